@@ -1,0 +1,79 @@
+# Every target sets up what it needs in .venv, once: again only when pyproject.toml changes, when the checkout
+# moves, or when the last set-up was interrupted.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check dist clean moved
+
+PIP := .venv/bin/python -m pip --disable-pip-version-check -qq
+PYTHONS := python3.11 python3.12 python3.13 python3
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+READY := .venv/ready
+INCOMPLETE := .venv/incomplete
+
+help:
+	@echo "make demo    build, check and run a small model"
+	@echo "make test    run the tests"
+	@echo "make check   ruff and mypy"
+	@echo "make dist    wheel and sdist into dist/, each tried in an empty environment"
+	@echo "make clean   remove what the other targets made, .venv too"
+	@echo "PYTHON=...   the Python a new .venv is made with (3.11 to 3.13)"
+
+demo: $(READY)
+	@.venv/bin/edgeml demo
+
+test: $(READY)
+	@.venv/bin/python -m pytest
+
+check: $(READY)
+	@echo "check: ruff check" && .venv/bin/ruff check .
+	@echo "check: ruff format" && .venv/bin/ruff format --check .
+	@echo "check: mypy" && .venv/bin/mypy
+
+dist: $(READY)
+	@rm -rf build dist edgeml.egg-info
+	@echo "dist: building sdist and wheel"
+	@log=$$(.venv/bin/python -m build --outdir dist 2>&1) || { echo "$$log"; exit 1; }
+	@.venv/bin/python tests/support/try_dist.py dist
+
+clean:
+	rm -rf .venv build dist edgeml.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The file `ready` names the checkout: a copied or moved .venv would run the code of the old place.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+$(READY): moved
+endif
+
+# While `incomplete` exists a set-up is under way, or was interrupted and starts afresh.
+$(READY): pyproject.toml
+	@set -e; \
+	if test -e $(INCOMPLETE) || ! .venv/bin/python -c '$(FITS)' 2>/dev/null || ! $(PIP) --version >/dev/null 2>&1; \
+	then \
+		python=; bare=; \
+		for candidate in $(PYTHON) $(PYTHONS); do \
+			if ! "$$candidate" -c '$(FITS)' >/dev/null 2>&1; then \
+				test "$$candidate" != "$(PYTHON)" || \
+					echo "set-up: $(PYTHON) does not run as Python 3.11 to 3.13, trying others"; \
+			elif ! "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+				bare="$$bare $$candidate"; \
+			else \
+				python=$$candidate; break; \
+			fi; \
+		done; \
+		if test -z "$$python" && test -n "$$bare"; then \
+			echo "set-up:$$bare cannot make environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+			exit 1; \
+		elif test -z "$$python"; then \
+			echo "set-up: no Python 3.11 to 3.13 found; install one, or name it: make PYTHON=/path/to/python3.11" >&2; \
+			exit 1; \
+		fi; \
+		echo "set-up: making .venv with $$("$$python" --version) ($$python)"; \
+		rm -rf .venv; mkdir .venv; touch $(INCOMPLETE); \
+		"$$python" -m venv .venv; \
+	fi; \
+	touch $(INCOMPLETE); rm -f $(READY); \
+	echo "set-up: installing edgeml with [all,dev] into .venv (about 2 GB, a minute or more)"; \
+	$(PIP) install -e '.[all,dev]'; \
+	echo "$(CURDIR)" > $(READY); \
+	rm $(INCOMPLETE)
