@@ -1,0 +1,64 @@
+"""Where sources, converters and engines are found: names of modules, imported when they are needed.
+
+A device without TensorFlow never touches what would import it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["CONVERTERS", "ENGINES", "ENGINE_MODULES", "EXTRA_OF_MODULE", "SOURCES", "resolve"]
+
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "keras": "edgeml.sources.keras",
+        "sklearn": "edgeml.sources.sklearn",
+    }
+)
+"""Framework to module; each has `open_source(path)`, `save(model, path)` and `SUFFIX`."""
+
+CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("keras", "tflite"): "edgeml.converters.keras_to_tflite:convert",
+        ("keras", "onnx"): "edgeml.converters.keras_to_onnx:convert",
+        ("sklearn", "tflite"): "edgeml.converters.sklearn_to_tflite:convert",
+        ("sklearn", "onnx"): "edgeml.converters.sklearn_to_onnx:convert",
+    }
+)
+"""Framework and format to a `core.conversion.Converter`."""
+
+ENGINES: Mapping[str, str] = MappingProxyType(
+    {
+        "tflite": "edgeml.runtimes.litert:LiteRTSession",
+        "onnx": "edgeml.runtimes.onnxruntime:OnnxRuntimeSession",
+    }
+)
+"""Format to a `core.session.SessionOpener`."""
+
+ENGINE_MODULES: Mapping[str, str] = MappingProxyType({"tflite": "ai_edge_litert", "onnx": "onnxruntime"})
+"""Format to the third-party module of its engine."""
+
+EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
+    {
+        "ai_edge_litert": "litert",
+        "onnxruntime": "onnx",
+        "tensorflow": "keras",
+        "keras": "keras",
+        "tf2onnx": "keras",
+        "onnx": "keras",
+        "sklearn": "sklearn",
+        "skl2onnx": "sklearn",
+        "skops": "sklearn",
+    }
+)
+"""Third-party module to the extra that installs it."""
+
+
+def resolve(name: str) -> Any:
+    """The module, or with ``module:attribute`` the attribute, of that name."""
+    module, _, attribute = name.partition(":")
+    loaded = importlib.import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded

@@ -1,0 +1,70 @@
+"""What every session can do, whatever engine runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from edgeml.core.artifact import Needs
+from edgeml.core.tensors import Decision, Signature
+
+__all__ = ["Session", "SessionOpener"]
+
+
+class Session(Protocol):
+    """An artifact made ready on a target. The base class in `edgeml.runtimes` documents it."""
+
+    @property
+    def signature(self) -> Signature:
+        """The artifact's tensors."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """The engine's name on PyPI."""
+        ...
+
+    @property
+    def engine_version(self) -> str:
+        """And its version."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Whose arithmetic it uses."""
+        ...
+
+    def run(self, inputs: Mapping[str, object], *, batch_size: int = 32) -> dict[str, np.ndarray]:
+        """Outputs by name, in the source's own units."""
+        ...
+
+    def run_raw(self, inputs: Mapping[str, object], *, batch_size: int = 32) -> dict[str, np.ndarray]:
+        """Outputs by name, in the artifact's own dtypes."""
+        ...
+
+    def predict(self, data: object, *, batch_size: int = 32) -> np.ndarray | dict[str, np.ndarray]:
+        """What the source's reference gives."""
+        ...
+
+    def classify(self, data: object, *, batch_size: int = 32) -> np.ndarray:
+        """The source's own labels."""
+        ...
+
+
+class SessionOpener(Protocol):
+    """An engine: makes an artifact's bytes ready. Raises TargetError where it cannot."""
+
+    def __call__(
+        self,
+        data: bytes,
+        signature: Signature,
+        *,
+        needs: Needs,
+        decision: Decision | None = None,
+        target: str = "cpu",
+        threads: int = 1,
+    ) -> Session:
+        """Opens a session."""
+        ...

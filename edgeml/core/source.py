@@ -1,0 +1,73 @@
+"""What is known of a trained model, whatever framework made it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from msgspec import Struct
+
+from edgeml.core.tensors import Decision, Signature
+
+__all__ = ["Reference", "Source", "SourceInfo", "Task", "TraceableSource"]
+
+Task = Literal["classification", "regression", "reconstruction", "transformation", "clustering"]
+
+
+class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The description of a source.
+
+    Attributes:
+        framework: ``keras`` or ``sklearn``.
+        architecture: Name of the model's class, or of the steps of a pipeline.
+        signature: Its named inputs and outputs, float32, the batch free.
+        task: What it does; None where the model alone does not tell.
+        decision: Its labels and how scores become one of them; None where it does not classify.
+        digest: ``sha256:…`` of architecture and weights, the same for the same model in any file.
+        versions: Version of each package that can change what the model computes.
+    """
+
+    framework: Literal["keras", "sklearn"]
+    architecture: str
+    signature: Signature
+    task: Task | None
+    decision: Decision | None
+    digest: str
+    versions: dict[str, str]
+
+
+class Reference(Struct, frozen=True):
+    """What the source itself answers.
+
+    Attributes:
+        outputs: float32 arrays ``[samples, ...]`` by output name.
+        labels: Positions of the source's own labels in the decision's ``[samples]``, or None. For models
+            that do not decide by their largest score it is this, not the scores, that counts.
+    """
+
+    outputs: dict[str, np.ndarray]
+    labels: np.ndarray | None = None
+
+
+class Source(Protocol):
+    """A trained model, loaded by its framework.
+
+    Attributes:
+        info: Its description.
+        model: The framework's own object.
+    """
+
+    info: SourceInfo
+    model: Any
+
+    def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
+        """The source's own answers to float32 inputs ``[samples, ...]``."""
+        ...
+
+
+class TraceableSource(Source, Protocol):
+    """A source whose model is itself made of operations that TensorFlow can trace."""
+
+    def call(self, inputs: list[Any]) -> list[Any]:
+        """The outputs as a flat list, in the signature's order, from arrays or symbolic tensors."""
+        ...

@@ -1,0 +1,217 @@
+"""A canonical ZIP: entries stored, in one order, with fixed metadata and no gaps.
+
+Only one sequence of bytes stands for given entries, so whatever differs from it is damage. Written out here
+rather than by `zipfile`, whose bytes are no promise from one Python to the next; every ZIP tool reads it.
+Field meanings: PKWARE's APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeml.core.errors import InputError, PackageError, StorageError
+
+__all__ = ["FIRST", "Archive", "pack"]
+
+FIRST = "manifest.json"
+MAX_ENTRIES = 4096
+MAX_BYTES = 2**32 - 2**20  # offsets have 32 bits; the margin holds the directory
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_MAX_NAME = 255
+
+_LOCAL = struct.Struct("<4s5H3I2H")
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END = struct.Struct("<4s4H2IH")
+_VERSION = 20
+_DATE = 0x0021  # 1 January 1980, the earliest that a ZIP can tell
+_MODE = 0o100644 << 16
+_MADE_BY_UNIX = 3 << 8 | _VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    crc: int
+    size: int
+    offset: int
+
+    def local(self) -> bytes:
+        name = self.name.encode()
+        return _LOCAL.pack(b"PK\3\4", _VERSION, 0, 0, 0, _DATE, self.crc, self.size, self.size, len(name), 0) + name
+
+    def central(self) -> bytes:
+        name = self.name.encode()
+        return (
+            _CENTRAL.pack(
+                b"PK\1\2",
+                _MADE_BY_UNIX,
+                _VERSION,
+                0,
+                0,
+                0,
+                _DATE,
+                self.crc,
+                self.size,
+                self.size,
+                len(name),
+                0,
+                0,
+                0,
+                0,
+                _MODE,
+                self.offset,
+            )
+            + name
+        )
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return name != FIRST, name
+
+
+def _layout(parts: list[tuple[str, int, int]]) -> list[_Entry]:
+    """Where entries of these names, checksums and sizes lie."""
+    entries, offset = [], 0
+    for name, crc, size in parts:
+        entries.append(_Entry(name, crc, size, offset))
+        offset += _LOCAL.size + len(name) + size
+    return entries
+
+
+def _directory(entries: list[_Entry]) -> bytes:
+    """The part of the file behind the last entry."""
+    last = entries[-1]
+    begin = last.offset + len(last.local()) + last.size
+    central = b"".join(entry.central() for entry in entries)
+    return central + _END.pack(b"PK\5\6", 0, 0, len(entries), len(entries), len(central), begin, 0)
+
+
+def pack(contents: Mapping[str, bytes]) -> bytes:
+    """The one archive that holds these entries.
+
+    Raises:
+        InputError: More or larger than format 1 can hold.
+    """
+    names = sorted(contents, key=_order)
+    if sum(map(len, contents.values())) > MAX_BYTES or len(names) > MAX_ENTRIES:
+        raise InputError(
+            f"A package holds at most {MAX_BYTES} bytes in {MAX_ENTRIES} entries; these are "
+            f"{sum(map(len, contents.values()))} in {len(names)}.",
+            fix="leave out some recipes.",
+        )
+    entries = _layout([(name, zlib.crc32(contents[name]), len(contents[name])) for name in names])
+    bodies = [part for entry in entries for part in (entry.local(), contents[entry.name])]
+    return b"".join([*bodies, _directory(entries)])
+
+
+class Archive:
+    """Reads an archive, from memory or from a file, which is opened anew for each read.
+
+    Its directory is checked on opening, an entry's own header and checksum when it is read.
+
+    Args:
+        source: The bytes, or a path.
+
+    Raises:
+        InputError: There is no such file.
+        StorageError: It cannot be read.
+        PackageError: It is no canonical archive.
+    """
+
+    def __init__(self, source: Path | bytes) -> None:
+        self._source = source
+        self.label = source.name if isinstance(source, Path) else "the package"
+        self._entries = {entry.name: entry for entry in self._opened()}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size in bytes by name, in the archive's order."""
+        return {name: entry.size for name, entry in self._entries.items()}
+
+    def read(self, name: str) -> bytes:
+        """An entry's bytes.
+
+        Raises:
+            PackageError: There is none of that name, or it is damaged.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            raise self._unsound(f"it has no entry '{name}'")
+        header = entry.local()
+        data = self._bytes(entry.offset, len(header) + entry.size)
+        if data[: len(header)] != header:
+            raise self._unsound(f"the header of '{name}' differs from the directory's account")
+        body = data[len(header) :]
+        if zlib.crc32(body) != entry.crc:
+            raise self._unsound(f"the checksum of '{name}' does not hold")
+        return body
+
+    def _opened(self) -> list[_Entry]:
+        size = self._size()
+        if size == 0:
+            raise self._unsound("it is empty")
+        if size < _END.size:
+            raise self._unsound("it is too short")
+        end = self._bytes(size - _END.size, _END.size)
+        signature, _, _, _, count, length, begin, _ = _END.unpack(end)
+        if signature != b"PK\5\6":
+            raise self._unsound("it does not end as a package does: it is cut off, or no package at all")
+        fits = 0 < count <= MAX_ENTRIES and length <= count * (_CENTRAL.size + _MAX_NAME)
+        if not fits or begin + length + _END.size != size:
+            raise self._unsound("its directory does not fit the file")
+        directory = self._bytes(begin, length)
+        parts, position = [], 0
+        for _ in range(count):
+            if position + _CENTRAL.size > length:
+                raise self._unsound("its directory is cut off")
+            fields = _CENTRAL.unpack_from(directory, position)
+            crc, stored, name_length = fields[7], fields[9], fields[10]
+            raw = directory[position + _CENTRAL.size : position + _CENTRAL.size + name_length]
+            name = raw.decode("latin-1")
+            if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+                raise self._unsound(f"it has an entry of the forbidden name {name[:80]!r}")
+            parts.append((name, crc, stored))
+            position += _CENTRAL.size + name_length
+        if sum(stored for _, _, stored in parts) > begin:
+            raise self._unsound("its directory promises more than the file holds")
+        names = [name for name, _, _ in parts]
+        if names[0] != FIRST or names != sorted(set(names), key=_order):
+            raise self._unsound(f"its entries are not in order, with {FIRST} first")
+        entries = _layout(parts)
+        if _directory(entries) != directory + end:
+            raise self._unsound("its directory is not in canonical form")
+        return entries
+
+    def _size(self) -> int:
+        if isinstance(self._source, bytes):
+            return len(self._source)
+        try:
+            return self._source.stat().st_size
+        except FileNotFoundError as error:
+            raise InputError(f"{self._source}: there is no such file.") from error
+        except OSError as error:
+            raise StorageError(f"{self._source} cannot be read: {error.strerror}.") from error
+
+    def _bytes(self, begin: int, count: int) -> bytes:
+        if isinstance(self._source, bytes):
+            data = self._source[begin : begin + count]
+        else:
+            try:
+                with self._source.open("rb") as file:
+                    file.seek(begin)
+                    data = file.read(count)
+            except OSError as error:
+                raise StorageError(f"{self._source} cannot be read: {error.strerror}.") from error
+        if len(data) != count:
+            raise self._unsound("it is cut off")
+        return data
+
+    def _unsound(self, why: str) -> PackageError:
+        return PackageError(
+            f"{self.label} is no sound package: {why}.", fix="get the file again, or build the package again."
+        )

@@ -1,0 +1,48 @@
+"""Arrays as ``.npy`` bytes, the same bytes for the same array, read with no trust in the header."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+
+import numpy as np
+
+from edgeml.core.errors import PackageError
+
+__all__ = ["decode_array", "encode_array"]
+
+# The one form that `encode_array` writes. numpy's own reader evaluates the header as Python.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype><f[248]|[<|][iu][1248]|\|b1|<U[1-9]\d{0,5})', "
+    rb"'fortran_order': False, 'shape': \((?P<shape>(?:\d{1,18}, ?)*(?:\d{1,18})?)\), \} *\n",
+    re.DOTALL,
+)
+_MAX_DIMENSIONS = 32
+_CODE_POINTS = 0x110000
+
+
+def encode_array(array: np.ndarray) -> bytes:
+    """The ``.npy`` file (format version 1.0) of an array of numbers, booleans or text."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def decode_array(data: bytes, label: str) -> np.ndarray:
+    """The array of a ``.npy`` file.
+
+    Raises:
+        PackageError: It is none, it is empty, or its header promises other than what follows it.
+    """
+    header = _HEADER.match(data)
+    if header is None or int.from_bytes(data[8:10], "little") != header.end() - 10:
+        raise PackageError(f"{label} is no .npy array of numbers or text in the form that packages hold.")
+    dtype = np.dtype(header["dtype"].decode())
+    shape = tuple(int(size) for size in header["shape"].split(b",") if size.strip())
+    body = memoryview(data)[header.end() :]
+    if not 0 < math.prod(shape) * dtype.itemsize == len(body) or len(shape) > _MAX_DIMENSIONS:
+        raise PackageError(f"{label}: the header promises {dtype} {list(shape)}, and {len(body)} bytes follow.")
+    if dtype.kind == "U" and (np.frombuffer(body, "<u4") >= _CODE_POINTS).any():
+        raise PackageError(f"{label}: there is text that is no Unicode.")
+    return np.frombuffer(body, dtype).reshape(shape)

@@ -1,0 +1,315 @@
+"""A package as an object."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from edgeml.core import registry
+from edgeml.core.errors import (
+    InputError,
+    MissingDependencyError,
+    PackageError,
+    StorageError,
+    TargetError,
+    VerificationError,
+)
+from edgeml.core.machine import missing_features
+from edgeml.core.recipe import find_recipe
+from edgeml.core.session import Session
+from edgeml.package.archive import FIRST, Archive, pack
+from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
+from edgeml.package.manifest import (
+    MAX_MANIFEST_BYTES,
+    ArtifactRecord,
+    FileRecord,
+    Manifest,
+    decode_manifest,
+    encode_manifest,
+)
+from edgeml.package.storage import write_durably
+
+__all__ = ["Failure", "Package", "Verification", "digest_of", "load", "open_package"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is kept of a recipe that failed, beside the package.
+
+    Attributes:
+        recipe: The recipe.
+        reason: Why it failed.
+        files: Content by file name: the captured log and a script that reproduces it.
+    """
+
+    recipe: str
+    reason: str
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `Package.verify` found. All of it holds: what does not raises.
+
+    Attributes:
+        entries: Number of entries whose digests were checked.
+        digest: Digest of the whole file.
+        golden: One check per golden run, those that could not be run included.
+    """
+
+    entries: int
+    digest: str
+    golden: tuple[GoldenCheck, ...]
+
+
+def digest_of(data: bytes) -> str:
+    """``sha256:`` and the hexadecimal digest."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An opened or built package.
+
+    Attributes:
+        manifest: What it says of itself.
+        failures: After `build`: what is kept of recipes that failed. Saved beside the package, not in it.
+        shared_failure_files: Files that all failures' scripts need: the model and the calibration data.
+    """
+
+    manifest: Manifest
+    _archive: Archive
+    failures: tuple[Failure, ...] = ()
+    shared_failure_files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """Recipes of the released artifacts."""
+        return tuple(record.recipe for record in self.manifest.artifacts if record.verdict.released)
+
+    def artifact(self, recipe: str) -> ArtifactRecord:
+        """What is known of the artifact.
+
+        Raises:
+            InputError: The package has none of that recipe.
+        """
+        for record in self.manifest.artifacts:
+            if record.recipe == recipe:
+                return record
+        for refused in self.manifest.refused:
+            if refused.recipe == recipe:
+                raise InputError(f"{self._archive.label} has no artifact '{recipe}': {refused.reason}", fix=refused.fix)
+        there = ", ".join(record.recipe for record in self.manifest.artifacts) or "none"
+        raise InputError(f"{self._archive.label} has no artifact '{recipe}'; it has {there}.")
+
+    def read(self, name: str) -> bytes:
+        """An entry's bytes, checked against the manifest.
+
+        Raises:
+            PackageError: There is none of that name, or it is damaged.
+        """
+        data = self._archive.read(name)
+        expected = self.manifest.files.get(name)
+        if expected is None or digest_of(data) != expected.sha256:
+            raise VerificationError(
+                f"{self._archive.label}: the digest of '{name}' does not hold.", fix="get the file again."
+            )
+        return data
+
+    def session(self, recipe: str, *, target: str = "cpu", threads: int = 1) -> Session:
+        """Makes an artifact ready to run.
+
+        Args:
+            recipe: Which, for instance ``tflite-int8``. A rejected one runs too.
+            target: Where.
+            threads: Threads of the engine.
+
+        Raises:
+            InputError: The package has no such artifact.
+            MissingDependencyError: The engine is not installed.
+            TargetError: The engine cannot run it there.
+
+        Example:
+            >>> package.session("tflite-int8").predict(x)
+        """
+        record = self.artifact(recipe)
+        opener = registry.resolve(registry.ENGINES[find_recipe(recipe).format])
+        session: Session = opener(
+            self.read(record.file),
+            record.signature,
+            needs=record.needs,
+            decision=self.manifest.source.decision,
+            target=target,
+            threads=threads,
+        )
+        return session
+
+    def best(self) -> str:
+        """The released artifact for this machine: the fastest where latency was measured, else the smallest.
+
+        Raises:
+            TargetError: None is released, or none can run here.
+        """
+        if not self.released:
+            raise TargetError(
+                f"{self._archive.label} has no released artifact.",
+                fix="name a rejected one if you must: --artifact, or package.session(recipe).",
+            )
+        usable = [
+            record
+            for record in self.manifest.artifacts
+            if record.verdict.released
+            and importlib.util.find_spec(_engine_module(record))
+            and not missing_features(record.needs.cpu_features)
+        ]
+        if not usable:
+            first = self.artifact(self.released[0])
+            if importlib.util.find_spec(_engine_module(first)) is None:
+                raise MissingDependencyError(f"Running {first.recipe}", registry.EXTRA_OF_MODULE[_engine_module(first)])
+            raise TargetError(
+                f"{self._archive.label}: {', '.join(self.released)} need "
+                f"{', '.join(missing_features(first.needs.cpu_features))}, which this CPU lacks."
+            )
+        measured = [record for record in usable if record.measurement]
+        if measured:
+            return min(measured, key=lambda r: r.measurement.median_ms if r.measurement else 0.0).recipe
+        return min(usable, key=lambda r: self.manifest.files[r.file].size_bytes).recipe
+
+    def verify(self, *, digest: str | None = None, progress: Callable[[str], None] | None = None) -> Verification:
+        """Checks every digest, then the golden vectors on the engines that are installed.
+
+        Args:
+            digest: ``sha256:…`` that the whole file must have, or None.
+            progress: Called with the name of each check.
+
+        Raises:
+            VerificationError: A digest or a golden vector does not hold.
+            PackageError: The file is not sound.
+                TargetError: No artifact can run here, so that nothing was proven.
+        """
+        note = progress or (lambda _: None)
+        contents = {FIRST: self._archive.read(FIRST)}
+        for name in self.manifest.files:
+            note(name)
+            contents[name] = self.read(name)
+        whole = digest_of(pack(contents))
+        if digest is not None and digest != whole:
+            raise VerificationError(
+                f"{self._archive.label} has the digest {whole}, expected {digest}.",
+                fix="get the file from whom you have the digest from.",
+            )
+        inputs = golden_inputs(self.manifest.golden, self.read)
+        checks = []
+        for run in self.manifest.golden.runs:
+            note(f"golden {run.recipe}")
+            checks.append(check_run(run, inputs, self.read, self.session))
+        failed = [check for check in checks if check.status == "fails"]
+        if failed:
+            raise VerificationError(
+                f"{self._archive.label}: golden vectors do not hold: "
+                + "; ".join(f"{check.recipe}: {check.detail}" for check in failed)
+                + ".",
+                fix="do not use these artifacts on this machine.",
+            )
+        if all(check.status == "not run" for check in checks):
+            why = "; ".join(sorted({check.detail for check in checks})) or "it has no artifact"
+            raise TargetError(f"{self._archive.label}: all digests hold, and no golden vector could be run: {why}")
+        return Verification(len(contents), whole, tuple(checks))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the package, durably; and what is kept of failed recipes into ``PATH.failed`` beside it.
+
+        Raises:
+            StorageError: It cannot be written. A file that was there before is as it was.
+        """
+        path = Path(path)
+        contents = {name: self._archive.read(name) for name in self._archive.sizes}
+        write_durably(path, pack(contents))
+        folder = path.with_name(f"{path.name}.failed")
+        _replace_failures(folder, self)
+
+    @classmethod
+    def of(
+        cls,
+        manifest: Manifest,
+        contents: Mapping[str, bytes],
+        *,
+        failures: tuple[Failure, ...] = (),
+        shared_failure_files: Mapping[str, bytes] | None = None,
+    ) -> Package:
+        """A package in memory; the manifest's list of files is made from the contents."""
+        files = {name: FileRecord(len(data), digest_of(data)) for name, data in sorted(contents.items())}
+        complete = msgspec.structs.replace(manifest, files=files)
+        data = pack({FIRST: encode_manifest(complete), **contents})
+        return cls(_checked(archive := Archive(data)), archive, failures, shared_failure_files or {})
+
+
+def _engine_module(record: ArtifactRecord) -> str:
+    return registry.ENGINE_MODULES[find_recipe(record.recipe).format]
+
+
+def _replace_failures(folder: Path, package: Package) -> None:
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        for failure in package.failures:
+            (folder / failure.recipe).mkdir(parents=True)
+            for name, data in failure.files.items():
+                (folder / failure.recipe / name).write_bytes(data)
+        if package.failures:
+            for name, data in package.shared_failure_files.items():
+                (folder / name).write_bytes(data)
+    except OSError as error:
+        raise StorageError(f"The package is saved, but {folder} cannot be written: {error.strerror}.") from error
+
+
+def _checked(archive: Archive) -> Manifest:
+    if archive.sizes[FIRST] > MAX_MANIFEST_BYTES:
+        raise PackageError(
+            f"{archive.label}: the manifest has {archive.sizes[FIRST]} bytes, at most {MAX_MANIFEST_BYTES} are allowed."
+        )
+    manifest = decode_manifest(archive.read(FIRST), archive.label)
+    listed = {name: record.size_bytes for name, record in manifest.files.items()}
+    there = {name: size for name, size in archive.sizes.items() if name != FIRST}
+    if listed != there:
+        odd = sorted({name for name, _ in listed.items() ^ there.items()})
+        raise VerificationError(
+            f"{archive.label}: the manifest's list of files and the archive differ in {', '.join(odd[:5])}."
+        )
+    return manifest
+
+
+def open_package(path: str | Path) -> Package:
+    """Opens a package. Its form and its manifest are checked now, each entry's digest when it is read.
+
+    Raises:
+        InputError: There is no such file.
+        StorageError: It cannot be read.
+        PackageError: It is no sound package, or of a newer format.
+
+    Example:
+        >>> package = open_package("digits.edgeml")
+        >>> session = package.session("tflite-int8")
+    """
+    archive = Archive(Path(path))
+    return Package(_checked(archive), archive)
+
+
+def load(path: str | Path, *, target: str = "cpu", threads: int = 1) -> Session:
+    """The best released artifact of a package, ready to run on this machine.
+
+    Raises:
+        PackageError: As `open_package`.
+        TargetError: No artifact is released, or none can run here.
+
+    Example:
+        >>> labels = edgeml.load("digits.edgeml").classify(x)
+    """
+    package = open_package(path)
+    return package.session(package.best(), target=target, threads=threads)

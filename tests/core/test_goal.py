@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgeml import Goal
+from edgeml.core.errors import InputError
+from edgeml.core.recipe import Floor
+
+BOUNDS = ["max_drop", "max_size_bytes", "max_p95_ms", "min_sqnr_db", "min_agreement"]
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("bound", [math.nan, math.inf, -math.inf, "0.01", True, [1]])
+def test_what_is_no_finite_number_is_refused(name: str, bound: object) -> None:
+    with pytest.raises(InputError, match=f"{name} is .*, expected a "):
+        Goal(**{name: bound})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"),
+    [
+        ("max_drop", -1e-9),
+        ("max_size_bytes", -1),
+        ("max_size_bytes", 1.5),
+        ("max_p95_ms", -0.1),
+        ("min_agreement", -0.1),
+        ("min_agreement", 1.01),
+    ],
+)
+def test_what_no_artifact_can_mean_is_refused(name: str, bound: float) -> None:
+    with pytest.raises(InputError, match=name):
+        Goal(**{name: bound})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("bound", [0, 1, 1.0, np.float64(1), np.float32(1), np.int64(1)])
+def test_a_goal_comes_back_from_json_as_it_was(name: str, bound: float) -> None:
+    goal = Goal(**{name: bound})  # type: ignore[arg-type]
+    text = msgspec.json.encode(goal)
+    again = msgspec.json.decode(text, type=Goal)
+    assert again == goal
+    assert msgspec.json.encode(again) == text
+    assert getattr(goal, name) == bound
+
+
+def test_floors_are_raised_and_not_lowered_by_default() -> None:
+    floor = Floor(40.0, 0.99)
+    assert Goal().floor(floor) == floor
+    assert Goal(min_sqnr_db=60, min_agreement=1).floor(floor) == Floor(60.0, 1.0)
+    assert Goal(min_sqnr_db=10, min_agreement=0.5).floor(floor) == floor
+    assert Goal(min_sqnr_db=10, min_agreement=0.5, lower_floors=True).floor(floor) == Floor(10.0, 0.5)
+    assert Goal(min_sqnr_db=-5, lower_floors=True).floor(floor) == Floor(-5.0, 0.99)

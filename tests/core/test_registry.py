@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import inspect
+import tomllib
+
+import pytest
+
+from edgeml.core import registry
+from edgeml.core.recipe import RECIPES
+from tests.support.processes import repository
+
+
+@pytest.mark.parametrize("framework", registry.SOURCES)
+def test_sources_resolve(framework: str) -> None:
+    module = registry.resolve(registry.SOURCES[framework])
+    assert callable(module.open_source)
+    assert callable(module.save)
+    assert module.SUFFIX.startswith(".")
+
+
+@pytest.mark.parametrize("route", registry.CONVERTERS, ids="-".join)
+def test_converters_resolve(route: tuple[str, str]) -> None:
+    convert = registry.resolve(registry.CONVERTERS[route])
+    assert list(inspect.signature(convert).parameters) == ["source", "recipe", "job"]
+
+
+@pytest.mark.parametrize("format_", registry.ENGINES)
+def test_engines_resolve(format_: str) -> None:
+    opener = registry.resolve(registry.ENGINES[format_])
+    parameters = inspect.signature(opener).parameters
+    assert list(parameters) == ["data", "signature", "needs", "decision", "target", "threads"]
+    assert opener.engine
+    assert opener.family
+
+
+def test_every_format_has_a_route_from_every_framework_and_an_engine() -> None:
+    formats = {recipe.format for recipe in RECIPES}
+    assert set(registry.CONVERTERS) == {(framework, format_) for framework in registry.SOURCES for format_ in formats}
+    assert set(registry.ENGINES) == set(registry.ENGINE_MODULES) == formats
+
+
+def test_every_module_belongs_to_an_extra_that_there_is() -> None:
+    with (repository() / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    assert set(registry.EXTRA_OF_MODULE.values()) <= set(extras)
+    assert set(registry.ENGINE_MODULES.values()) <= set(registry.EXTRA_OF_MODULE)
+
+
+def test_the_tables_cannot_be_changed() -> None:
+    for table in (registry.SOURCES, registry.CONVERTERS, registry.ENGINES, registry.EXTRA_OF_MODULE):
+        with pytest.raises(TypeError):
+            table["x"] = "y"  # type: ignore[index]

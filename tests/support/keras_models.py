@@ -1,0 +1,243 @@
+"""Small Keras models, made and asked in a worker: it keeps TensorFlow, and what it prints, out of the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+import edgeml
+from edgeml.core import registry
+from edgeml.core.artifact import Artifact
+from edgeml.core.conversion import ConversionJob
+from edgeml.core.recipe import find_recipe
+from edgeml.core.source import SourceInfo
+
+__all__ = ["KerasModels", "KerasModelsSettings"]
+
+
+class KerasModelsSettings(Struct, frozen=True):
+    """Where models go."""
+
+    folder: Path
+
+
+class KerasModels:
+    """Lives in a worker."""
+
+    def __init__(self, settings: KerasModelsSettings) -> None:
+        import os
+
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        import keras
+
+        self._keras = keras
+        self._folder = settings.folder
+        self._jobs = 0
+
+    def make(self, kind: str) -> Path:
+        """The ``.keras`` file of the model that the method ``_kind`` makes."""
+        path = self._folder / f"{kind}.keras"
+        self._model(kind).save(path)
+        return path
+
+    def variants(self) -> dict[str, Path]:
+        """One model in several files: as it is, compiled, with one weight changed, with one layer named otherwise."""
+        keras, layers = self._keras, self._keras.layers
+
+        def model(name: str) -> Any:
+            keras.utils.set_random_seed(1)
+            x = keras.Input((4,), name="x")
+            return keras.Model(x, layers.Dense(3, name="out")(layers.Dense(5, name=name)(x)), name="variant")
+
+        plain, compiled, nudged, renamed = model("hidden"), model("hidden"), model("hidden"), model("other")
+        compiled.compile("adam", "mse")
+        compiled.predict(np.zeros((2, 4), np.float32), verbose=0)
+        weights = nudged.get_weights()
+        weights[0][0, 0] = np.nextafter(weights[0][0, 0], np.float32(9))
+        nudged.set_weights(weights)
+        files = {"plain": plain, "again": plain, "compiled": compiled, "nudged": nudged, "renamed": renamed}
+        paths = {name: self._folder / f"variant-{name}.keras" for name in files}
+        for name, made in files.items():
+            made.save(paths[name])
+        return paths
+
+    def describe(self, path: Path) -> SourceInfo:
+        """What edgeml says of the model."""
+        return self._source(path).info
+
+    def reference(self, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What edgeml takes for the model's own answers."""
+        return self._source(path).reference(inputs).outputs
+
+    def answers(self, path: Path, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """What Keras gives for all samples at once, in the order of the model's outputs."""
+        tree = self._keras.tree
+        model = self._keras.saving.load_model(path, compile=False)
+        struct = getattr(model, "_inputs_struct", model.inputs[0])
+        cast = [array.astype(spec.dtype) for array, spec in zip(inputs, model.inputs, strict=True)]
+        return [np.asarray(output) for output in tree.flatten(model(tree.pack_sequence_as(struct, cast)))]
+
+    def named_answers(self, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What Keras gives for a model that takes and gives dicts."""
+        model = self._keras.saving.load_model(path, compile=False)
+        return {name: np.asarray(output) for name, output in model(inputs).items()}
+
+    def convert(self, path: Path, recipe: str, calibration: dict[str, np.ndarray], batch: int) -> Artifact:
+        """The artifact that edgeml makes of the model, from scratch; 0 for the format's own batch."""
+        self._jobs += 1
+        folder = self._folder / f"job-{self._jobs}"
+        folder.mkdir()
+        job = ConversionJob(folder, batch or None, calibration or None)
+        found = find_recipe(recipe)
+        convert = registry.resolve(registry.CONVERTERS["keras", found.format])
+        artifact: Artifact = convert(self._source(path), found, job)
+        return artifact
+
+    def save_in_memory(self, kind: str) -> Path:
+        """Hands a model in memory over as a file, as `build` does."""
+        path = self._folder / f"{kind}-saved.keras"
+        registry.resolve(registry.SOURCES["keras"]).save(self._model(kind), path)
+        return path
+
+    def build_in_memory(self, kind: str, recipe: str) -> Path:
+        """A package of one recipe, built from a model in memory."""
+        path = self._folder / f"{kind}.edgeml"
+        edgeml.build(self._model(kind), recipes=[recipe]).save(path)
+        return path
+
+    def _source(self, path: Path) -> Any:
+        return registry.resolve(registry.SOURCES["keras"]).open_source(path)
+
+    def _model(self, kind: str) -> Any:
+        self._keras.utils.clear_session()  # which counts the layers that have no name
+        self._keras.utils.set_random_seed(0)
+        return getattr(self, f"_{kind}")()
+
+    def _dense(self, **options: Any) -> Any:
+        """A layer wide enough for the TFLite converter to store its weights as int8."""
+        return self._keras.layers.Dense(128, activation="relu", **options)
+
+    def _one_input(self, size: int = 16) -> Any:
+        return self._keras.Input((size,), name="x")
+
+    def _many(self) -> Any:
+        """Five inputs and two outputs, with names that clash or that some format does not take."""
+        keras, layers = self._keras, self._keras.layers
+        names = {"x": 4, "X": 3, "größe": 2, "2nd-one": 2, "2nd one": 2}
+        inputs = [keras.Input((size,), name=name) for name, size in names.items()]
+        hidden = self._dense()(layers.concatenate(inputs))
+        return keras.Model(
+            inputs, {"zeta": layers.Dense(2, name="first")(hidden), "alpha": layers.Dense(1, name="second")(hidden)}
+        )
+
+    def _by_name(self) -> Any:
+        """Takes and gives dicts whose order is not that of their names."""
+        keras, layers = self._keras, self._keras.layers
+        inputs = {"right": keras.Input((3,), name="right"), "left": keras.Input((4,), name="left")}
+        return keras.Model(inputs, {"up": layers.Dense(2)(inputs["right"]), "down": layers.Dense(5)(inputs["left"])})
+
+    def _tokens(self) -> Any:
+        """Whole numbers in; the mean of their embeddings."""
+        keras, layers = self._keras, self._keras.layers
+        tokens = keras.Input((5,), dtype="int32", name="tokens")
+        hidden = layers.GlobalAveragePooling1D()(layers.Embedding(200, 16)(tokens))
+        return keras.Model(tokens, layers.Dense(3, activation="softmax", name="scores")(hidden))
+
+    def _sigmoid(self) -> Any:
+        x = self._one_input()
+        hidden = self._dense()(x)
+        return self._keras.Model(x, self._keras.layers.Dense(1, activation="sigmoid", name="score")(hidden))
+
+    def _logits(self) -> Any:
+        x = self._one_input()
+        return self._keras.Model(x, self._keras.layers.Dense(3, name="logits")(self._dense()(x)))
+
+    def _value(self) -> Any:
+        x = self._one_input()
+        return self._keras.Model(x, self._keras.layers.Dense(2, name="value")(self._dense()(x)))
+
+    def _autoencoder(self) -> Any:
+        x = self._one_input()
+        return self._keras.Model(x, self._keras.layers.Dense(16, name="again")(self._dense()(x)))
+
+    def _nested(self) -> Any:
+        keras, layers = self._keras, self._keras.layers
+        inner = keras.Sequential([keras.Input((8,)), layers.Dense(4, activation="softmax")], name="head")
+        middle = keras.Sequential([keras.Input((128,)), layers.Dense(8, activation="relu"), inner], name="middle")
+        x = self._one_input()
+        return keras.Model(x, middle(self._dense()(x)))
+
+    def _dead(self) -> Any:
+        """One output that varies and one that is zero whatever comes in."""
+        keras, layers = self._keras, self._keras.layers
+        x = self._one_input()
+        dead = layers.Dense(2, activation="relu", name="dead")
+        outputs = [layers.Dense(2, name="live")(x), dead(x)]
+        dead.set_weights([np.zeros((16, 2)), -np.ones(2)])
+        return keras.Model(x, outputs)
+
+    def _states(self) -> Any:
+        """Three outputs of one layer."""
+        x = self._keras.Input((6, 4), name="x")
+        return self._keras.Model(x, self._keras.layers.LSTM(4, return_state=True, name="lstm")(x))
+
+    def _log(self) -> Any:
+        """Adds to the input what float16 cannot hold, and takes the logarithm."""
+        x = self._one_input()
+        hidden = self._keras.ops.log(self._keras.layers.ReLU()(x) + 1e-9)
+        return self._keras.Model(x, self._keras.layers.Dense(2, name="value")(hidden))
+
+    def _cumprod(self) -> Any:
+        """Of an operator that TFLite lacks."""
+        x = self._one_input()
+        product = self._keras.ops.cumprod(x, axis=1)
+        return self._keras.Model(x, self._keras.layers.Dense(2, name="value")(product))
+
+    def _gelu(self) -> Any:
+        """Of an operator that ONNX lacks."""
+        x = self._one_input()
+        hidden = self._keras.layers.Activation("gelu")(self._dense()(x))
+        return self._keras.Model(x, self._keras.layers.Dense(2, name="value")(hidden))
+
+    def _recurrent(self) -> Any:
+        """A rolled LSTM, on which the converter crashes in full int8."""
+        x = self._keras.Input((6, 4), name="x")
+        hidden = self._keras.layers.LSTM(8)(x)
+        return self._keras.Model(x, self._keras.layers.Dense(3, name="value")(hidden))
+
+    def _parameter_free(self) -> Any:
+        x = self._one_input()
+        return self._keras.Model(x, self._keras.layers.ReLU(name="value")(x))
+
+    def _with_lambda(self) -> Any:
+        x = self._one_input()
+        return self._keras.Model(x, self._keras.layers.Lambda(lambda value: value * 2)(x))
+
+    def _with_own_class(self) -> Any:
+        x = self._one_input()
+        mine = type("Mine", (self._keras.layers.Layer,), {"call": lambda _, value: value * 2})
+        return self._keras.Model(x, mine()(x))
+
+    def _with_free_size(self) -> Any:
+        x = self._keras.Input((None, 4), name="x")
+        return self._keras.Model(x, self._keras.layers.Dense(2)(x))
+
+    def _never_built(self) -> Any:
+        return self._keras.Sequential([self._keras.layers.Dense(2)])
+
+    def _without_input(self) -> Any:
+        """Built by a call, so that its input's size is known all the same."""
+        model = self._keras.Sequential([self._keras.layers.Dense(2, name="value")], name="late")
+        model(np.zeros((1, 16), np.float32))
+        return model
+
+    def _subclassed(self) -> Any:
+        keras = self._keras
+        mine = type("Mine", (keras.Model,), {"call": lambda model, value: model.dense(value)})
+        model = mine()
+        model.dense = keras.layers.Dense(2)
+        model(np.zeros((1, 16), np.float32))
+        return model

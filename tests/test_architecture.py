@@ -1,0 +1,295 @@
+"""The floors of the design, read from the imports; what an import loads; what is public."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import edgeml
+from tests.support.processes import repository
+
+# Highest first. Folders of one floor do not import each other, and none imports from a higher one.
+FLOORS = [
+    {"cli"},
+    {"pipeline", "report", "exporters"},
+    {
+        "converters",
+        "runtimes",
+        "sources",
+        "trainers",
+        "preprocessing",
+        "package",
+        "evaluation",
+        "measurement",
+    },
+    {"core"},
+]
+HEAVY = {
+    "ai_edge_litert",
+    "google",
+    "h5py",
+    "jax",
+    "joblib",
+    "keras",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "scipy",
+    "skl2onnx",
+    "sklearn",
+    "skops",
+    "tensorflow",
+    "tf2onnx",
+    "tf_keras",
+    "tflite_runtime",
+    "torch",
+}
+BASE = {"numpy", "msgspec", "click", "rich"}
+LINKED = {"converters", "runtimes"}
+PUBLIC = ["RECIPES", "EdgemlError", "Goal", "Package", "__version__", "build", "load", "open_package"]
+
+
+@dataclass(frozen=True)
+class Module:
+    """A source file of the project."""
+
+    name: str
+    path: Path
+
+    @property
+    def folder(self) -> str:
+        """The part of the project that it belongs to; empty for those at the top."""
+        parts = self.name.split(".")
+        return parts[1] if len(parts) > 1 and (repository() / "edgeml" / parts[1]).is_dir() else ""
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def modules() -> Iterator[Module]:
+    root = repository() / "edgeml"
+    folders = [root, *(path for path in sorted(root.iterdir()) if path.is_dir() and path.name != "__pycache__")]
+    for folder in folders:
+        for path in sorted(folder.glob("*.py") if folder == root else folder.rglob("*.py")):
+            parts = ["edgeml", *path.relative_to(root).with_suffix("").parts]
+            yield Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path)
+
+
+MODULES = list(modules())
+
+
+@dataclass(frozen=True)
+class Import:
+    """One module that is imported.
+
+    Attributes:
+        target: Its absolute name.
+        relative: Whether it was written with leading dots.
+        inside: Whether the statement is in a function.
+        typing: Whether it is for type checkers alone.
+    """
+
+    target: str
+    relative: bool
+    inside: bool
+    typing: bool
+
+
+def imports(module: Module) -> Iterator[Import]:
+    def visit(node: ast.AST, *, inside: bool, typing: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            within = inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            checked = typing or (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING")
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield Import(alias.name, relative=False, inside=within, typing=checked)
+            elif isinstance(child, ast.ImportFrom):
+                base = child.module or ""
+                if child.level:
+                    package = module.name.split(".")
+                    if module.path.name != "__init__.py":
+                        package = package[:-1]
+                    package = package[: len(package) - child.level + 1]
+                    base = ".".join([*package, *([base] if base else [])])
+                for alias in child.names:
+                    submodule = f"{base}.{alias.name}"
+                    target = submodule if submodule in {m.name for m in MODULES} else base
+                    yield Import(target, relative=bool(child.level), inside=within, typing=checked)
+            else:
+                yield from visit(child, inside=within, typing=checked)
+
+    yield from visit(module.tree, inside=False, typing=False)
+
+
+def floor_of(folder: str) -> int:
+    (floor,) = [i for i, names in enumerate(FLOORS) if folder in names]
+    return floor
+
+
+def in_child(code: str, *, cwd: Path | None = None) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd or repository(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_folder_has_a_floor() -> None:
+    assert len(MODULES) > 40
+    assert {module.folder for module in MODULES} - {""} <= set().union(*FLOORS)
+    assert {"core", "package", "converters", "runtimes", "pipeline"} <= {module.folder for module in MODULES}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.folder], ids=str)
+def test_imports_go_downwards(module: Module) -> None:
+    wrong = []
+    for found in imports(module):
+        top, _, rest = found.target.partition(".")
+        if top != "edgeml":
+            assert top not in LINKED, f"{found.target} is imported as edgeml.{top} only"
+            continue
+        folder = rest.partition(".")[0]
+        if folder == module.folder or folder in {"", "_version"}:
+            continue
+        if floor_of(folder) <= floor_of(module.folder):
+            wrong.append(found.target)
+    assert not wrong
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.folder not in {"", "cli"}], ids=str)
+def test_nothing_imports_the_top(module: Module) -> None:
+    assert not [found.target for found in imports(module) if found.target == "edgeml"]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_converters_and_runtimes_are_found_by_the_registry_alone(module: Module) -> None:
+    allowed = {module.folder} if module.folder in LINKED else set()
+    for found in imports(module):
+        parts = found.target.split(".")
+        if parts[0] == "edgeml" and len(parts) > 1 and parts[1] in LINKED:
+            assert parts[1] in allowed, found.target
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.folder], ids=str)
+def test_siblings_are_imported_relatively_behind_the_links_alone(module: Module) -> None:
+    for found in imports(module):
+        if found.target.startswith(f"edgeml.{module.folder}."):
+            assert found.relative == (module.folder in LINKED), found.target
+        else:
+            assert not found.relative, found.target
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_heavy_imports_are_inside_functions(module: Module) -> None:
+    outside = {found.target.partition(".")[0] for found in imports(module) if not found.inside and not found.typing}
+    assert outside <= BASE | set(sys.stdlib_module_names) | {"edgeml"}
+
+
+def test_core_needs_numpy_and_msgspec_alone() -> None:
+    for module in MODULES:
+        if module.folder == "core":
+            used = {found.target.partition(".")[0] for found in imports(module)} - set(sys.stdlib_module_names)
+            assert used <= {"edgeml", "numpy", "msgspec"}, module
+
+
+LOADED = "import json, sys; {code}; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+
+
+def test_importing_edgeml_loads_next_to_nothing() -> None:
+    loaded = set(json.loads(in_child(LOADED.format(code="import edgeml"))))
+    assert "edgeml" in loaded
+    assert not loaded & (HEAVY | BASE - {"numpy"})
+
+
+def test_using_a_name_of_edgeml_loads_no_framework_and_no_engine() -> None:
+    code = "import edgeml; [getattr(edgeml, name) for name in edgeml.__all__]"
+    loaded = set(json.loads(in_child(LOADED.format(code=code))))
+    assert {"numpy", "msgspec"} <= loaded
+    assert not loaded & HEAVY
+
+
+def test_importing_every_module_loads_no_framework_and_no_engine() -> None:
+    names = [module.name for module in MODULES if not module.name.endswith("__main__")]
+    code = f"import importlib; [importlib.import_module(name) for name in {names!r}]"
+    loaded = set(json.loads(in_child(LOADED.format(code=code))))
+    assert not loaded & HEAVY
+
+
+def test_opening_and_checking_a_package_loads_no_framework_and_no_engine() -> None:
+    code = "import edgeml; edgeml.open_package('tests/data/format1.edgeml').read('artifacts/onnx-fp32.onnx')"
+    assert not set(json.loads(in_child(LOADED.format(code=code)))) & HEAVY
+
+
+@pytest.mark.parametrize("name", sorted(LINKED))
+def test_the_linked_folders_have_one_name(name: str) -> None:
+    assert (repository() / "edgeml" / name).is_symlink()
+    assert (repository() / "edgeml" / name).resolve() == repository() / name
+    code = f"""
+try:
+    import {name}
+except ImportError as error:
+    print(error)
+import edgeml.{name}
+"""
+    assert in_child(code).strip() == f"import this package as edgeml.{name}"
+
+
+def test_what_is_public() -> None:
+    assert sorted(edgeml.__all__) == sorted(PUBLIC)
+    assert dir(edgeml) == sorted(PUBLIC)
+    for name in PUBLIC:
+        assert getattr(edgeml, name) is not None
+    with pytest.raises(AttributeError, match="module 'edgeml' has no attribute 'convert'"):
+        _ = edgeml.convert
+
+
+def public_names(module: Module) -> list[str] | None:
+    for statement in module.tree.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            names: list[str] = ast.literal_eval(statement.value)
+            return names
+    return None
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_every_module_says_what_is_public_and_documents_it(module: Module) -> None:
+    tree = module.tree
+    assert ast.get_docstring(tree), "the module has no docstring"
+    defined = {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+    names = public_names(module)
+    if names is None:
+        assert module.path.name in {"__init__.py", "__main__.py"}, "the module has no __all__"
+        assert not defined
+        return
+    assert len(set(names)) == len(names)
+    for name in set(names) & set(defined):
+        node = defined[name]
+        assert ast.get_docstring(node), f"{name} has no docstring"
+        if isinstance(node, ast.FunctionDef) or "Protocol" in map(ast.unparse, node.bases):
+            continue  # a protocol's methods are documented where they are implemented
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                assert ast.get_docstring(method), f"{name}.{method.name} has no docstring"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_what_is_said_to_be_public_is_there(module: Module) -> None:
+    loaded = importlib.import_module(module.name)
+    assert [name for name in public_names(module) or [] if not hasattr(loaded, name)] == []
