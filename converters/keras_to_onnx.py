@@ -1,0 +1,27 @@
+"""Keras to ONNX."""
+
+from __future__ import annotations
+
+from edgeml.core.artifact import Artifact
+from edgeml.core.conversion import ConversionJob
+from edgeml.core.machine import installed_version
+from edgeml.core.recipe import Recipe
+from edgeml.core.source import TraceableSource
+
+from .graph_to_onnx import batched, onnx_of_graph
+from .keras_to_graph import graph_of_keras
+from .onnx_precision import onnx_artifact
+
+__all__ = ["convert"]
+
+
+def convert(source: TraceableSource, recipe: Recipe, job: ConversionJob) -> Artifact:
+    """Traces the model, converts the trace by tf2onnx, and gives it the recipe's precision."""
+    model = job.once("onnx", lambda: onnx_of_graph(graph_of_keras(source), job.batch))
+    return onnx_artifact(
+        model,
+        recipe,
+        job,
+        batched(source.info.signature, job.batch),
+        (f"keras {source.info.versions['keras']}", f"tf2onnx {installed_version('tf2onnx')}"),
+    )

@@ -1,0 +1,18 @@
+"""Keras to TFLite."""
+
+from __future__ import annotations
+
+from edgeml.core.artifact import Artifact
+from edgeml.core.conversion import ConversionJob
+from edgeml.core.recipe import Recipe
+from edgeml.core.source import TraceableSource
+
+from .graph_to_tflite import tflite_artifact
+from .keras_to_graph import graph_of_keras
+
+__all__ = ["convert"]
+
+
+def convert(source: TraceableSource, recipe: Recipe, job: ConversionJob) -> Artifact:
+    """Traces the model and converts the trace. Raises UnsupportedModelError for operators TFLite lacks."""
+    return tflite_artifact(graph_of_keras(source), recipe, job, (f"keras {source.info.versions['keras']}",))

@@ -1,0 +1,159 @@
+"""Names in an ONNX graph that depend on the graph alone.
+
+tf2onnx numbers its nodes from a counter that runs on through the process, so that converting a model twice
+gives two files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["canonicalize"]
+
+_LEAST_IR = 8  # earlier ones want initializers among the inputs, or lack types
+
+
+def canonicalize(model: Any) -> Any:
+    """Sorts the nodes of an `onnx.ModelProto`, producers first, and names them and its tensors, in place.
+
+    Inputs and outputs keep their names. Producer, description and metadata are set or cleared, so that
+    nothing but the model remains.
+    """
+    from onnx.helper import find_min_ir_version_for
+
+    model.producer_name, model.producer_version, model.doc_string = "edgeml", "", ""
+    model.graph.name, model.model_version = "model", 0
+    del model.metadata_props[:]
+    fixed = {value.name for value in (*model.graph.input, *model.graph.output)}
+    _rename(model.graph, {"": "", **{name: name for name in fixed}}, _Counter(fixed))  # "": an input left out
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, size in enumerate(value.type.tensor_type.shape.dim):
+            if not size.HasField("dim_value"):
+                size.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"
+    imports = sorted({(opset.domain, opset.version) for opset in model.opset_import})
+    used = _domains(model.graph) | {function.domain for function in model.functions}
+    del model.opset_import[:]
+    for domain, version in imports:
+        if domain in used or domain == "":
+            model.opset_import.add(domain=domain, version=version)
+    # The least that the operators need, so that old runtimes load it.
+    model.ir_version = max(_LEAST_IR, find_min_ir_version_for(model.opset_import, ignore_unknown=True))
+    return model
+
+
+class _Counter:
+    """Gives out names that no input or output of the model has."""
+
+    def __init__(self, reserved: set[str]) -> None:
+        self._reserved = reserved
+        self._nodes = self._tensors = 0
+
+    def node(self, kind: str) -> str:
+        self._nodes += 1
+        return f"{kind}_{self._nodes}"
+
+    def tensor(self) -> str:
+        self._tensors += 1
+        name = f"t{self._tensors}"
+        return self.tensor() if name in self._reserved else name
+
+
+def _rename(graph: Any, outer: dict[str, str], counter: _Counter, *, nested: bool = False) -> None:
+    """Renames one graph; `outer` holds the new names of the tensors that a nested graph can see."""
+    names = dict(outer)
+
+    def new(name: str) -> str:
+        if name not in names:
+            names[name] = counter.tensor()
+        return names[name]
+
+    if nested:
+        for value in graph.input:
+            value.name = new(value.name)
+    initializers = {tensor.name for tensor in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
+    _sort(graph)
+    for node in graph.node:
+        node.name = counter.node(node.op_type)
+        node.doc_string = ""
+        for i, name in enumerate(node.input):
+            node.input[i] = new(name) if name in initializers else names.get(name, name)
+        for i, name in enumerate(node.output):
+            node.output[i] = new(name)
+        for attribute in node.attribute:
+            for inner in [attribute.g, *attribute.graphs]:
+                if inner.node or inner.output:
+                    _use(inner, initializers, new)
+                    _rename(inner, names, counter, nested=True)
+    kept = []
+    for tensor in graph.initializer:
+        if tensor.name in names:
+            tensor.name, tensor.doc_string = names[tensor.name], ""
+            kept.append(tensor)
+    kept.sort(key=lambda tensor: (len(tensor.name), tensor.name))
+    copies = [type(tensor).FromString(tensor.SerializeToString(deterministic=True)) for tensor in kept]
+    del graph.initializer[:]
+    graph.initializer.extend(copies)
+    del graph.value_info[:]
+    graph.doc_string = ""
+    if nested:
+        graph.name = "inner"
+        for value in graph.output:
+            value.name = names.get(value.name, value.name)
+
+
+def _sort(graph: Any) -> None:
+    """Puts the nodes in the order in which a walk back from the outputs leaves them.
+
+    Producers come first, and the order is the same whatever they came in. Nodes that no output depends on go.
+    """
+    maker = {name: node for node in graph.node for name in node.output if name}
+    done: list[Any] = []
+    entered: set[int] = set()
+    left: set[int] = set()
+    stack = [maker[value.name] for value in reversed(graph.output) if value.name in maker]
+    while stack:
+        node = stack[-1]
+        if id(node) not in entered:
+            entered.add(id(node))
+            makers = [maker[name] for name in reversed(_reads(node)) if name in maker]
+            stack.extend(before for before in makers if id(before) not in left)
+            continue
+        stack.pop()
+        if id(node) not in left:
+            left.add(id(node))
+            done.append(type(node).FromString(node.SerializeToString(deterministic=True)))
+    del graph.node[:]
+    graph.node.extend(done)
+
+
+def _reads(node: Any) -> list[str]:
+    found = list(node.input)
+    for attribute in node.attribute:
+        for inner in [attribute.g, *attribute.graphs]:
+            found.extend(name for inside in inner.node for name in _reads(inside))
+            found.extend(value.name for value in inner.output)
+    return found
+
+
+def _use(inner: Any, initializers: set[str], new: Any) -> None:
+    """Names the outer initializers that a nested graph is the first to read."""
+    for node in inner.node:
+        for name in node.input:
+            if name in initializers:
+                new(name)
+        for attribute in node.attribute:
+            for graph in [attribute.g, *attribute.graphs]:
+                _use(graph, initializers, new)
+    for value in inner.output:
+        if value.name in initializers:
+            new(value.name)
+
+
+def _domains(graph: Any) -> set[str]:
+    found = set()
+    for node in graph.node:
+        found.add(node.domain)
+        for attribute in node.attribute:
+            for inner in [attribute.g, *attribute.graphs]:
+                found |= _domains(inner)
+    return found

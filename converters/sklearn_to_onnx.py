@@ -1,0 +1,142 @@
+"""scikit-learn to ONNX."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import msgspec
+
+from edgeml.core.artifact import Artifact
+from edgeml.core.conversion import ConversionJob
+from edgeml.core.errors import EdgemlError, UnsupportedModelError
+from edgeml.core.machine import installed_version
+from edgeml.core.recipe import Recipe
+from edgeml.core.source import Source
+from edgeml.core.tensors import Signature, TensorSpec
+
+from .graph_to_onnx import batched, onnx_of_graph
+from .onnx_precision import onnx_artifact
+from .sklearn_forests import forest_converters
+from .sklearn_neighbors import neighbor_converters
+from .sklearn_outputs import with_outputs
+from .sklearn_scaling import scaling_converters
+from .sklearn_thresholds import with_float32_thresholds
+from .sklearn_to_graph import graph_of_sklearn
+
+__all__ = ["convert"]
+
+# ai.onnx.ml 3 is the newest that skl2onnx's tree converters need; together they serve every converter it has.
+_OPSETS = {"": 17, "ai.onnx.ml": 3}
+
+_REASON_LENGTH = 300  # skl2onnx may put whole trees into its messages
+
+
+def convert(source: Source, recipe: Recipe, job: ConversionJob) -> Artifact:
+    """Converts by skl2onnx in float32; in other precisions only what can be rebuilt of matrix products.
+
+    The float32 artifact of a classifier has a second output, ``label``, with the source's own labels: int64
+    for numbers and booleans, else strings.
+
+    Raises:
+        UnsupportedModelError: skl2onnx has no converter for a part of the model, or the precision would not
+            be honest for it.
+    """
+    scikit = f"scikit-learn {source.info.versions['scikit-learn']}"
+    if recipe.precision != "fp32":
+        model = job.once("onnx graph", lambda: onnx_of_graph(graph_of_sklearn(source), job.batch))
+        return onnx_artifact(
+            model,
+            recipe,
+            job,
+            batched(source.info.signature, job.batch),
+            (scikit, f"tf2onnx {installed_version('tf2onnx')}"),
+        )
+    signature = batched(_with_label(source), job.batch)
+    return onnx_artifact(
+        with_outputs(_converted(source), source, signature),
+        recipe,
+        job,
+        signature,
+        (scikit, f"skl2onnx {installed_version('skl2onnx')}"),
+    )
+
+
+def _with_label(source: Source) -> Signature:
+    signature, decision = source.info.signature, source.info.decision
+    if decision is None:
+        return signature
+    if not all(isinstance(label, str) or label == int(label) for label in decision.labels):
+        raise UnsupportedModelError(
+            "Its labels are fractions, and ONNX has only integers and text for labels.",
+            fix="train it with integers or text as labels.",
+        )
+    kind = "string" if isinstance(decision.labels[0], str) else "int64"
+    label = TensorSpec("label", (None,), kind, meaning="label")  # type: ignore[arg-type]  # one of the two
+    return msgspec.structs.replace(signature, outputs=(*signature.outputs, label))
+
+
+def _converted(source: Source) -> Any:
+    """skl2onnx's own model: one input, and its own names, order and shapes of outputs."""
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.preprocessing import MaxAbsScaler, RobustScaler, StandardScaler
+
+    model = with_float32_thresholds(_without_passthrough(copy.deepcopy(source.model)))
+    (features,) = source.info.signature.inputs
+    # Scalers divide as scikit-learn does: with a product by the reciprocal, rows that come to lie on a threshold
+    # of a tree behind them fall to the other side.
+    options: dict[Any, dict[str, Any]] = {
+        StandardScaler: {"div": "div"},
+        RobustScaler: {"div": "div_cast"},
+        MaxAbsScaler: {"div": "div_cast"},
+    }
+    if source.info.decision is not None:
+        options[id(_last(model))] = _classifier_options(_last(model))
+    converters = forest_converters() | neighbor_converters() | scaling_converters()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # skl2onnx reads what scikit-learn will drop, and takes bools for ints
+            return convert_sklearn(
+                model,
+                "model",
+                [(features.name, FloatTensorType(list(features.shape)))],
+                target_opset=_OPSETS,
+                options=options,
+                custom_conversion_functions=converters,
+            )
+    except EdgemlError:
+        raise
+    except Exception as error:  # skl2onnx raises many kinds
+        reason = (str(error).strip().splitlines() or [repr(error)])[0][:_REASON_LENGTH]
+        raise UnsupportedModelError(
+            f"skl2onnx {installed_version('skl2onnx')} cannot convert the {source.info.architecture}: {reason}",
+            fix="replace the step that it names, or train a model of another kind.",
+        ) from error
+
+
+def _without_passthrough(model: Any) -> Any:
+    """The pipeline without the steps that do nothing, which skl2onnx does not know."""
+    if hasattr(model, "steps"):
+        model.steps = [
+            (name, _without_passthrough(step))
+            for name, step in model.steps
+            if step is not None and step != "passthrough"
+        ]
+    return model
+
+
+def _last(model: Any) -> Any:
+    return _last(model.steps[-1][1]) if hasattr(model, "steps") else model
+
+
+def _classifier_options(model: Any) -> dict[str, Any]:
+    """A plain table of scores instead of a dictionary a row, and the scores that the source itself gives."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common._registration import get_converter
+
+    wanted = {"zipmap": False, "raw_scores": not hasattr(model, "predict_proba")}
+    alias = sklearn_operator_name_map.get(type(model))
+    allowed = (alias and get_converter(alias).get_allowed_options()) or {}
+    return {name: value for name, value in wanted.items() if name in allowed}

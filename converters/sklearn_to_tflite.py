@@ -1,0 +1,20 @@
+"""scikit-learn to TFLite."""
+
+from __future__ import annotations
+
+from edgeml.core.artifact import Artifact
+from edgeml.core.conversion import ConversionJob
+from edgeml.core.recipe import Recipe
+from edgeml.core.source import Source
+
+from .graph_to_tflite import tflite_artifact
+from .sklearn_to_graph import graph_of_sklearn
+
+__all__ = ["convert"]
+
+
+def convert(source: Source, recipe: Recipe, job: ConversionJob) -> Artifact:
+    """Rebuilds the model of matrix products and converts that. Raises UnsupportedModelError for other models."""
+    return tflite_artifact(
+        graph_of_sklearn(source), recipe, job, (f"scikit-learn {source.info.versions['scikit-learn']}",)
+    )

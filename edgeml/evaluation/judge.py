@@ -1,0 +1,86 @@
+"""From figures and goals to a verdict. A figure that is missing never passes."""
+
+from __future__ import annotations
+
+from edgeml.core.evidence import Evaluation, Fidelity, Latency
+from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Verdict
+from edgeml.core.recipe import Floor, Recipe
+from edgeml.evaluation.fidelity import CONSTANT_ERROR
+
+__all__ = ["judge"]
+
+_CENTRED_SLACK_DB = 5.0
+
+
+def judge(
+    recipe: Recipe,
+    goal: Goal,
+    evaluation: Evaluation,
+    *,
+    size_bytes: int,
+    latency: Latency | None,
+    classifies: bool,
+    labelled: bool,
+) -> Verdict:
+    """Whether an artifact meets the recipe's floor and the goal.
+
+    Args:
+        recipe: The artifact's.
+        goal: The user's.
+        evaluation: The artifact's figures.
+        size_bytes: Size of its file.
+        latency: What was measured, if it was.
+        classifies: Whether the source gives labels, so that agreement is due.
+        labelled: Whether true labels or targets were there and the task has a main metric, so that a drop is due.
+    """
+    floor = goal.floor(recipe.floor)
+    reasons, remarks = _fidelity(evaluation.fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")
+    if floor.sqnr_db < recipe.floor.sqnr_db or floor.agreement < recipe.floor.agreement:
+        remarks.append("the parity floors were lowered by the goal")
+    if labelled:
+        _drop(evaluation, DEFAULT_MAX_DROP if goal.max_drop is None else goal.max_drop, reasons, remarks)
+    else:
+        remarks.append("accuracy was not measured")
+        if goal.max_drop is not None:
+            reasons.append("no drop was measured, and the goal bounds it")
+    if goal.max_size_bytes is not None and size_bytes > goal.max_size_bytes:
+        reasons.append(f"{size_bytes} bytes are more than {goal.max_size_bytes}")
+    if goal.max_p95_ms is not None and (latency is None or not latency.p95_ms <= goal.max_p95_ms):
+        found = (
+            "was not measured" if latency is None else f"of {latency.p95_ms:.3g} ms is more than {goal.max_p95_ms:g} ms"
+        )
+        reasons.append(f"the p95 latency {found}")
+    return Verdict("rejected" if reasons else "released", tuple(reasons), tuple(remarks))
+
+
+def _fidelity(found: Fidelity, floor: Floor, *, classifies: bool, exact: bool) -> tuple[list[str], list[str]]:
+    reasons, remarks = [], []
+    if found.centred_sqnr_db is None:
+        remarks.append("the source's outputs do not depend on the samples, which proves little")
+    if found.centred_sqnr_db is None and exact:
+        if not found.max_error <= CONSTANT_ERROR:
+            reasons.append(f"the constant output is off by {found.max_error:.2g}, more than {CONSTANT_ERROR:g}")
+    elif not found.sqnr_db >= floor.sqnr_db:
+        reasons.append(f"SQNR of {found.sqnr_db:.1f} dB is below {floor.sqnr_db:g} dB")
+    if found.centred_sqnr_db is not None and not found.centred_sqnr_db >= floor.sqnr_db - _CENTRED_SLACK_DB:
+        reasons.append(
+            f"SQNR of {found.centred_sqnr_db:.1f} dB about the mean is below {floor.sqnr_db - _CENTRED_SLACK_DB:g} dB"
+        )
+    if classifies and found.agreement is None:
+        reasons.append("agreement could not be measured: the source is tied on every sample")
+    elif classifies and found.agreement is not None and not found.agreement >= floor.agreement:
+        reasons.append(f"agreement of {found.agreement:.2%}, {found.flips} flips, is below {100 * floor.agreement:g}%")
+    return reasons, remarks
+
+
+def _drop(evaluation: Evaluation, bound: float, reasons: list[str], remarks: list[str]) -> None:
+    drop = evaluation.drop
+    if drop is None:
+        reasons.append("the drop is not defined on this data")
+        return
+    if not drop.value <= bound:
+        reasons.append(f"{drop.metric} drops by {drop.value:.4f}, more than {bound:g}")
+    if drop.low <= bound < drop.high:
+        remarks.append(
+            f"open: the 95% interval of the drop, {drop.low:.4f} to {drop.high:.4f}, holds the goal of {bound:g}"
+        )

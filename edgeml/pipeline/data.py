@@ -1,0 +1,275 @@
+"""The caller's data, checked against the source and brought into one form."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import numpy as np
+
+from edgeml.core.errors import InputError
+from edgeml.core.source import SourceInfo, Task
+from edgeml.core.tensors import Decision, Label, Signature, arrays_by_input
+
+__all__ = [
+    "Judged",
+    "calibration_arrays",
+    "digest_of_arrays",
+    "judged_data",
+    "overlap",
+    "save_arrays",
+    "with_task",
+]
+
+_DRAWN = 256
+_DRAWN_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The data that artifacts are judged on.
+
+    Attributes:
+        origin: ``evaluation``, ``calibration`` or ``drawn``.
+        inputs: float32 arrays ``[samples, ...]`` by input name.
+        truth: Positions of true labels ``[samples]``, or true values; None without.
+    """
+
+    origin: str
+    inputs: dict[str, np.ndarray]
+    truth: np.ndarray | None
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.inputs.values())))
+
+
+def with_task(info: SourceInfo, task: Task | None, labels: Sequence[Label] | None, evaluation: object) -> SourceInfo:
+    """The source's description completed by what the caller says and by what the data show.
+
+    Raises:
+        InputError: The task or the labels do not fit the model.
+    """
+    if task is not None and task not in get_args(Task):
+        raise InputError(f"task: there is no task {task!r}.", fix=f"take one of {', '.join(get_args(Task))}.")
+    if labels is not None:
+        labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
+        if not all(isinstance(label, get_args(Label)) for label in labels) or len(set(map(type, labels))) > 1:
+            raise InputError("labels: got other than names, or names of several kinds.", fix="give a list of text.")
+        if len(set(labels)) != len(labels):
+            raise InputError("labels: two classes have the same name.")
+    truth = _truth_of(evaluation)
+    found = task or info.task or ("classification" if labels is not None else _guess(info, truth))
+    if info.framework == "sklearn" and task not in {None, info.task}:
+        raise InputError(f"task: the estimator does {info.task}, not {task}.")
+    if found != "classification":
+        if labels is not None:
+            raise InputError(f"labels: the task is {found}, which has none.")
+        outputs = tuple(msgspec.structs.replace(spec, meaning="values") for spec in info.signature.outputs)
+        return msgspec.structs.replace(
+            info, task=found, decision=None, signature=Signature(info.signature.inputs, outputs)
+        )
+    return _classifying(info, labels)
+
+
+def _classifying(info: SourceInfo, labels: Sequence[Label] | None) -> SourceInfo:
+    if len(info.signature.outputs) != 1:
+        raise InputError(
+            f"task: a classifier has one output of scores, the model has {len(info.signature.outputs)}.",
+            fix="say task='regression'.",
+        )
+    (output,) = info.signature.outputs
+    decision = info.decision
+    if decision is None:
+        if len(output.shape) != 2 or not output.shape[1] or output.shape[1] < 2:
+            raise InputError(
+                f"task: an output of shape {list(output.shape)} has no score for each class.",
+                fix="end the model in a softmax, or a single sigmoid.",
+            )
+        decision = Decision(tuple(range(output.shape[1])))
+    if labels is not None:
+        if info.framework == "sklearn" and tuple(labels) != decision.labels:
+            raise InputError(
+                f"labels: the estimator has its own, {list(decision.labels)[:10]}.", fix="leave labels out."
+            )
+        if len(labels) != len(decision.labels):
+            raise InputError(f"labels: got {len(labels)}, the model tells {len(decision.labels)} classes apart.")
+        decision = Decision(tuple(labels), decision.threshold)
+    outputs = (msgspec.structs.replace(output, meaning="scores"),)
+    return msgspec.structs.replace(
+        info, task="classification", decision=decision, signature=Signature(info.signature.inputs, outputs)
+    )
+
+
+def _guess(info: SourceInfo, truth: np.ndarray | None) -> Task:
+    outputs, inputs = info.signature.outputs, info.signature.inputs
+    if (
+        len(outputs) == 1
+        and truth is not None
+        and truth.ndim == 1
+        and truth.dtype.kind in "iuUSO"
+        and len(outputs[0].shape) == 2
+        and (outputs[0].shape[1] or 0) > 1
+    ):
+        return "classification"
+    if truth is None and len(outputs) == len(inputs) == 1 and outputs[0].shape == inputs[0].shape:
+        return "reconstruction"
+    return "regression"
+
+
+def _split(evaluation: object) -> tuple[object, object]:
+    """Inputs and truth of what was given as evaluation."""
+    if isinstance(evaluation, tuple):
+        if len(evaluation) != 2:
+            raise InputError(f"evaluation: got a tuple of {len(evaluation)}, expected (x, y).")
+        return evaluation
+    return evaluation, None
+
+
+def _truth_of(evaluation: object) -> np.ndarray | None:
+    truth = _split(evaluation)[1]
+    if truth is None:
+        return None
+    try:
+        return np.asarray(truth)
+    except ValueError as error:
+        raise InputError(f"evaluation: y is no regular array ({error}).") from error
+
+
+def calibration_arrays(data: object, signature: Signature) -> dict[str, np.ndarray] | None:
+    """Calibration samples by input name, or None where none were given.
+
+    Raises:
+        InputError: They are empty, all the same, or do not fit the model.
+    """
+    if data is None:
+        return None
+    if isinstance(data, tuple) and len(data) == 2:
+        data = data[0]  # as evaluation is given; labels do not matter here
+    arrays = arrays_by_input(data, signature, "calibration")
+    if not all(len(array) for array in arrays.values()):
+        raise InputError("calibration: there are no samples.", fix="give some 100 that are typical of the use.")
+    if all((array == array[:1]).all() for array in arrays.values()):
+        count = len(next(iter(arrays.values())))
+        raise InputError(
+            f"calibration: {'the one sample shows' if count == 1 else f'all {count} samples are the same and show'}"
+            " no range of values.",
+            fix="give some 100 different samples that are typical of the use.",
+        )
+    return arrays
+
+
+def judged_data(evaluation: object, calibration: dict[str, np.ndarray] | None, info: SourceInfo) -> Judged:
+    """What to judge on: evaluation data, else calibration data, else 256 seeded inputs drawn from the signature.
+
+    Raises:
+        InputError: The evaluation data are empty or do not fit the model.
+    """
+    if evaluation is None and calibration is not None:
+        return Judged("calibration", calibration, None)
+    if evaluation is None:
+        rng = np.random.default_rng(_DRAWN_SEED)
+        drawn = {
+            spec.name: rng.standard_normal((_DRAWN, *(size or 1 for size in spec.shape[1:])), dtype=np.float32)
+            for spec in info.signature.inputs
+        }
+        return Judged("drawn", drawn, None)
+    x, _ = _split(evaluation)
+    inputs = arrays_by_input(x, info.signature, "evaluation")
+    count = len(next(iter(inputs.values())))
+    if count == 0:
+        raise InputError("evaluation: there are no samples.")
+    truth = _truth_of(evaluation)
+    if truth is None and info.task == "reconstruction":
+        truth = next(iter(inputs.values()))
+    if truth is not None:
+        truth = _checked_truth(truth, count, info)
+    return Judged("evaluation", inputs, truth)
+
+
+def _checked_truth(truth: np.ndarray, count: int, info: SourceInfo) -> np.ndarray | None:
+    if len(truth.shape) == 0 or len(truth) != count:
+        raise InputError(f"evaluation: y has the shape {list(truth.shape)}, x has {count} samples.")
+    if info.decision is not None:
+        return _positions(truth, info.decision)
+    if info.task not in {"regression", "reconstruction"}:
+        return None  # transformers and clusterers have no main metric
+    (output, *more) = info.signature.outputs
+    if more:
+        raise InputError("evaluation: y for several outputs is not supported.", fix="leave y out.")
+    if truth.dtype.kind not in "fiub" or truth.size != count * math.prod(size or 1 for size in output.shape[1:]):
+        raise InputError(
+            f"evaluation: y is {truth.dtype} of shape {list(truth.shape)}, the model gives numbers "
+            f"of shape {[count, *output.shape[1:]]}.",
+            fix="for a classifier say task='classification'.",
+        )
+    values = truth.astype(np.float64).reshape(count, *output.shape[1:])
+    if not np.isfinite(values).all():
+        raise InputError("evaluation: y holds NaN or infinity.")
+    return values
+
+
+def _positions(truth: np.ndarray, decision: Decision) -> np.ndarray:
+    """Positions in the decision's labels. Whole numbers that are no labels themselves count as positions."""
+    labels = np.array(decision.labels)
+    if truth.ndim == 2 and truth.shape[1] == len(labels) > 1 and truth.dtype.kind in "fiub":
+        if not (np.isin(truth, (0, 1)).all() and (truth.sum(axis=1) == 1).all()):
+            raise InputError("evaluation: y has a column for each class, and is not one-hot.")
+        return truth.argmax(axis=1)
+    if truth.ndim == 2 and truth.shape[1] == 1:
+        truth = truth[:, 0]
+    if truth.ndim != 1:
+        raise InputError(f"evaluation: y has the shape {list(truth.shape)}, expected one label for each sample.")
+    if truth.dtype.kind in "OS" and labels.dtype.kind == "U":
+        truth = truth.astype(str)
+    by_position = labels.dtype.kind == "U" and truth.dtype.kind in "iub"
+    known: Mapping[object, int] = {
+        label: i for i, label in enumerate(range(len(labels)) if by_position else labels.tolist())
+    }
+    found = [known.get(value, -1) for value in truth.tolist()]
+    unseen = sorted({str(value) for value, position in zip(truth.tolist(), found, strict=True) if position < 0})
+    if unseen:
+        shown = ", ".join(map(str, list(known)[:10])) + (", …" if len(known) > 10 else "")
+        raise InputError(
+            f"evaluation: y holds classes that the model has never seen: {', '.join(unseen[:5])}; it knows {shown}.",
+            fix="leave these samples out, or mend `labels`.",
+        )
+    return np.array(found, dtype=np.int64)
+
+
+def overlap(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> int:
+    """How many samples of the second set are among the first, bit for bit."""
+
+    def rows(arrays: dict[str, np.ndarray]) -> list[bytes]:
+        columns = [array.reshape(len(array), -1) for array in arrays.values()]
+        return [
+            hashlib.blake2b(b"".join(column[i].tobytes() for column in columns), digest_size=16).digest()
+            for i in range(len(columns[0]))
+        ]
+
+    seen = set(rows(first))
+    return sum(row in seen for row in rows(second))
+
+
+def digest_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """``sha256:…`` of names, shapes and values."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def save_arrays(arrays: Mapping[str, np.ndarray], folder: Path) -> dict[str, Path]:
+    """Writes one ``.npy`` file for each, for a child to map."""
+    folder.mkdir()
+    files = {name: folder / f"{i}.npy" for i, name in enumerate(arrays)}
+    for name, array in arrays.items():
+        np.save(files[name], array)
+    return files

@@ -1,0 +1,87 @@
+"""The proving child's side: loads and runs artifacts as a device would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+
+from edgeml.core import registry
+from edgeml.core.artifact import Artifact
+from edgeml.core.errors import ConversionError
+from edgeml.core.evidence import Latency
+from edgeml.core.recipe import find_recipe
+from edgeml.measurement import measure_latency
+from edgeml.pipeline.conversion import load_arrays
+
+__all__ = ["GOLDEN_SAMPLES", "Proof", "ProofSettings", "Run", "golden_rows"]
+
+GOLDEN_SAMPLES = 16
+
+
+class ProofSettings(Struct, frozen=True):
+    """What is the same for all artifacts.
+
+    Attributes:
+        inputs: ``.npy`` file of float32 ``[samples, ...]`` by input name: the data to judge on.
+        measure: Whether to measure latency.
+    """
+
+    inputs: dict[str, Path]
+    measure: bool
+
+
+class Run(Struct, frozen=True):
+    """What an artifact gave.
+
+    Attributes:
+        outputs: Arrays ``[samples, ...]`` by output name, in the source's units.
+        golden_raw: Its outputs for the golden inputs, in its own dtypes.
+        golden_real: The same in the source's units.
+        family: The engine family. `engine_version`: and the engine's version.
+        latency: Of one sample on one thread, if it was to be measured.
+    """
+
+    outputs: dict[str, np.ndarray]
+    golden_raw: dict[str, np.ndarray]
+    golden_real: dict[str, np.ndarray]
+    family: str
+    engine_version: str
+    latency: Latency | None
+
+
+def golden_rows(array: np.ndarray) -> np.ndarray:
+    """The first 16 samples, beginning again where there are fewer."""
+    return array[np.arange(GOLDEN_SAMPLES) % len(array)]
+
+
+class Proof:
+    """Lives in a `Worker`, or in a script that reproduces a failure."""
+
+    def __init__(self, settings: ProofSettings) -> None:
+        self._inputs = load_arrays(settings.inputs)
+        self._measure = settings.measure
+
+    def run(self, artifact: Artifact) -> Run:
+        """Loads the artifact and runs it on all samples.
+
+        Raises:
+            TargetError: The engine cannot load or run it.
+            ConversionError: It gives NaN or infinity.
+        """
+        opener = registry.resolve(registry.ENGINES[find_recipe(artifact.recipe).format])
+        session = opener(artifact.data, artifact.signature, needs=artifact.needs)
+        golden = {name: golden_rows(array) for name, array in self._inputs.items()}
+        golden_raw, golden_real = session.run_raw(golden), session.run(golden)
+        outputs = session.run(self._inputs)
+        for name, values in outputs.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                rows = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+                raise ConversionError(
+                    f"The artifact gives NaN or infinity in '{name}' for {len(rows)} of {len(values)} "
+                    f"samples, the first of them {rows[0]}."
+                )
+        one = {name: array[:1] for name, array in golden.items()}
+        latency = measure_latency(lambda: session.run(one)) if self._measure else None
+        return Run(outputs, golden_raw, golden_real, session.family, session.engine_version, latency)

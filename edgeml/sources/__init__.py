@@ -1,0 +1,1 @@
+"""Trained models: loading and auditing them, their description and their own answers."""

@@ -1,0 +1,309 @@
+"""scikit-learn models."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from edgeml.core.errors import InputError, StorageError, UnsupportedModelError
+from edgeml.core.machine import installed_version
+from edgeml.core.source import Reference, SourceInfo, Task
+from edgeml.core.tensors import Decision, Signature, TensorSpec
+from edgeml.sources.state_digest import state_digest
+
+__all__ = ["SUFFIX", "SklearnSource", "open_source", "save"]
+
+SUFFIX = ".skops"
+
+_FEATURES = "features"
+
+# What skops does not trust by itself, although it only holds what was learned: classes and functions of
+# scikit-learn and its parts that neither run code from the file nor touch the system. Found by saving every
+# estimator of scikit-learn 1.9.
+_TRUSTED = frozenset(
+    {
+        "numpy.dtype",
+        "numpy.mean",
+        "scipy.interpolate._bsplines.BSpline",
+        "scipy.sparse._csr.csr_matrix",
+        "sklearn._loss.loss.HalfTweedieLossIdentity",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.cluster._bisect_k_means._BisectingTree",
+        "sklearn.cluster._kmeans._kmeans_single_elkan",
+        "sklearn.cluster._kmeans._kmeans_single_lloyd",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.feature_selection._univariate_selection.chi2",
+        "sklearn.feature_selection._univariate_selection.f_classif",
+        "sklearn.feature_selection._univariate_selection.f_regression",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        "sklearn.gaussian_process.kernels.ConstantKernel",
+        "sklearn.gaussian_process.kernels.Product",
+        "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.gaussian_process.kernels.Sum",
+        "sklearn.gaussian_process.kernels.WhiteKernel",
+        "sklearn.metrics._dist_metrics.ChebyshevDistance64",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.metrics._dist_metrics.ManhattanDistance64",
+        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+        "sklearn.metrics._scorer._PassthroughScorer",
+        "sklearn.model_selection._split.KFold",
+        "sklearn.model_selection._split.StratifiedKFold",
+        "sklearn.multiclass._ConstantPredictor",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SklearnSource:
+    """A loaded scikit-learn model and its description.
+
+    Attributes:
+        method: What gives its scores or values: ``predict_proba``, ``decision_function``, ``predict`` or
+            ``transform``; of a classifier ``predict`` gives votes.
+    """
+
+    info: SourceInfo
+    model: Any
+    method: Literal["predict_proba", "decision_function", "predict", "transform"]
+
+    def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
+        """The model's own answers, all rows in one call.
+
+        On one thread: which of several equally near neighbours scikit-learn takes, and the last bits of sums,
+        depend on the number of threads.
+
+        Args:
+            inputs: ``features``, float32 ``[samples, n_features]``, given to the model as they are.
+        """
+        rows = inputs[_FEATURES]
+        (output,) = self.info.signature.outputs
+        decision = self.info.decision
+        with _one_thread():
+            if decision is None:
+                return Reference({output.name: _dense(getattr(self.model, self.method)(rows))})
+            labels = np.searchsorted(self.model.classes_, self.model.predict(rows)).astype(np.int64)
+            if self.method == "predict":
+                scores = np.eye(len(decision.labels), dtype=np.float32)[labels]
+            else:
+                scores = _dense(getattr(self.model, self.method)(rows))
+        return Reference({output.name: scores}, labels)
+
+
+def save(model: Any, path: Path) -> None:
+    """Hands a model in memory over as a ``.skops`` file.
+
+    Raises:
+        InputError: It is no scikit-learn estimator.
+        UnsupportedModelError: It is not fitted, or skops cannot save it.
+        StorageError: The file cannot be written.
+    """
+    import skops.io
+
+    _check_fitted(model)
+    try:
+        skops.io.dump(model, path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error}") from error
+    except Exception as error:  # skops names no error of its own
+        raise UnsupportedModelError(
+            f"skops cannot save the {type(model).__name__}: {error}",
+            fix="replace the part that it names; functions of your own cannot be saved.",
+        ) from error
+
+
+def open_source(path: Path) -> SklearnSource:
+    """Loads a ``.skops`` file, after every type in it was found harmless.
+
+    Raises:
+        InputError: It is no readable ``.skops`` file of a scikit-learn estimator.
+        UnsupportedModelError: It holds types that are not trusted, or a model that edgeml does not carry.
+        StorageError: The file cannot be read.
+    """
+    model = _load(path)
+    _check_fitted(model)
+    model = getattr(model, "best_estimator_", model)  # of a search: all that it answers comes from it
+    digest = state_digest(model)
+    for step in (model, *(step for _, step in getattr(model, "steps", ()))):
+        if hasattr(step, "n_jobs"):
+            step.n_jobs = None  # one job sums in one order, so that the last bits are the same every time
+    return _describe(model, digest)
+
+
+def _load(path: Path) -> Any:
+    import skops.io
+
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file.")
+    try:
+        data = path.read_bytes()  # once: what is audited is what is loaded
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error}") from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = "schema.json" in archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise InputError(
+            f"{path.name} is no skops file: it is no ZIP archive.",
+            fix="save the model by skops.io.dump(model, 'model.skops').",
+        ) from error
+    if not found:
+        raise InputError(
+            f"{path.name} is no skops file: the archive has no schema.json.",
+            fix="save the model by skops.io.dump(model, 'model.skops').",
+        )
+    try:
+        untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - _TRUSTED)
+        if not untrusted:
+            return skops.io.loads(data, trusted=sorted(_TRUSTED))
+    except Exception as error:  # skops and what it calls raise many kinds; all mean that the file cannot be read
+        raise InputError(
+            f"{path.name}: skops {installed_version('skops')} and scikit-learn "
+            f"{installed_version('scikit-learn')} cannot load it: {error}",
+            fix="save it again with the versions that are installed here.",
+        ) from error
+    raise UnsupportedModelError(
+        f"{path.name} holds types that are not trusted: {', '.join(untrusted)}.",
+        fix="take them out of the model; only what scikit-learn itself defines is loaded.",
+    )
+
+
+def _check_fitted(model: Any) -> None:
+    from sklearn.base import BaseEstimator
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    if not isinstance(model, BaseEstimator):
+        raise InputError(f"A {type(model).__name__} is no scikit-learn estimator.")
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise UnsupportedModelError(
+            f"The {type(model).__name__} is not fitted.", fix="call its fit() before packaging it."
+        ) from error
+
+
+def _describe(model: Any, digest: str) -> SklearnSource:
+    name = _architecture(model)
+    task, method = _task(model, name)
+    count = _feature_count(model)
+    if count is None:
+        raise UnsupportedModelError(
+            f"The {name} does not take a table of numbers (it has no n_features_in_).",
+            fix="put what turns the raw input into numbers before the package.",
+        )
+    decision = _decision(model, name) if task == "classification" else None
+    # The output's shape is seen, not derived: it depends on options, and on how many classes or targets there were.
+    probe = np.ones((2, count), dtype=np.float32)
+    try:
+        with _one_thread():
+            several = decision is not None and np.ndim(model.predict(probe)) > 1
+            if decision is not None and method == "predict":
+                shape: tuple[int, ...] = (2, len(decision.labels))
+            else:
+                shape = _dense(getattr(model, method)(probe)).shape
+    except UnsupportedModelError:
+        raise
+    except Exception as error:  # scikit-learn raises many kinds
+        raise UnsupportedModelError(f"The {name} does not take rows of {count} float32 numbers: {error}") from error
+    if several:
+        raise _several_labels(name)
+    output = TensorSpec(
+        "scores" if decision else "values", (None, *shape[1:]), "float32", meaning="scores" if decision else "values"
+    )
+    if decision is not None and len(shape) == 1:
+        decision = Decision(decision.labels, threshold=0.0)
+    signature = Signature((TensorSpec(_FEATURES, (None, count), "float32"),), (output,))
+    versions = {
+        package: installed_version(package) or "unknown" for package in ("scikit-learn", "numpy", "scipy", "skops")
+    }
+    return SklearnSource(SourceInfo("sklearn", name, signature, task, decision, digest, versions), model, method)
+
+
+def _architecture(model: Any) -> str:
+    name = type(model).__name__
+    if not hasattr(model, "steps"):
+        return name
+    return f"{name}({', '.join('passthrough' if _skipped(step) else _architecture(step) for _, step in model.steps)})"
+
+
+def _skipped(step: Any) -> bool:
+    return step is None or isinstance(step, str)  # 'passthrough'
+
+
+def _feature_count(model: Any) -> int | None:
+    for _, step in getattr(model, "steps", ()):
+        if not _skipped(step):
+            return _feature_count(step)
+    count = getattr(model, "n_features_in_", None)
+    return None if count is None else int(count)
+
+
+def _task(model: Any, name: str) -> tuple[Task, Any]:
+    from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+
+    if is_classifier(model):
+        methods = ("predict_proba", "decision_function", "predict")
+        return "classification", next(method for method in methods if hasattr(model, method))
+    if is_regressor(model):
+        return "regression", "predict"
+    if is_clusterer(model) and hasattr(model, "predict"):
+        return "clustering", "predict"
+    if hasattr(model, "transform") and not is_outlier_detector(model):
+        return "transformation", "transform"
+    raise UnsupportedModelError(
+        f"The {name} is no classifier, regressor, clusterer with predict, or transformer.",
+        fix="package a model of one of these kinds.",
+    )
+
+
+def _decision(model: Any, name: str) -> Decision:
+    if isinstance(model.classes_, list):
+        raise _several_labels(name)
+    labels = tuple(model.classes_.tolist())
+    if not all(isinstance(label, bool | int | float | str) for label in labels):
+        raise UnsupportedModelError(
+            f"The {name} has labels of type {type(labels[0]).__name__}.", fix="train it with numbers or text as labels."
+        )
+    return Decision(labels)
+
+
+def _several_labels(name: str) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"The {name} gives several labels for a row.", fix="train and package one classifier for each of them."
+    )
+
+
+def _dense(values: Any) -> np.ndarray:
+    if hasattr(values, "tocsr"):
+        raise UnsupportedModelError(
+            "The model gives a sparse matrix.", fix="make it dense, for instance by sparse_output=False."
+        )
+    try:
+        return np.ascontiguousarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedModelError(f"The model's output is no table of numbers: {error}") from error
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1), warnings.catch_warnings():
+        # The columns come by position here, also to a model that was trained on a table with named ones.
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        yield

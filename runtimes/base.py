@@ -1,0 +1,210 @@
+"""What all sessions share: checks, batches, quantization, labels. An engine adds how to open and invoke."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from edgeml.core.artifact import Needs
+from edgeml.core.errors import InputError, TargetError
+from edgeml.core.machine import missing_features
+from edgeml.core.tensors import (
+    Decision,
+    Quantization,
+    Signature,
+    TensorSpec,
+    arrays_by_input,
+    decide,
+    dequantize,
+    quantize,
+)
+
+__all__ = ["BaseSession"]
+
+
+class BaseSession(ABC):
+    """An artifact made ready on a target.
+
+    Takes and gives float32 in the source's own units, whatever the artifact's dtypes: integers are quantized
+    with rounding and clipping on the way in, and dequantized on the way out. Safe to use from several threads,
+    one call at a time.
+
+    Args:
+        data: The artifact's bytes.
+        signature: Its tensors, as the package declares them; the engine's own account must agree.
+        needs: What it needs of the machine.
+        decision: The source's labels, for `classify`.
+        target: Where to run.
+        threads: Threads of the engine.
+
+    Raises:
+        TargetError: The engine does not know the target, cannot load the artifact, finds other tensors in it,
+            or the machine lacks what it needs.
+    """
+
+    engine: ClassVar[str]
+    """The engine's name on PyPI."""
+    family: ClassVar[str]
+    """Whose arithmetic it uses: sessions of one family give the same answers, up to rounding."""
+    targets: ClassVar[tuple[str, ...]] = ("cpu",)
+
+    def __init__(
+        self,
+        data: bytes,
+        signature: Signature,
+        *,
+        needs: Needs,
+        decision: Decision | None = None,
+        target: str = "cpu",
+        threads: int = 1,
+    ) -> None:
+        if target not in self.targets:
+            raise TargetError(f"{self.engine} has no target '{target}'.", fix=f"take {' or '.join(self.targets)}.")
+        if threads < 1:
+            raise InputError(f"threads is {threads}, expected at least 1.")
+        lacking = missing_features(needs.cpu_features)
+        if lacking:
+            raise TargetError(
+                f"The artifact gives other answers on CPUs without {', '.join(lacking)}, and this is one.",
+                fix="use an artifact without that need, or build the package on a CPU like this one.",
+            )
+        self.signature = signature
+        self.decision = decision
+        self.target = target
+        self._lock = threading.Lock()
+        self._open(data, needs, threads)
+
+    @property
+    @abstractmethod
+    def engine_version(self) -> str:
+        """The engine's version."""
+
+    @abstractmethod
+    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+        """Loads the artifact and passes each of its tensors to `_agree`."""
+
+    @abstractmethod
+    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """Runs one batch of arrays in the artifact's dtypes and gives arrays of the caller's own."""
+
+    def run(self, inputs: Mapping[str, object], *, batch_size: int = 32) -> dict[str, np.ndarray]:
+        """Runs any number of samples.
+
+        Args:
+            inputs: Arrays ``[samples, ...]`` by input name, in the source's own units.
+            batch_size: Samples at a time, where the artifact leaves its batch free.
+
+        Returns:
+            Arrays ``[samples, ...]`` by output name: float32, or the labels of an output that gives labels.
+
+        Raises:
+            InputError: Another set of names, another shape, not numbers, or not finite.
+
+        Example:
+            >>> session.run({"image": x})["scores"].shape
+            (100, 10)
+        """
+        raw = self.run_raw(inputs, batch_size=batch_size)
+        return {spec.name: _real(raw[spec.name], spec) for spec in self.signature.outputs}
+
+    def run_raw(self, inputs: Mapping[str, object], *, batch_size: int = 32) -> dict[str, np.ndarray]:
+        """Like `run`, but gives the outputs in the artifact's own dtypes."""
+        arrays = list(arrays_by_input(inputs, self.signature, "input").values())
+        batch = self.signature.inputs[0].shape[0]
+        step = batch or batch_size
+        if step < 1:
+            raise InputError(f"batch_size is {batch_size}, expected at least 1.")
+        count = len(arrays[0])
+        parts: list[list[np.ndarray]] = []
+        for start in range(0, count, step):
+            chunk = [
+                _stored(array[start : start + step], spec)
+                for array, spec in zip(arrays, self.signature.inputs, strict=True)
+            ]
+            missing = step - len(chunk[0]) if batch else 0
+            if missing:  # the last samples fill a fixed batch up
+                chunk = [np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) for part in chunk]
+            with self._lock:
+                outputs = self._invoke(chunk)
+            parts.append([output[: step - missing] for output in outputs] if missing else outputs)
+        if not parts:
+            return {
+                spec.name: np.empty((0, *(size or 0 for size in spec.shape[1:])), _numpy_dtype(spec))
+                for spec in self.signature.outputs
+            }
+        return {
+            spec.name: np.concatenate(column) if len(column) > 1 else column[0]
+            for spec, column in zip(self.signature.outputs, zip(*parts, strict=True), strict=True)
+        }
+
+    def predict(self, data: object, *, batch_size: int = 32) -> np.ndarray | dict[str, np.ndarray]:
+        """What the source's own reference gives: probabilities, scores, values.
+
+        Args:
+            data: One array ``[samples, ...]``, or a mapping from input names where there are several.
+            batch_size: Samples at a time, where the artifact leaves its batch free.
+
+        Returns:
+            A float32 array ``[samples, ...]``, or one by output name, in the source's order, where there are
+            several.
+
+        Raises:
+            InputError: As `run`.
+        """
+        arrays = arrays_by_input(data, self.signature, "input")
+        outputs = self.run(arrays, batch_size=batch_size)
+        wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning != "label"}
+        return next(iter(wanted.values())) if len(wanted) == 1 else wanted
+
+    def classify(self, data: object, *, batch_size: int = 32) -> np.ndarray:
+        """The source's own labels ``[samples]``, as its `predict` gives them.
+
+        Raises:
+            InputError: As `run`, or the model does not classify.
+        """
+        if self.decision is None:
+            raise InputError("The model does not classify: it has no labels.", fix="use predict.")
+        outputs = self.run(arrays_by_input(data, self.signature, "input"), batch_size=batch_size)
+        return decide(outputs, self.signature.outputs, self.decision)
+
+    def _agree(
+        self,
+        kind: Literal["input", "output"],
+        spec: TensorSpec,
+        shape: tuple[int | None, ...],
+        dtype: str,
+        quantization: Quantization | None = None,
+    ) -> None:
+        """Raises TargetError where the engine's account of a tensor is not the declared one."""
+        if (shape, dtype) != (spec.shape, spec.dtype):
+            raise TargetError(
+                f"{self.engine} finds {kind} '{spec.name}' to be {dtype} {list(shape)}, and "
+                f"{spec.dtype} {list(spec.shape)} is declared."
+            )
+        if quantization != spec.quantization:
+            raise TargetError(
+                f"{self.engine} finds the quantization of {kind} '{spec.name}' to be {quantization}, and "
+                f"{spec.quantization} is declared."
+            )
+
+
+def _stored(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    if spec.quantization is not None:
+        return quantize(values, spec.quantization, spec.dtype)
+    return values.astype(spec.dtype, copy=False)
+
+
+def _real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    if spec.meaning == "label":
+        return values
+    if spec.quantization is not None:
+        return dequantize(values, spec.quantization)
+    return values.astype(np.float32, copy=False)
+
+
+def _numpy_dtype(spec: TensorSpec) -> str:
+    return "U1" if spec.dtype == "string" else spec.dtype

@@ -1,0 +1,69 @@
+"""LiteRT on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from edgeml.core.artifact import Needs
+from edgeml.core.errors import MissingDependencyError, TargetError
+from edgeml.core.machine import installed_version
+from edgeml.core.tensors import Quantization, TensorSpec
+
+from .base import BaseSession
+
+__all__ = ["LiteRTSession"]
+
+
+class LiteRTSession(BaseSession):
+    """A TFLite artifact on LiteRT's interpreter with XNNPACK. Its documentation is `BaseSession`'s."""
+
+    engine: ClassVar[str] = "ai-edge-litert"
+    family: ClassVar[str] = "xnnpack"
+
+    @property
+    def engine_version(self) -> str:
+        """Version of ai-edge-litert."""
+        return installed_version(self.engine) or "unknown"
+
+    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError("Running a .tflite artifact", "litert") from error
+        try:
+            self._interpreter = Interpreter(model_content=data, num_threads=threads)
+            self._interpreter.allocate_tensors()
+            runner = self._interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise TargetError(
+                f"LiteRT {self.engine_version} cannot load the artifact, which needs TensorFlow Lite "
+                f"{needs.engine_version} or newer: {error}"
+            ) from error
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        self._inputs = [self._index("input", spec, inputs) for spec in self.signature.inputs]
+        self._outputs = [self._index("output", spec, outputs) for spec in self.signature.outputs]
+
+    def _index(self, kind: Literal["input", "output"], spec: TensorSpec, details: dict[str, Any]) -> int:
+        if spec.name not in details:
+            raise TargetError(f"LiteRT finds no {kind} '{spec.name}' in the artifact, but {sorted(details)}.")
+        found = details[spec.name]
+        scale, zero_point = found["quantization"]
+        self._agree(
+            kind,
+            spec,
+            tuple(int(size) for size in found["shape"]),
+            np.dtype(found["dtype"]).name,
+            Quantization(float(scale), int(zero_point)) if scale else None,
+        )
+        return int(found["index"])
+
+    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        for index, value in zip(self._inputs, inputs, strict=True):
+            self._interpreter.set_tensor(index, value)
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise TargetError(f"LiteRT {self.engine_version} failed to run the artifact: {error}") from error
+        return [self._interpreter.get_tensor(index) for index in self._outputs]

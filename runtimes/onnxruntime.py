@@ -1,0 +1,80 @@
+"""onnxruntime on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgeml.core.artifact import Needs
+from edgeml.core.errors import MissingDependencyError, TargetError
+from edgeml.core.machine import installed_version
+
+from .base import BaseSession
+
+__all__ = ["OnnxRuntimeSession"]
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+    "tensor(string)": "string",
+}
+
+
+class OnnxRuntimeSession(BaseSession):
+    """An ONNX artifact on onnxruntime's CPU provider. Its documentation is `BaseSession`'s."""
+
+    engine: ClassVar[str] = "onnxruntime"
+    family: ClassVar[str] = "ort"
+
+    @property
+    def engine_version(self) -> str:
+        """Version of onnxruntime."""
+        return installed_version(self.engine) or "unknown"
+
+    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError("Running an .onnx artifact", "onnx") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors: they are raised as well
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions have no base of their own
+            raise TargetError(
+                f"onnxruntime {self.engine_version} cannot load the artifact, which needs "
+                f"{needs.engine_version} or newer: {error}"
+            ) from error
+        self._check("input", self.signature.inputs, self._session.get_inputs())
+        self._check("output", self.signature.outputs, self._session.get_outputs())
+        self._inputs = [spec.name for spec in self.signature.inputs]
+        self._outputs = [spec.name for spec in self.signature.outputs]
+
+    def _check(self, kind: Any, specs: Any, found: Any) -> None:
+        by_name = {node.name: node for node in found}
+        if sorted(by_name) != sorted(spec.name for spec in specs):
+            raise TargetError(
+                f"onnxruntime finds the {kind}s {sorted(by_name)} in the artifact, and "
+                f"{sorted(spec.name for spec in specs)} are declared."
+            )
+        for spec in specs:
+            node = by_name[spec.name]
+            shape = tuple(size if isinstance(size, int) else None for size in node.shape)
+            self._agree(kind, spec, shape, _DTYPES.get(node.type, node.type))
+
+    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        try:
+            outputs = self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True)))
+        except Exception as error:  # as above
+            raise TargetError(f"onnxruntime {self.engine_version} failed to run the artifact: {error}") from error
+        return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]

@@ -1,0 +1,281 @@
+"""Commands with good and bad input: messages, exit codes, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeml
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def failed(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """Asserts a clear failure: the exit code, an error line with these words, no traceback, nothing on stdout."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    message = " ".join(done.stderr.split())
+    for word in words:
+        assert word in message, done.stderr
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, digits: object) -> Path:
+    """A folder with calibration.npz, evaluation.npz, x.npy and what is wrong with each."""
+    folder = tmp_path_factory.mktemp("data")
+    x, y, cal = (getattr(digits, name) for name in ("evaluation", "evaluation_labels", "calibration"))
+    np.savez(folder / "calibration.npz", x=cal)
+    np.savez(folder / "evaluation.npz", x=x, y=y)
+    np.save(folder / "x.npy", x)
+    np.savez(folder / "empty.npz", x=cal[:0])
+    np.savez(folder / "nan.npz", x=np.where(np.arange(len(cal)).reshape(-1, 1, 1, 1) == 7, np.nan, cal))
+    np.savez(folder / "shape.npz", x=cal[..., 0])
+    np.savez(folder / "text.npz", x=cal.astype(str))
+    np.savez(folder / "constant.npz", x=np.ones_like(cal))
+    np.savez(folder / "unlabelled.npz", x=x)
+    np.savez(folder / "unseen.npz", x=x, y=y + 5)
+    np.savez(folder / "objects.npz", x=np.array([{}, []], dtype=object))
+    np.savez(folder / "nothing.npz")
+    with zipfile.ZipFile(folder / "other.zip", "w") as archive:
+        archive.writestr("manifest.json", "{}")
+    return folder
+
+
+def test_build_writes_a_package_that_inspect_verify_and_predict_take(
+    run: Run, net_file: Path, data: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "net.edgeml"
+    done = run(
+        "build", net_file, "-o", package, "--calibration", data / "calibration.npz", "--evaluation",
+        data / "evaluation.npz", "--recipe", "tflite-int8", "--recipe", "onnx-fp32", "--name", "digits",
+        "--version", "2.1.0", "--goal", "max_drop=0.02", "--goal", "max_size_bytes=100000", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads(done.stdout)
+    assert (manifest["name"], manifest["version"]) == ("digits", "2.1.0")
+    assert manifest["goal"] == {"max_drop": 0.02, "max_size_bytes": 100000}
+    assert json.loads(run("inspect", package, "--json").stdout) == manifest
+    shown = run("inspect", package)
+    assert shown.returncode == 0
+    assert "digits 2.1.0" in shown.stderr
+    checked = json.loads(run("verify", package, "--json").stdout)
+    assert [check["status"] for check in checked["golden"]] == ["holds", "holds"]
+    assert run("verify", package, "--digest", checked["digest"]).returncode == 0
+    failed(run("verify", package, "--digest", "sha256:" + "0" * 64), 3, "digest", checked["digest"])
+    done = run("predict", package, data / "x.npy", "-o", tmp_path / "out.npz", "--json")
+    assert json.loads(done.stdout)["samples"] == 600
+
+
+def test_a_goal_that_is_missed_is_exit_1_and_the_package_is_there(run: Run, net_file: Path, tmp_path: Path) -> None:
+    package = tmp_path / "net.edgeml"
+    done = run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--goal", "max_size_bytes=1000")
+    assert done.returncode == 1
+    assert "more than 1000" in done.stderr
+    assert edgeml.open_package(package).released == ()
+
+
+def test_a_rejected_artifact_runs_only_when_it_is_named(run: Run, net_file: Path, data: Path, tmp_path: Path) -> None:
+    package = tmp_path / "net.edgeml"
+    run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--goal", "max_size_bytes=1000")
+    failed(run("predict", package, data / "x.npy", "-o", tmp_path / "o.npz"), 2, "no released artifact", "--artifact")
+    assert not (tmp_path / "o.npz").exists()
+    done = run("predict", package, data / "x.npy", "-o", tmp_path / "o.npz", "--artifact", "onnx-fp32")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("calibration", "words"),
+    [
+        ("empty.npz", ["calibration", "no samples"]),
+        ("nan.npz", ["calibration", "sample 7", "NaN"]),
+        ("shape.npz", ["calibration", "[200, 8, 8]", "[samples, 8, 8, 1]"]),
+        ("text.npz", ["calibration", "dtype", "expected numbers"]),
+        ("constant.npz", ["calibration", "all 200 samples are the same"]),
+        ("objects.npz", ["objects.npz", "holds no arrays of numbers"]),
+        ("nothing.npz", ["nothing.npz", "holds no arrays"]),
+        ("other.zip", ["other.zip", "holds no arrays"]),
+        ("absent.npz", ["absent.npz", "no such file"]),
+    ],
+)
+def test_bad_calibration(
+    calibration: str, words: list[str], run: Run, net_file: Path, data: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "net.edgeml"
+    package.write_bytes(b"the old file")
+    done = run("build", net_file, "-o", package, "--calibration", data / calibration, "--recipe", "tflite-int8")
+    failed(done, 2, *words)
+    assert package.read_bytes() == b"the old file"
+
+
+def test_evaluation_without_labels_says_that_accuracy_was_not_measured(
+    run: Run, net_file: Path, data: Path, tmp_path: Path
+) -> None:
+    common = ["build", net_file, "-o", tmp_path / "p.edgeml", "--evaluation", data / "unlabelled.npz"]
+    done = run(*common, "--recipe", "onnx-fp32")
+    assert done.returncode == 0, done.stderr
+    assert "accuracy was not measured" in done.stderr
+    failed(run(*common, "--recipe", "onnx-fp32", "--goal", "max_drop=0.1"), 2, "max_drop needs true labels")
+
+
+def test_evaluation_with_classes_never_seen(run: Run, net_file: Path, data: Path, tmp_path: Path) -> None:
+    done = run("build", net_file, "-o", tmp_path / "p.edgeml", "--evaluation", data / "unseen.npz")
+    failed(done, 2, "never seen: 10, 11, 12, 13, 14", "it knows 0, 1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "words"),
+    [
+        ("model.keras", b"no zip", 2, ["model.keras is no Keras model"]),
+        ("model.keras", b"", 2, ["model.keras is no Keras model"]),
+        ("model.skops", b"no zip", 2, ["model.skops"]),
+        ("model.pkl", b"cos\nsystem\n(S'touch pwned'\ntR.", 1, ["pickle", "skops.io.dump"]),
+        ("model.joblib", b"x", 1, ["pickle", "skops.io.dump"]),
+        ("model.bin", b"x", 2, ["no model file that edgeml knows", ".keras or .skops"]),
+    ],
+)
+def test_a_file_that_is_no_model(
+    name: str, content: bytes, code: int, words: list[str], run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    failed(run("build", tmp_path / name, "-o", tmp_path / "p.edgeml", cwd=tmp_path), code, *words)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_truncated_model_file(run: Run, net_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.keras").write_bytes(net_file.read_bytes()[:-500])
+    failed(run("build", tmp_path / "cut.keras", "-o", tmp_path / "p.edgeml"), 2, "cut.keras is no Keras model")
+
+
+def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:
+    failed(run("build", tmp_path / "x.keras", "-o", tmp_path / "p.edgeml"), 2, "no such file")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--goal", "max_drop"], ["KEY=VALUE"]),
+        (["--goal", "max_dorp=1"], ["max_dorp", "the keys are max_drop"]),
+        (["--goal", "max_drop=much"], ["max_drop"]),
+        (["--goal", "max_drop=-1"], ["max_drop is -1", "at least 0"]),
+        (["--goal", "max_drop=nan"], ["max_drop is nan"]),
+        (["--name", "Two Words"], ["name", "'Two Words'"]),
+        (["--version", "1"], ["version", "semantic"]),
+        (["--recipe", "tflite-int4"], ["tflite-int4", "tflite-int8"]),
+        (["--batch", "0"], ["--batch"]),
+        (["--labels", "absent.txt"], ["absent.txt"]),
+        (["--task", "regression", "--evaluation", "{data}/unseen.npz"], ["y is", "the model gives"]),
+    ],
+)
+def test_bad_options(
+    options: list[str], words: list[str], run: Run, net_file: Path, data: Path, tmp_path: Path
+) -> None:
+    done = run("build", net_file, "-o", tmp_path / "p.edgeml", *(option.format(data=data) for option in options))
+    failed(done, 2, *words)
+
+
+def test_an_unwritable_folder(run: Run, net_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    done = run("build", net_file, "-o", tmp_path / "file" / "p.edgeml", "--recipe", "onnx-fp32")
+    failed(done, 2, "p.edgeml cannot be written")
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "predict"])
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (None, 2, ["no such file"]),
+        (b"", 3, ["it is empty"]),
+        (b"PK", 3, ["too short"]),
+        (b"x" * 100, 3, ["cut off, or no package"]),
+    ],
+)
+def test_a_file_that_is_no_package(
+    command: str, content: bytes | None, code: int, words: list[str], run: Run, data: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "p.edgeml"
+    if content is not None:
+        package.write_bytes(content)
+    more = [data / "x.npy", "-o", tmp_path / "out.npz"] if command == "predict" else []
+    failed(run(command, package, *more), code, *words)
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_a_truncated_package(run: Run, net_package_file: Path, tmp_path: Path) -> None:
+    package = tmp_path / "p.edgeml"
+    package.write_bytes(net_package_file.read_bytes()[:-100])
+    failed(run("verify", package), 3, "no sound package")
+
+
+def test_a_package_of_a_newer_format(run: Run, net_package_file: Path, tmp_path: Path) -> None:
+    from edgeml.package.archive import pack
+
+    with zipfile.ZipFile(net_package_file) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    contents["manifest.json"] = contents["manifest.json"].replace(b'"format": 1', b'"format": 2', 1)
+    (tmp_path / "p.edgeml").write_bytes(pack(contents))
+    failed(run("verify", tmp_path / "p.edgeml"), 3, "newer format 2", "pip install --upgrade edgeml")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda x: x[:, :4], ["[600, 4, 8, 1]", "[samples, 8, 8, 1]"]),
+        (lambda x: x[0], ["[8, 8, 1]", "x[None]"]),
+        (lambda x: x * np.nan, ["sample 0", "NaN"]),
+        (lambda x: x.astype(str), ["expected numbers"]),
+    ],
+)
+def test_predict_with_bad_input(
+    make: Callable[[np.ndarray], np.ndarray], words: list[str], run: Run, net_package_file: Path, data: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    np.save(tmp_path / "x.npy", make(np.load(data / "x.npy")))
+    failed(run("predict", net_package_file, tmp_path / "x.npy", "-o", tmp_path / "out.npz"), 2, *words)
+    failed(
+        run("predict", net_package_file, data / "x.npy", "-o", tmp_path / "out.npz", "--target", "npu"),
+        2, "no target 'npu'", "take cpu",
+    )  # fmt: skip
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_predict_names_the_artifacts_that_are_there(
+    run: Run, net_package_file: Path, data: Path, tmp_path: Path
+) -> None:
+    done = run("predict", net_package_file, data / "x.npy", "-o", tmp_path / "o.npz", "--artifact", "tflite-int4")
+    failed(done, 2, "no artifact 'tflite-int4'", "tflite-int8")
+
+
+def test_predict_an_empty_batch(run: Run, net_package_file: Path, data: Path, tmp_path: Path) -> None:
+    done = run("predict", net_package_file, data / "empty.npz", "-o", tmp_path / "out.npz")
+    assert done.returncode == 0, done.stderr
+    assert np.load(tmp_path / "out.npz")["scores"].shape == (0, 10)
+
+
+def test_ctrl_c_is_exit_130_without_traceback(edgeml_command: Path, net_file: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [edgeml_command, "build", net_file, "-o", tmp_path / "p.edgeml"], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr.strip() == "Interrupted."
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["", "demo", "build", "inspect", "verify", "predict"])
+def test_help_teaches_by_examples(command: str, run: Run) -> None:
+    done = run(*command.split(), "--help")
+    assert done.returncode == 0
+    assert "Usage: edgeml" in done.stdout
+    assert command == "demo" or "edgeml verify net.edgeml" in done.stdout or f"edgeml {command} net" in done.stdout

@@ -1,0 +1,42 @@
+"""Every example runs as it stands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import edgeml
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
+
+
+def run(name: str, *arguments: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_keras_to_package(tmp_path: Path) -> None:
+    printed = run("keras_to_package.py", tmp_path / "digits.edgeml")
+    package = edgeml.open_package(tmp_path / "digits.edgeml")
+    assert {"tflite-int8", "onnx-int8", "onnx-fp32"} <= set(package.released)
+    assert printed.splitlines()[-1] == "first three: nine nine six"
+
+
+def test_sklearn_to_package(tmp_path: Path) -> None:
+    printed = run("sklearn_to_package.py", tmp_path / "iris.edgeml")
+    assert printed.splitlines()[-1].startswith("38 of 38 labels as scikit-learn gives them")
+
+
+def test_predict_on_device(demo_run: Demo) -> None:
+    printed = run("predict_on_device.py", demo_run[0] / "digits-net.edgeml", demo_run[0] / "digits.npz")
+    assert [line.split()[1] for line in printed.splitlines()[1:]] == ["9", "9", "6"]
+
+
+def test_no_example_is_left_out() -> None:
+    tested = {"keras_to_package.py", "sklearn_to_package.py", "predict_on_device.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == tested

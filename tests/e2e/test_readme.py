@@ -1,0 +1,61 @@
+"""Every command and script in README runs as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def blocks(language: str) -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command(line: str, demo_run: Demo, edgeml_command: Path) -> None:
+    words = shlex.split(line)
+    assert words[0] == "edgeml"
+    done = subprocess.run(
+        [str(edgeml_command), *words[1:]], cwd=demo_run[0], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_script(demo_run: Demo) -> None:
+    (script,) = blocks("python")
+    script += "assert (labels == data['y']).mean() > 0.95\nassert outputs.keys() == {'scores'}\n"
+    done = subprocess.run([sys.executable, "-c", script], cwd=demo_run[0], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_make_targets_are_the_ones_that_ci_runs() -> None:
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    targets = re.findall(r"^make (\w+)", "\n".join(blocks("")), flags=re.MULTILINE)
+    assert targets == ["demo", "test"]
+    assert all(f"make {target}" in ci for target in targets)
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_table_of_recipes_says_what_the_code_says() -> None:
+    import edgeml
+
+    rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    told = {}
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        for recipe in re.findall(r"`([\w-]+)`", cells[0]):
+            sqnr, agreement = re.findall(r"[\d.]+", cells[5])
+            told[recipe] = (float(sqnr), float(agreement) / 100, cells[4] == "yes")
+    assert told == {r.id: (r.floor.sqnr_db, r.floor.agreement, r.needs_calibration) for r in edgeml.RECIPES}

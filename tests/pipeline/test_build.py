@@ -1,0 +1,405 @@
+"""build(), on small Keras models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+import edgeml
+from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
+from edgeml.core.recipe import RECIPES
+from edgeml.core.worker import Worker
+from edgeml.pipeline import Step
+from edgeml.trainers.digits import Digits
+
+X = np.random.default_rng(0).standard_normal((60, 16)).astype(np.float32)
+FLOATS = ["tflite-fp32", "onnx-fp32"]
+
+
+def made(models: Worker, kind: str) -> Path:
+    return models.call("make", kind, returns=Path)
+
+
+def answers(models: Worker, kind: str, *inputs: np.ndarray) -> list[np.ndarray]:
+    """What Keras itself gives."""
+    return models.call("answers", made(models, kind), list(inputs), returns=list[np.ndarray])
+
+
+def scores_of(package: edgeml.Package, recipe: str, x: object) -> np.ndarray:
+    found = package.session(recipe).predict(x)
+    assert isinstance(found, np.ndarray)
+    return found
+
+
+# The digits net, in all its recipes
+
+
+def test_all_nine_recipes_of_the_net_are_released(net_package: edgeml.Package) -> None:
+    assert net_package.released == tuple(recipe.id for recipe in RECIPES)
+    assert net_package.manifest.refused == ()
+    assert net_package.failures == ()
+
+
+def test_figures_are_those_of_the_raw_answers(
+    net_package: edgeml.Package, keras_models: Worker, net_file: Path, digits: Digits
+) -> None:
+    """Every figure of every artifact, found again from its predictions without edgeml's evaluation."""
+    (wanted,) = keras_models.call("answers", net_file, [digits.evaluation], returns=list[np.ndarray])
+    y = digits.evaluation_labels
+    right = wanted.argmax(axis=1) == y
+    for record in net_package.manifest.artifacts:
+        found = scores_of(net_package, record.recipe, digits.evaluation)
+        evaluation = record.evaluation
+        noise = ((found.astype(np.float64) - wanted) ** 2).sum()
+        sqnr = 10 * np.log10((wanted.astype(np.float64) ** 2).sum() / noise)
+        # The reference is taken in batches of 32, `wanted` in one: their last bits differ.
+        assert evaluation.fidelity.sqnr_db == pytest.approx(sqnr, abs=3 if sqnr > 120 else 0.01)
+        assert evaluation.fidelity.agreement == (found.argmax(axis=1) == wanted.argmax(axis=1)).mean()
+        assert evaluation.metrics is not None
+        assert evaluation.metrics.accuracy == (found.argmax(axis=1) == y).mean()
+        assert evaluation.drop is not None
+        assert evaluation.drop.value == pytest.approx(right.mean() - (found.argmax(axis=1) == y).mean())
+        assert evaluation.worst_class is not None
+
+
+def test_what_the_package_says_of_the_data(net_package: edgeml.Package, digits: Digits) -> None:
+    data = net_package.manifest.data
+    assert (data.judged_on, data.judged_samples, data.labelled) == ("evaluation", 600, True)
+    assert (data.calibration_samples, data.overlap) == (200, 0)
+    assert data.calibration
+    assert data.evaluation
+
+
+def test_golden_inputs_are_the_first_sixteen(net_package: edgeml.Package, digits: Digits) -> None:
+    from edgeml.package.golden import golden_inputs
+
+    golden = net_package.manifest.golden
+    assert golden.samples == 16
+    np.testing.assert_array_equal(golden_inputs(golden, net_package.read)["image"], digits.evaluation[:16])
+
+
+# Tasks
+
+
+@pytest.fixture(scope="module")
+def autoencoder(keras_models: Worker) -> edgeml.Package:
+    return edgeml.build(made(keras_models, "autoencoder"), evaluation=X, recipes=FLOATS)
+
+
+def test_a_reconstruction_has_a_relative_error_as_its_drop(autoencoder: edgeml.Package, keras_models: Worker) -> None:
+    assert autoencoder.manifest.source.task == "reconstruction"
+    (wanted,) = answers(keras_models, "autoencoder", X)
+    for record in autoencoder.manifest.artifacts:
+        assert record.verdict.released
+        metrics, drop = record.evaluation.metrics, record.evaluation.drop
+        assert metrics is not None
+        assert drop is not None
+        assert drop.metric == "relative_mse"
+        assert metrics.relative_mse == pytest.approx(((wanted - X) ** 2).mean() / X.var(axis=0).mean(), rel=1e-4)
+        assert abs(drop.value) < 1e-5
+        assert metrics.r2 is None
+
+
+@pytest.fixture(scope="module")
+def regression(keras_models: Worker) -> tuple[edgeml.Package, np.ndarray]:
+    """And the true values, near those of the model."""
+    (values,) = answers(keras_models, "value", X)
+    truth = values + np.random.default_rng(1).normal(0, 0.1, values.shape)
+    package = edgeml.build(
+        made(keras_models, "value"), calibration=X[:35], evaluation=(X[30:], truth[30:]), recipes=[*FLOATS, "onnx-int8"]
+    )
+    return package, truth[30:]
+
+
+def test_a_regression_has_r2(regression: tuple[edgeml.Package, np.ndarray]) -> None:
+    package, truth = regression
+    assert (package.manifest.source.task, package.manifest.source.decision) == ("regression", None)
+    source = package.session("tflite-fp32").predict(X[30:])
+    for record in package.manifest.artifacts:
+        metrics, drop = record.evaluation.metrics, record.evaluation.drop
+        assert metrics is not None
+        assert drop is not None
+        found = r2_score(truth, scores_of(package, record.recipe, X[30:]))
+        assert metrics.r2 == pytest.approx(found, abs=1e-6)
+        assert drop.metric == "r2"
+        assert drop.value == pytest.approx(r2_score(truth, source) - found, abs=1e-4)
+        assert (metrics.accuracy, record.evaluation.fidelity.agreement) == (None, None)
+
+
+def test_a_regression_has_no_labels(regression: tuple[edgeml.Package, np.ndarray]) -> None:
+    with pytest.raises(InputError, match="does not classify"):
+        regression[0].session("tflite-fp32").classify(X)
+
+
+def test_a_sigmoid_decides_at_a_half(keras_models: Worker) -> None:
+    (scores,) = answers(keras_models, "sigmoid", X)
+    y = (scores[:, 0] > 0.5).astype(int)
+    y[::10] = 1 - y[::10]
+    package = edgeml.build(made(keras_models, "sigmoid"), evaluation=(X, y), labels=["no", "yes"], recipes=FLOATS)
+    assert package.released == tuple(FLOATS)
+    for record in package.manifest.artifacts:
+        assert record.evaluation.metrics is not None
+        assert record.evaluation.metrics.accuracy == pytest.approx(0.9)
+        found = package.session(record.recipe).classify(X)
+        assert found.tolist() == np.where(scores[:, 0] > 0.5, "yes", "no").tolist()
+
+
+def test_a_softmax_may_be_told_to_give_values(keras_models: Worker) -> None:
+    tokens = np.random.default_rng(0).integers(200, size=(40, 5))
+    (scores,) = answers(keras_models, "tokens", tokens)
+    path = made(keras_models, "tokens")
+    package = edgeml.build(path, evaluation=(tokens, scores + 0.01), task="regression", recipes=["onnx-fp32"])
+    (record,) = package.manifest.artifacts
+    assert record.verdict.released
+    assert record.evaluation.drop is not None
+    assert record.evaluation.drop.metric == "r2"
+    assert {spec.meaning for spec in record.signature.outputs} == {"values"}
+    with pytest.raises(InputError, match="does not classify"):
+        package.session("onnx-fp32").classify(tokens)
+
+
+def test_logits_classify_once_labels_show_it(keras_models: Worker) -> None:
+    (scores,) = answers(keras_models, "logits", X)
+    package = edgeml.build(made(keras_models, "logits"), evaluation=(X, scores.argmax(axis=1)), recipes=["onnx-fp32"])
+    (record,) = package.manifest.artifacts
+    assert package.manifest.source.task == "classification"
+    assert record.evaluation.metrics is not None
+    assert record.evaluation.metrics.accuracy == 1.0
+    np.testing.assert_array_equal(package.session("onnx-fp32").classify(X), scores.argmax(axis=1))
+
+
+def test_whole_numbers_in_and_text_out(keras_models: Worker) -> None:
+    tokens = np.random.default_rng(0).integers(200, size=(40, 5))
+    (scores,) = answers(keras_models, "tokens", tokens)
+    names = np.array(["left", "ahead", "right"])
+    package = edgeml.build(
+        made(keras_models, "tokens"),
+        evaluation=({"tokens": tokens}, names[scores.argmax(axis=1)]),
+        labels=names.tolist(),
+        recipes=FLOATS,
+    )
+    assert package.released == tuple(FLOATS)
+    for recipe in FLOATS:
+        assert package.session(recipe).classify(tokens).tolist() == names[scores.argmax(axis=1)].tolist()
+
+
+def test_several_outputs_come_as_a_dict(keras_models: Worker) -> None:
+    path = made(keras_models, "by_name")
+    package = edgeml.build(path, recipes=FLOATS)
+    inputs = {"left": X[:9, :4], "right": X[:9, 4:7]}
+    wanted = keras_models.call("named_answers", path, inputs, returns=dict[str, np.ndarray])
+    for recipe in FLOATS:
+        found = package.session(recipe).predict(inputs)
+        assert isinstance(found, dict)
+        assert list(found) == ["down", "up"]
+        for name, values in wanted.items():
+            np.testing.assert_allclose(found[name], values, atol=1e-5)
+
+
+def test_an_output_that_is_always_zero_does_not_stand_in_the_way(keras_models: Worker) -> None:
+    package = edgeml.build(made(keras_models, "dead"), calibration=X, recipes=["tflite-fp32", "tflite-int8"])
+    assert package.released == ("tflite-fp32", "tflite-int8")
+
+
+# Proof without labels, with few samples, with drawn ones
+
+
+def test_without_labels_accuracy_is_not_measured(keras_models: Worker) -> None:
+    package = edgeml.build(made(keras_models, "tokens"), evaluation=np.ones((3, 5)) * [[1], [2], [3]], recipes=FLOATS)
+    assert (package.manifest.data.judged_samples, package.manifest.data.labelled) == (3, False)
+    for record in package.manifest.artifacts:
+        assert record.verdict.released
+        assert record.verdict.remarks == ("accuracy was not measured",)
+        assert (record.evaluation.drop, record.evaluation.metrics) == (None, None)
+        assert record.evaluation.fidelity.agreement == 1
+    assert package.manifest.golden.samples == 16  # the three, over and over
+    assert {check.status for check in package.verify().golden} == {"holds"}
+
+
+def test_without_any_data_the_package_says_so_and_integers_are_refused(keras_models: Worker) -> None:
+    steps: list[Step] = []
+    package = edgeml.build(made(keras_models, "value"), progress=steps.append)
+    data = package.manifest.data
+    assert (data.judged_on, data.judged_samples, data.calibration, data.evaluation) == ("drawn", 256, None, None)
+    refused = {record.recipe: record for record in package.manifest.refused}
+    assert set(refused) == {"tflite-int8", "tflite-int16x8", "onnx-int8"}
+    for record in refused.values():
+        assert "needs calibration samples" in record.reason
+        assert "calibration=x" in record.fix
+    assert package.failures == ()  # declined by rule: nothing to reproduce
+    assert [step.done for step in steps] == list(range(len(steps)))
+    assert {step.total for step in steps} == {len(steps)}
+    assert [step.text for step in steps[2:]] == [
+        f"{what} {recipe.id}" for recipe in RECIPES for what in ("converting", "proving")
+    ]
+    with pytest.raises(InputError, match="needs calibration samples"):
+        package.session("tflite-int8")
+
+
+def test_overlap_is_reported(regression: tuple[edgeml.Package, np.ndarray]) -> None:
+    assert regression[0].manifest.data.overlap == 5
+
+
+def test_a_constant_model_proves_little(keras_models: Worker) -> None:
+    package = edgeml.build(made(keras_models, "value"), evaluation=np.ones((9, 16)), recipes=["tflite-fp32"])
+    (record,) = package.manifest.artifacts
+    assert record.evaluation.fidelity.centred_sqnr_db is None
+    assert any("proves little" in remark for remark in record.verdict.remarks)
+
+
+# Rejected artifacts
+
+
+@pytest.fixture(scope="module")
+def badly_calibrated(net_file: Path, digits: Digits) -> edgeml.Package:
+    """Inputs were scaled to 0 to 255 for calibration, and to 0 to 1 for use."""
+    return edgeml.build(
+        net_file,
+        calibration=digits.calibration * 255,
+        evaluation=(digits.evaluation, digits.evaluation_labels),
+        recipes=["tflite-int8", "onnx-int8", "tflite-fp32"],
+    )
+
+
+def test_bad_calibration_is_found(badly_calibrated: edgeml.Package) -> None:
+    assert badly_calibrated.released == ("tflite-fp32",)
+    for recipe in ("tflite-int8", "onnx-int8"):
+        record = badly_calibrated.artifact(recipe)
+        assert record.verdict.status == "rejected"
+        assert any("SQNR" in reason for reason in record.verdict.reasons)
+
+
+def test_a_rejected_artifact_is_kept_and_runs_when_it_is_named(
+    badly_calibrated: edgeml.Package, digits: Digits
+) -> None:
+    for recipe in ("tflite-int8", "onnx-int8"):
+        assert badly_calibrated.session(recipe).classify(digits.evaluation[:5]).shape == (5,)
+    assert badly_calibrated.manifest.refused == ()
+
+
+def test_a_rejected_artifact_is_never_chosen(
+    badly_calibrated: edgeml.Package, net_file: Path, digits: Digits, tmp_path: Path
+) -> None:
+    sizes = {record.recipe: len(badly_calibrated.read(record.file)) for record in badly_calibrated.manifest.artifacts}
+    assert min(sizes, key=sizes.__getitem__) != "tflite-fp32"  # so that another would be chosen, had it been released
+    assert badly_calibrated.best() == "tflite-fp32"
+    badly_calibrated.save(tmp_path / "net.edgeml")
+    session = edgeml.load(tmp_path / "net.edgeml")
+    assert session.signature == badly_calibrated.artifact("tflite-fp32").signature
+
+
+def test_with_nothing_released_the_package_is_given_all_the_same(keras_models: Worker, tmp_path: Path) -> None:
+    goal = edgeml.Goal(max_size_bytes=10, max_p95_ms=1000.0)
+    package = edgeml.build(made(keras_models, "value"), goal=goal, recipes=["tflite-fp32"])
+    (record,) = package.manifest.artifacts
+    assert package.released == ()
+    assert len(record.verdict.reasons) == 1
+    assert "are more than 10" in record.verdict.reasons[0]
+    assert record.measurement is not None  # the goal asked for it
+    assert 0 < record.measurement.median_ms <= record.measurement.p95_ms < 1000
+    assert package.manifest.goal == goal
+    package.save(tmp_path / "value.edgeml")
+    with pytest.raises(TargetError, match="no released artifact"):
+        edgeml.load(tmp_path / "value.edgeml")
+
+
+def test_latency_is_not_measured_unless_asked(net_package: edgeml.Package) -> None:
+    assert all(record.measurement is None for record in net_package.manifest.artifacts)
+
+
+# What cannot be built
+
+
+@pytest.mark.parametrize("name", ["", "Digits", "digits net", "-digits", "digits/net", "ziffern-ä", "x" * 65, None, 3])
+def test_malformed_names(name: Any) -> None:
+    with pytest.raises(InputError, match="name: got"):
+        edgeml.build("no.keras", name=name)
+
+
+@pytest.mark.parametrize("version", ["", "1", "1.0", "v1.0.0", "1.0.0.0", "01.0.0", "1.0.x", "1.0.0 ", None, 1.0])
+def test_malformed_versions(version: Any) -> None:
+    with pytest.raises(InputError, match=r"version: got .* semantic version"):
+        edgeml.build("no.keras", version=version)
+
+
+@pytest.mark.parametrize(
+    ("recipes", "message"),
+    [
+        (["tflite-int4"], "There is no recipe 'tflite-int4'"),
+        (["onnx-fp32", "onnx-fp32"], "one is named twice"),
+        ([], "there is none"),
+    ],
+)
+def test_recipes_that_are_none(recipes: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        edgeml.build("no.keras", recipes=recipes)
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_below_one(batch: int) -> None:
+    with pytest.raises(InputError, match=f"batch is {batch}, expected at least 1"):
+        edgeml.build("no.keras", batch=batch)
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(InputError, match=r"nowhere\.keras: there is no such file"):
+        edgeml.build("nowhere.keras")
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".joblib", ".PKL"])
+def test_pickles_are_not_loaded(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    with pytest.raises(UnsupportedModelError, match="is a pickle: loading it runs whatever code it holds") as caught:
+        edgeml.build(path)
+    assert "skops.io.dump" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model", "model.h5"])
+def test_files_of_no_known_kind(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"?")
+    with pytest.raises(InputError, match="is no model file that edgeml knows"):
+        edgeml.build(tmp_path / name)
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").mkdir()
+    with pytest.raises(InputError, match="is no model file"):
+        edgeml.build(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("model", [None, 3, b"bytes", object(), {"a": 1}, np.zeros(3), dict])
+def test_objects_that_are_no_models(model: object) -> None:
+    with pytest.raises(UnsupportedModelError, match="is no model that edgeml knows"):
+        edgeml.build(model)
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"no model at all")
+    with pytest.raises(InputError, match=r"model\.keras is no Keras model"):
+        edgeml.build(path)
+
+
+def test_a_drop_is_bounded_and_there_are_no_labels(net_file: Path, digits: Digits) -> None:
+    with pytest.raises(InputError, match="max_drop needs true labels") as caught:
+        edgeml.build(net_file, evaluation=digits.evaluation, goal=edgeml.Goal(max_drop=0.01))
+    assert "evaluation=(x, y)" in caught.value.fix
+
+
+def test_bad_data_is_told_before_anything_is_converted(net_file: Path, digits: Digits) -> None:
+    steps: list[Step] = []
+    y = digits.evaluation_labels + 1
+    with pytest.raises(InputError, match="never seen: 10; it knows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"):
+        edgeml.build(net_file, evaluation=(digits.evaluation, y), progress=steps.append)
+    assert [step.text for step in steps] == ["loading the model"]
+
+
+def test_a_model_in_memory_is_packaged_as_its_file_is(keras_models: Worker) -> None:
+    built = edgeml.open_package(keras_models.call("build_in_memory", "value", "onnx-fp32", returns=Path))
+    from_file = edgeml.build(made(keras_models, "value"), recipes=["onnx-fp32"])
+    assert built.manifest == from_file.manifest

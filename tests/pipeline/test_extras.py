@@ -1,0 +1,99 @@
+"""Builds on machines where an extra is not installed: its modules cannot be found, by parent or children."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgeml
+from edgeml.core.worker import Worker
+
+ROOT = Path(edgeml.__file__).parent.parent
+
+# Python runs it at every start. Modules are missing as they are where a wheel was never installed: not found.
+SITE = """
+import sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in {missing!r} else super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
+"""
+
+SCRIPT = """
+import json, sys
+import edgeml
+
+try:
+    package = edgeml.build(sys.argv[1], recipes=sys.argv[2:] or None)
+except edgeml.EdgemlError as error:
+    print(json.dumps({"error": type(error).__name__, "message": error.message, "fix": error.fix}))
+else:
+    refused = {record.recipe: [record.reason, record.fix] for record in package.manifest.refused}
+    print(json.dumps({"released": package.released, "refused": refused, "failures": len(package.failures)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def model(keras_models: Worker) -> Path:
+    return keras_models.call("make", "value", returns=Path)
+
+
+def built(folder: Path, missing: list[str], model: Path, *recipes: str) -> dict[str, Any]:
+    """What a build without some modules comes to."""
+    (folder / "sitecustomize.py").write_text(SITE.format(missing=missing), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(model), *recipes],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "affected"),
+    [
+        ("tf2onnx", "keras", "onnx"),
+        ("onnxruntime", "onnx", "onnx"),
+        ("ai_edge_litert", "litert", "tflite"),
+    ],
+)
+def test_only_the_recipes_that_need_it_are_refused(
+    tmp_path: Path, model: Path, missing: str, extra: str, affected: str
+) -> None:
+    found = built(tmp_path, [missing], model)
+    floats = {f"{affected}-{precision}" for precision in ("fp32", "fp16", "dynamic")}
+    assert {recipe.partition("-")[0] for recipe in found["released"]} == {"tflite", "onnx"} - {affected}
+    assert len(found["released"]) == 3
+    for recipe in floats:
+        reason, fix = found["refused"][recipe]
+        assert f"needs the extra '{extra}', which is not installed" in reason
+        assert fix == f"pip install 'edgeml[{extra}]'"
+    assert found["failures"] == 0
+
+
+def test_a_recipe_that_was_named_is_not_passed_over(tmp_path: Path, model: Path) -> None:
+    found = built(tmp_path, ["ai_edge_litert"], model, "tflite-fp32")
+    assert found["error"] == "MissingDependencyError"
+    assert found["fix"] == "pip install 'edgeml[litert]'"
+
+
+@pytest.mark.parametrize("missing", ["keras", "tensorflow"])
+def test_without_the_models_framework_nothing_is_built(tmp_path: Path, model: Path, missing: str) -> None:
+    found = built(tmp_path, [missing], model)
+    assert found["error"] == "MissingDependencyError"
+    assert "needs the extra 'keras'" in found["message"]
+    assert found["fix"] == "pip install 'edgeml[keras]'"
