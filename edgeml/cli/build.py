@@ -1,0 +1,128 @@
+"""`edgeml build`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays
+from edgeml.cli.output import artifact_table, console, json_option, print_json, progress
+from edgeml.core.errors import InputError
+from edgeml.core.goal import Goal
+from edgeml.core.recipe import RECIPES
+
+__all__ = ["command"]
+
+_TASKS = ["classification", "regression", "reconstruction", "transformation", "clustering"]
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("build", short_help="Convert a model, prove each artifact, write a package.")
+@click.argument("model", type=_PATH)
+@click.option("-o", "--output", type=_PATH, required=True, help="The package to write, PATH.edgeml.")
+@click.option("--calibration", type=_PATH, help="Typical inputs, .npy or .npz (x); int8 and int16x8 need them.")
+@click.option("--evaluation", type=_PATH, help="Held-out inputs and true labels or values, .npz (x and y).")
+@click.option(
+    "--recipe", "recipes", multiple=True, type=click.Choice([r.id for r in RECIPES]), help="Repeatable; all by default."
+)
+@click.option("--goal", "goals", multiple=True, metavar="KEY=VALUE", help="Repeatable, for instance max_drop=0.01.")
+@click.option("--name", help="The package's name; by default the model file's.")
+@click.option("--version", default="0.1.0", show_default=True, help="The package's semantic version.")
+@click.option("--labels", type=_PATH, help="The classes' names, one per line or a JSON list.")
+@click.option("--task", type=click.Choice(_TASKS), help="Where neither the model nor the data tell.")
+@click.option("--batch", type=click.IntRange(min=1), help="Fixed batch of the artifacts.")
+@click.option("--measure", is_flag=True, help="Measure latency too.")
+@click.option("--licence", default="", help="The model's licence, an SPDX expression.")
+@click.option("--author", default="", help="Who made the model.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Convert MODEL (.keras or .skops) by recipes, prove each artifact against it, and write a package.
+
+    \b
+    edgeml build net.keras -o net.edgeml --calibration cal.npz --evaluation eval.npz
+    edgeml build net.keras -o net.edgeml --calibration cal.npz --recipe tflite-int8 \\
+        --goal max_size_bytes=262144
+    edgeml build forest.skops -o forest.edgeml --evaluation eval.npz
+
+    A recipe that cannot be made honestly is refused; an artifact that misses a parity floor or a goal
+    is kept and marked rejected. What is left of failed recipes lies in OUTPUT.failed/.
+
+    Goals: max_drop, max_size_bytes, max_p95_ms, min_sqnr_db, min_agreement, lower_floors.
+
+    Exit code 1: nothing was released, or a recipe that was named was not.
+    """
+    from edgeml.pipeline import build
+
+    evaluation, calibration = given["evaluation"], given["calibration"]
+    recipes = given["recipes"] or None
+    output: Path = given["output"]
+    with progress() as report:
+        package = build(
+            given["model"],
+            name=given["name"] or _name_of(given["model"]),
+            version=given["version"],
+            calibration=inputs_of(read_arrays(calibration)) if calibration else None,
+            evaluation=evaluation_of(read_arrays(evaluation)) if evaluation else None,
+            labels=_labels(given["labels"]),
+            task=given["task"],
+            goal=_goal(given["goals"]),
+            recipes=recipes,
+            batch=given["batch"],
+            measure=given["measure"],
+            licence=given["licence"],
+            author=given["author"],
+            progress=report,
+        )
+        package.save(output)
+    manifest = package.manifest
+    if given["as_json"]:
+        print_json(manifest)
+    out = console()
+    artifact_table(manifest)
+    if package.failures:
+        out.print(f"Logs and scripts that reproduce the failures: {output}.failed/", soft_wrap=True)
+    missed = [recipe for recipe in recipes or () if recipe not in package.released]
+    out.print(f"{output}: {len(package.released)} of {len(recipes or RECIPES)} recipes released.", soft_wrap=True)
+    ctx.exit(1 if missed or not package.released else 0)
+
+
+def _name_of(model: Path) -> str:
+    """A package name from a file's: lower case, and nothing but letters, digits, dots and dashes."""
+    kept = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in model.stem.lower())
+    return kept.strip("._-")[:64].strip("._-") or "model"
+
+
+def _goal(pairs: tuple[str, ...]) -> Goal | None:
+    if not pairs:
+        return None
+    fields: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or key in fields:
+            raise InputError(f"--goal: got '{pair}', expected KEY=VALUE, each key once.")
+        fields[key] = value
+    try:
+        return msgspec.convert(fields, type=Goal, strict=False)
+    except msgspec.ValidationError as error:
+        raise InputError(f"--goal: {error}.", fix=f"the keys are {', '.join(Goal.__struct_fields__)}.") from error
+
+
+def _labels(path: Path | None) -> list[str] | None:
+    if path is None:
+        return None
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the labels cannot be read: {error}.") from error
+    if path.suffix == ".json":
+        try:
+            return msgspec.convert(json.loads(text), type=list[str])
+        except (ValueError, msgspec.ValidationError) as error:
+            raise InputError(f"{path.name}: is no JSON list of texts: {error}.") from error
+    labels = [line.strip() for line in text.splitlines()]
+    return labels[:-1] if labels and not labels[-1] else labels

@@ -1,0 +1,96 @@
+"""`edgeml`: the group of commands, and where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from edgeml._version import __version__
+from edgeml.cli.output import show_error
+from edgeml.core.errors import ConversionError, EdgemlError, PackageError, UnsupportedModelError
+
+__all__ = ["cli", "main"]
+
+EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 3, 70, 130, 143
+
+_COMMANDS = ("demo", "build", "inspect", "verify", "predict")
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is asked for, so that `--help` and small commands start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"edgeml.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="edgeml")
+def cli() -> None:
+    """From a trained model to a proven package for the edge, and back to predictions.
+
+    \b
+    edgeml demo                                  see the whole way on two small models
+    edgeml build net.keras -o net.edgeml \\
+      --calibration cal.npz --evaluation eval.npz  convert, prove and package a model
+    edgeml inspect net.edgeml                    what a package holds
+    edgeml verify net.edgeml                     check it on this machine
+    edgeml predict net.edgeml x.npy -o out.npz   run it
+
+    \b
+    Exit codes: 0 done; 1 refused, or a goal missed; 2 bad usage or input, a missing extra, storage
+    that fails; 3 no sound package, or a digest or golden vector that does not hold; 70 a bug;
+    130 interrupted.
+    """
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run())
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # a handler's signature
+    raise SystemExit(EXIT_TERMINATED)  # unwinds, so that children end and temporary files go
+
+
+def _run() -> int:
+    try:
+        code = cli.main(standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):  # the first is click's name for Ctrl-C
+        click.echo("Interrupted.", err=True)
+        code = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except EdgemlError as error:
+        show_error(error)
+        code = _exit_code(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing to flush to
+        code = EXIT_INTERRUPTED
+    except Exception:  # noqa: BLE001  # the last resort: told in full, with another exit code
+        traceback.print_exc()
+        click.echo("This is a bug in edgeml. Please report it with the lines above.", err=True)
+        code = EXIT_BUG
+    return int(code or 0)
+
+
+def _exit_code(error: EdgemlError) -> int:
+    if isinstance(error, PackageError):
+        return EXIT_UNSOUND
+    if isinstance(error, UnsupportedModelError | ConversionError):
+        return EXIT_REFUSED
+    return EXIT_USAGE

@@ -1,0 +1,39 @@
+"""`edgeml verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeml.cli.output import console, json_option, print_json, quiet_engines
+
+__all__ = ["command"]
+
+
+@click.command("verify", short_help="Check a package's digests, and its golden vectors on this machine.")
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option("--digest", metavar="sha256:…", help="The digest that the whole file must have.")
+@json_option
+def command(package: Path, *, digest: str | None, as_json: bool) -> None:
+    """Check every byte of PACKAGE, then run its golden vectors on the engines that are installed.
+
+    \b
+    edgeml verify net.edgeml
+    edgeml verify net.edgeml --digest sha256:2f1c…
+
+    Exit code 0: all that could be run holds, and something was run. 3: something does not hold.
+    """
+    from edgeml.package import open_package
+
+    with quiet_engines():
+        found = open_package(package).verify(digest=digest)
+    if as_json:
+        print_json(found)
+        return
+    out = console()
+    out.print(f"{found.entries} entries, every byte accounted for: {found.digest}", soft_wrap=True)
+    for check in found.golden:
+        out.print(f"{check.recipe:15} {check.family:8} {check.status:8} {check.detail}", soft_wrap=True)
+    ran = sum(check.status == "holds" for check in found.golden)
+    out.print(f"{ran} of {len(found.golden)} golden vectors ran here, and hold.")
