@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from edgeml.package.package import Failure, Package, Verification, load, open_package
+from edgeml.package.failures import Failure
+from edgeml.package.package import Package, Verification, load, open_package
 
 __all__ = ["Failure", "Package", "Verification", "load", "open_package"]

@@ -25,7 +25,10 @@ __all__ = [
     "Golden",
     "GoldenRun",
     "Manifest",
+    "Name",
     "RefusalRecord",
+    "Text",
+    "Version",
     "decode_manifest",
     "encode_manifest",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from edgeml.core.errors import (
     InputError,
     MissingDependencyError,
     PackageError,
-    StorageError,
     TargetError,
     VerificationError,
 )
@@ -24,6 +22,7 @@ from edgeml.core.machine import missing_features
 from edgeml.core.recipe import find_recipe
 from edgeml.core.session import Session
 from edgeml.package.archive import FIRST, Archive, pack
+from edgeml.package.failures import Failure, write_failures
 from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
 from edgeml.package.manifest import (
     MAX_MANIFEST_BYTES,
@@ -35,22 +34,7 @@ from edgeml.package.manifest import (
 )
 from edgeml.package.storage import write_durably
 
-__all__ = ["Failure", "Package", "Verification", "digest_of", "load", "open_package"]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What is kept of a recipe that failed, beside the package.
-
-    Attributes:
-        recipe: The recipe.
-        reason: Why it failed.
-        files: Content by file name: the captured log and a script that reproduces it.
-    """
-
-    recipe: str
-    reason: str
-    files: Mapping[str, bytes]
+__all__ = ["Package", "Verification", "digest_of", "load", "open_package"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +215,7 @@ class Package:
         path = Path(path)
         contents = {name: self._archive.read(name) for name in self._archive.sizes}
         write_durably(path, pack(contents))
-        folder = path.with_name(f"{path.name}.failed")
-        _replace_failures(folder, self)
+        write_failures(path.with_name(f"{path.name}.failed"), self.failures, self.shared_failure_files)
 
     @classmethod
     def of(
@@ -252,21 +235,6 @@ class Package:
 
 def _engine_module(record: ArtifactRecord) -> str:
     return registry.ENGINE_MODULES[find_recipe(record.recipe).format]
-
-
-def _replace_failures(folder: Path, package: Package) -> None:
-    try:
-        if folder.exists():
-            shutil.rmtree(folder)
-        for failure in package.failures:
-            (folder / failure.recipe).mkdir(parents=True)
-            for name, data in failure.files.items():
-                (folder / failure.recipe / name).write_bytes(data)
-        if package.failures:
-            for name, data in package.shared_failure_files.items():
-                (folder / name).write_bytes(data)
-    except OSError as error:
-        raise StorageError(f"The package is saved, but {folder} cannot be written: {error.strerror}.") from error
 
 
 def _checked(archive: Archive) -> Manifest:

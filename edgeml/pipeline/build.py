@@ -29,7 +29,7 @@ from edgeml.core.source import Reference, SourceInfo, Task
 from edgeml.core.tensors import Label
 from edgeml.core.worker import Worker
 from edgeml.package import Package
-from edgeml.package.manifest import FORMAT, DataRecord, Golden, Manifest, RefusalRecord
+from edgeml.package.manifest import FORMAT, DataRecord, Golden, Manifest, Name, RefusalRecord, Text, Version
 from edgeml.pipeline.conversion import ConversionSettings
 from edgeml.pipeline.data import (
     Judged,
@@ -129,7 +129,7 @@ def build(
         raise InputError("recipes: there is none, or one is named twice.")
     if batch is not None and batch < 1:
         raise InputError(f"batch is {batch}, expected at least 1.")
-    _check_name(name, version)
+    _check_texts(name=name, version=version, licence=licence, author=author)
     goal = goal or Goal()
     measure = measure or goal.max_p95_ms is not None
     ask = _Progress(progress, 2 * len(chosen) + 2)
@@ -170,15 +170,18 @@ def build(
         ) from error
 
 
-def _check_name(name: str, version: str) -> None:
-    from edgeml.package.manifest import Name, Version
-
-    for what, value, kind in (("name", name, Name), ("version", version, Version)):
+def _check_texts(**given: str) -> None:
+    """Holds the texts to what the manifest takes, before any work is done."""
+    kinds: dict[str, tuple[Any, str]] = {
+        "name": (Name, "lower case, digits, '.', '_', '-', at most 64"),
+        "version": (Version, "a semantic version such as 1.0.0"),
+    }
+    for what, value in given.items():
+        kind, expected = kinds.get(what, (Text, "a text of at most 10,000 characters"))
         try:
             msgspec.convert(value, type=kind)
         except msgspec.ValidationError as error:
-            expected = "lower case, digits, '.', '_', '-'" if what == "name" else "a semantic version such as 1.0.0"
-            raise InputError(f"{what}: got {value!r}, expected {expected}.") from error
+            raise InputError(f"{what}: got {value!r:.80}, expected {expected}.") from error
 
 
 class _Progress:

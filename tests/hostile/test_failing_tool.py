@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 import edgeml
 from edgeml.core.errors import ConversionError
 from edgeml.core.worker import Worker
-from edgeml.pipeline import build as build_module  # noqa: F401  # the module lies behind a function of its name
 
 FAILS = "onnx-fp32"
 
@@ -28,7 +27,7 @@ class FailingWorker(Worker):
 
 
 def test_a_tool_that_says_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["edgeml.pipeline.build"], "Worker", FailingWorker)
+    monkeypatch.setattr(importlib.import_module("edgeml.pipeline.build"), "Worker", FailingWorker)
     x, y = load_iris(return_X_y=True)
     package = edgeml.build(
         LogisticRegression(max_iter=500).fit(x, y), evaluation=(x, y), recipes=[FAILS, "tflite-fp32"]

@@ -320,6 +320,12 @@ def test_malformed_names(name: Any) -> None:
         edgeml.build("no.keras", name=name)
 
 
+@pytest.mark.parametrize("what", ["licence", "author"])
+def test_texts_that_the_manifest_cannot_hold(what: str) -> None:
+    with pytest.raises(InputError, match=f"{what}: got .* at most 10,000"):
+        edgeml.build("no.keras", **{what: "x" * 10_001})  # type: ignore[arg-type]  # one of the two texts
+
+
 @pytest.mark.parametrize("version", ["", "1", "1.0", "v1.0.0", "1.0.0.0", "01.0.0", "1.0.x", "1.0.0 ", None, 1.0])
 def test_malformed_versions(version: Any) -> None:
     with pytest.raises(InputError, match=r"version: got .* semantic version"):

@@ -75,6 +75,19 @@ def test_log_and_script_are_kept_beside_the_package(without_operator: edgeml.Pac
     np.testing.assert_array_equal(np.load(folder / "calibration.npz")["x"], X)
 
 
+def test_saving_again_clears_what_an_earlier_build_left_and_nothing_else(
+    without_operator: edgeml.Package, net_package: edgeml.Package, tmp_path: Path
+) -> None:
+    path, folder = tmp_path / "cumprod.edgeml", tmp_path / "cumprod.edgeml.failed"
+    without_operator.save(path)
+    (folder / "notes.txt").write_text("mine")
+    net_package.save(path)
+    assert [entry.name for entry in folder.iterdir()] == ["notes.txt"]
+    (folder / "notes.txt").unlink()
+    net_package.save(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["cumprod.edgeml"]
+
+
 def test_the_script_reproduces_it(without_operator: edgeml.Package, tmp_path: Path) -> None:
     without_operator.save(tmp_path / "cumprod.edgeml")
     done = reproduced(tmp_path / "cumprod.edgeml.failed", "tflite-fp32")
