@@ -20,7 +20,7 @@ __all__ = ["cli", "main"]
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 3, 70, 130, 143
 
-_COMMANDS = ("demo", "build", "inspect", "verify", "predict")
+_COMMANDS = ("demo", "build", "inspect", "verify", "predict", "diff")
 
 
 class _Commands(click.Group):
@@ -48,6 +48,7 @@ def cli() -> None:
     edgeml inspect net.edgeml                    what a package holds
     edgeml verify net.edgeml                     check it on this machine
     edgeml predict net.edgeml x.npy -o out.npz   run it
+    edgeml diff net.edgeml new.edgeml            what an update would change
 
     \b
     Exit codes: 0 done; 1 refused, or a goal missed; 2 bad usage or input, a missing extra, storage

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgeml.package.manifest import ArtifactRecord, Manifest
     from edgeml.pipeline import Step
 
-__all__ = ["artifact_table", "console", "json_option", "print_json", "progress", "quiet_engines",
+__all__ = ["artifact_table", "console", "json_option", "plain", "print_json", "progress", "quiet_engines",
            "show_error"]  # fmt: skip
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
@@ -33,6 +33,11 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, soft_wrap=False)
+
+
+def plain(text: str) -> str:
+    """A text of a package with what would move a terminal's cursor or turn its writing shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def print_json(value: object) -> None:

@@ -165,6 +165,23 @@ class Package:
             return min(measured, key=lambda r: r.measurement.median_ms if r.measurement else 0.0).recipe
         return min(usable, key=lambda r: self.manifest.files[r.file].size_bytes).recipe
 
+    def digest(self, *, progress: Callable[[str], None] | None = None) -> str:
+        """Digest of the whole file. Every entry is checked against its own on the way.
+
+        Args:
+            progress: Called with the name of each entry.
+
+        Raises:
+            VerificationError: An entry's digest does not hold.
+            PackageError: The file is not sound.
+        """
+        contents = {FIRST: self._archive.read(FIRST)}
+        for name in self.manifest.files:
+            if progress is not None:
+                progress(name)
+            contents[name] = self.read(name)
+        return digest_of(pack(contents))
+
     def verify(self, *, digest: str | None = None, progress: Callable[[str], None] | None = None) -> Verification:
         """Checks every digest, then the golden vectors on the engines that are installed.
 
@@ -178,11 +195,7 @@ class Package:
                 TargetError: No artifact can run here, so that nothing was proven.
         """
         note = progress or (lambda _: None)
-        contents = {FIRST: self._archive.read(FIRST)}
-        for name in self.manifest.files:
-            note(name)
-            contents[name] = self.read(name)
-        whole = digest_of(pack(contents))
+        whole = self.digest(progress=note)
         if digest is not None and digest != whole:
             raise VerificationError(
                 f"{self._archive.label} has the digest {whole}, expected {digest}.",
@@ -204,7 +217,7 @@ class Package:
         if all(check.status == "not run" for check in checks):
             why = "; ".join(sorted({check.detail for check in checks})) or "it has no artifact"
             raise TargetError(f"{self._archive.label}: all digests hold, and no golden vector could be run: {why}")
-        return Verification(len(contents), whole, tuple(checks))
+        return Verification(len(self.manifest.files) + 1, whole, tuple(checks))
 
     def save(self, path: str | Path) -> None:
         """Writes the package, durably; and what is kept of failed recipes into ``PATH.failed`` beside it.

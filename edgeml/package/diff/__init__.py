@@ -1,0 +1,25 @@
+"""What changed from one package to the next, for whoever decides on an update."""
+
+from __future__ import annotations
+
+from edgeml.package.diff.packages import diff_packages
+from edgeml.package.diff.values import (
+    ArtifactDiff,
+    Change,
+    Figures,
+    Flip,
+    LabelsDiff,
+    PackageDiff,
+    PredictionDiff,
+)
+
+__all__ = [
+    "ArtifactDiff",
+    "Change",
+    "Figures",
+    "Flip",
+    "LabelsDiff",
+    "PackageDiff",
+    "PredictionDiff",
+    "diff_packages",
+]

@@ -1,0 +1,187 @@
+"""What changed by the two manifests' own account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from edgeml.core.artifact import Needs
+from edgeml.core.recipe import RECIPES
+from edgeml.core.tensors import Decision, Label, Signature, TensorSpec
+from edgeml.package.diff.values import ArtifactDiff, Change, Figures, LabelsDiff
+from edgeml.package.manifest import ArtifactRecord, Manifest
+
+__all__ = ["artifact_diffs", "identity_changes", "labels_diff", "tensor_changes", "typed"]
+
+_MAIN_METRIC = {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
+
+
+def identity_changes(old: Manifest, new: Manifest) -> tuple[Change, ...]:
+    """Changes of what the packages are and how they were made."""
+    return _changes(_identity(old), _identity(new))
+
+
+def _identity(manifest: Manifest) -> dict[str, str | None]:
+    source, data, decision = manifest.source, manifest.data, manifest.source.decision
+    goal = msgspec.to_builtins(manifest.goal)
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "source digest": source.digest,
+        "framework": source.framework,
+        "architecture": source.architecture,
+        "task": source.task,
+        "threshold": None if decision is None or decision.threshold is None else f"{decision.threshold:g}",
+        "licence": manifest.licence or None,
+        "author": manifest.author or None,
+        "goal": ", ".join(f"{key} {value}" for key, value in goal.items()) or None,
+        "judged on": f"{data.judged_samples} {data.judged_on} samples",
+        "evaluation data": data.evaluation,
+        "calibration data": data.calibration,
+        "edgeml": manifest.edgeml,
+        **{f"tool {name}": version for name, version in sorted((source.versions | manifest.tools).items())},
+        "CPU": f"{manifest.cpu.architecture} {' '.join(manifest.cpu.features)}".strip(),
+    }
+
+
+def _changes(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> tuple[Change, ...]:
+    return tuple(
+        Change(what, old.get(what), new.get(what)) for what in {**old, **new} if old.get(what) != new.get(what)
+    )
+
+
+def typed(label: Label) -> tuple[type, Label]:
+    """A label as it is to be compared: to Python 1, 1.0 and True are equal."""
+    return type(label), label
+
+
+def labels_diff(old: Decision | None, new: Decision | None) -> LabelsDiff:
+    """Labels that came, went, or moved to another position."""
+    before = {typed(label): i for i, label in enumerate(old.labels if old else ())}
+    after = {typed(label): i for i, label in enumerate(new.labels if new else ())}
+    return LabelsDiff(
+        added=tuple(key[1] for key in after if key not in before),
+        removed=tuple(key[1] for key in before if key not in after),
+        moved=tuple(key[1] for key, i in after.items() if before.get(key, i) != i),
+    )
+
+
+def tensor_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
+    """Changes of names, order, shapes, dtypes and meanings of inputs and outputs."""
+    changes: list[Change] = []
+    for kind, before, after in (("input", old.inputs, new.inputs), ("output", old.outputs, new.outputs)):
+        named = [{f"{kind} {spec.name}": _tensor(spec) for spec in specs} for specs in (before, after)]
+        changes += _changes(*named)
+        orders = [[spec.name for spec in specs] for specs in (before, after)]
+        if sorted(orders[0]) == sorted(orders[1]) and orders[0] != orders[1]:
+            changes.append(Change(f"order of {kind}s", ", ".join(orders[0]), ", ".join(orders[1])))
+    return tuple(changes)
+
+
+def _tensor(spec: TensorSpec) -> str:
+    shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
+    return f"{spec.dtype} [{shape}]{'' if spec.meaning == 'values' else f' {spec.meaning}'}"
+
+
+def _quantization_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
+    def told(signature: Signature) -> dict[str, str | None]:
+        sides = (("input", signature.inputs), ("output", signature.outputs))
+        return {
+            f"{kind} {spec.name}": f"scale {spec.quantization.scale:.9g}, zero point {spec.quantization.zero_point}"
+            for kind, specs in sides
+            for spec in specs
+            if spec.quantization
+        }
+
+    return _changes(told(old), told(new))
+
+
+def artifact_diffs(old: Manifest, new: Manifest) -> tuple[ArtifactDiff, ...]:
+    """One for each recipe that either package holds or refused, in the order of the recipes."""
+    found = []
+    records = [{record.recipe: record for record in manifest.artifacts} for manifest in (old, new)]
+    for recipe in (recipe.id for recipe in RECIPES):
+        before, after = _figures(old, recipe), _figures(new, recipe)
+        if before is None and after is None:
+            continue
+        was, is_ = records[0].get(recipe), records[1].get(recipe)
+        if was is None or is_ is None:
+            found.append(ArtifactDiff(recipe, before, after))
+            continue
+        found.append(
+            ArtifactDiff(
+                recipe,
+                before,
+                after,
+                same_bytes=old.files[was.file].sha256 == new.files[is_.file].sha256,
+                tensors=tensor_changes(was.signature, is_.signature),
+                quantization=_quantization_changes(was.signature, is_.signature),
+                needs=_changes(_needs(was.needs), _needs(is_.needs)),
+                new_needs=_new_needs(was.needs, is_.needs),
+            )
+        )
+    return tuple(found)
+
+
+def _figures(manifest: Manifest, recipe: str) -> Figures | None:
+    for refused in manifest.refused:
+        if refused.recipe == recipe:
+            return Figures("refused", (refused.reason,))
+    for record in manifest.artifacts:
+        if record.recipe == recipe:
+            return _measured(manifest, record)
+    return None
+
+
+def _measured(manifest: Manifest, record: ArtifactRecord) -> Figures:
+    evaluation, latency = record.evaluation, record.measurement
+    metric = _MAIN_METRIC.get(manifest.source.task or "")
+    value = getattr(evaluation.metrics, metric, None) if metric else None
+    return Figures(
+        status=record.verdict.status,
+        reasons=record.verdict.reasons,
+        size_bytes=manifest.files[record.file].size_bytes,
+        metric=metric if value is not None else None,
+        value=value,
+        drop=evaluation.drop.value if evaluation.drop else None,
+        sqnr_db=evaluation.fidelity.sqnr_db,
+        median_ms=latency.median_ms if latency else None,
+        p95_ms=latency.p95_ms if latency else None,
+    )
+
+
+def _needs(needs: Needs) -> dict[str, str | None]:
+    return {
+        "engine": needs.engine,
+        "engine version": needs.engine_version,
+        "opset": None if needs.opset is None else str(needs.opset),
+        "operators": ", ".join(needs.operators),
+        "CPU features": ", ".join(needs.cpu_features) or None,
+    }
+
+
+def _new_needs(old: Needs, new: Needs) -> tuple[str, ...]:
+    """What a machine that runs the old artifact may lack for the new one."""
+    if old.engine != new.engine:
+        return (f"engine {new.engine}",)
+    found = []
+    if _release(new.engine_version) > _release(old.engine_version):
+        found.append(f"{new.engine} {new.engine_version} or newer")
+    if (new.opset or 0) > (old.opset or 0):
+        found.append(f"opset {new.opset}")
+    found += [f"operator {name}" for name in new.operators if name not in old.operators]
+    found += [f"CPU feature {name}" for name in new.cpu_features if name not in old.cpu_features]
+    return tuple(found)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version, for comparing; what is no number ends it."""
+    numbers: list[int] = []
+    for part in version.split("."):
+        if not (part.isascii() and part.isdigit()):
+            break
+        numbers.append(int(part[:9]))
+    while numbers and numbers[-1] == 0:  # 1.14.0 is 1.14
+        numbers.pop()
+    return tuple(numbers)

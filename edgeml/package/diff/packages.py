@@ -1,0 +1,53 @@
+"""diff_packages(): what changed from an old package to a new one."""
+
+from __future__ import annotations
+
+from edgeml.package.diff.compatibility import reasons_against, remarks_on
+from edgeml.package.diff.manifests import artifact_diffs, identity_changes, labels_diff, tensor_changes
+from edgeml.package.diff.predictions import prediction_diffs, samples_given, samples_of
+from edgeml.package.diff.values import PackageDiff
+from edgeml.package.package import Package
+
+__all__ = ["diff_packages"]
+
+
+def diff_packages(old: Package, new: Package, *, inputs: object = None) -> PackageDiff:
+    """Compares two packages, and their answers where the engines are installed.
+
+    All entries of both are checked against their digests first.
+
+    Args:
+        old: The package in use.
+        new: The one that may take its place.
+        inputs: What to run both on: one array ``[samples, ...]``, or one by input name. By default the golden
+            inputs of both.
+
+    Raises:
+        InputError: The inputs do not fit the old package.
+        PackageError: A file is not sound.
+
+    Example:
+        >>> found = diff_packages(open_package("digits-1.edgeml"), open_package("digits-2.edgeml"))
+        >>> found.compatible, found.reasons
+        (False, ('2 labels have another position among the scores.',))
+    """
+    digests = [package.digest() for package in (old, new)]
+    samples = samples_of(old, new) if inputs is None else samples_given(inputs, old)
+    before, after = old.manifest, new.manifest
+    labels = labels_diff(before.source.decision, after.source.decision)
+    signature = tensor_changes(before.source.signature, after.source.signature)
+    artifacts = artifact_diffs(before, after)
+    reasons = reasons_against(before, after, labels, signature, artifacts)
+    return PackageDiff(
+        same=digests[0] == digests[1],
+        old_digest=digests[0],
+        new_digest=digests[1],
+        identity=identity_changes(before, after),
+        labels=labels,
+        signature=signature,
+        artifacts=artifacts,
+        predictions=prediction_diffs(old, new, samples),
+        compatible=not reasons,
+        reasons=reasons,
+        remarks=remarks_on(before, after, artifacts),
+    )

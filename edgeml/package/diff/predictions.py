@@ -1,0 +1,128 @@
+"""The same inputs through the same artifact of two packages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from msgspec import Struct
+
+from edgeml.core.errors import InputError, MissingDependencyError, TargetError
+from edgeml.core.session import Session
+from edgeml.core.tensors import Decision, Label, arrays_by_input, decide
+from edgeml.package.diff.manifests import tensor_changes, typed
+from edgeml.package.diff.values import Flip, PredictionDiff
+from edgeml.package.golden import golden_inputs
+from edgeml.package.package import Package
+
+__all__ = ["Samples", "prediction_diffs", "samples_given", "samples_of"]
+
+_NAMED_FLIPS = 20
+
+
+class Samples(Struct, frozen=True):
+    """Inputs for both packages.
+
+    Attributes:
+        inputs: Arrays ``[samples, ...]`` by input name.
+        names: A name for each sample.
+    """
+
+    inputs: dict[str, np.ndarray]
+    names: tuple[str, ...]
+
+
+def samples_given(data: object, old: Package) -> Samples:
+    """A caller's own inputs; their rows are their names.
+
+    Raises:
+        InputError: They do not fit the old package, or there are none.
+    """
+    arrays = arrays_by_input(data, old.manifest.source.signature, "inputs")
+    count = len(next(iter(arrays.values())))
+    if count == 0:
+        raise InputError("inputs: there are no samples.")
+    return Samples(arrays, tuple(f"row {i}" for i in range(count)))
+
+
+def samples_of(old: Package, new: Package) -> Samples | None:
+    """The golden inputs of both packages, those of the old one first; None where a package has none, or other ones.
+
+    Inputs that both packages hold, as those of two trainings on the same data do, are taken once.
+    """
+    before, after = (golden_inputs(package.manifest.golden, package.read) for package in (old, new))
+    shapes = [{name: array.shape[1:] for name, array in arrays.items()} for arrays in (before, after)]
+    if not before or shapes[0] != shapes[1]:
+        return None
+    count = [len(next(iter(arrays.values()))) for arrays in (before, after)]
+    if count[0] == count[1] and all(np.array_equal(array, after[name]) for name, array in before.items()):
+        return Samples(before, tuple(f"golden {i}" for i in range(count[0])))
+    joined = {name: np.concatenate([array, after[name]]) for name, array in before.items()}
+    names = [
+        f"{which} golden {i}" for which, samples in zip(("old", "new"), count, strict=True) for i in range(samples)
+    ]
+    return Samples(joined, tuple(names))
+
+
+def prediction_diffs(old: Package, new: Package, samples: Samples | None) -> tuple[PredictionDiff, ...]:
+    """What changed in the answers of each artifact that both packages hold, where its engine is installed."""
+    there = {record.recipe for record in new.manifest.artifacts}
+    return tuple(
+        _prediction_diff(record.recipe, old, new, samples)
+        for record in old.manifest.artifacts
+        if record.recipe in there
+    )
+
+
+def _prediction_diff(recipe: str, old: Package, new: Package, samples: Samples | None) -> PredictionDiff:
+    files = [package.manifest.files[package.artifact(recipe).file].sha256 for package in (old, new)]
+    sources = old.manifest.source, new.manifest.source
+    if files[0] == files[1] and sources[0].decision == sources[1].decision:
+        return PredictionDiff(recipe, "same")
+    changes = tensor_changes(sources[0].signature, sources[1].signature)
+    if samples is None or any(change.what.startswith(("input ", "order of inputs")) for change in changes):
+        return PredictionDiff(recipe, "not run", "the two packages take different inputs")
+    try:
+        sessions = [package.session(recipe) for package in (old, new)]
+        outputs = [session.run(samples.inputs) for session in sessions]
+    except (InputError, MissingDependencyError, TargetError) as error:
+        return PredictionDiff(recipe, "not run", str(error))
+    decisions = [source.decision for source in sources if source.decision is not None]
+    labels = None
+    if len(decisions) == 2:
+        try:
+            labels = [_labels(*each) for each in zip(outputs, sessions, decisions, strict=True)]
+        except (IndexError, StopIteration, ValueError) as error:  # another number of scores than of labels
+            return PredictionDiff(recipe, "not run", f"the outputs do not fit the labels: {error}")
+    flips = _flips(labels[0], labels[1], samples.names) if labels else ()
+    return PredictionDiff(
+        recipe,
+        "ran",
+        samples=len(samples.names),
+        flipped=len(flips) if labels else None,
+        flips=flips[:_NAMED_FLIPS],
+        max_difference=_max_difference(outputs[0], outputs[1]),
+    )
+
+
+def _labels(outputs: Mapping[str, np.ndarray], session: Session, decision: Decision) -> list[Label]:
+    labels: list[Label] = decide(outputs, session.signature.outputs, decision).tolist()
+    return labels
+
+
+def _flips(old: list[Label], new: list[Label], names: tuple[str, ...]) -> tuple[Flip, ...]:
+    return tuple(
+        Flip(name, before, after)
+        for name, before, after in zip(names, old, new, strict=True)
+        if typed(before) != typed(after)
+    )
+
+
+def _max_difference(old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray]) -> float | None:
+    """Over the outputs of numbers that both give in the same shape."""
+    found = [
+        float(np.abs(old[name].astype(np.float64) - new[name].astype(np.float64)).max(initial=0.0))
+        for name in old
+        if name in new and old[name].shape == new[name].shape and old[name].dtype.kind == new[name].dtype.kind == "f"
+    ]
+    return max(found) if found else None

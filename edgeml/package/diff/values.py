@@ -1,0 +1,156 @@
+"""The values that a comparison of two packages gives."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from edgeml.core.tensors import Label
+
+__all__ = ["ArtifactDiff", "Change", "Figures", "Flip", "LabelsDiff", "PackageDiff", "PredictionDiff"]
+
+
+class Change(Struct, frozen=True):
+    """One thing that is not the same in both packages.
+
+    Attributes:
+        what: Its name.
+        old: What it was, as text; None where it was not there. `new`: what it is.
+    """
+
+    what: str
+    old: str | None
+    new: str | None
+
+
+class LabelsDiff(Struct, frozen=True):
+    """How the labels changed.
+
+    Attributes:
+        added: Labels that only the new package has, in its order. `removed`: that only the old one has.
+        moved: Labels of both whose position among the scores is another one, in the new order.
+    """
+
+    added: tuple[Label, ...] = ()
+    removed: tuple[Label, ...] = ()
+    moved: tuple[Label, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether the labels and their order are the same."""
+        return not (self.added or self.removed or self.moved)
+
+
+class Figures(Struct, frozen=True):
+    """What one package says of an artifact.
+
+    Attributes:
+        status: ``released``, ``rejected``, or ``refused`` where the recipe was asked for and not made.
+        reasons: Why it was rejected or refused.
+        size_bytes: The artifact's size. This and the rest are None where it was refused or not measured.
+        metric: Name of the task's main metric. `value`: the artifact's.
+        drop: How far it fell below the source's.
+        sqnr_db: Its parity with the source.
+        median_ms: Latency of one sample. `p95_ms`: the 95th percentile.
+    """
+
+    status: Literal["released", "rejected", "refused"]
+    reasons: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    metric: str | None = None
+    value: float | None = None
+    drop: float | None = None
+    sqnr_db: float | None = None
+    median_ms: float | None = None
+    p95_ms: float | None = None
+
+
+class ArtifactDiff(Struct, frozen=True):
+    """How the artifact of one recipe changed.
+
+    Attributes:
+        recipe: Its recipe.
+        old: What the old package says of it, None where it says nothing. `new`: and the new package.
+        same_bytes: Whether both packages hold the very same model file.
+        tensors: Changed names, order, shapes and dtypes of its inputs and outputs.
+        quantization: Changed scales and zero points of them.
+        needs: Changed needs: engine, its least version, opset, operators, CPU features.
+        new_needs: Those of them that the old artifact did not have, in words.
+    """
+
+    recipe: str
+    old: Figures | None
+    new: Figures | None
+    same_bytes: bool = False
+    tensors: tuple[Change, ...] = ()
+    quantization: tuple[Change, ...] = ()
+    needs: tuple[Change, ...] = ()
+    new_needs: tuple[str, ...] = ()
+
+
+class Flip(Struct, frozen=True):
+    """A sample that gets another label.
+
+    Attributes:
+        sample: Its name: ``golden 3``, ``old golden 3``, ``new golden 3``, or ``row 3`` of the inputs given.
+        old: The old artifact's label. `new`: the new one's.
+    """
+
+    sample: str
+    old: Label
+    new: Label
+
+
+class PredictionDiff(Struct, frozen=True):
+    """How the answers of one recipe's artifact changed on the same inputs.
+
+    Attributes:
+        recipe: Its recipe.
+        status: ``ran``; ``same`` where both packages hold the same model file and labels, so that there is
+            nothing to run; ``not run``.
+        detail: Why it was not run.
+        samples: How many inputs both artifacts ran.
+        flipped: On how many of them the label is another one; None for models without labels.
+        flips: The first of them.
+        max_difference: The largest absolute difference of the outputs that both have in one shape, in the
+            source's own units; None where there is no such output.
+    """
+
+    recipe: str
+    status: Literal["ran", "same", "not run"]
+    detail: str = ""
+    samples: int = 0
+    flipped: int | None = None
+    flips: tuple[Flip, ...] = ()
+    max_difference: float | None = None
+
+
+class PackageDiff(Struct, frozen=True):
+    """What changed from an old package to a new one.
+
+    Attributes:
+        same: Whether the two files are the same, byte for byte.
+        old_digest: Digest of the whole old file. `new_digest`: of the new one.
+        identity: Changes of what the packages are: name, version, source, task, licence, goal, tools …
+        labels: Changes of the labels.
+        signature: Changes of the source's inputs and outputs, which are those of every session.
+        artifacts: One for each recipe that either package knows of.
+        predictions: One for each artifact that both packages hold.
+        compatible: Whether the new package can take the old one's place: same inputs, outputs and labels, every
+            released artifact still released, and no new need.
+        reasons: Why it cannot.
+        remarks: What else to look at before an update.
+    """
+
+    same: bool
+    old_digest: str
+    new_digest: str
+    identity: tuple[Change, ...]
+    labels: LabelsDiff
+    signature: tuple[Change, ...]
+    artifacts: tuple[ArtifactDiff, ...]
+    predictions: tuple[PredictionDiff, ...]
+    compatible: bool
+    reasons: tuple[str, ...]
+    remarks: tuple[str, ...]
