@@ -9,9 +9,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from edgeml.core import registry
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.machine import missing_features
+from edgeml.core.preprocessing import Declaration
 from edgeml.core.tensors import (
     Decision,
     Quantization,
@@ -38,6 +40,7 @@ class BaseSession(ABC):
         signature: Its tensors, as the package declares them; the engine's own account must agree.
         needs: What it needs of the machine.
         decision: The source's labels, for `classify`.
+        preprocessing: How raw input becomes the values of an input, by its name.
         target: Where to run.
         threads: Threads of the engine.
 
@@ -59,6 +62,7 @@ class BaseSession(ABC):
         *,
         needs: Needs,
         decision: Decision | None = None,
+        preprocessing: Mapping[str, Declaration] | None = None,
         target: str = "cpu",
         threads: int = 1,
     ) -> None:
@@ -74,6 +78,7 @@ class BaseSession(ABC):
             )
         self.signature = signature
         self.decision = decision
+        self.preprocessing = dict(preprocessing or {})
         self.target = target
         self._lock = threading.Lock()
         self._open(data, needs, threads)
@@ -141,35 +146,69 @@ class BaseSession(ABC):
             for spec, column in zip(self.signature.outputs, zip(*parts, strict=True), strict=True)
         }
 
-    def predict(self, data: object, *, batch_size: int = 32) -> np.ndarray | dict[str, np.ndarray]:
+    def predict(self, data: object, *, batch_size: int = 32, raw: bool = False) -> np.ndarray | dict[str, np.ndarray]:
         """What the source's own reference gives: probabilities, scores, values.
 
         Args:
             data: One array ``[samples, ...]``, or a mapping from input names where there are several.
             batch_size: Samples at a time, where the artifact leaves its batch free.
+            raw: The data are images, sound or rows, and become the model's numbers as the package declares:
+                images as uint8 arrays ``[height, width, channels]`` of any size, sound as float or int16 samples
+                ``[length]``, rows as mappings from column names or as sequences; or lists of these.
 
         Returns:
             A float32 array ``[samples, ...]``, or one by output name, in the source's order, where there are
             several.
 
         Raises:
-            InputError: As `run`.
+            InputError: As `run`, or raw data that are not what the package declares.
+
+        Example:
+            >>> session.predict(photo, raw=True)  # uint8 [480, 640, 3]
         """
-        arrays = arrays_by_input(data, self.signature, "input")
+        arrays = self._arrays(data, raw=raw)
         outputs = self.run(arrays, batch_size=batch_size)
         wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning != "label"}
         return next(iter(wanted.values())) if len(wanted) == 1 else wanted
 
-    def classify(self, data: object, *, batch_size: int = 32) -> np.ndarray:
+    def classify(self, data: object, *, batch_size: int = 32, raw: bool = False) -> np.ndarray:
         """The source's own labels ``[samples]``, as its `predict` gives them.
 
+        Args:
+            data: As for `predict`. So are `batch_size` and `raw`.
+            batch_size: Samples at a time.
+            raw: Whether the data are raw.
+
         Raises:
-            InputError: As `run`, or the model does not classify.
+            InputError: As `predict`, or the model does not classify.
         """
         if self.decision is None:
             raise InputError("The model does not classify: it has no labels.", fix="use predict.")
-        outputs = self.run(arrays_by_input(data, self.signature, "input"), batch_size=batch_size)
+        outputs = self.run(self._arrays(data, raw=raw), batch_size=batch_size)
         return decide(outputs, self.signature.outputs, self.decision)
+
+    def _arrays(self, data: object, *, raw: bool) -> dict[str, np.ndarray]:
+        """Inputs by name, made of raw ones where they are."""
+        if not raw:
+            return arrays_by_input(data, self.signature, "input")
+        if not self.preprocessing:
+            raise InputError(
+                "The package does not declare what its inputs' numbers mean, so raw input cannot be taken.",
+                fix="give arrays as the model takes them, or build the package with preprocessing.",
+            )
+        names = [spec.name for spec in self.signature.inputs]
+        several = len(names) > 1 or (isinstance(data, Mapping) and set(data) == set(names))
+        if several and not isinstance(data, Mapping):
+            raise InputError(
+                f"raw input: the model has {len(names)} inputs.", fix=f"give a mapping from {', '.join(names)}."
+            )
+        given = dict(data) if several and isinstance(data, Mapping) else {names[0]: data}
+        for spec in self.signature.inputs:
+            if spec.name in self.preprocessing and spec.name in given:
+                declaration = self.preprocessing[spec.name]
+                prepare = registry.resolve(registry.PREPROCESSORS[str(declaration.__struct_config__.tag)])
+                given[spec.name] = prepare(declaration, given[spec.name], spec)
+        return arrays_by_input(given, self.signature, "input")
 
     def _agree(
         self,

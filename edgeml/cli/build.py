@@ -34,6 +34,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--version", default="0.1.0", show_default=True, help="The package's semantic version.")
 @click.option("--labels", type=_PATH, help="The classes' names, one per line or a JSON list.")
 @click.option("--task", type=click.Choice(_TASKS), help="Where neither the model nor the data tell.")
+@click.option("--preprocessing", type=_PATH, help="What raw input becomes, a .toml file with a table per input.")
 @click.option("--batch", type=click.IntRange(min=1), help="Fixed batch of the artifacts.")
 @click.option("--measure", is_flag=True, help="Measure latency too.")
 @click.option("--licence", default="", help="The model's licence, an SPDX expression.")
@@ -48,6 +49,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     edgeml build net.keras -o net.edgeml --calibration cal.npz --recipe tflite-int8 \\
         --goal max_size_bytes=262144
     edgeml build forest.skops -o forest.edgeml --evaluation eval.npz
+    edgeml build net.keras -o net.edgeml --preprocessing image.toml
 
     A recipe that cannot be made honestly is refused; an artifact that misses a parity floor or a goal
     is kept and marked rejected. What is left of failed recipes lies in OUTPUT.failed/.
@@ -57,6 +59,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code 1: nothing was released, or a recipe that was named was not.
     """
     from edgeml.pipeline import build
+    from edgeml.preprocessing import read_declarations
 
     evaluation, calibration = given["evaluation"], given["calibration"]
     recipes = given["recipes"] or None
@@ -76,6 +79,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             measure=given["measure"],
             licence=given["licence"],
             author=given["author"],
+            preprocessing=read_declarations(given["preprocessing"]) if given["preprocessing"] else None,
             progress=report,
         )
         package.save(output)

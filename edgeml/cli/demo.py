@@ -17,6 +17,7 @@ __all__ = ["command"]
 
 _EPOCHS = 12
 _SHOWN = 4
+_ENLARGED = 12
 _SHADES = " .:-=+*#%@"
 
 
@@ -38,6 +39,7 @@ def command(output: Path, *, as_json: bool) -> None:
     from edgeml.package import Package, open_package
     from edgeml.package.storage import write_durably
     from edgeml.pipeline import Step, build
+    from edgeml.preprocessing import Image
     from edgeml.trainers.digits import Digits, DigitsTrainer, TrainerSettings
 
     began = time.monotonic()
@@ -56,7 +58,11 @@ def command(output: Path, *, as_json: bool) -> None:
             net = trainer.call("train_net", _EPOCHS, returns=Path)
             report(Step(2, 4, "training a scikit-learn pipeline"))
             pipeline = trainer.call("train_pipeline", returns=Path)
-        for name, model, shape in (("digits-net", net, (-1, 8, 8, 1)), ("digits-pipeline", pipeline, (-1, 64))):
+        declared = Image(height=8, width=8, colour="gray", resize="area", scale=1 / 255)
+        for name, model, shape, preprocessing in (
+            ("digits-net", net, (-1, 8, 8, 1), declared),
+            ("digits-pipeline", pipeline, (-1, 64), None),
+        ):
             packages[name] = build(
                 model,
                 name=name,
@@ -64,11 +70,13 @@ def command(output: Path, *, as_json: bool) -> None:
                 calibration=data.calibration.reshape(shape),
                 evaluation=(data.evaluation.reshape(shape), data.evaluation_labels),
                 measure=True,
+                preprocessing=preprocessing,
                 progress=report,
             )
             packages[name].save(output / f"{name}.edgeml")
             write_durably(output / model.name, model.read_bytes())
     write_durably(output / "digits.npz", npz_bytes({"x": data.evaluation, "y": data.evaluation_labels}))
+    write_durably(output / "digit.pgm", _portable_graymap(data.evaluation[0]))
     write_durably(output / "calibration.npz", npz_bytes({"x": data.calibration}))
     for name, package in packages.items():
         source = package.manifest.source
@@ -88,6 +96,7 @@ def command(output: Path, *, as_json: bool) -> None:
         f"edgeml verify {output}/digits-net.edgeml",
         f"edgeml inspect {output}/digits-pipeline.edgeml",
         f"edgeml predict {output}/digits-net.edgeml {output}/digits.npz -o {output}/out.npz",
+        f"edgeml predict {output}/digits-net.edgeml {output}/digit.pgm -o {output}/out.npz",
         (
             f"edgeml build {output}/digits-net.keras -o {output}/mine.edgeml "
             f"--calibration {output}/calibration.npz --evaluation {output}/digits.npz"
@@ -96,6 +105,12 @@ def command(output: Path, *, as_json: bool) -> None:
         out.print(f"  {line}", soft_wrap=True)
     if not all(package.released for package in packages.values()):
         raise SystemExit(1)
+
+
+def _portable_graymap(image: np.ndarray) -> bytes:
+    """An image ``[8, 8, 1]`` of 0 to 1, enlarged, as a file."""
+    pixels = np.kron((image[..., 0] * 255).round().astype(np.uint8), np.ones((_ENLARGED, _ENLARGED), np.uint8))
+    return f"P5 {pixels.shape[1]} {pixels.shape[0]} 255\n".encode() + pixels.tobytes()
 
 
 def _pictures(images: np.ndarray, labels: list[int], truth: list[int]) -> str:

@@ -21,7 +21,7 @@ __all__ = ["command"]
 
 _SHOWN = 10
 _SHOWN_FLIPS = 5
-_WIDTH = 60
+_WIDTH = 200
 _PATH = click.Path(path_type=Path)
 
 
@@ -46,7 +46,8 @@ def command(
     The same inputs run through each artifact of both, where its engine is installed, and labels that changed
     are counted and named.
 
-    Compatible: the same inputs, outputs and labels, each released artifact still released, and no new need.
+    Compatible: the same inputs, outputs, labels and preprocessing, each released artifact still released, and no
+    new need.
     """
     from edgeml.package import diff_packages, open_package
 
@@ -68,6 +69,7 @@ def _show(found: PackageDiff, out: Console) -> None:
     _list(out, "changed", map(_change, found.identity))
     _list(out, "labels", _labels(found.labels))
     _list(out, "signature", map(_change, found.signature))
+    _list(out, "preprocessing", map(_change, found.preprocessing))
     answers = {prediction.recipe: prediction for prediction in found.predictions}
     if found.artifacts:
         out.print(_table(found.artifacts, answers))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeml.cli.output import artifact_table, console, json_option, print_json
+from edgeml.cli.output import artifact_table, console, json_option, plain, print_json
 
 __all__ = ["command"]
 
@@ -21,6 +21,7 @@ def command(package: Path, *, as_json: bool) -> None:
     edgeml inspect net.edgeml
     edgeml inspect net.edgeml --json | jq '.artifacts[].verdict'
     """
+    from edgeml.core.preprocessing import described
     from edgeml.package import open_package
 
     manifest = open_package(package).manifest
@@ -34,6 +35,8 @@ def command(package: Path, *, as_json: bool) -> None:
         for spec in specs:
             shape = ", ".join("batch" if size is None else str(size) for size in spec.shape)
             out.print(f"{kind:9} {spec.name} [{shape}]")
+    for name, declaration in manifest.preprocessing.items():
+        out.print(f"raw       {plain(name)}: {plain(described(declaration))}", soft_wrap=True)
     if source.decision is not None:
         names = [str(label) for label in source.decision.labels]
         out.print(f"labels    {', '.join(names[:12])}{', …' if len(names) > 12 else ''}", soft_wrap=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["CONVERTERS", "ENGINES", "ENGINE_MODULES", "EXTRA_OF_MODULE", "SOURCES", "resolve"]
+__all__ = ["CONVERTERS", "ENGINES", "ENGINE_MODULES", "EXTRA_OF_MODULE", "PREPROCESSORS", "SOURCES", "resolve"]
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
@@ -38,6 +38,15 @@ ENGINES: Mapping[str, str] = MappingProxyType(
 )
 """Format to a `core.session.SessionOpener`."""
 
+PREPROCESSORS: Mapping[str, str] = MappingProxyType(
+    {
+        "image": "edgeml.preprocessing.image:prepare",
+        "audio": "edgeml.preprocessing.audio:prepare",
+        "table": "edgeml.preprocessing.table:prepare",
+    }
+)
+"""Kind of a declaration to what makes an input's values of raw input."""
+
 ENGINE_MODULES: Mapping[str, str] = MappingProxyType({"tflite": "ai_edge_litert", "onnx": "onnxruntime"})
 """Format to the third-party module of its engine."""
 
@@ -52,6 +61,7 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "sklearn": "sklearn",
         "skl2onnx": "sklearn",
         "skops": "sklearn",
+        "PIL": "images",
     }
 )
 """Third-party module to the extra that installs it."""

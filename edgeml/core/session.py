@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from edgeml.core.artifact import Needs
+from edgeml.core.preprocessing import Declaration
 from edgeml.core.tensors import Decision, Signature
 
 __all__ = ["Session", "SessionOpener"]
@@ -44,11 +45,11 @@ class Session(Protocol):
         """Outputs by name, in the artifact's own dtypes."""
         ...
 
-    def predict(self, data: object, *, batch_size: int = 32) -> np.ndarray | dict[str, np.ndarray]:
+    def predict(self, data: object, *, batch_size: int = 32, raw: bool = False) -> np.ndarray | dict[str, np.ndarray]:
         """What the source's reference gives."""
         ...
 
-    def classify(self, data: object, *, batch_size: int = 32) -> np.ndarray:
+    def classify(self, data: object, *, batch_size: int = 32, raw: bool = False) -> np.ndarray:
         """The source's own labels."""
         ...
 
@@ -63,6 +64,7 @@ class SessionOpener(Protocol):
         *,
         needs: Needs,
         decision: Decision | None = None,
+        preprocessing: Mapping[str, Declaration] | None = None,
         target: str = "cpu",
         threads: int = 1,
     ) -> Session:

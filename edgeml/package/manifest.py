@@ -12,6 +12,8 @@ from edgeml.core.errors import PackageError
 from edgeml.core.evidence import Evaluation, Latency
 from edgeml.core.goal import Goal, Verdict
 from edgeml.core.machine import Cpu
+from edgeml.core.misfit import misfit
+from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import RECIPES
 from edgeml.core.source import SourceInfo
 from edgeml.core.tensors import Signature, TensorSpec
@@ -145,6 +147,7 @@ class Manifest(_Record, frozen=True):
         tools: Version by name of all that took part.
         cpu: The processor on which figures and golden vectors were found.
         files: All entries but the manifest.
+        preprocessing: How raw input becomes the values of an input, by its name, where that was declared.
     """
 
     format: int
@@ -162,6 +165,7 @@ class Manifest(_Record, frozen=True):
     files: dict[str, FileRecord]
     licence: Text = ""
     author: Text = ""
+    preprocessing: dict[str, Declaration] = {}
 
 
 class _Format(Struct):
@@ -212,6 +216,11 @@ def _check_references(manifest: Manifest, label: str) -> None:
     if sorted(named) != sorted(manifest.files):
         odd = sorted(set(named) ^ set(manifest.files)) or ["one is named twice"]
         raise PackageError(f"{label}: the manifest's list of files does not match what it names: {', '.join(odd[:5])}.")
+    specs = {spec.name: spec for spec in manifest.source.signature.inputs}
+    for name, declaration in manifest.preprocessing.items():
+        problem = misfit(declaration, specs[name]) if name in specs else "there is no such input"
+        if problem:
+            raise PackageError(f"{label}: the preprocessing of input '{name}' is not sound: {problem}.")
     recipes = {record.recipe: record for record in manifest.artifacts}
     unknown = sorted(set(recipes) - {recipe.id for recipe in RECIPES})
     if unknown:

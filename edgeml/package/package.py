@@ -129,6 +129,7 @@ class Package:
             record.signature,
             needs=record.needs,
             decision=self.manifest.source.decision,
+            preprocessing=self.manifest.preprocessing,
             target=target,
             threads=threads,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from edgeml.core.errors import (
 )
 from edgeml.core.goal import Goal
 from edgeml.core.machine import cpu, installed_version
+from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import RECIPES, Recipe, find_recipe
 from edgeml.core.source import Reference, SourceInfo, Task
 from edgeml.core.tensors import Label
@@ -40,6 +41,7 @@ from edgeml.pipeline.data import (
     save_arrays,
     with_task,
 )
+from edgeml.pipeline.declarations import declarations
 from edgeml.pipeline.entries import Proven, artifact_entries, golden_entries
 from edgeml.pipeline.failures import failure_of, shared_files
 from edgeml.pipeline.judging import judge_run
@@ -85,6 +87,7 @@ def build(
     measure: bool = False,
     licence: str = "",
     author: str = "",
+    preprocessing: Declaration | Mapping[str, Declaration] | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Package:
     """Converts a model by recipes, proves each artifact against it, and puts them into a package.
@@ -109,6 +112,8 @@ def build(
         measure: Whether to measure latency. It makes the package's bytes differ from build to build.
         licence: The model's licence, an SPDX expression.
         author: Who made the model.
+        preprocessing: What the numbers of an input mean: an `Image`, `Audio` or `Table` of `edgeml.preprocessing`,
+            or a mapping from input names to them. It is kept in the package, and applied by `predict(raw=True)`.
         progress: Called before each step.
 
     Returns:
@@ -142,6 +147,7 @@ def build(
             with Worker("edgeml.pipeline.conversion:Conversion", settings, folder) as converting:
                 info = converting.call("describe", returns=SourceInfo)
                 info = with_task(info, task, labels, evaluation)
+                declared = declarations(preprocessing, info.signature)
                 given = calibration_arrays(calibration, info.signature)
                 judged = judged_data(evaluation, given, info)
                 if goal.max_drop is not None and judged.truth is None:
@@ -160,6 +166,7 @@ def build(
                     measure,
                     folder,
                     ask,
+                    declared,
                     named=recipes is not None,
                 )
                 return build_.package(converting, name=name, version=version, licence=licence, author=author)
@@ -211,6 +218,7 @@ class _Build:
     measure: bool
     folder: Path
     ask: _Progress
+    preprocessing: dict[str, Declaration]
     named: bool
 
     def package(self, converting: Worker, **about: str) -> Package:
@@ -312,6 +320,7 @@ class _Build:
             refused=tuple(RefusalRecord(item.recipe, _told(item.reason), item.fix) for item in refusals),
             golden=golden,
             files={},
+            preprocessing=self.preprocessing,
             **about,
         )
         failed = [item for item in refusals if item.failed]

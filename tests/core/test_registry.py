@@ -28,7 +28,7 @@ def test_converters_resolve(route: tuple[str, str]) -> None:
 def test_engines_resolve(format_: str) -> None:
     opener = registry.resolve(registry.ENGINES[format_])
     parameters = inspect.signature(opener).parameters
-    assert list(parameters) == ["data", "signature", "needs", "decision", "target", "threads"]
+    assert list(parameters) == ["data", "signature", "needs", "decision", "preprocessing", "target", "threads"]
     assert opener.engine
     assert opener.family
 
@@ -47,6 +47,12 @@ def test_every_module_belongs_to_an_extra_that_there_is() -> None:
 
 
 def test_the_tables_cannot_be_changed() -> None:
-    for table in (registry.SOURCES, registry.CONVERTERS, registry.ENGINES, registry.EXTRA_OF_MODULE):
+    for table in (
+        registry.SOURCES,
+        registry.CONVERTERS,
+        registry.ENGINES,
+        registry.EXTRA_OF_MODULE,
+        registry.PREPROCESSORS,
+    ):
         with pytest.raises(TypeError):
             table["x"] = "y"  # type: ignore[index]

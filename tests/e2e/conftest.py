@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.small_package import small_package, small_package_file
+
+__all__ = ["demo_run", "edgeml_command", "run", "small_package", "small_package_file"]
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

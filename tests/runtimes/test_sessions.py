@@ -29,9 +29,9 @@ def bytes_of(package: edgeml.Package, recipe: str) -> bytes:
     return package.read(package.artifact(recipe).file)
 
 
-def scores_of(session: Session, x: object, **options: int) -> np.ndarray:
+def scores_of(session: Session, x: object, *, batch_size: int = 32) -> np.ndarray:
     """What `predict` gives for a model with one output."""
-    found = session.predict(x, **options)
+    found = session.predict(x, batch_size=batch_size)
     assert isinstance(found, np.ndarray)
     return found
 

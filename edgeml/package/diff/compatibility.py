@@ -9,13 +9,20 @@ __all__ = ["reasons_against", "remarks_on"]
 
 
 def reasons_against(
-    old: Manifest, new: Manifest, labels: LabelsDiff, signature: tuple[Change, ...], artifacts: tuple[ArtifactDiff, ...]
+    old: Manifest,
+    new: Manifest,
+    labels: LabelsDiff,
+    signature: tuple[Change, ...],
+    preprocessing: tuple[Change, ...],
+    artifacts: tuple[ArtifactDiff, ...],
 ) -> tuple[str, ...]:
     """Why what runs the old package cannot run the new one unchanged; none where it can."""
     found = []
     if old.source.task != new.source.task:
         found.append(f"The task was {old.source.task} and is {new.source.task}.")
     found += [_upper(_told(change)) for change in signature]
+    # What is declared for the first time changes nothing for who prepares inputs himself.
+    found += [f"The {change.what} is another one." for change in preprocessing if change.old is not None]
     if labels.removed or labels.added:
         found.append(f"{len(labels.removed)} labels are gone and {len(labels.added)} are new.")
     if labels.moved:

@@ -12,7 +12,7 @@ from edgeml.core.tensors import Decision, Label, Signature, TensorSpec
 from edgeml.package.diff.values import ArtifactDiff, Change, Figures, LabelsDiff
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
-__all__ = ["artifact_diffs", "identity_changes", "labels_diff", "tensor_changes", "typed"]
+__all__ = ["artifact_diffs", "identity_changes", "labels_diff", "preprocessing_changes", "tensor_changes", "typed"]
 
 _MAIN_METRIC = {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
 
@@ -92,6 +92,18 @@ def _quantization_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
             for kind, specs in sides
             for spec in specs
             if spec.quantization
+        }
+
+    return _changes(told(old), told(new))
+
+
+def preprocessing_changes(old: Manifest, new: Manifest) -> tuple[Change, ...]:
+    """Changes of what raw input becomes."""
+
+    def told(manifest: Manifest) -> dict[str, str | None]:
+        # JSON, not the line for people: that one rounds.
+        return {
+            f"preprocessing of {name}": msgspec.json.encode(d).decode() for name, d in manifest.preprocessing.items()
         }
 
     return _changes(told(old), told(new))

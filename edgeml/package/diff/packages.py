@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from edgeml.package.diff.compatibility import reasons_against, remarks_on
-from edgeml.package.diff.manifests import artifact_diffs, identity_changes, labels_diff, tensor_changes
+from edgeml.package.diff.manifests import (
+    artifact_diffs,
+    identity_changes,
+    labels_diff,
+    preprocessing_changes,
+    tensor_changes,
+)
 from edgeml.package.diff.predictions import prediction_diffs, samples_given, samples_of
 from edgeml.package.diff.values import PackageDiff
 from edgeml.package.package import Package
@@ -36,8 +42,9 @@ def diff_packages(old: Package, new: Package, *, inputs: object = None) -> Packa
     before, after = old.manifest, new.manifest
     labels = labels_diff(before.source.decision, after.source.decision)
     signature = tensor_changes(before.source.signature, after.source.signature)
+    preprocessing = preprocessing_changes(before, after)
     artifacts = artifact_diffs(before, after)
-    reasons = reasons_against(before, after, labels, signature, artifacts)
+    reasons = reasons_against(before, after, labels, signature, preprocessing, artifacts)
     return PackageDiff(
         same=digests[0] == digests[1],
         old_digest=digests[0],
@@ -45,6 +52,7 @@ def diff_packages(old: Package, new: Package, *, inputs: object = None) -> Packa
         identity=identity_changes(before, after),
         labels=labels,
         signature=signature,
+        preprocessing=preprocessing,
         artifacts=artifacts,
         predictions=prediction_diffs(old, new, samples),
         compatible=not reasons,

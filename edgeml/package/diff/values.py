@@ -135,10 +135,11 @@ class PackageDiff(Struct, frozen=True):
         identity: Changes of what the packages are: name, version, source, task, licence, goal, tools …
         labels: Changes of the labels.
         signature: Changes of the source's inputs and outputs, which are those of every session.
+        preprocessing: Changes of what raw input becomes, by input.
         artifacts: One for each recipe that either package knows of.
         predictions: One for each artifact that both packages hold.
-        compatible: Whether the new package can take the old one's place: same inputs, outputs and labels, every
-            released artifact still released, and no new need.
+        compatible: Whether the new package can take the old one's place: same inputs, outputs, labels and
+            preprocessing, every released artifact still released, and no new need.
         reasons: Why it cannot.
         remarks: What else to look at before an update.
     """
@@ -149,6 +150,7 @@ class PackageDiff(Struct, frozen=True):
     identity: tuple[Change, ...]
     labels: LabelsDiff
     signature: tuple[Change, ...]
+    preprocessing: tuple[Change, ...]
     artifacts: tuple[ArtifactDiff, ...]
     predictions: tuple[PredictionDiff, ...]
     compatible: bool

@@ -1,0 +1,40 @@
+"""What the caller declares of raw input, held to the model's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgeml.core.errors import InputError
+from edgeml.core.misfit import misfit
+from edgeml.core.preprocessing import Declaration, checked_declaration
+from edgeml.core.tensors import Signature
+
+__all__ = ["declarations"]
+
+
+def declarations(given: Declaration | Mapping[str, Declaration] | None, signature: Signature) -> dict[str, Declaration]:
+    """Declarations by input name, in the signature's order; none where none were given.
+
+    Raises:
+        InputError: There is no such input, or a declaration cannot give its values.
+    """
+    if given is None:
+        return {}
+    names = [spec.name for spec in signature.inputs]
+    if not isinstance(given, Mapping):
+        if len(names) > 1:
+            raise InputError(
+                f"preprocessing: the model has {len(names)} inputs.", fix=f"give a mapping from {', '.join(names)}."
+            )
+        given = {names[0]: given}
+    unknown = [str(name) for name in given if name not in names]
+    if unknown:
+        raise InputError(f"preprocessing: there is no input '{unknown[0]}'; the model has {', '.join(names)}.")
+    found = {}
+    for spec in signature.inputs:
+        if spec.name in given:
+            found[spec.name] = checked_declaration(given[spec.name], spec.name)
+            problem = misfit(found[spec.name], spec)
+            if problem:
+                raise InputError(f"preprocessing of input '{spec.name}': {problem}.")
+    return found

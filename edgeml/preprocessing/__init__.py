@@ -1,0 +1,9 @@
+"""What an input's numbers mean, and how raw images, sound and tables become them; numpy alone."""
+
+from __future__ import annotations
+
+from edgeml.core.preprocessing import Audio, Declaration, Image, Table
+from edgeml.preprocessing.declarations import read_declarations
+from edgeml.preprocessing.files import read_raw
+
+__all__ = ["Audio", "Declaration", "Image", "Table", "read_declarations", "read_raw"]

@@ -1,0 +1,147 @@
+"""Sound to an input's values: log-mel spectrograms and MFCCs as `tf.signal` gives them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeml.core.errors import InputError
+from edgeml.core.preprocessing import Audio
+from edgeml.core.tensors import TensorSpec
+
+__all__ = ["features", "mel_matrix", "prepare"]
+
+_INT16_SCALE = 32768.0
+# Floats above are surely int16 values that lost their dtype; resampling overshoots 1 by less.
+_LOUDEST = 2.0
+# The mel scale of the Hidden Markov Model Toolkit, as tf.signal.linear_to_mel_weight_matrix has it.
+_MEL_BREAK_HZ, _MEL_Q = 700.0, 1127.0
+
+
+def prepare(declaration: Audio, raw: object, spec: TensorSpec) -> np.ndarray:
+    """Clips to the values of an input.
+
+    Args:
+        declaration: What the values mean.
+        raw: One clip, float samples from -1 to 1 or int16 ones, ``[length]``; or several, in a list or as
+            ``[clips, length]``.
+        spec: The input.
+
+    Returns:
+        float32 ``[clips, ...]``.
+
+    Raises:
+        InputError: They are no such clips.
+    """
+    where = f"raw input '{spec.name}'"
+    clips = [_clip(clip, declaration, f"{where}, clip {i}") for i, clip in enumerate(_clips(raw, where))]
+    if len({len(clip) for clip in clips}) > 1:
+        raise InputError(f"{where}: the clips have different lengths.", fix="run them one by one.")
+    if not clips:
+        return np.empty((0, *(size or 0 for size in spec.shape[1:])), np.float32)
+    made = np.stack([features(clip, declaration) for clip in clips])
+    return made.reshape(len(made), *_shape(made.shape[1:], spec.shape[1:]))
+
+
+def _shape(made: tuple[int, ...], wanted: tuple[int | None, ...]) -> tuple[int, ...]:
+    """``[frames, features]``, flat or with the axes of size 1 that the input has."""
+    if len(wanted) == 1:
+        return (made[0] * made[1],)
+    if len(wanted) == 2:
+        return made
+    sizes = iter(made)
+    return tuple(1 if size == 1 else next(sizes) for size in wanted)
+
+
+def _clips(raw: object, where: str) -> list[object]:
+    if isinstance(raw, np.ndarray) and raw.ndim in {1, 2}:
+        return [raw] if raw.ndim == 1 else list(raw)
+    if isinstance(raw, list | tuple) and all(isinstance(clip, np.ndarray | list | tuple) for clip in raw):
+        return list(raw)
+    found = f"shape {list(raw.shape)}" if isinstance(raw, np.ndarray) else type(raw).__name__
+    raise InputError(f"{where}: got {found}, expected samples [length] as an array, or a list of them.")
+
+
+def _clip(raw: object, declaration: Audio, where: str) -> np.ndarray:
+    """float32 ``[length]``, scaled and filled up as declared."""
+    try:
+        clip = np.asarray(raw)
+    except ValueError as error:
+        raise InputError(f"{where}: is no regular array ({error}).") from error
+    if clip.ndim != 1 or not (clip.dtype == np.int16 or clip.dtype.kind == "f"):
+        raise InputError(
+            f"{where}: got {clip.dtype} {list(clip.shape)}, expected one channel of float samples from -1 to 1, or of "
+            "int16 samples."
+        )
+    samples = clip.astype(np.float32) / np.float32(_INT16_SCALE) if clip.dtype == np.int16 else clip.astype(np.float32)
+    if samples.size and not np.abs(samples).max() <= _LOUDEST:
+        raise InputError(
+            f"{where}: float samples reach {float(np.abs(samples).max()):.4g}, expected -1 to 1.",
+            fix="give int16 samples as int16, or divide them by 32768.",
+        )
+    if declaration.samples is not None:
+        if len(samples) > declaration.samples:
+            raise InputError(
+                f"{where}: has {len(samples)} samples, at most {declaration.samples} are taken.", fix="cut it."
+            )
+        samples = np.pad(samples, (0, declaration.samples - len(samples)))
+    if len(samples) < declaration.frame_length:
+        raise InputError(f"{where}: has {len(samples)} samples, a frame has {declaration.frame_length}.")
+    return samples * np.float32(declaration.scale)
+
+
+def features(clip: np.ndarray, declaration: Audio) -> np.ndarray:
+    """The front end.
+
+    Args:
+        clip: Scaled float32 samples ``[length]``.
+        declaration: Its parameters.
+
+    Returns:
+        float32 ``[frames, mel bins or coefficients]``.
+
+    Raises:
+        InputError: A mel bin is 0, and so is the declared offset.
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(clip, declaration.frame_length)[:: declaration.frame_step]
+    spectrum = np.abs(np.fft.rfft(frames * _window(declaration), declaration.fft_size))
+    if declaration.spectrum == "power":
+        spectrum = np.square(spectrum)
+    bins = spectrum @ mel_matrix(declaration) + declaration.log_offset
+    if not bins.min() > 0.0:
+        raise InputError("A mel bin is 0 and has no logarithm.", fix="declare a log_offset above 0.")
+    mel = np.log(bins)
+    if declaration.front_end == "mfcc":
+        mel = (mel @ _dct(declaration.mel_bins))[:, : declaration.coefficients]
+    made: np.ndarray = mel.astype(np.float32)
+    return made
+
+
+def _window(declaration: Audio) -> np.ndarray:
+    """A window ``[frame_length]`` as tf.signal has it: periodic if the length is even, symmetric if it is odd."""
+    if declaration.window == "none":
+        return np.ones(declaration.frame_length)
+    make = np.hanning if declaration.window == "hann" else np.hamming
+    even = 1 - declaration.frame_length % 2
+    return make(declaration.frame_length + even)[: declaration.frame_length]
+
+
+def mel_matrix(declaration: Audio) -> np.ndarray:
+    """float64 ``[FFT bins, mel bins]``: triangles on the mel scale, as tf.signal.linear_to_mel_weight_matrix's."""
+    bins = declaration.fft_size // 2 + 1
+    places = _mel(np.linspace(0.0, declaration.sample_rate / 2, bins))[1:, None]
+    low, high = _mel(np.array([declaration.low_hz, declaration.high_hz]))
+    edges = np.linspace(low, high, declaration.mel_bins + 2)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising, falling = (places - left) / (centre - left), (right - places) / (right - centre)
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    return np.concatenate([np.zeros((1, declaration.mel_bins)), triangles])  # the constant part belongs to no bin
+
+
+def _mel(hertz: np.ndarray) -> np.ndarray:
+    return _MEL_Q * np.log1p(hertz / _MEL_BREAK_HZ)
+
+
+def _dct(size: int) -> np.ndarray:
+    """float64 ``[size, size]``: DCT-II times 1 / sqrt(2 size), as tf.signal.mfccs_from_log_mel_spectrograms's."""
+    n, k = np.arange(size)[:, None], np.arange(size)[None]
+    return 2.0 * np.cos(np.pi * k * (2 * n + 1) / (2 * size)) / np.sqrt(2.0 * size)

@@ -1,0 +1,46 @@
+"""Sound from files."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+
+from edgeml.core.errors import InputError
+from edgeml.core.preprocessing import Audio
+
+__all__ = ["AUDIO_SUFFIXES", "read_audio"]
+
+AUDIO_SUFFIXES = (".wav",)
+_BYTES = 2
+
+
+def read_audio(path: Path, declaration: Audio) -> np.ndarray:
+    """The samples of a WAV file of one channel with 16 bits at the declared rate.
+
+    Returns:
+        int16 ``[length]``.
+
+    Raises:
+        InputError: It is no such file.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
+            data = file.readframes(file.getnframes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file.") from error
+    except (wave.Error, EOFError, OSError, ZeroDivisionError) as error:
+        raise InputError(
+            f"{path.name} is no WAV file of 16-bit samples: {str(error) or 'it ends too early'}.",
+            fix="save it as 16-bit PCM.",
+        ) from error
+    for what, found, expected in (
+        ("channels", channels, 1),
+        ("bits per sample", 8 * width, 8 * _BYTES),
+        ("samples per second", rate, declaration.sample_rate),
+    ):
+        if found != expected:
+            raise InputError(f"{path.name} has {found} {what}, expected {expected}.", fix="convert it first.")
+    return np.frombuffer(data[: len(data) // _BYTES * _BYTES], "<i2").astype(np.int16)

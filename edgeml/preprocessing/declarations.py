@@ -1,0 +1,29 @@
+"""Declarations from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from edgeml.core.errors import InputError
+from edgeml.core.preprocessing import Declaration, checked_declaration
+
+__all__ = ["read_declarations"]
+
+
+def read_declarations(path: Path) -> dict[str, Declaration]:
+    """Declarations by input name, each a table of the file.
+
+    Raises:
+        InputError: There is no such file, or it holds something else.
+
+    Example:
+        A file with the table ``[image]`` and in it ``kind = "image"``, ``height = 96``, ``width = 96``.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path.name}: the preprocessing cannot be read: {error}.") from error
+    if not tables:
+        raise InputError(f"{path.name}: declares nothing.", fix='write a table [INPUT] with kind = "image".')
+    return {name: checked_declaration(table, name) for name, table in tables.items()}

@@ -1,0 +1,87 @@
+"""Images to an input's values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeml.core.errors import InputError
+from edgeml.core.preprocessing import Image
+from edgeml.core.tensors import TensorSpec
+from edgeml.preprocessing.resize import resized
+
+__all__ = ["prepare"]
+
+# ITU-R 601-2 in 16 bits, as Pillow's mode L, which Keras loads gray images by, has it.
+_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
+_HALF, _BITS = 0x8000, 16
+
+
+def prepare(declaration: Image, raw: object, spec: TensorSpec) -> np.ndarray:
+    """Images of any size to the values of an input.
+
+    Args:
+        declaration: What the values mean.
+        raw: One image, uint8 ``[height, width, channels]`` in RGB or gray, or ``[height, width]`` in gray; or
+            several, in a list or as ``[samples, height, width, channels]``.
+        spec: The input.
+
+    Returns:
+        float32 ``[samples, ...]``.
+
+    Raises:
+        InputError: They are no such images.
+    """
+    where = f"raw input '{spec.name}'"
+    channels, size = declaration.channels, (declaration.height, declaration.width)
+    values = np.empty((len(images := _images(raw, where)), *size, channels), np.float32)
+    for i, image in enumerate(images):
+        coloured = _coloured(_checked(image, f"{where}, image {i}"), declaration)
+        values[i] = resized(coloured.astype(np.float32), *size, declaration.resize)
+    values *= np.float32(declaration.scale)
+    values -= np.array(declaration.mean, np.float32)
+    values /= np.array(declaration.std, np.float32)
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if declaration.layout == "NCHW" else values
+
+
+def _images(raw: object, where: str) -> list[object]:
+    if isinstance(raw, np.ndarray):
+        if raw.ndim == 4:
+            return list(raw)
+        if raw.ndim == 2 or (raw.ndim == 3 and raw.shape[-1] in {1, 3, 4}):
+            return [raw]
+        raise InputError(
+            f"{where}: got shape {list(raw.shape)}, expected images [height, width, channels], or several of them in "
+            "a list or with an axis of samples in front.",
+            fix="give gray images the axis of channels: x[..., None].",
+        )
+    if isinstance(raw, list | tuple):
+        return list(raw)
+    raise InputError(f"{where}: got {type(raw).__name__}, expected an image as a uint8 array, or a list of them.")
+
+
+def _checked(image: object, where: str) -> np.ndarray:
+    """uint8 ``[height, width, 1 or 3]``."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        found = f"dtype {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(
+            f"{where}: got {found}, expected a uint8 array: pixels from 0 to 255.",
+            fix="give the image as it was loaded; what is scaled already goes in without raw.",
+        )
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[-1] not in {1, 3} or not image.size:
+        raise InputError(
+            f"{where}: got shape {list(image.shape)}, expected [height, width, channels] with 1 or 3 channels.",
+            fix="drop the transparency." if image.ndim == 3 and image.shape[-1] == 4 else "",
+        )
+    return image
+
+
+def _coloured(image: np.ndarray, declaration: Image) -> np.ndarray:
+    if declaration.colour == "gray":
+        if image.shape[-1] == 1:
+            return image
+        return ((image @ _LUMA + _HALF) >> _BITS).astype(np.uint8)[..., None]
+    if image.shape[-1] == 1:
+        return np.repeat(image, 3, axis=-1)
+    return image[..., ::-1] if declaration.colour == "BGR" else image
