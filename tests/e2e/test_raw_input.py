@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 import edgeml
 from edgeml.core.errors import InputError, PackageError
 from edgeml.package import diff_packages
+from edgeml.pipeline.declarations import declarations
 from edgeml.preprocessing import Audio, Image, Table
 from edgeml.trainers.digits import Digits
 from tests.support.forging import forged
@@ -104,9 +105,14 @@ def test_without_a_declaration(small_package: edgeml.Package) -> None:
         ("image.toml", "input 'image'"),
     ],
 )
-def test_declarations_that_do_not_fit_are_refused_before_any_work(given: Any, words: str, net_file: Path) -> None:
+def test_declarations_that_do_not_fit(given: Any, words: str, net: edgeml.Package) -> None:
     with pytest.raises(InputError, match=f"preprocessing.*{words}"):
-        edgeml.build(net_file, recipes=["onnx-fp32"], preprocessing=given)
+        declarations(given, net.manifest.source.signature)
+
+
+def test_a_declaration_that_does_not_fit_is_refused_before_any_work(net_file: Path) -> None:
+    with pytest.raises(InputError, match=r"preprocessing.*it gives"):
+        edgeml.build(net_file, preprocessing=Image(height=8, width=8))
 
 
 @pytest.mark.parametrize(
