@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 import edgeml
-from edgeml.cli.output import artifact_table, console, progress
+from edgeml.cli.output import console, progress
+from edgeml.cli.tables import artifact_table
 
 TRAIN, LARGE_TRAIN = 8000, 3500
 SIZE = 96
@@ -92,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mnist", type=Path)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("-o", "--output", type=Path, default=Path("build/mnist"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("mnist"))
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
     import keras

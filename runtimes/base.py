@@ -113,7 +113,7 @@ class BaseSession(ABC):
 
     def run_raw(self, inputs: Mapping[str, object], *, batch_size: int = 32) -> dict[str, np.ndarray]:
         """Like `run`, but gives the outputs in the artifact's own dtypes."""
-        arrays = list(arrays_by_input(inputs, self.signature, "input").values())
+        arrays = list(arrays_by_input(inputs, self.signature, "data").values())
         batch = self.signature.inputs[0].shape[0]
         step = batch or batch_size
         if step < 1:
@@ -155,7 +155,7 @@ class BaseSession(ABC):
         Raises:
             InputError: As `run`.
         """
-        arrays = arrays_by_input(data, self.signature, "input")
+        arrays = arrays_by_input(data, self.signature, "data")
         outputs = self.run(arrays, batch_size=batch_size)
         wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning != "label"}
         return next(iter(wanted.values())) if len(wanted) == 1 else wanted
@@ -168,7 +168,7 @@ class BaseSession(ABC):
         """
         if self.decision is None:
             raise InputError("The model does not classify: it has no labels.", fix="use predict.")
-        outputs = self.run(arrays_by_input(data, self.signature, "input"), batch_size=batch_size)
+        outputs = self.run(arrays_by_input(data, self.signature, "data"), batch_size=batch_size)
         return decide(outputs, self.signature.outputs, self.decision)
 
     def _agree(

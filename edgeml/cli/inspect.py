@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from edgeml.cli.output import artifact_table, console, json_option, print_json
+from edgeml.cli.output import console, json_option, print_json
+from edgeml.cli.tables import artifact_table
 
 __all__ = ["command"]
 
