@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 import edgeml
-from edgeml.cli.output import artifact_table, console, progress
+from edgeml.cli.output import console, progress
+from edgeml.cli.tables import artifact_table
 
 TRAIN, LARGE_TRAIN = 8000, 3500
 SIZE = 96
@@ -75,7 +76,7 @@ def run(name: str, model: Any, train: tuple[np.ndarray, np.ndarray], held_out: t
     began = time.monotonic()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(*train, epochs=epochs, batch_size=32, verbose=0)
-    out.print(f"\n{name}: trained in {time.monotonic() - began:.0f} s")
+    out.print(f"{name}: trained in {time.monotonic() - began:.0f} s")
     began = time.monotonic()
     with progress() as report:
         package = edgeml.build(
@@ -92,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mnist", type=Path)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("-o", "--output", type=Path, default=Path("build/mnist"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("mnist"))
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
     import keras

@@ -1,8 +1,10 @@
-"""`python -m edgeml`: the command line."""
+"""`python -m edgeml`."""
 
 from __future__ import annotations
 
-from edgeml.cli import main
+from edgeml.cli.main import main
+
+__all__ = ["main"]
 
 if __name__ == "__main__":
     main()

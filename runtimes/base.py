@@ -118,7 +118,7 @@ class BaseSession(ABC):
 
     def run_raw(self, inputs: Mapping[str, object], *, batch_size: int = 32) -> dict[str, np.ndarray]:
         """Like `run`, but gives the outputs in the artifact's own dtypes."""
-        arrays = list(arrays_by_input(inputs, self.signature, "input").values())
+        arrays = list(arrays_by_input(inputs, self.signature, "data").values())
         batch = self.signature.inputs[0].shape[0]
         step = batch or batch_size
         if step < 1:
@@ -166,7 +166,7 @@ class BaseSession(ABC):
         Example:
             >>> session.predict(photo, raw=True)  # uint8 [480, 640, 3]
         """
-        arrays = self._arrays(data, raw=raw)
+        arrays = self.prepared(data, raw=raw)
         outputs = self.run(arrays, batch_size=batch_size)
         wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning != "label"}
         return next(iter(wanted.values())) if len(wanted) == 1 else wanted
@@ -184,13 +184,21 @@ class BaseSession(ABC):
         """
         if self.decision is None:
             raise InputError("The model does not classify: it has no labels.", fix="use predict.")
-        outputs = self.run(self._arrays(data, raw=raw), batch_size=batch_size)
+        outputs = self.run(self.prepared(data, raw=raw), batch_size=batch_size)
         return decide(outputs, self.signature.outputs, self.decision)
 
-    def _arrays(self, data: object, *, raw: bool) -> dict[str, np.ndarray]:
-        """Inputs by name, made of raw ones where they are."""
+    def prepared(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
+        """Inputs as `run` takes them: float32 arrays ``[samples, ...]`` by name, made of raw ones where they are.
+
+        Args:
+            data: As for `predict`.
+            raw: Whether the package's preprocessing is to be applied.
+
+        Raises:
+            InputError: The data are not what the model takes, or the package declares no preprocessing.
+        """
         if not raw:
-            return arrays_by_input(data, self.signature, "input")
+            return arrays_by_input(data, self.signature, "data")
         if not self.preprocessing:
             raise InputError(
                 "The package does not declare what its inputs' numbers mean, so raw input cannot be taken.",
@@ -208,7 +216,7 @@ class BaseSession(ABC):
                 declaration = self.preprocessing[spec.name]
                 prepare = registry.resolve(registry.PREPROCESSORS[str(declaration.__struct_config__.tag)])
                 given[spec.name] = prepare(declaration, given[spec.name], spec)
-        return arrays_by_input(given, self.signature, "input")
+        return arrays_by_input(given, self.signature, "data")
 
     def _agree(
         self,

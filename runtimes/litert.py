@@ -36,12 +36,12 @@ class LiteRTSession(BaseSession):
             self._interpreter = Interpreter(model_content=data, num_threads=threads)
             self._interpreter.allocate_tensors()
             runner = self._interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
+            inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the latter two of damaged files
             raise TargetError(
                 f"LiteRT {self.engine_version} cannot load the artifact, which needs TensorFlow Lite "
                 f"{needs.engine_version} or newer: {error}"
             ) from error
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
         self._inputs = [self._index("input", spec, inputs) for spec in self.signature.inputs]
         self._outputs = [self._index("output", spec, outputs) for spec in self.signature.outputs]
 
@@ -60,10 +60,10 @@ class LiteRTSession(BaseSession):
         return int(found["index"])
 
     def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        for index, value in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(index, value)
         try:
+            for index, value in zip(self._inputs, inputs, strict=True):
+                self._interpreter.set_tensor(index, value)
             self._interpreter.invoke()
-        except RuntimeError as error:
+            return [self._interpreter.get_tensor(index) for index in self._outputs]
+        except (ValueError, RuntimeError) as error:
             raise TargetError(f"LiteRT {self.engine_version} failed to run the artifact: {error}") from error
-        return [self._interpreter.get_tensor(index) for index in self._outputs]

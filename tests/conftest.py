@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ import edgeml
 from edgeml.core.worker import Worker
 from edgeml.trainers.digits import Digits, TrainerSettings
 from tests.support.keras_models import KerasModelsSettings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Undoes what a shell does to a job in the background: Ctrl-C would be ignored here and in all children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgeml.core.errors import InputError, StorageError
 
-__all__ = ["evaluation_of", "inputs_of", "npz_bytes", "read_arrays"]
+__all__ = ["evaluation_of", "inputs_of", "read_arrays"]
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -29,29 +27,30 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: array for name in loaded.files if isinstance(array := loaded[name], np.ndarray)}
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file.") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError) as error:
+    except PermissionError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for files that are none or damaged
         raise InputError(
             f"{path.name} holds no arrays of numbers: {error}.", fix="write it by np.save or np.savez."
         ) from error
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not arrays:
         raise InputError(f"{path.name} holds no arrays.")
     return arrays
 
 
-def inputs_of(arrays: Mapping[str, np.ndarray]) -> object:
-    """The array ``x``, or all arrays but ``y`` by input name."""
+def inputs_of(arrays: Mapping[str, np.ndarray], names: Sequence[str] = ()) -> object:
+    """The arrays of the model's inputs.
+
+    Args:
+        arrays: What a file holds.
+        names: The names of the inputs, where they are known: those are taken if all are there. Else ``x``
+            is taken, or all arrays but ``y`` by name.
+    """
+    if names and set(names) <= set(arrays):
+        return {name: arrays[name] for name in names}
     return arrays["x"] if "x" in arrays and set(arrays) <= {"x", "y"} else {n: a for n, a in arrays.items() if n != "y"}
 
 
 def evaluation_of(arrays: Mapping[str, np.ndarray]) -> object:
     """``(x, y)``, or the inputs alone where there is no ``y``."""
     return (inputs_of(arrays), arrays["y"]) if "y" in arrays else inputs_of(arrays)
-
-
-def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An ``.npz`` file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes a name for the option allow_pickle
-    return buffer.getvalue()

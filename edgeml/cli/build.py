@@ -10,7 +10,8 @@ import click
 import msgspec
 
 from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays
-from edgeml.cli.output import artifact_table, console, json_option, print_json, progress
+from edgeml.cli.output import check_output, console, json_option, print_json, progress
+from edgeml.cli.tables import artifact_table
 from edgeml.core.errors import InputError
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import RECIPES
@@ -64,6 +65,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     evaluation, calibration = given["evaluation"], given["calibration"]
     recipes = given["recipes"] or None
     output: Path = given["output"]
+    check_output(output, given["model"], evaluation, calibration, given["labels"])
     with progress() as report:
         package = build(
             given["model"],

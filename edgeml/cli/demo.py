@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
-from edgeml.cli.arrays import npz_bytes
-from edgeml.cli.output import artifact_table, console, json_option, print_json, progress, quiet_engines
+from edgeml.cli.output import console, json_option, print_json, progress
+from edgeml.cli.tables import artifact_table
 from edgeml.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from edgeml.package import Package
+    from edgeml.trainers.digits import Digits
 
 __all__ = ["command"]
 
@@ -35,19 +41,44 @@ def command(output: Path, *, as_json: bool) -> None:
 
     Needs the build machine's install: pip install 'edgeml[all]'.
     """
+    began = time.monotonic()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{output} cannot be made: {error.strerror}.", fix="give another folder by -o.") from error
+    data, packages = _build(output)
+    out = console()
+    for name, package in packages.items():
+        source, count = package.manifest.source, package.manifest.data.judged_samples
+        out.print()
+        out.print(f"{name}: {source.framework} {source.architecture}, judged on {count} held-out images")
+        artifact_table(package.manifest)
+    _predict(output, data)
+    if as_json:
+        print_json({name: package.manifest for name, package in packages.items()})
+    out.print(f"Done in {time.monotonic() - began:.0f} s. Next:", soft_wrap=True)
+    for line in (
+        "edgeml verify digits-net.edgeml",
+        "edgeml inspect digits-pipeline.edgeml",
+        "edgeml predict digits-net.edgeml digits.npz -o out.npz",
+        "edgeml predict digits-net.edgeml digit.pgm -o out.npz",
+        "edgeml build digits-net.keras -o mine.edgeml --calibration calibration.npz --evaluation digits.npz",
+    ):
+        files = [shlex.quote(str(output / word)) if "." in word else word for word in line.split()]
+        out.print(f"  {' '.join(files)}", soft_wrap=True)
+    if not all(package.released for package in packages.values()):
+        raise SystemExit(1)
+
+
+def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
+    """Trains both models, builds their packages, and writes these, the models and the data."""
     from edgeml.core.worker import Worker
-    from edgeml.package import Package, open_package
+    from edgeml.package.arrays import encode_npz
     from edgeml.package.storage import write_durably
     from edgeml.pipeline import Step, build
     from edgeml.preprocessing import Image
     from edgeml.trainers.digits import Digits, DigitsTrainer, TrainerSettings
 
-    began = time.monotonic()
-    out = console()
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output} cannot be made: {error.strerror}.", fix="give another folder by -o.") from error
     packages: dict[str, Package] = {}
     with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary, progress() as report:
         folder = Path(temporary)
@@ -59,52 +90,43 @@ def command(output: Path, *, as_json: bool) -> None:
             report(Step(2, 4, "training a scikit-learn pipeline"))
             pipeline = trainer.call("train_pipeline", returns=Path)
         declared = Image(height=8, width=8, colour="gray", resize="area", scale=1 / 255)
-        for name, model, shape, preprocessing in (
-            ("digits-net", net, (-1, 8, 8, 1), declared),
-            ("digits-pipeline", pipeline, (-1, 64), None),
+        for name, model, shape, file, preprocessing in (
+            ("digits-net", net, (-1, 8, 8, 1), "digits.npz", declared),
+            ("digits-pipeline", pipeline, (-1, 64), "digits-rows.npz", None),
         ):
+            calibration, evaluation = data.calibration.reshape(shape), data.evaluation.reshape(shape)
             packages[name] = build(
                 model,
                 name=name,
                 version="1.0.0",
-                calibration=data.calibration.reshape(shape),
-                evaluation=(data.evaluation.reshape(shape), data.evaluation_labels),
+                calibration=calibration,
+                evaluation=(evaluation, data.evaluation_labels),
                 measure=True,
                 preprocessing=preprocessing,
                 progress=report,
             )
             packages[name].save(output / f"{name}.edgeml")
             write_durably(output / model.name, model.read_bytes())
-    write_durably(output / "digits.npz", npz_bytes({"x": data.evaluation, "y": data.evaluation_labels}))
+            write_durably(output / file, encode_npz({"x": evaluation, "y": data.evaluation_labels}))
+    write_durably(output / "calibration.npz", encode_npz({"x": data.calibration}))
     write_durably(output / "digit.pgm", _portable_graymap(data.evaluation[0]))
-    write_durably(output / "calibration.npz", npz_bytes({"x": data.calibration}))
-    for name, package in packages.items():
-        source = package.manifest.source
-        out.print(f"\n{name}: {source.framework} {source.architecture}, judged on "
-                  f"{package.manifest.data.judged_samples} held-out images")  # fmt: skip
-        artifact_table(package.manifest)
-    with quiet_engines():
-        opened = open_package(output / "digits-net.edgeml")
-        chosen = opened.best()
-        labels = opened.session(chosen).classify(data.evaluation[:_SHOWN])
-    out.print(f"\nPredictions of digits-net by {chosen}, its fastest released artifact here:\n")
-    out.print(_pictures(data.evaluation[:_SHOWN], labels.tolist(), data.evaluation_labels[:_SHOWN].tolist()))
-    if as_json:
-        print_json({name: package.manifest for name, package in packages.items()})
-    out.print(f"Done in {time.monotonic() - began:.0f} s. Next:", soft_wrap=True)
-    for line in (
-        f"edgeml verify {output}/digits-net.edgeml",
-        f"edgeml inspect {output}/digits-pipeline.edgeml",
-        f"edgeml predict {output}/digits-net.edgeml {output}/digits.npz -o {output}/out.npz",
-        f"edgeml predict {output}/digits-net.edgeml {output}/digit.pgm -o {output}/out.npz",
-        (
-            f"edgeml build {output}/digits-net.keras -o {output}/mine.edgeml "
-            f"--calibration {output}/calibration.npz --evaluation {output}/digits.npz"
-        ),
-    ):
-        out.print(f"  {line}", soft_wrap=True)
-    if not all(package.released for package in packages.values()):
-        raise SystemExit(1)
+    return data, packages
+
+
+def _predict(output: Path, data: Digits) -> None:
+    """Shows what the net's package says of a few images."""
+    from edgeml.cli.running import Predicted, running
+
+    with running(output / "digits-net.edgeml") as child:
+        found = child.call("predict", (output / "digits.npz").absolute(), None, "cpu", 1, returns=Predicted)
+    out = console()
+    out.print()
+    out.print(f"Predictions of digits-net by {found.artifact}, its fastest released artifact here:")
+    out.print()
+    labels, truth = found.arrays["labels"][:_SHOWN], data.evaluation_labels[:_SHOWN]
+    for line in _pictures(data.evaluation[:_SHOWN], labels.tolist(), truth.tolist()):
+        out.print(line)
+    out.print()
 
 
 def _portable_graymap(image: np.ndarray) -> bytes:
@@ -113,10 +135,10 @@ def _portable_graymap(image: np.ndarray) -> bytes:
     return f"P5 {pixels.shape[1]} {pixels.shape[0]} 255\n".encode() + pixels.tobytes()
 
 
-def _pictures(images: np.ndarray, labels: list[int], truth: list[int]) -> str:
-    """Images ``[count, 8, 8, 1]`` side by side as text, each with its label below."""
+def _pictures(images: np.ndarray, labels: list[int], truth: list[int]) -> list[str]:
+    """Images ``[count, 8, 8, 1]`` side by side as lines of text, each with its label below."""
     levels = (images[..., 0] * (len(_SHADES) - 1)).round().astype(int)
     rows = ["   ".join("".join(_SHADES[level] * 2 for level in image[row]) for image in levels)
             for row in range(levels.shape[1])]  # fmt: skip
     captions = "   ".join(f"{f'-> {label} (is {true})':<16}" for label, true in zip(labels, truth, strict=True))
-    return "\n".join([*rows, captions, ""])
+    return [*rows, captions]

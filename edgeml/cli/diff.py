@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeml.cli.arrays import inputs_of, read_arrays
-from edgeml.cli.output import console, json_option, plain, print_json, quiet_engines
+from edgeml.cli.output import console, json_option, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,12 +48,11 @@ def command(
     Compatible: the same inputs, outputs, labels and preprocessing, each released artifact still released, and no
     new need.
     """
-    from edgeml.package import diff_packages, open_package
+    from edgeml.cli.running import running
+    from edgeml.package.diff import PackageDiff
 
-    packages = open_package(old), open_package(new)
-    data = inputs_of(read_arrays(inputs)) if inputs else None
-    with quiet_engines():
-        found = diff_packages(*packages, inputs=data)
+    with running(old) as child:
+        found = child.call("diff", new.absolute(), inputs and inputs.absolute(), returns=PackageDiff)
     if as_json:
         print_json(found)
     else:
@@ -86,7 +84,7 @@ def _list(out: Console, title: str, lines: Iterable[str]) -> None:
     for i, line in enumerate(lines):
         if i == 0:
             out.print(title, style="bold")
-        out.print(f"  {plain(line)}", soft_wrap=True)
+        out.print(f"  {line}", soft_wrap=True)
 
 
 def _change(change: Change) -> str:

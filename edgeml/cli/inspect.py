@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from edgeml.cli.output import artifact_table, console, json_option, plain, print_json
+from edgeml.cli.output import console, json_option, print_json
+from edgeml.cli.tables import artifact_table
 
 __all__ = ["command"]
 
@@ -36,7 +37,7 @@ def command(package: Path, *, as_json: bool) -> None:
             shape = ", ".join("batch" if size is None else str(size) for size in spec.shape)
             out.print(f"{kind:9} {spec.name} [{shape}]")
     for name, declaration in manifest.preprocessing.items():
-        out.print(f"raw       {plain(name)}: {plain(described(declaration))}", soft_wrap=True)
+        out.print(f"raw       {name}: {described(declaration)}", soft_wrap=True)
     if source.decision is not None:
         names = [str(label) for label in source.decision.labels]
         out.print(f"labels    {', '.join(names[:12])}{', …' if len(names) > 12 else ''}", soft_wrap=True)

@@ -18,7 +18,7 @@ from edgeml.core.errors import ConversionError, EdgemlError, PackageError, Unsup
 
 __all__ = ["cli", "main"]
 
-EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 3, 70, 130, 143
+EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
 _COMMANDS = ("demo", "build", "inspect", "verify", "predict", "diff")
 
@@ -59,12 +59,14 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Runs the command line and exits."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # of nohup
+            signal.signal(number, _terminate)
     sys.exit(_run())
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # a handler's signature
-    raise SystemExit(EXIT_TERMINATED)  # unwinds, so that children end and temporary files go
+    raise SystemExit(128 + number)  # unwinds, so that children end and temporary files go
 
 
 def _run() -> int:

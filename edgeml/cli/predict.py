@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
-from edgeml.cli.arrays import inputs_of, npz_bytes, read_arrays
-from edgeml.cli.output import console, json_option, print_json, quiet_engines
-from edgeml.core.errors import InputError
-
-if TYPE_CHECKING:
-    from edgeml.package.manifest import Manifest
+from edgeml.cli.output import check_output, console, json_option, print_json
 
 __all__ = ["command"]
 
@@ -43,48 +36,24 @@ def command(
 
     Writes the outputs, as `scores` where the model has one, and the `labels` of a classifier.
     """
-    from edgeml.package import open_package
+    from edgeml.cli.running import Predicted, running
+    from edgeml.package.arrays import encode_npz
     from edgeml.package.storage import write_durably
-    from edgeml.preprocessing.files import RAW_SUFFIXES
 
-    opened = open_package(package)
-    raw = inputs.suffix.lower() in RAW_SUFFIXES
-    data = _read_raw(inputs, opened.manifest) if raw else inputs_of(read_arrays(inputs))
-    with quiet_engines():
-        chosen = recipe or opened.best()
-        session = opened.session(chosen, target=target, threads=threads)
-        predicted = session.predict(data, raw=raw)
-        labels = session.classify(data, raw=raw) if opened.manifest.source.decision is not None else None
-    arrays = {"scores": predicted} if isinstance(predicted, np.ndarray) else dict(predicted)
-    if labels is not None:
-        arrays["labels"] = labels
-    write_durably(output, npz_bytes(arrays))
+    check_output(output, package, inputs)
+    with running(package) as child:
+        found = child.call("predict", inputs.absolute(), recipe, target, threads, returns=Predicted)
+    arrays, labels = found.arrays, found.arrays.get("labels")
+    write_durably(output, encode_npz(arrays))
     count = len(next(iter(arrays.values())))
     if as_json:
-        print_json({
-            "artifact": chosen, "target": target, "engine": session.engine, "samples": count, "output": str(output),
-            "outputs": {name: list(array.shape) for name, array in arrays.items()},
-        })  # fmt: skip
+        shapes = {name: list(array.shape) for name, array in arrays.items()}
+        told = {"artifact": found.artifact, "target": target, "engine": found.engine, "output": str(output)}
+        print_json(told | {"samples": count, "outputs": shapes})
         return
     out = console()
-    out.print(f"{count} samples by {chosen} on {session.engine} {session.engine_version}: {output}", soft_wrap=True)
+    engine = f"{found.engine} {found.engine_version}"
+    out.print(f"{count} samples by {found.artifact} on {engine}: {output}", soft_wrap=True)
     if labels is not None:
         shown = ", ".join(map(str, labels[:_SHOWN].tolist()))
         out.print(f"labels: {shown}{', …' if count > _SHOWN else ''}", soft_wrap=True)
-
-
-def _read_raw(path: Path, manifest: Manifest) -> np.ndarray:
-    """What a file of raw input holds, for a package with one input that declares what becomes of it."""
-    from edgeml.preprocessing import read_raw
-
-    names = [spec.name for spec in manifest.source.signature.inputs]
-    if len(names) > 1:
-        raise InputError(
-            f"{path.name}: the model has {len(names)} inputs.", fix="give an .npz file with an array for each."
-        )
-    if names[0] not in manifest.preprocessing:
-        raise InputError(
-            f"{path.name}: the package does not declare what input '{names[0]}' is made of.",
-            fix="give arrays (.npy, .npz) as the model takes them, or build the package with --preprocessing.",
-        )
-    return read_raw(path, names[0], manifest.preprocessing[names[0]])

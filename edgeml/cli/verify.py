@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
-from edgeml.cli.output import console, json_option, print_json, quiet_engines
+from edgeml.cli.output import console, json_option, print_json
+from edgeml.core.errors import InputError
 
 __all__ = ["command"]
 
@@ -24,10 +26,13 @@ def command(package: Path, *, digest: str | None, as_json: bool) -> None:
 
     Exit code 0: all that could be run holds, and something was run. 3: something does not hold.
     """
-    from edgeml.package import open_package
+    from edgeml.cli.running import running
+    from edgeml.package import Verification
 
-    with quiet_engines():
-        found = open_package(package).verify(digest=digest)
+    if digest is not None and not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+        raise InputError(f"--digest: got '{digest}', expected sha256: and 64 hexadecimal digits.")
+    with running(package) as child:
+        found = child.call("verify", digest, returns=Verification)
     if as_json:
         print_json(found)
         return

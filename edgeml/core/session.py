@@ -53,6 +53,10 @@ class Session(Protocol):
         """The source's own labels."""
         ...
 
+    def prepared(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
+        """Inputs as `run` takes them."""
+        ...
+
 
 class SessionOpener(Protocol):
     """An engine: makes an artifact's bytes ready. Raises TargetError where it cannot."""

@@ -25,6 +25,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         decision: Its labels and how scores become one of them; None where it does not classify.
         digest: ``sha256:…`` of architecture and weights, the same for the same model in any file.
         versions: Version of each package that can change what the model computes.
+        whole_inputs: Names of the inputs that stand for whole numbers, as of an embedding or of bytes.
     """
 
     framework: Literal["keras", "sklearn"]
@@ -34,6 +35,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     decision: Decision | None
     digest: str
     versions: dict[str, str]
+    whole_inputs: tuple[str, ...] = ()
 
 
 class Reference(Struct, frozen=True):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import math
 import re
+import zipfile
+from collections.abc import Mapping
 
 import numpy as np
 
 from edgeml.core.errors import PackageError
 
-__all__ = ["decode_array", "encode_array"]
+__all__ = ["decode_array", "encode_array", "encode_npz"]
 
 # The one form that `encode_array` writes. numpy's own reader evaluates the header as Python.
 _HEADER = re.compile(
@@ -26,6 +28,15 @@ def encode_array(array: np.ndarray) -> bytes:
     """The ``.npy`` file (format version 1.0) of an array of numbers, booleans or text."""
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def encode_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An ``.npz`` file, whatever the arrays' names: `np.savez` takes some of them for its own options."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), encode_array(array))
     return buffer.getvalue()
 
 

@@ -21,12 +21,10 @@ class Failure:
 
     Attributes:
         recipe: The recipe.
-        reason: Why it failed.
         files: Content by file name: the captured log and a script that reproduces it.
     """
 
     recipe: str
-    reason: str
     files: Mapping[str, bytes]
 
 

@@ -22,6 +22,7 @@ from edgeml.core.errors import (
     StorageError,
     UnsupportedModelError,
 )
+from edgeml.core.evidence import Fidelity
 from edgeml.core.goal import Goal
 from edgeml.core.machine import cpu, installed_version
 from edgeml.core.preprocessing import Declaration
@@ -44,7 +45,7 @@ from edgeml.pipeline.data import (
 from edgeml.pipeline.declarations import declarations
 from edgeml.pipeline.entries import Proven, artifact_entries, golden_entries
 from edgeml.pipeline.failures import failure_of, shared_files
-from edgeml.pipeline.judging import judge_run
+from edgeml.pipeline.judging import compared_sources, judge_run
 from edgeml.pipeline.model import ModelFile, model_file
 from edgeml.pipeline.proof import ProofSettings, Run
 from edgeml.pipeline.scratch import scratch_folder
@@ -228,6 +229,7 @@ class _Build:
         self.ask("asking the source for its own answers")
         reference = converting.call("reference", inputs, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
         self._check_reference(reference)
+        narrowing = self._narrowing(converting, reference)
         proven: list[Proven] = []
         refusals: list[Refusal] = []
         with Worker("edgeml.pipeline.proof:Proof", ProofSettings(inputs, self.measure), self.folder) as proving:
@@ -238,11 +240,21 @@ class _Build:
                 if isinstance(made, Artifact):
                     run = self._prove(proving, made)
                     if isinstance(run, Run):
-                        proven.append(judge_run(self.info, recipe, self.goal, self.judged, reference, made, run))
+                        proven.append(
+                            judge_run(self.info, recipe, self.goal, self.judged, reference, made, run, narrowing)
+                        )
                         continue
                     made = run
                 refusals.append(made)
         return self._assembled(proven, refusals, reference, about)
+
+    def _narrowing(self, converting: Worker, reference: Reference) -> Fidelity | None:
+        """How near the source's answers to float32, which artifacts take, are to those to the float64 given."""
+        if self.judged.wide is None:
+            return None
+        files = save_arrays(self.judged.wide, self.folder / "wide")
+        wide = converting.call("reference", files, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
+        return compared_sources(self.info, wide, reference)
 
     def _check_reference(self, reference: Reference) -> None:
         for name, values in reference.outputs.items():

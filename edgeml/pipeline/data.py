@@ -38,11 +38,13 @@ class Judged:
         origin: ``evaluation``, ``calibration`` or ``drawn``.
         inputs: float32 arrays ``[samples, ...]`` by input name.
         truth: Positions of true labels ``[samples]``, or true values; None without.
+        wide: The inputs as float64, where the source could take them so and float32 does not hold them; else None.
     """
 
     origin: str
     inputs: dict[str, np.ndarray]
     truth: np.ndarray | None
+    wide: dict[str, np.ndarray] | None = None
 
     @property
     def samples(self) -> int:
@@ -108,18 +110,30 @@ def _classifying(info: SourceInfo, labels: Sequence[Label] | None) -> SourceInfo
 
 
 def _guess(info: SourceInfo, truth: np.ndarray | None) -> Task:
+    """The task that the data show, where the model does not tell."""
     outputs, inputs = info.signature.outputs, info.signature.inputs
-    if (
-        len(outputs) == 1
-        and truth is not None
-        and truth.ndim == 1
-        and truth.dtype.kind in "iuUSO"
-        and len(outputs[0].shape) == 2
-        and (outputs[0].shape[1] or 0) > 1
-    ):
-        return "classification"
+    if len(outputs) == 1 and truth is not None:
+        return _guess_by_truth(outputs[0].shape, truth)
     if truth is None and len(outputs) == len(inputs) == 1 and outputs[0].shape == inputs[0].shape:
         return "reconstruction"
+    return "regression"
+
+
+def _guess_by_truth(shape: tuple[int | None, ...], truth: np.ndarray) -> Task:
+    scores = len(shape) == 2 and (shape[1] or 0) > 1
+    if scores and truth.ndim == 1 and truth.dtype.kind in "iuUSO":
+        return "classification"
+    marks = truth.dtype.kind in "fiub" and set(np.unique(truth).tolist()) == {0, 1}
+    if scores and marks and truth.shape[1:] == shape[1:] and (truth.sum(axis=1) == 1).all():
+        return "classification"
+    if (
+        marks and truth.reshape(len(truth), -1).shape[1:] == shape[1:]
+    ):  # logits of one class, or several labels for a sample
+        raise InputError(
+            "evaluation: y holds nothing but 0 and 1, and the model does not end in a softmax or a single sigmoid: "
+            "it may be a classifier or not.",
+            fix="end it in one of them, or say task='regression' to have the values themselves compared.",
+        )
     return "regression"
 
 
@@ -173,6 +187,11 @@ def judged_data(evaluation: object, calibration: dict[str, np.ndarray] | None, i
     """
     if evaluation is None and calibration is not None:
         return Judged("calibration", calibration, None)
+    if evaluation is None and info.whole_inputs:
+        raise InputError(
+            f"The inputs {', '.join(info.whole_inputs)} take whole numbers, and nothing tells which.",
+            fix="give evaluation or calibration data.",
+        )
     if evaluation is None:
         rng = np.random.default_rng(_DRAWN_SEED)
         drawn = {
@@ -190,7 +209,14 @@ def judged_data(evaluation: object, calibration: dict[str, np.ndarray] | None, i
         truth = next(iter(inputs.values()))
     if truth is not None:
         truth = _checked_truth(truth, count, info)
-    return Judged("evaluation", inputs, truth)
+    return Judged("evaluation", inputs, truth, _wide(x, inputs) if info.framework == "sklearn" else None)
+
+
+def _wide(given: object, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """What was given, in float64, where it is not what float32 makes of it. Keras models are float32 themselves."""
+    arrays = given if isinstance(given, Mapping) else dict.fromkeys(inputs, given)
+    wide = {name: np.asarray(arrays[name], dtype=np.float64) for name in inputs}
+    return wide if any((wide[name] != array).any() for name, array in inputs.items()) else None
 
 
 def _checked_truth(truth: np.ndarray, count: int, info: SourceInfo) -> np.ndarray | None:
@@ -226,8 +252,8 @@ def _positions(truth: np.ndarray, decision: Decision) -> np.ndarray:
         truth = truth[:, 0]
     if truth.ndim != 1:
         raise InputError(f"evaluation: y has the shape {list(truth.shape)}, expected one label for each sample.")
-    if truth.dtype.kind in "OS" and labels.dtype.kind == "U":
-        truth = truth.astype(str)
+    if labels.dtype.kind == "U" and (truth.dtype.kind in "OS" or _any_number(decision.labels)):
+        truth = truth.astype(str)  # a 3 stands for the label '3', never for the fourth one, if labels are numbers
     by_position = labels.dtype.kind == "U" and truth.dtype.kind in "iub"
     known: Mapping[object, int] = {
         label: i for i, label in enumerate(range(len(labels)) if by_position else labels.tolist())
@@ -238,9 +264,13 @@ def _positions(truth: np.ndarray, decision: Decision) -> np.ndarray:
         shown = ", ".join(map(str, list(known)[:10])) + (", …" if len(known) > 10 else "")
         raise InputError(
             f"evaluation: y holds classes that the model has never seen: {', '.join(unseen[:5])}; it knows {shown}.",
-            fix="leave these samples out, or mend `labels`.",
+            fix="leave these samples out, or mend `labels`; where y are values, say task='regression'.",
         )
     return np.array(found, dtype=np.int64)
+
+
+def _any_number(labels: Sequence[Label]) -> bool:
+    return any(str(label).lstrip("-").isdigit() for label in labels)
 
 
 def overlap(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> int:

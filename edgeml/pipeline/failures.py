@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import numpy as np
 from edgeml._version import __version__
 from edgeml.core.artifact import Refusal
 from edgeml.package import Failure
-from edgeml.package.arrays import encode_array
+from edgeml.package.arrays import encode_npz
 from edgeml.pipeline.conversion import Conversion, ConversionSettings
 from edgeml.pipeline.data import save_arrays
 from edgeml.pipeline.model import ModelFile
@@ -44,7 +42,6 @@ def failure_of(refusal: Refusal, file: ModelFile, batch: int | None) -> Failure:
     )
     return Failure(
         refusal.recipe,
-        refusal.reason,
         {"log.txt": f"{refusal.reason}\n\n{refusal.log}".encode(), "reproduce.py": script.encode()},
     )
 
@@ -53,18 +50,10 @@ def shared_files(
     file: ModelFile, inputs: Mapping[str, np.ndarray], calibration: Mapping[str, np.ndarray] | None
 ) -> dict[str, bytes]:
     """What all scripts need: the model, the data it was judged on, the calibration data."""
-    shared = {f"source{file.path.suffix}": file.path.read_bytes(), "judged.npz": _npz(inputs)}
+    shared = {f"source{file.path.suffix}": file.path.read_bytes(), "judged.npz": encode_npz(inputs)}
     if calibration:
-        shared["calibration.npz"] = _npz(calibration)
+        shared["calibration.npz"] = encode_npz(calibration)
     return shared
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:  # not np.savez, for which an input cannot be called "file"
-        for name, array in arrays.items():
-            archive.writestr(f"{name}.npy", encode_array(array))
-    return buffer.getvalue()
 
 
 def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None) -> None:

@@ -6,17 +6,17 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.evidence import Drop, Evaluation, Metrics, WorstClass
+from edgeml.core.evidence import Drop, Evaluation, Fidelity, Metrics, WorstClass
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import Recipe
 from edgeml.core.source import Reference, SourceInfo
-from edgeml.core.tensors import Label, positions
+from edgeml.core.tensors import Decision, Label, positions
 from edgeml.evaluation import class_recalls, drop_of, fidelity_of, judge, metrics_of, ties, worst_class
 from edgeml.pipeline.data import Judged
 from edgeml.pipeline.entries import Proven
 from edgeml.pipeline.proof import Run
 
-__all__ = ["ClassRecall", "Evidence", "Flip", "judge_run"]
+__all__ = ["ClassRecall", "Evidence", "Flip", "compared_sources", "judge_run"]
 
 
 class Flip(Struct, frozen=True):
@@ -50,15 +50,12 @@ def judge_run(
     reference: Reference,
     artifact: Artifact,
     run: Run,
+    narrowing: Fidelity | None,
 ) -> Proven:
     """Compares an artifact with its source and with the truth, and gives the verdict."""
     labels = None
     if info.decision is not None:
-        wanted = (
-            reference.labels
-            if reference.labels is not None
-            else positions(reference.outputs, info.signature.outputs, info.decision)
-        )
+        wanted = _labels_of(reference, info, info.decision)
         got = positions(run.outputs, artifact.signature.outputs, info.decision)
         (output,) = info.signature.outputs
         labels = wanted, got, ties(reference.outputs[output.name], info.decision)
@@ -77,8 +74,28 @@ def judge_run(
         latency=run.latency,
         classifies=labels is not None,
         labelled=judged.truth is not None,
+        narrowing=narrowing,
     )
     return Proven(artifact, run, evaluation, verdict, evidence)
+
+
+def compared_sources(info: SourceInfo, wide: Reference, narrow: Reference) -> Fidelity:
+    """How near the source's answers to float32 inputs are to its answers to the same in float64."""
+    labels = None
+    if info.decision is not None:
+        (output,) = info.signature.outputs
+        labels = (
+            _labels_of(wide, info, info.decision),
+            _labels_of(narrow, info, info.decision),
+            ties(wide.outputs[output.name], info.decision),
+        )
+    return fidelity_of(wide.outputs, narrow.outputs, labels=labels)
+
+
+def _labels_of(reference: Reference, info: SourceInfo, decision: Decision) -> np.ndarray:
+    if reference.labels is not None:
+        return reference.labels
+    return positions(reference.outputs, info.signature.outputs, decision)
 
 
 def _against_truth(

@@ -21,6 +21,8 @@ from edgeml.core.tensors import Decision, Meaning, Signature, TensorSpec
 __all__ = ["SUFFIX", "KerasSource", "open_source", "save"]
 
 SUFFIX = ".keras"
+# An activation of these is the last thing that happens; a recurrent layer's is not.
+_LAST_LAYERS = {"Activation", "Dense", "EinsumDense", "Sigmoid", "Softmax"}
 _BATCH = 32  # of the reference: what the source's own predict uses
 
 
@@ -122,7 +124,7 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except Exception as error:  # zipfile and zlib raise many kinds for archives that are none or damaged
         raise InputError(
             f"{path.name} is no Keras model: {error}.", fix="save it again by model.save('model.keras')."
         ) from error
@@ -142,19 +144,16 @@ def _describe(model: Any) -> SourceInfo:
         )
     taken: set[str] = set()
     inputs = tuple(TensorSpec(_name(tensor.name, taken), _shape(tensor), "float32") for tensor in model.inputs)
+    if any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):  # noqa: SLF001  # no public way
+        raise UnsupportedModelError(
+            f"The model '{model.name}' keeps state between calls, so that its answers depend on their order.",
+            fix="build it with stateful=False.",
+        )
     task, decision = _task(model.outputs)
     meaning: Meaning = "scores" if decision else "values"
-    # Keras has no public way from an output to its key or its layer.
-    struct = getattr(model, "_outputs_struct", None)
-    keys = {id(tensor): key for key, tensor in struct.items()} if isinstance(struct, dict) else {}
     outputs = tuple(
-        TensorSpec(
-            _name(str(keys.get(id(tensor), tensor._keras_history.operation.name)), taken),  # noqa: SLF001
-            _shape(tensor),
-            "float32",
-            meaning=meaning,
-        )
-        for tensor in model.outputs
+        TensorSpec(_name(name, taken), _shape(tensor), "float32", meaning=meaning)
+        for name, tensor in _named_outputs(model)
     )
     versions = {name: installed_version(name) or "unknown" for name in ("keras", "tensorflow", "numpy")}
     return SourceInfo(
@@ -165,7 +164,27 @@ def _describe(model: Any) -> SourceInfo:
         decision,
         _digest(keras.saving.serialize_keras_object(model), model.weights),
         versions,
+        whole_inputs=tuple(
+            spec.name
+            for spec, tensor in zip(inputs, model.inputs, strict=True)
+            if not keras.backend.is_float_dtype(tensor.dtype)
+        ),
     )
+
+
+def _named_outputs(model: Any) -> list[tuple[str, Any]]:
+    """Each output, in the order in which a call gives them flat, with its keys or else its layer's name."""
+    import keras
+
+    # Keras has no public way from an output to its place in the model's answer, or to its layer.
+    struct = getattr(model, "_outputs_struct", None)
+    if struct is None:
+        return [(tensor._keras_history.operation.name, tensor) for tensor in model.outputs]  # noqa: SLF001
+    named = []
+    for path, tensor in keras.tree.flatten_with_path(struct):
+        keys = [key for key in path if isinstance(key, str)]
+        named.append(("_".join(keys) or tensor._keras_history.operation.name, tensor))  # noqa: SLF001
+    return named
 
 
 def _name(name: str, taken: set[str]) -> str:
@@ -196,6 +215,8 @@ def _task(outputs: list[Any]) -> tuple[Any, Decision | None]:
     if len(outputs) != 1 or len(outputs[0].shape) != 2:
         return None, None
     operation = _operation(outputs[0])
+    if type(operation).__name__ not in _LAST_LAYERS:
+        return None, None
     activation = getattr(operation, "activation", operation)
     name = str(getattr(activation, "__name__", type(activation).__name__)).lower()
     units = outputs[0].shape[1]

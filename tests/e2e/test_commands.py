@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,8 +16,10 @@ import numpy as np
 import pytest
 
 import edgeml
+from edgeml.trainers.digits import Digits
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
 
 
 def failed(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
@@ -259,6 +263,105 @@ def test_predict_an_empty_batch(run: Run, net_package_file: Path, data: Path, tm
     done = run("predict", net_package_file, data / "empty.npz", "-o", tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
     assert np.load(tmp_path / "out.npz")["scores"].shape == (0, 10)
+
+
+def test_no_command_overwrites_what_it_reads(
+    run: Run, net_file: Path, net_package_file: Path, data: Path, tmp_path: Path
+) -> None:
+    for path in (net_file, net_package_file, data / "evaluation.npz"):
+        shutil.copy(path, tmp_path)
+    model, package, arrays = (tmp_path / path.name for path in (net_file, net_package_file, data / "evaluation.npz"))
+    before = {path: path.read_bytes() for path in (model, package, arrays)}
+    failed(run("build", model, "-o", model), 2, "is also an input")
+    failed(run("build", model, "-o", arrays, "--evaluation", arrays), 2, "is also an input")
+    failed(run("predict", package, arrays, "-o", arrays), 2, "is also an input")
+    failed(run("predict", package, arrays, "-o", package), 2, "is also an input")
+    (tmp_path / "link.npz").symlink_to(arrays)
+    failed(run("predict", package, arrays, "-o", tmp_path / "link.npz"), 2, "is also an input")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_where_the_output_goes_is_checked_before_the_work(run: Run, net_file: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    failed(run("build", net_file, "-o", tmp_path / "no" / "p.edgeml"), 2, "its folder is missing")
+    failed(run("build", net_file, "-o", tmp_path), 2, "it is a folder")
+    assert time.monotonic() - began < 3  # two builds would take 8
+
+
+@pytest.mark.parametrize("damage", ["flipped", "encrypted", "method", "header"])
+def test_damaged_arrays(damage: str, run: Run, net_package_file: Path, digits: Digits, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, x=digits.evaluation)
+    content = bytearray(path.read_bytes())
+    directory = content.rindex(b"PK\x01\x02")
+    if damage == "flipped":
+        content[len(content) // 2] ^= 0xFF
+    elif damage == "encrypted":
+        content[6] |= 1
+        content[directory + 8] |= 1
+    elif damage == "method":
+        content[8] = content[directory + 10] = 99
+    else:
+        path = tmp_path / "x.npy"
+        np.save(path, digits.evaluation)
+        content = bytearray(path.read_bytes().replace(b"'shape': (", b"'shape': (((", 1))
+    path.write_bytes(content)
+    failed(run("predict", net_package_file, path, "-o", tmp_path / "o.npz"), 2, "holds no arrays of numbers")
+
+
+def test_an_artifact_that_kills_its_engine_ends_a_child_and_not_the_command(
+    run: Run, net_package: edgeml.Package, data: Path, tmp_path: Path
+) -> None:
+    """The digests hold: they tell that a package is whole, not that its maker meant well."""
+    contents = {name: net_package.read(name) for name in net_package.manifest.files}
+    file = net_package.artifact("tflite-fp32").file
+    for position in range(8, 40, 4):
+        forged = bytearray(contents[file])
+        forged[position : position + 4] = b"\0\0\0\0"
+        edgeml.Package.of(net_package.manifest, contents | {file: bytes(forged)}).save(tmp_path / "p.edgeml")
+        options = ["-o", tmp_path / "o.npz", "--artifact", "tflite-fp32"]
+        done = run("predict", tmp_path / "p.edgeml", data / "x.npy", *options)
+        if "SIGSEGV" in done.stderr:
+            failed(done, 3, "ends the engine that runs it", "SIGSEGV")
+            failed(run("verify", tmp_path / "p.edgeml"), 3, "SIGSEGV")
+            return
+    pytest.fail("no forgery killed the engine")
+
+
+def test_names_cannot_steer_the_terminal(run: Run, net_file: Path, tmp_path: Path) -> None:
+    package = tmp_path / "p.edgeml"
+    done = run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--author", "\x1b]0;owned\x07\x1b[2J")
+    assert done.returncode == 0, done.stderr
+    shown = run("inspect", package).stderr
+    assert "owned" in shown
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+
+
+@pytest.mark.parametrize("columns", [30, 45, 60, 80, 120])
+def test_the_table_fits_the_terminal_and_keeps_the_verdict(columns: int, run: Run, demo_run: Demo) -> None:
+    done = run("inspect", demo_run[0] / "digits-net.edgeml", env=os.environ | {"COLUMNS": str(columns)})
+    rows = [line for line in done.stderr.splitlines() if line.startswith(("tflite-", "onnx-"))]
+    assert len(rows) == 9
+    assert all(len(row) <= columns and row.rstrip().endswith("released") for row in rows)
+
+
+def test_a_digest_that_is_none(run: Run, net_package_file: Path) -> None:
+    failed(run("verify", net_package_file, "--digest", "abc"), 2, "expected sha256:")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's, on numpy 2
+def test_a_model_with_inputs_named_as_the_arrays_of_an_evaluation(run: Run, tmp_path: Path) -> None:
+    import keras
+
+    x, y = keras.Input((3,), name="x"), keras.Input((2,), name="y")
+    model = keras.Model([x, y], keras.layers.Dense(2)(keras.layers.Concatenate()([x, y])))
+    edgeml.build(model, recipes=["onnx-fp32"]).save(tmp_path / "p.edgeml")
+    inputs = {"x": np.ones((4, 3), np.float32), "y": np.ones((4, 2), np.float32)}
+    np.savez(tmp_path / "in.npz", x=inputs["x"], y=inputs["y"])
+    done = run("predict", tmp_path / "p.edgeml", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "out.npz")["scores"], model(inputs).numpy(), atol=1e-5)
 
 
 def test_ctrl_c_is_exit_130_without_traceback(edgeml_command: Path, net_file: Path, tmp_path: Path) -> None:

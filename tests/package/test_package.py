@@ -5,6 +5,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,14 @@ def test_both_artifacts_are_released_and_predict(small_package_file: Path) -> No
 
 def test_verify_tells_what_it_checked(small_package_file: Path) -> None:
     digest = "sha256:" + hashlib.sha256(small_package_file.read_bytes()).hexdigest()
-    steps: list[str] = []
-    found = edgeml.open_package(small_package_file).verify(digest=digest, progress=steps.append)
+    found = edgeml.open_package(small_package_file).verify(digest=digest)
     assert found.digest == digest
     assert {check.recipe: (check.family, check.status) for check in found.golden} == {
         "tflite-fp32": ("xnnpack", "holds"),
         "onnx-fp32": ("ort", "holds"),
     }
-    assert steps[-2:] == ["golden tflite-fp32", "golden onnx-fp32"]
-    assert len(steps) == found.entries - 1 + 2
+    with zipfile.ZipFile(small_package_file) as archive:
+        assert found.entries == len(archive.namelist())
 
 
 @pytest.mark.parametrize("digest", ["sha256:" + "0" * 64, "", "sha256:", "md5:0"])
@@ -184,7 +184,7 @@ def test_without_what_the_cpu_must_have(small_package: edgeml.Package) -> None:
 
 
 def failing(package: edgeml.Package) -> edgeml.Package:
-    failure = Failure("onnx-int8", "It broke.", {"log.txt": b"noise", "reproduce.py": b"print()"})
+    failure = Failure("onnx-int8", {"log.txt": b"noise", "reproduce.py": b"print()"})
     return edgeml.Package.of(
         package.manifest, contents_of(package), failures=(failure,), shared_failure_files={"source.keras": b"model"}
     )

@@ -409,3 +409,50 @@ def test_a_model_in_memory_is_packaged_as_its_file_is(keras_models: Worker) -> N
     built = edgeml.open_package(keras_models.call("build_in_memory", "value", "onnx-fp32", returns=Path))
     from_file = edgeml.build(made(keras_models, "value"), recipes=["onnx-fp32"])
     assert built.manifest == from_file.manifest
+
+
+# What a stranger tried
+
+
+def test_outputs_in_nested_dictionaries_keep_all_their_keys(keras_models: Worker) -> None:
+    package = edgeml.build(made(keras_models, "nested_answers"), recipes=FLOATS)
+    assert package.released == ("tflite-fp32", "onnx-fp32")
+    named = package.session("onnx-fp32").run({"x": X})
+    wanted = answers(keras_models, "nested_answers", X)
+    assert sorted(named) == ["again", "pose_roll", "pose_yaw"]
+    assert [named[name].shape[1] for name in ("again", "pose_roll", "pose_yaw")] == [2, 2, 3]
+    for name, values in zip(named, wanted, strict=True):
+        np.testing.assert_allclose(named[name], values, atol=1e-5)
+
+
+def test_a_model_that_remembers_is_refused(keras_models: Worker) -> None:
+    with pytest.raises(UnsupportedModelError, match="keeps state between calls") as caught:
+        edgeml.build(made(keras_models, "stateful"))
+    assert "stateful=False" in caught.value.fix
+
+
+def test_whole_numbers_are_not_drawn(keras_models: Worker) -> None:
+    with pytest.raises(InputError, match="inputs tokens take whole numbers"):
+        edgeml.build(made(keras_models, "tokens"), recipes=FLOATS)
+    tokens = np.random.default_rng(0).integers(200, size=(40, 5))
+    assert edgeml.build(made(keras_models, "tokens"), recipes=FLOATS, evaluation=tokens).released == tuple(FLOATS)
+
+
+def test_inputs_that_float32_cannot_tell_apart_are_no_basis_for_a_release() -> None:
+    """Seconds since 1970: the source parts them in float64; in float32 there is one number for every 128."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.tree import DecisionTreeClassifier
+
+    rng = np.random.default_rng(0)
+    seconds = 1.7e9 + rng.integers(600, size=(300, 1)).astype(np.float64)
+    late = (seconds[:, 0] % 60 > 30).astype(int)
+    model = make_pipeline(StandardScaler(), DecisionTreeClassifier(random_state=0)).fit(seconds, late)
+    package = edgeml.build(model, evaluation=(seconds, late), recipes=["onnx-fp32"])
+    assert package.released == ()
+    flips = int((model.predict(seconds) != model.predict(seconds.astype(np.float32))).sum())
+    (reason,) = package.artifact("onnx-fp32").verdict.reasons
+    assert f"in which the source itself gives {flips} of 300 other labels" in reason
+    near = seconds - 1.7e9
+    model.fit(near, late)
+    assert edgeml.build(model, evaluation=(near, late), recipes=["onnx-fp32"]).released == ("onnx-fp32",)

@@ -205,6 +205,30 @@ def test_true_labels_that_do_not_fit(y: object, message: str) -> None:
         truth((X, y), SOFTMAX)
 
 
+def test_numbers_stand_for_labels_that_are_numbers_and_never_for_their_positions() -> None:
+    names = [str(number) for number in (0, 1, 10, 2)]  # as scikit-learn sorts them
+    found = truth((np.zeros((4, 4)), np.array([0, 1, 2, 10])), info(4), task="classification", labels=names)
+    assert found is not None
+    assert found.tolist() == [0, 1, 3, 2]
+    with pytest.raises(InputError, match="never seen: 3"):
+        truth((np.zeros((4, 4)), np.array([0, 1, 2, 3])), info(4), task="classification", labels=names)
+
+
+def test_one_hot_truth_of_logits_is_a_classification() -> None:
+    assert with_task(info(3), None, None, (X, np.eye(3)[np.arange(12) % 3])).task == "classification"
+
+
+@pytest.mark.parametrize(
+    ("units", "y"),
+    [(1, np.arange(12) % 2), (1, (np.arange(12) % 2)[:, None]), (3, np.array([[1, 1, 0], [0, 0, 1]] * 6))],
+)
+def test_zeros_and_ones_without_a_sigmoid_are_not_guessed_about(units: int, y: np.ndarray) -> None:
+    with pytest.raises(InputError, match="nothing but 0 and 1") as caught:
+        with_task(info(units), None, None, (X, y))
+    assert "task='regression'" in caught.value.fix
+    assert with_task(info(units), "regression", None, (X, y)).task == "regression"
+
+
 def test_true_labels_that_are_not_among_the_names() -> None:
     with pytest.raises(InputError, match="never seen: d; it knows a, b, c"):
         truth((X, ["a", "b", "d"] * 4), SOFTMAX, labels=["a", "b", "c"])

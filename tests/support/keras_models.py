@@ -139,6 +139,19 @@ class KerasModels:
         inputs = {"right": keras.Input((3,), name="right"), "left": keras.Input((4,), name="left")}
         return keras.Model(inputs, {"up": layers.Dense(2)(inputs["right"]), "down": layers.Dense(5)(inputs["left"])})
 
+    def _nested_answers(self) -> Any:
+        """Dictionaries in dictionaries, and one tensor that is given twice."""
+        keras, layers = self._keras, self._keras.layers
+        x = keras.Input((16,), name="x")
+        twice = layers.Dense(2)(x)
+        return keras.Model(x, {"pose": {"yaw": layers.Dense(3)(x), "roll": twice}, "again": twice})
+
+    def _stateful(self) -> Any:
+        """Remembers the last call."""
+        keras, layers = self._keras, self._keras.layers
+        x = keras.Input(batch_shape=(1, 4, 3), name="x")
+        return keras.Model(x, layers.LSTM(2, stateful=True)(x))
+
     def _tokens(self) -> Any:
         """Whole numbers in; the mean of their embeddings."""
         keras, layers = self._keras, self._keras.layers

@@ -1,0 +1,115 @@
+"""Running a package in a child process: digests tell that it is whole, not that its engine survives it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+
+from edgeml.cli.arrays import inputs_of, read_arrays
+from edgeml.core.errors import InputError, StorageError, TargetError, VerificationError
+from edgeml.core.tensors import decide
+from edgeml.core.worker import Worker, WorkerCrash
+from edgeml.package import Verification, diff_packages, open_package
+from edgeml.package.diff import PackageDiff
+from edgeml.package.manifest import Manifest
+from edgeml.preprocessing.files import RAW_SUFFIXES
+
+__all__ = ["Predicted", "Running", "RunningSettings", "running"]
+
+
+class RunningSettings(Struct, frozen=True):
+    """Which package."""
+
+    package: Path
+
+
+class Predicted(Struct, frozen=True):
+    """What an artifact gave.
+
+    Attributes:
+        arrays: ``scores``, or each output by name; and the ``labels`` of a classifier.
+    """
+
+    artifact: str
+    engine: str
+    engine_version: str
+    arrays: dict[str, np.ndarray]
+
+
+class Running:
+    """Lives in a `Worker`."""
+
+    def __init__(self, settings: RunningSettings) -> None:
+        self._package = open_package(settings.package)
+
+    def verify(self, digest: str | None) -> Verification:
+        """As `Package.verify`."""
+        return self._package.verify(digest=digest)
+
+    def predict(self, inputs: Path, recipe: str | None, target: str, threads: int) -> Predicted:
+        """Runs an artifact, by default the best, on the arrays in a file."""
+        chosen = recipe or self._package.best()
+        session = self._package.session(chosen, target=target, threads=threads)
+        if inputs.suffix.lower() in RAW_SUFFIXES:
+            data = session.prepared(_read_raw(inputs, self._package.manifest), raw=True)
+        else:
+            names = [spec.name for spec in session.signature.inputs]
+            data = session.prepared(inputs_of(read_arrays(inputs), names))
+        outputs = session.run(data)
+        plain = {spec.name: outputs[spec.name] for spec in session.signature.outputs if spec.meaning != "label"}
+        arrays = {"scores": next(iter(plain.values()))} if len(plain) == 1 else plain
+        decision = self._package.manifest.source.decision
+        if decision is not None:
+            arrays["labels"] = decide(outputs, session.signature.outputs, decision)
+        return Predicted(chosen, session.engine, session.engine_version, arrays)
+
+    def diff(self, new: Path, inputs: Path | None) -> PackageDiff:
+        """As `diff_packages`, of this package as the old one."""
+        data = inputs_of(read_arrays(inputs)) if inputs is not None else None
+        return diff_packages(self._package, open_package(new), inputs=data)
+
+
+@contextlib.contextmanager
+def running(package: Path) -> Iterator[Worker]:
+    """A child that holds the package.
+
+    Raises:
+        VerificationError: The child died of what it ran.
+    """
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
+            Worker(f"{Running.__module__}:Running", RunningSettings(package.absolute()), Path(folder)) as worker,
+        ):
+            yield worker
+    except WorkerCrash as error:
+        raise VerificationError(
+            f"{package.name} ends the engine that runs it: {error.message}", fix="do not use it here.", log=error.log
+        ) from error
+    except TargetError as error:
+        error.log = ""  # the message says it all
+        raise
+    except OSError as error:
+        raise StorageError(f"Temporary files cannot be written: {error.strerror or error}.") from error
+
+
+def _read_raw(path: Path, manifest: Manifest) -> np.ndarray:
+    """What a file of raw input holds, for a package with one input that declares what becomes of it."""
+    from edgeml.preprocessing import read_raw
+
+    names = [spec.name for spec in manifest.source.signature.inputs]
+    if len(names) > 1:
+        raise InputError(
+            f"{path.name}: the model has {len(names)} inputs.", fix="give an .npz file with an array for each."
+        )
+    if names[0] not in manifest.preprocessing:
+        raise InputError(
+            f"{path.name}: the package does not declare what input '{names[0]}' is made of.",
+            fix="give arrays (.npy, .npz) as the model takes them, or build the package with --preprocessing.",
+        )
+    return read_raw(path, names[0], manifest.preprocessing[names[0]])
