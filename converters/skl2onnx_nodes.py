@@ -80,10 +80,20 @@ class Nodes:
         )
 
     def square_distances(self, rows: str, points: np.ndarray) -> str:
-        """Squared Euclidean distances ``[batch, points]`` of float64 rows ``[batch, features]``.
+        """Squared Euclidean distances ``[batch, points]`` of float64 rows ``[batch, features]``, by one product.
 
-        Differences first: |x|² − 2xy + |y|² would lose what is left of near points.
+        Rows and points are moved to the points' mean first, so that little is lost where they nearly cancel.
         """
+        mean = np.asarray(points, dtype=np.float64).mean(axis=0)
+        moved = np.asarray(points, dtype=np.float64) - mean
+        offsets = self("Sub", rows, self.number(mean))
+        products = self("MatMul", offsets, self.number(-2.0 * moved.T))
+        own = self.total(self("Mul", offsets, offsets), 1)
+        squares = self("Add", self("Add", products, own), self.number(np.square(moved).sum(axis=1)))
+        return self("Max", squares, self.number(0.0))
+
+    def exact_square_distances(self, rows: str, points: np.ndarray) -> str:
+        """The same by differences: exact where rows lie on points; takes memory for each row, point and feature."""
         each = self("Unsqueeze", rows, self.constant(np.array([1])))
         offsets = self("Sub", each, self.number(np.asarray(points)[None]))
         return self.total(self("Mul", offsets, offsets), 2, keepdims=0)

@@ -28,7 +28,7 @@ def center_converters() -> dict[type, Any]:
 
 def _nearest_center(scope: Any, operator: Any, container: Any) -> None:
     model, nodes = operator.raw_operator, Nodes(scope, container)
-    distances = nodes.square_distances(nodes.double(operator.inputs[0].full_name), model.cluster_centers_)
+    distances = nodes.exact_square_distances(nodes.double(operator.inputs[0].full_name), model.cluster_centers_)
     nodes("ArgMin", distances, axis=1, keepdims=0, output=operator.outputs[0].full_name)
     nodes.single(distances, output=operator.outputs[1].full_name)
 
@@ -43,11 +43,11 @@ def _bisecting(scope: Any, operator: Any, container: Any) -> None:
         if node.left is None:
             return nodes.constant(np.array(node.label, dtype=np.int64))
         pair = np.stack([node.left.center, node.right.center]) + shift
-        right = nodes("ArgMin", nodes.square_distances(rows, pair), axis=1, keepdims=0)
+        right = nodes("ArgMin", nodes.exact_square_distances(rows, pair), axis=1, keepdims=0)
         return nodes("Where", nodes("Cast", right, to=9), label(node.right), label(node.left))  # 9: bool
 
     nodes("Identity", label(model._bisecting_tree), output=operator.outputs[0].full_name)  # noqa: SLF001
-    distances = nodes.square_distances(rows, model.cluster_centers_)
+    distances = nodes.exact_square_distances(rows, model.cluster_centers_)
     nodes.single(distances, output=operator.outputs[1].full_name)
 
 
@@ -61,12 +61,12 @@ def _nearest_centroid(scope: Any, operator: Any, container: Any) -> None:
     rows = nodes.double(operator.inputs[0].full_name)
     deviations = np.asarray(model.within_class_std_dev_)
     scale = np.where(deviations == 0, 1.0, deviations)
-    distances = nodes.square_distances(nodes("Div", rows, nodes.number(scale)), model.centroids_ / scale)
+    distances = nodes.exact_square_distances(nodes("Div", rows, nodes.number(scale)), model.centroids_ / scale)
     decisions = nodes("Sub", nodes.number(2 * np.log(model.class_prior_)), distances)
     label, scores = (output.full_name for output in operator.outputs)
     nodes.single(nodes("Softmax", decisions, axis=1), output=scores)
     if np.isclose(model.class_prior_, 1 / len(model.classes_)).all():
-        plain = nodes.square_distances(rows, model.centroids_)
+        plain = nodes.exact_square_distances(rows, model.centroids_)
         nodes.label(nodes("Neg", plain), model.classes_, output=label)
     else:
         nodes.label(decisions, model.classes_, output=label)

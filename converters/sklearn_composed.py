@@ -109,7 +109,7 @@ def _output_code(scope: Any, operator: Any, container: Any) -> None:
     model, nodes = operator.raw_operator, Nodes(scope, container)
     parts = [_binary_scores(nodes, inner, operator.inputs[0]) for inner in model.estimators_]
     codes = nodes("Concat", *(score for _, score in parts), axis=1)
-    distances = nodes("Neg", nodes.square_distances(codes, model.code_book_))
+    distances = nodes("Neg", nodes.exact_square_distances(codes, model.code_book_))
     label, scores = (output.full_name for output in operator.outputs)
     nodes.single(distances, output=scores)
     nodes.label(distances, model.classes_, output=label)

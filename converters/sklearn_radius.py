@@ -64,7 +64,7 @@ def _weights(nodes: Nodes, operator: Any) -> str:
             f"'{model.effective_metric_}'.",
             fix="train it with weights='uniform' or 'distance' and the Euclidean metric.",
         )
-    squares = nodes.square_distances(nodes.double(operator.inputs[0].full_name), points)
+    squares = nodes.exact_square_distances(nodes.double(operator.inputs[0].full_name), points)
     distances = nodes("Sqrt", squares)
     inside = nodes("Cast", nodes("LessOrEqual", distances, nodes.number(model.radius)), to=DOUBLE)
     if model.weights == "uniform":
