@@ -97,7 +97,7 @@ _ITERATIVE: Mapping[str, str] = MappingProxyType(
             ),
             _SOLVES,
         ),
-        "LocallyLinearEmbedding": "solves a system of equations for each row, by pivots that depend on it",
+        "LocallyLinearEmbedding": "solves a system of equations for each row, for which ONNX has no operator",
         "LatentDirichletAllocation": "repeats an update for each row until it converges",
     }
 )
