@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DOUBLE", "FLOAT", "Nodes"]
+from edgeml.core.errors import UnsupportedModelError
+
+__all__ = ["DOUBLE", "FLOAT", "Nodes", "part_options"]
 
 FLOAT, DOUBLE = 1, 11  # of onnx.TensorProto
 
@@ -49,6 +51,77 @@ class Nodes:
         self._container.add_initializer(name, kind, list(values.shape), content)
         return name
 
+    def double(self, tensor: str) -> str:
+        """Casts to float64."""
+        return self("Cast", tensor, to=DOUBLE)
+
+    def single(self, tensor: str, *, output: str = "") -> str:
+        """Casts to float32."""
+        return self("Cast", tensor, to=FLOAT, output=output)
+
+    def number(self, values: Any) -> str:
+        """Adds float64 numbers."""
+        return self.constant(np.asarray(values, dtype=np.float64))
+
+    def total(self, tensor: str, axis: int, *, keepdims: int = 1) -> str:
+        """The sum along an axis."""
+        return self("ReduceSum", tensor, self.constant(np.array([axis])), keepdims=keepdims)
+
+    def columns(self, tensor: str, places: Any) -> str:
+        """Some columns of a table, in the order given."""
+        return self("Gather", tensor, self.constant(np.asarray(places, dtype=np.int64)), axis=1)
+
+    def repeated(self, rows: str, row: Any) -> str:
+        """One row of float64 numbers for each row of a table."""
+        values = np.asarray(row, dtype=np.float64).reshape(1, -1)
+        batch = self("Shape", rows, start=0, end=1)
+        return self(
+            "Expand", self.number(values), self("Concat", batch, self.constant(np.array([values.size])), axis=0)
+        )
+
+    def square_distances(self, rows: str, points: np.ndarray) -> str:
+        """Squared Euclidean distances ``[batch, points]`` of float64 rows ``[batch, features]``, by one product.
+
+        Rows and points are moved to the points' mean first, so that little is lost where they nearly cancel.
+        """
+        mean = np.asarray(points, dtype=np.float64).mean(axis=0)
+        moved = np.asarray(points, dtype=np.float64) - mean
+        offsets = self("Sub", rows, self.number(mean))
+        products = self("MatMul", offsets, self.number(-2.0 * moved.T))
+        own = self.total(self("Mul", offsets, offsets), 1)
+        squares = self("Add", self("Add", products, own), self.number(np.square(moved).sum(axis=1)))
+        return self("Max", squares, self.number(0.0))
+
+    def exact_square_distances(self, rows: str, points: np.ndarray) -> str:
+        """The same by differences: exact where rows lie on points; takes memory for each row, point and feature."""
+        each = self("Unsqueeze", rows, self.constant(np.array([1])))
+        offsets = self("Sub", each, self.number(np.asarray(points)[None]))
+        return self.total(self("Mul", offsets, offsets), 2, keepdims=0)
+
+    def part(self, model: Any, rows: Any, width: int | None = None, *, raw: bool = False) -> list[str]:
+        """Adds what skl2onnx makes of another model, and gives the names of its outputs.
+
+        Args:
+            model: A classifier, of which come a label and scores, or another model, of which comes one table.
+            rows: skl2onnx's variable, or the name of a tensor of `width` columns, which is cast to float32.
+            width: Of a tensor.
+            raw: Whether a classifier is to give its decision function although it has probabilities.
+
+        Raises:
+            UnsupportedModelError: skl2onnx cannot give its decision function.
+        """
+        from skl2onnx._parse import _parse_sklearn
+        from skl2onnx.common.data_types import FloatTensorType
+
+        variable = rows
+        if isinstance(rows, str):
+            variable = self._scope.declare_local_variable("rows", FloatTensorType([None, width]))
+            self.single(rows, output=variable.full_name)
+        for identity, options in part_options(model, raw=raw).items():
+            self._scope.add_options(identity, options)
+            self._container.add_options(identity, options)
+        return [made.full_name for made in _parse_sklearn(self._scope, model, [variable])]
+
     def label(self, scores: str, classes: np.ndarray, *, output: str) -> str:
         """Adds the class of the largest score, of equal ones the first: int64 for numbers, else strings."""
         names = self.constant(classes.astype(np.int64 if classes.dtype.kind in "biuf" else str))
@@ -57,3 +130,35 @@ class Nodes:
     def _add(self, kind: str, inputs: Sequence[str], outputs: list[str], attributes: dict[str, Any]) -> None:
         name = self._scope.get_unique_operator_name(kind)
         self._container.add_node(kind, list(inputs), outputs, name=name, **attributes)
+
+
+def _classifier_options(model: Any, raw: bool) -> dict[str, Any]:
+    """A plain table of scores instead of a dictionary a row, and the scores that the classifier itself gives."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common._registration import get_converter
+
+    wanted = {"zipmap": False, "raw_scores": raw or not hasattr(model, "predict_proba")}
+    alias = sklearn_operator_name_map.get(type(model))
+    allowed: dict[str, Any] = {} if alias is None else get_converter(alias).get_allowed_options() or {}
+    if raw and hasattr(model, "predict_proba") and "raw_scores" not in allowed:
+        raise UnsupportedModelError(
+            f"skl2onnx does not give the decision function of a {type(model).__name__}, by which the model that holds "
+            "it decides.",
+            fix="put another classifier into it.",
+        )
+    return {name: value for name, value in wanted.items() if name in allowed}
+
+
+def part_options(model: Any, *, raw: bool = False) -> dict[int, dict[str, Any]]:
+    """The options of a model that may end in a classifier, by identity."""
+    from sklearn.base import is_classifier
+
+    found = {}
+    while is_classifier(model):
+        inner = hasattr(model, "steps")
+        if options := _classifier_options(model, raw and not inner):
+            found[id(model)] = options
+        if not inner:
+            break
+        model = model.steps[-1][1]
+    return found

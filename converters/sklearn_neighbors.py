@@ -102,7 +102,7 @@ def _neighbors(nodes: Nodes, features: str, model: Any) -> tuple[str, str]:
     # A row that lies on training rows counts those alone.
     same = nodes("Equal", distances, nodes.constant(np.array(0.0)))
     hits = nodes("Cast", same, to=DOUBLE)
-    hit = nodes("Greater", nodes("ReduceMax", hits, axes=[1], keepdims=1), nodes.constant(np.array(0.0)))
+    hit = nodes("Greater", nodes.total(hits, 1), nodes.constant(np.array(0.0)))
     return nearest, nodes("Where", hit, hits, nodes("Reciprocal", nodes("Add", distances, hits)))
 
 

@@ -76,7 +76,10 @@ def _votes(tail: _Tail, label: str, classes: np.ndarray) -> str:
 
 
 def _shaped(tail: _Tail, value: Any, spec: TensorSpec) -> str:
-    if len(spec.shape) == 1 and len(value.type.tensor_type.shape.dim) > 1:
+    declared = len(value.type.tensor_type.shape.dim)
+    if spec.meaning == "label" and declared != 1:
+        return tail("Reshape", value.name, tail.constant(np.array([-1])))  # what is declared need not be true
+    if len(spec.shape) == 1 and declared > 1:
         last = tail.constant(np.array(-1))  # the one column, or of two classes the second one's
         return tail("Gather", value.name, last, axis=1)
     return str(value.name)

@@ -18,10 +18,10 @@ from edgeml.core.tensors import Signature, TensorSpec
 
 from .graph_to_onnx import batched, onnx_of_graph
 from .onnx_precision import onnx_artifact
-from .sklearn_forests import forest_converters
-from .sklearn_neighbors import neighbor_converters
+from .skl2onnx_nodes import part_options
 from .sklearn_outputs import with_outputs
-from .sklearn_scaling import scaling_converters
+from .sklearn_routes import known_to_skl2onnx, own_routes
+from .sklearn_simplified import simplified
 from .sklearn_thresholds import with_float32_thresholds
 from .sklearn_to_graph import graph_of_sklearn
 
@@ -83,7 +83,7 @@ def _converted(source: Source) -> Any:
     from skl2onnx.common.data_types import FloatTensorType
     from sklearn.preprocessing import MaxAbsScaler, RobustScaler, StandardScaler
 
-    model = with_float32_thresholds(_without_passthrough(copy.deepcopy(source.model)))
+    model = with_float32_thresholds(simplified(copy.deepcopy(source.model)))
     (features,) = source.info.signature.inputs
     # Scalers divide as scikit-learn does: with a product by the reciprocal, rows that come to lie on a threshold
     # of a tree behind them fall to the other side.
@@ -92,11 +92,10 @@ def _converted(source: Source) -> Any:
         RobustScaler: {"div": "div_cast"},
         MaxAbsScaler: {"div": "div_cast"},
     }
-    if source.info.decision is not None:
-        options[id(_last(model))] = _classifier_options(_last(model))
-    converters = forest_converters() | neighbor_converters() | scaling_converters()
+    routes = own_routes()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), known_to_skl2onnx(routes):
+            options.update(part_options(model))
             warnings.simplefilter("ignore")  # skl2onnx reads what scikit-learn will drop, and takes bools for ints
             return convert_sklearn(
                 model,
@@ -104,7 +103,7 @@ def _converted(source: Source) -> Any:
                 [(features.name, FloatTensorType(list(features.shape)))],
                 target_opset=_OPSETS,
                 options=options,
-                custom_conversion_functions=converters,
+                custom_conversion_functions=routes,
             )
     except EdgemlError:
         raise
@@ -114,29 +113,3 @@ def _converted(source: Source) -> Any:
             f"skl2onnx {installed_version('skl2onnx')} cannot convert the {source.info.architecture}: {reason}",
             fix="replace the step that it names, or train a model of another kind.",
         ) from error
-
-
-def _without_passthrough(model: Any) -> Any:
-    """The pipeline without the steps that do nothing, which skl2onnx does not know."""
-    if hasattr(model, "steps"):
-        model.steps = [
-            (name, _without_passthrough(step))
-            for name, step in model.steps
-            if step is not None and step != "passthrough"
-        ]
-    return model
-
-
-def _last(model: Any) -> Any:
-    return _last(model.steps[-1][1]) if hasattr(model, "steps") else model
-
-
-def _classifier_options(model: Any) -> dict[str, Any]:
-    """A plain table of scores instead of a dictionary a row, and the scores that the source itself gives."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import get_converter
-
-    wanted = {"zipmap": False, "raw_scores": not hasattr(model, "predict_proba")}
-    alias = sklearn_operator_name_map.get(type(model))
-    allowed = (alias and get_converter(alias).get_allowed_options()) or {}
-    return {name: value for name, value in wanted.items() if name in allowed}

@@ -32,11 +32,13 @@ _TRUSTED = frozenset(
     {
         "numpy.dtype",
         "numpy.mean",
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",
         "scipy.interpolate._bsplines.BSpline",
         "scipy.sparse._csr.csr_matrix",
         "sklearn._loss.loss.HalfTweedieLossIdentity",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
+        "sklearn.calibration._TemperatureScaling",
         "sklearn.cluster._bisect_k_means._BisectingTree",
         "sklearn.cluster._kmeans._kmeans_single_elkan",
         "sklearn.cluster._kmeans._kmeans_single_lloyd",
@@ -46,15 +48,23 @@ _TRUSTED = frozenset(
         "sklearn.feature_selection._univariate_selection.f_regression",
         "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
         "sklearn.gaussian_process.kernels.ConstantKernel",
+        "sklearn.gaussian_process.kernels.DotProduct",
+        "sklearn.gaussian_process.kernels.ExpSineSquared",
+        "sklearn.gaussian_process.kernels.Exponentiation",
+        "sklearn.gaussian_process.kernels.Matern",
         "sklearn.gaussian_process.kernels.Product",
         "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.gaussian_process.kernels.RationalQuadratic",
         "sklearn.gaussian_process.kernels.Sum",
         "sklearn.gaussian_process.kernels.WhiteKernel",
+        "sklearn.metrics._classification.balanced_accuracy_score",
         "sklearn.metrics._dist_metrics.ChebyshevDistance64",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
         "sklearn.metrics._dist_metrics.ManhattanDistance64",
         "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+        "sklearn.metrics._scorer._CurveScorer",
         "sklearn.metrics._scorer._PassthroughScorer",
+        "sklearn.metrics._scorer._Scorer",
         "sklearn.model_selection._split.KFold",
         "sklearn.model_selection._split.StratifiedKFold",
         "sklearn.multiclass._ConstantPredictor",
@@ -64,6 +74,8 @@ _TRUSTED = frozenset(
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
         "sklearn.utils._bunch.Bunch",
+        "sklearn.utils._metadata_requests.MetadataRequest",
+        "sklearn.utils._metadata_requests.MethodMetadataRequest",
     }
 )
 
@@ -249,6 +261,8 @@ def _feature_count(model: Any) -> int | None:
     for _, step in getattr(model, "steps", ()):
         if not _skipped(step):
             return _feature_count(step)
+    if type(model).__name__ == "IsotonicRegression":
+        return 1  # it takes one column, and does not say so
     count = getattr(model, "n_features_in_", None)
     return None if count is None else int(count)
 

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.decomposition import PCA, FactorAnalysis, TruncatedSVD
+from sklearn.decomposition import PCA, SparseCoder, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -26,7 +26,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -404,8 +404,12 @@ def test_what_is_not_rebuilt_is_refused(model: Any, reason: str, tmp_path: Path)
 
 def test_what_skl2onnx_cannot_convert_is_refused(tmp_path: Path) -> None:
     data = table("wine")
-    with pytest.raises(UnsupportedModelError, match=r"skl2onnx .* cannot convert the FactorAnalysis"):
-        converted(FactorAnalysis(2).fit(data.x), "onnx-fp32", tmp_path)
+    with pytest.raises(UnsupportedModelError, match=r"skl2onnx .* cannot convert the FunctionTransformer"):
+        converted(FunctionTransformer(np.log1p).fit(data.x), "onnx-fp32", tmp_path)
+    with pytest.raises(UnsupportedModelError, match="The SparseCoder solves an optimization problem for each row"):
+        converted(
+            make_pipeline(SparseCoder(np.eye(13)), LogisticRegression()).fit(data.x, data.y), "onnx-fp32", tmp_path
+        )
     with pytest.raises(UnsupportedModelError, match="weights its neighbours by 'distance' with the metric 'manhattan'"):
         converted(
             KNeighborsClassifier(weights="distance", metric="manhattan").fit(data.x, data.y), "onnx-fp32", tmp_path

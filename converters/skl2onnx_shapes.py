@@ -1,0 +1,37 @@
+"""Types and shapes of outputs that skl2onnx wants to know before a conversion function of our own runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["shape_of"]
+
+
+def shape_of(operator: Any) -> None:
+    """Sets them, by what the model gives for a row of ones.
+
+    Classifiers have a label and a table of scores, clusterers an int64 label and a table, the rest one table of
+    at least one column.
+    """
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+    from sklearn.base import is_classifier, is_clusterer
+
+    model = operator.raw_operator
+    if is_classifier(model):
+        numbers = np.asarray(model.classes_).dtype.kind in "biuf"
+        operator.outputs[0].type = (Int64TensorType if numbers else StringTensorType)([None])
+        operator.outputs[1].type = FloatTensorType([None, len(model.classes_)])
+        return
+    if is_clusterer(model) and len(operator.outputs) > 1:
+        operator.outputs[0].type = Int64TensorType([None])
+        operator.outputs[1].type = FloatTensorType([None, None])
+        return
+    operator.outputs[0].type = FloatTensorType([None, _columns(model, operator.inputs[0].type.shape[1])])
+
+
+def _columns(model: Any, width: int) -> int:
+    probe = np.ones((1, width), dtype=np.float32)
+    made = model.predict(probe) if hasattr(model, "predict") else model.transform(probe)
+    return 1 if np.ndim(made) == 1 else int(made.shape[1])
