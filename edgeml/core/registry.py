@@ -15,6 +15,7 @@ __all__ = ["CONVERTERS", "ENGINES", "ENGINE_MODULES", "EXTRA_OF_MODULE", "SOURCE
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "keras": "edgeml.sources.keras",
+        "tf_keras": "edgeml.sources.tf_keras",
         "sklearn": "edgeml.sources.sklearn",
     }
 )
@@ -24,6 +25,8 @@ CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("keras", "tflite"): "edgeml.converters.keras_to_tflite:convert",
         ("keras", "onnx"): "edgeml.converters.keras_to_onnx:convert",
+        ("tf_keras", "tflite"): "edgeml.converters.keras_to_tflite:convert",
+        ("tf_keras", "onnx"): "edgeml.converters.keras_to_onnx:convert",
         ("sklearn", "tflite"): "edgeml.converters.sklearn_to_tflite:convert",
         ("sklearn", "onnx"): "edgeml.converters.sklearn_to_onnx:convert",
     }
@@ -47,6 +50,8 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "onnxruntime": "onnx",
         "tensorflow": "keras",
         "keras": "keras",
+        "tf_keras": "keras",
+        "h5py": "keras",
         "tf2onnx": "keras",
         "onnx": "keras",
         "sklearn": "sklearn",

@@ -18,7 +18,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     """The description of a source.
 
     Attributes:
-        framework: ``keras`` or ``sklearn``.
+        framework: ``keras``, ``tf_keras`` (Keras 2), ``sklearn``, or of an existing file ``tflite`` or ``onnx``.
         architecture: Name of the model's class, or of the steps of a pipeline.
         signature: Its named inputs and outputs, float32, the batch free.
         task: What it does; None where the model alone does not tell.
@@ -27,7 +27,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         versions: Version of each package that can change what the model computes.
     """
 
-    framework: Literal["keras", "sklearn"]
+    framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
     architecture: str
     signature: Signature
     task: Task | None

@@ -21,7 +21,7 @@ class ConversionSettings(Struct, frozen=True):
     """What is the same for all recipes.
 
     Attributes:
-        framework: ``keras`` or ``sklearn``.
+        framework: As `SourceInfo.framework`.
         model: The saved model.
         folder: For intermediate files.
         batch: Fixed batch of the artifacts, or None.

@@ -53,10 +53,22 @@ def shared_files(
     file: ModelFile, inputs: Mapping[str, np.ndarray], calibration: Mapping[str, np.ndarray] | None
 ) -> dict[str, bytes]:
     """What all scripts need: the model, the data it was judged on, the calibration data."""
-    shared = {f"source{file.path.suffix}": file.path.read_bytes(), "judged.npz": _npz(inputs)}
+    shared = {**_model_files(file.path), "judged.npz": _npz(inputs)}
     if calibration:
         shared["calibration.npz"] = _npz(calibration)
     return shared
+
+
+def _model_files(path: Path) -> dict[str, bytes]:
+    if path.is_file():
+        return {f"source{path.suffix}": path.read_bytes()}
+    parts = ("saved_model.pb", "keras_metadata.pb", "variables/*", "assets/*")  # what TensorFlow reads of a SavedModel
+    return {
+        f"source.savedmodel/{found.relative_to(path)}": found.read_bytes()
+        for part in parts
+        for found in sorted(path.glob(part))
+        if found.is_file()
+    }
 
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -72,7 +84,7 @@ def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None) -
 
     Args:
         folder: The ``PKG.failed`` folder.
-        framework: ``keras`` or ``sklearn``.
+        framework: As `SourceInfo.framework`.
         recipe: Id of the recipe.
         batch: The artifact's fixed batch, or None.
     """

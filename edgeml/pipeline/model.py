@@ -11,7 +11,8 @@ from edgeml.core.errors import InputError, UnsupportedModelError
 
 __all__ = ["ModelFile", "model_file"]
 
-_FRAMEWORK_OF_SUFFIX = {".keras": "keras", ".skops": "sklearn"}
+_FRAMEWORK_OF_SUFFIX = {".keras": "keras", ".h5": "tf_keras", ".hdf5": "tf_keras", ".skops": "sklearn"}
+_SAVED_MODEL = "saved_model.pb"
 _PICKLES = {".pkl", ".pickle", ".joblib", ".dill"}
 
 
@@ -20,8 +21,8 @@ class ModelFile:
     """A saved model.
 
     Attributes:
-        framework: ``keras`` or ``sklearn``.
-        path: Where it is.
+        framework: As `SourceInfo.framework`.
+        path: Where it is: a file, or the folder of a SavedModel.
     """
 
     framework: str
@@ -46,7 +47,7 @@ def model_file(model: object, folder: Path) -> ModelFile:
             return ModelFile(framework, path)
     raise UnsupportedModelError(
         f"A {type(model).__module__}.{type(model).__qualname__} is no model that edgeml knows.",
-        fix="give a Keras 3 model or a fitted scikit-learn estimator.",
+        fix="give a Keras model or a fitted scikit-learn estimator.",
     )
 
 
@@ -59,9 +60,11 @@ def _given(path: Path) -> ModelFile:
             f"{path.name} is a pickle: loading it runs whatever code it holds.",
             fix="save the estimator by skops.io.dump(model, 'model.skops').",
         )
+    if (path / _SAVED_MODEL).is_file():
+        return ModelFile("tf_keras", path.resolve())
     if suffix not in _FRAMEWORK_OF_SUFFIX or not path.is_file():
         raise InputError(
             f"{path.name} is no model file that edgeml knows.",
-            fix=f"give a file that ends in {' or '.join(_FRAMEWORK_OF_SUFFIX)}.",
+            fix=f"give a file that ends in {', '.join(_FRAMEWORK_OF_SUFFIX)}, or a SavedModel folder.",
         )
     return ModelFile(_FRAMEWORK_OF_SUFFIX[suffix], path.resolve())

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +13,11 @@ import numpy as np
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo
-from edgeml.core.tensors import Decision, Meaning, Signature, TensorSpec
+from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
 
 __all__ = ["SUFFIX", "KerasSource", "open_source", "save"]
 
 SUFFIX = ".keras"
-_BATCH = 32  # of the reference: what the source's own predict uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +33,7 @@ class KerasSource:
         Args:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
         """
-        arrays = list(inputs.values())
-        names = [spec.name for spec in self.info.signature.outputs]
-        starts = range(0, len(arrays[0]), _BATCH)
-        parts = [self.call([array[start : start + _BATCH] for array in arrays]) for start in starts]
-        columns = zip(*parts, strict=True)
-        return Reference(
-            {
-                name: np.concatenate([np.asarray(part, dtype=np.float32) for part in column])
-                for name, column in zip(names, columns, strict=True)
-            }
-        )
+        return reference_of(self.info.signature, self.call, inputs)
 
     def call(self, inputs: list[Any]) -> list[Any]:
         """The float32 outputs as a flat list, in the model's own order, from its inputs as a flat list.
@@ -140,70 +126,30 @@ def _describe(model: Any) -> SourceInfo:
             f"The model '{model.name}' has no inputs of known shape.",
             fix="wrap it in keras.Model(inputs, outputs) before saving.",
         )
-    taken: set[str] = set()
-    inputs = tuple(TensorSpec(_name(tensor.name, taken), _shape(tensor), "float32") for tensor in model.inputs)
-    task, decision = _task(model.outputs)
-    meaning: Meaning = "scores" if decision else "values"
+    decision = decision_of(_activation(model.outputs[0]), model.outputs)
     # Keras has no public way from an output to its key or its layer.
     struct = getattr(model, "_outputs_struct", None)
     keys = {id(tensor): key for key, tensor in struct.items()} if isinstance(struct, dict) else {}
-    outputs = tuple(
-        TensorSpec(
-            _name(str(keys.get(id(tensor), tensor._keras_history.operation.name)), taken),  # noqa: SLF001
-            _shape(tensor),
-            "float32",
-            meaning=meaning,
-        )
+    outputs = [
+        (str(keys.get(id(tensor), tensor._keras_history.operation.name)), tensor)  # noqa: SLF001
         for tensor in model.outputs
-    )
-    versions = {name: installed_version(name) or "unknown" for name in ("keras", "tensorflow", "numpy")}
+    ]
     return SourceInfo(
         "keras",
         type(model).__name__,
-        Signature(inputs, outputs),
-        task,
+        signature_of(model.inputs, outputs, scores=decision is not None),
+        "classification" if decision else None,
         decision,
-        _digest(keras.saving.serialize_keras_object(model), model.weights),
-        versions,
+        model_digest(keras.saving.serialize_keras_object(model), ((weight.path, weight) for weight in model.weights)),
+        {name: installed_version(name) or "unknown" for name in ("keras", "tensorflow", "numpy")},
     )
 
 
-def _name(name: str, taken: set[str]) -> str:
-    """A name that TensorFlow, TFLite and ONNX all leave as it is, and no other tensor has."""
-    base = re.sub(r"\W", "_", name, flags=re.ASCII)
-    if not base or not base[0].isalpha():
-        base = f"tensor_{base}"
-    unique, count = base, 1
-    while unique.lower() in taken:  # TensorFlow takes names that differ in case alone for one
-        count += 1
-        unique = f"{base}_{count}"
-    taken.add(unique.lower())
-    return unique
-
-
-def _shape(tensor: Any) -> tuple[int | None, ...]:
-    shape = tuple(tensor.shape)
-    if any(size is None for size in shape[1:]):
-        raise UnsupportedModelError(
-            f"Tensor '{tensor.name}' has the shape {list(shape)}: only the batch may be free.",
-            fix="fix the other sizes in keras.Input.",
-        )
-    return (None, *shape[1:])
-
-
-def _task(outputs: list[Any]) -> tuple[Any, Decision | None]:
-    """Classification where the one output is a softmax or a single sigmoid; else the model does not tell."""
-    if len(outputs) != 1 or len(outputs[0].shape) != 2:
-        return None, None
-    operation = _operation(outputs[0])
+def _activation(output: Any) -> str:
+    """The name of the function that gives an output."""
+    operation = _operation(output)
     activation = getattr(operation, "activation", operation)
-    name = str(getattr(activation, "__name__", type(activation).__name__)).lower()
-    units = outputs[0].shape[1]
-    if name == "softmax" and units > 1:
-        return "classification", Decision(tuple(range(units)))
-    if name == "sigmoid" and units == 1:
-        return "classification", Decision((0, 1), threshold=0.5)
-    return None, None
+    return str(getattr(activation, "__name__", type(activation).__name__)).lower()
 
 
 def _operation(tensor: Any) -> Any:
@@ -211,14 +157,3 @@ def _operation(tensor: Any) -> Any:
     history = tensor._keras_history  # noqa: SLF001  # as above
     inner = getattr(history.operation, "outputs", None)
     return _operation(inner[history.tensor_index]) if inner else history.operation
-
-
-def _digest(config: dict[str, Any], weights: list[Any]) -> str:
-    """Of what inference depends on: the layers' configuration and the weights; not how it was compiled."""
-    config = {key: value for key, value in config.items() if key not in {"compile_config", "build_config"}}
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    for weight in weights:
-        array = np.ascontiguousarray(weight.numpy())
-        digest.update(f"\n{weight.path} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,160 @@
+"""Keras 2 models, through tf-keras: ``.h5`` files and SavedModel folders.
+
+Keras 3 reads some of them and fails on others (layers with options that it dropped, optimizers in a SavedModel),
+so it is given none: one rule, and the model's own generation of layers. In a process of its own: tf-keras and
+Keras 3 share TensorFlow's place for Keras.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.machine import installed_version
+from edgeml.core.source import Reference, SourceInfo
+from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
+
+__all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
+
+SUFFIX = ".h5"
+_SAVED_MODEL = "saved_model.pb"
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyKerasSource:
+    """A loaded Keras 2 model and its description."""
+
+    info: SourceInfo
+    model: Any
+
+    def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
+        """The model's own answers, in inference mode and in batches of 32.
+
+        Args:
+            inputs: float32 arrays ``[samples, ...]`` in the signature's order.
+        """
+        return reference_of(self.info.signature, self.call, inputs)
+
+    def call(self, inputs: list[Any]) -> list[Any]:
+        """The float32 outputs as a flat list, in the model's own order, from its inputs as a flat list.
+
+        Works on arrays and, while TensorFlow traces, on symbolic tensors. Inputs that are not float32 in the
+        model are cast.
+        """
+        import tensorflow as tf
+
+        model = self.model
+        cast = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
+        packed = tf.nest.pack_sequence_as(model.input, cast)
+        return [tf.cast(output, tf.float32) for output in tf.nest.flatten(model(packed, training=False))]
+
+
+def save(model: Any, path: Path) -> None:
+    """Hands a model in memory over as an ``.h5`` file.
+
+    Raises:
+        UnsupportedModelError: tf-keras cannot save it, or it was never built.
+    """
+    if not model.built or not getattr(model, "inputs", None):
+        raise UnsupportedModelError(
+            f"The Keras model '{model.name}' has no inputs of known shape.",
+            fix="start it with keras.Input(shape), or wrap it in keras.Model(inputs, outputs).",
+        )
+    try:
+        model.save(path, include_optimizer=False, save_format="h5")
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UnsupportedModelError(
+            f"tf-keras cannot save the model '{model.name}': {error}",
+            fix="make `model.save('model.h5')` work.",
+        ) from error
+
+
+def open_source(path: Path) -> LegacyKerasSource:
+    """Loads an ``.h5`` file or a SavedModel folder.
+
+    Raises:
+        InputError: It is neither.
+        UnsupportedModelError: It cannot be loaded, or it is of a kind that edgeml does not carry.
+    """
+    _check_form(path)
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # of this process, before TensorFlow is imported
+    import tensorflow as tf
+    import tf_keras
+
+    tf.config.experimental.enable_op_determinism()
+    try:
+        model = tf_keras.models.load_model(path, compile=False)
+    except Exception as error:  # what a file of another making can raise has no end
+        raise UnsupportedModelError(
+            f"{path.name}: tf-keras {tf_keras.__version__} cannot load the model: {_cause(error)}.",
+            fix="make it of Keras's own layers, and save the whole model by model.save().",
+        ) from error
+    return LegacyKerasSource(_describe(model, path), model)
+
+
+def _check_form(path: Path) -> None:
+    if path.is_dir():
+        if not (path / _SAVED_MODEL).is_file():
+            raise InputError(f"{path.name} is no SavedModel: the folder has no {_SAVED_MODEL}.")
+        return
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file.")
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            found = "model_config" in file.attrs
+    except OSError as error:
+        raise InputError(f"{path.name} is no HDF5 file: {error}.", fix="save it again by model.save().") from error
+    if not found:
+        raise InputError(
+            f"{path.name} holds no model: it has no model_config, as a file of weights alone.",
+            fix="save the whole model by model.save('model.h5').",
+        )
+
+
+def _cause(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0].rstrip(".:") if lines else repr(error))[:300]
+
+
+def _describe(model: Any, path: Path) -> SourceInfo:
+    if not getattr(model, "inputs", None) or not getattr(model, "output_names", None):
+        raise UnsupportedModelError(
+            f"{path.name}: the {type(model).__name__} that it holds is no Keras model with inputs of known shape.",
+            fix="save a model that keras.Model(inputs, outputs) or keras.Sequential made, by model.save().",
+        )
+    outputs = list(model.outputs)
+    decision = decision_of(_activation(outputs[0]), outputs)
+    return SourceInfo(
+        "tf_keras",
+        type(model).__name__,
+        signature_of(model.inputs, zip(model.output_names, outputs, strict=True), scores=decision is not None),
+        "classification" if decision else None,
+        decision,
+        model_digest(_config(model), ((weight.name, weight) for weight in model.weights)),
+        {name: installed_version(name) or "unknown" for name in ("tf-keras", "tensorflow", "numpy")},
+    )
+
+
+def _config(model: Any) -> dict[str, Any]:
+    """The model's configuration; of a SavedModel without one, what is left: the layers' classes and names."""
+    try:
+        return {"class_name": type(model).__name__, "config": model.get_config()}
+    except NotImplementedError:
+        return {"layers": [[type(layer).__name__, layer.name] for layer in model.layers]}
+
+
+def _activation(output: Any) -> str:
+    """The name of the function that gives an output; where a model within gives it, of what gives it in there."""
+    layer, _, index = output._keras_history  # noqa: SLF001  # Keras has no public way from an output to its layer
+    inner = getattr(layer, "outputs", None)
+    if inner:
+        return _activation(inner[index])
+    activation = getattr(layer, "activation", layer)
+    return str(getattr(activation, "__name__", type(activation).__name__)).lower()
