@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["CONVERTERS", "ENGINES", "ENGINE_MODULES", "EXTRA_OF_MODULE", "SOURCES", "resolve"]
+__all__ = ["CONVERTERS", "ENGINES", "ENGINE_MODULES", "EXTRA_OF_MODULE", "READERS", "SOURCES", "resolve"]
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "keras": "edgeml.sources.keras",
         "tf_keras": "edgeml.sources.tf_keras",
         "sklearn": "edgeml.sources.sklearn",
+        "tflite": "edgeml.sources.tflite_file",
+        "onnx": "edgeml.sources.onnx_file",
     }
 )
-"""Framework to module; each has `open_source(path)`, `save(model, path)` and `SUFFIX`."""
+"""Framework to module; each has `open_source(path, trust=)` and `SUFFIX`, and where it has models in memory
+`save(model, path)`."""
 
 CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
@@ -29,6 +32,8 @@ CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("tf_keras", "onnx"): "edgeml.converters.keras_to_onnx:convert",
         ("sklearn", "tflite"): "edgeml.converters.sklearn_to_tflite:convert",
         ("sklearn", "onnx"): "edgeml.converters.sklearn_to_onnx:convert",
+        ("tflite", "tflite"): "edgeml.converters.tflite_to_tflite:convert",
+        ("onnx", "onnx"): "edgeml.converters.onnx_to_onnx:convert",
     }
 )
 """Framework and format to a `core.conversion.Converter`."""
@@ -40,6 +45,9 @@ ENGINES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Format to a `core.session.SessionOpener`."""
+
+READERS: Mapping[str, str] = MappingProxyType({"tflite": "edgeml.converters.tflite_inspect:read_tflite"})
+"""Format to what reads a file of it: from bytes to a `core.tflite_file.TfliteFile`."""
 
 ENGINE_MODULES: Mapping[str, str] = MappingProxyType({"tflite": "ai_edge_litert", "onnx": "onnxruntime"})
 """Format to the third-party module of its engine."""
@@ -54,6 +62,7 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "h5py": "keras",
         "tf2onnx": "keras",
         "onnx": "keras",
+        "joblib": "sklearn",
         "sklearn": "sklearn",
         "skl2onnx": "sklearn",
         "skops": "sklearn",

@@ -9,9 +9,13 @@ from msgspec import Struct
 
 from edgeml.core.tensors import Decision, Signature
 
-__all__ = ["Reference", "Source", "SourceInfo", "Task", "TraceableSource"]
+__all__ = ["FILES", "Reference", "Source", "SourceInfo", "Task", "TraceableSource"]
 
 Task = Literal["classification", "regression", "reconstruction", "transformation", "clustering"]
+
+
+FILES = frozenset({"tflite", "onnx"})
+"""Frameworks that are formats: their sources are existing artifacts, and `architecture` is the recipe that they are."""
 
 
 class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

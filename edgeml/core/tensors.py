@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "decide",
     "dequantize",
     "plain_name",
+    "plain_names",
     "positions",
     "quantize",
 ]
@@ -94,6 +95,12 @@ def plain_name(name: str, taken: set[str]) -> str:
         unique = f"{base}_{count}"
     taken.add(unique.lower())
     return unique
+
+
+def plain_names(names: Iterable[str]) -> list[str]:
+    """The plain names of several tensors, in their order: the same at every call, and of plain names the same."""
+    taken: set[str] = set()
+    return [plain_name(name, taken) for name in names]
 
 
 def quantize(values: np.ndarray, quantization: Quantization, dtype: str) -> np.ndarray:

@@ -32,15 +32,20 @@ from pathlib import Path
 
 from edgeml.pipeline.failures import reproduce
 
-reproduce(Path(__file__).resolve().parent.parent, framework={framework!r}, recipe={recipe!r}, batch={batch!r})
+reproduce(Path(__file__).resolve().parent.parent, framework={framework!r}, recipe={recipe!r}, batch={batch!r}{trust})
 '''
 
 
-def failure_of(refusal: Refusal, file: ModelFile, batch: int | None) -> Failure:
+def failure_of(refusal: Refusal, file: ModelFile, batch: int | None, *, trust: bool = False) -> Failure:
     """The files that are kept for a recipe that failed."""
     reason = refusal.reason.replace("\\", "/").replace('"""', "'''")
     script = _SCRIPT.format(
-        version=__version__, recipe=refusal.recipe, reason=reason, framework=file.framework, batch=batch
+        version=__version__,
+        recipe=refusal.recipe,
+        reason=reason,
+        framework=file.framework,
+        batch=batch,
+        trust=", trust=True" if trust else "",
     )
     return Failure(
         refusal.recipe,
@@ -79,7 +84,7 @@ def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None) -> None:
+def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None, trust: bool = False) -> None:
     """Converts and runs one recipe in this process, from what a failed build has kept.
 
     Args:
@@ -87,11 +92,12 @@ def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None) -
         framework: As `SourceInfo.framework`.
         recipe: Id of the recipe.
         batch: The artifact's fixed batch, or None.
+        trust: Whether the model was trusted when it was built.
     """
     (model,) = folder.glob("source.*")
     with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary:
         work = Path(temporary)
-        conversion = Conversion(ConversionSettings(framework, model, work, batch))
+        conversion = Conversion(ConversionSettings(framework, model, work, batch, trust))
         files = {
             name: save_arrays(dict(np.load(folder / f"{name}.npz")), work / name)
             for name in ("calibration", "judged")

@@ -11,8 +11,16 @@ from edgeml.core.errors import InputError, UnsupportedModelError
 
 __all__ = ["ModelFile", "model_file"]
 
-_FRAMEWORK_OF_SUFFIX = {".keras": "keras", ".h5": "tf_keras", ".hdf5": "tf_keras", ".skops": "sklearn"}
+_FRAMEWORK_OF_SUFFIX = {
+    ".keras": "keras",
+    ".h5": "tf_keras",
+    ".hdf5": "tf_keras",
+    ".skops": "sklearn",
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+}
 _SAVED_MODEL = "saved_model.pb"
+_IN_MEMORY = ("keras", "tf_keras", "sklearn")
 _PICKLES = {".pkl", ".pickle", ".joblib", ".dill"}
 
 
@@ -29,7 +37,7 @@ class ModelFile:
     path: Path
 
 
-def model_file(model: object, folder: Path) -> ModelFile:
+def model_file(model: object, folder: Path, *, trust: bool = False) -> ModelFile:
     """The model's file: the caller's own, or one written into `folder` from an object in memory.
 
     Raises:
@@ -37,9 +45,9 @@ def model_file(model: object, folder: Path) -> ModelFile:
         UnsupportedModelError: The object is of no known framework, or cannot be saved.
     """
     if isinstance(model, str | os.PathLike):
-        return _given(Path(model))
+        return _given(Path(model), trust=trust)
     packages = {parent.__module__.partition(".")[0] for parent in type(model).__mro__}
-    for framework in registry.SOURCES:
+    for framework in _IN_MEMORY:
         if framework in packages:
             module = registry.resolve(registry.SOURCES[framework])
             path = folder / f"source{module.SUFFIX}"
@@ -51,14 +59,17 @@ def model_file(model: object, folder: Path) -> ModelFile:
     )
 
 
-def _given(path: Path) -> ModelFile:
+def _given(path: Path, *, trust: bool) -> ModelFile:
     if not path.exists():
         raise InputError(f"{path}: there is no such file.")
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
+        if trust:
+            return ModelFile("sklearn", path.resolve())
         raise UnsupportedModelError(
             f"{path.name} is a pickle: loading it runs whatever code it holds.",
-            fix="save the estimator by skops.io.dump(model, 'model.skops').",
+            fix="save the estimator by skops.io.dump(model, 'model.skops'); or, if you trust whoever made it with "
+            "your files and your machine, say --trust-source (trust_source=True).",
         )
     if (path / _SAVED_MODEL).is_file():
         return ModelFile("tf_keras", path.resolve())

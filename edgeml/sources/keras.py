@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+import math
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,10 @@ import numpy as np
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo
+from edgeml.sources.audit_archive import check_archive
+from edgeml.sources.audit_hdf5 import audit_hdf5
+from edgeml.sources.audit_keras import audit_config, check_size
+from edgeml.sources.findings import refuse_untrusted
 from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
 
 __all__ = ["SUFFIX", "KerasSource", "open_source", "save"]
@@ -69,30 +77,48 @@ def save(model: Any, path: Path) -> None:
         ) from error
 
 
-def open_source(path: Path) -> KerasSource:
-    """Loads a ``.keras`` file, in safe mode: code in the file is refused, not run.
+def open_source(path: Path, *, trust: bool = False) -> KerasSource:
+    """Loads a ``.keras`` file, after it was audited, and in safe mode: code in the file is refused, not run.
+
+    Args:
+        path: The file.
+        trust: Whether code and classes that are not Keras's own are let through.
 
     Raises:
-        InputError: It is no readable ``.keras`` file.
-        UnsupportedModelError: It cannot be loaded, or it is of a kind that edgeml does not carry.
+        InputError: It is no readable ``.keras`` file, or declares sizes that it does not hold.
+        UnsupportedModelError: The audit found something, it cannot be loaded, or edgeml does not carry its kind.
     """
-    _check_archive(path)
+    findings, config, held = _audited(path)
+    refuse_untrusted(path.name, findings, trust=trust)
     os.environ["KERAS_BACKEND"] = "tensorflow"  # of this process, before Keras is imported: converters trace it
     import keras
     import tensorflow as tf
 
+    check_size(_weights_of(config, trust=trust), held, path.name)
     tf.config.experimental.enable_op_determinism()
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
     except (TypeError, ValueError, KeyError, AttributeError, ImportError, OSError) as error:
-        cause = _cause(error)
         raise UnsupportedModelError(
-            f"{path.name}: Keras {keras.__version__} cannot load the model: {cause}.",
-            fix="make it of Keras's own layers: code in a file, as of a Lambda, is not run, nor is your class known."
-            if "Lambda" in cause or "locate" in cause
-            else "",
+            f"{path.name}: Keras {keras.__version__} cannot load the model: {_cause(error)}.",
+            fix="make it of Keras's own layers; your own classes are not known here.",
         ) from error
     return KerasSource(_describe(model), model)
+
+
+def _weights_of(config: dict[str, Any], *, trust: bool) -> int:
+    """How many weights the layers ask for, found without making them: in this scope, variables take no memory."""
+    import keras
+
+    parts = {key: value for key, value in config.items() if key != "compile_config"}
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            model = keras.saving.deserialize_keras_object(parts, safe_mode=not trust)
+            return sum(math.prod(weight.shape) for weight in model.weights)
+    except Exception:  # noqa: BLE001  # loading meets the same, and tells it
+        return 0
+    finally:
+        keras.utils.clear_session()  # so that names come out as if this had not been
 
 
 def _cause(error: Exception) -> str:
@@ -101,21 +127,29 @@ def _cause(error: Exception) -> str:
     return text.splitlines()[0].partition(". ")[0].rstrip(".") if text else repr(error)
 
 
-def _check_archive(path: Path) -> None:
+def _audited(path: Path) -> tuple[list[str], dict[str, Any], int]:
+    """What is found in the file, the model's configuration, and how many weights the file holds."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such file.")
     try:
         with zipfile.ZipFile(path) as archive:
+            check_archive(archive, path)
             missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
+            if missing:
+                raise InputError(f"{path.name} is no Keras model: it has no {' and no '.join(sorted(missing))}.")
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+            if damaged:
+                raise InputError(f"{path.name} is damaged: the checksum of {damaged} does not hold.")
+            config = json.loads(archive.read("config.json"))
+            weights = archive.read("model.weights.h5")
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, zlib.error) as error:
         raise InputError(
             f"{path.name} is no Keras model: {error}.", fix="save it again by model.save('model.keras')."
         ) from error
-    if missing:
-        raise InputError(f"{path.name} is no Keras model: it has no {' and no '.join(sorted(missing))}.")
-    if damaged:
-        raise InputError(f"{path.name} is damaged: the checksum of {damaged} does not hold.")
+    if not isinstance(config, dict):
+        raise InputError(f"{path.name} is no Keras model: its config.json holds no object.")
+    findings, held = audit_hdf5(io.BytesIO(weights), len(weights), path.name)
+    return findings + audit_config(config), config, held
 
 
 def _describe(model: Any) -> SourceInfo:

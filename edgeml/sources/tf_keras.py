@@ -7,6 +7,7 @@ Keras 3 share TensorFlow's place for Keras.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,17 @@ import numpy as np
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo
+from edgeml.sources.audit_hdf5 import audit_hdf5
+from edgeml.sources.audit_keras import audit_config, check_size
+from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
+from edgeml.sources.findings import refuse_untrusted
 from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
 
 SUFFIX = ".h5"
 _SAVED_MODEL = "saved_model.pb"
+_MODELS = {"_tf_keras_model", "_tf_keras_network", "_tf_keras_sequential"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,48 +80,94 @@ def save(model: Any, path: Path) -> None:
         ) from error
 
 
-def open_source(path: Path) -> LegacyKerasSource:
-    """Loads an ``.h5`` file or a SavedModel folder.
+def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
+    """Loads an ``.h5`` file or a SavedModel folder, after it was audited.
+
+    Args:
+        path: The file or folder.
+        trust: Whether code and classes that are not Keras's own are let through.
 
     Raises:
-        InputError: It is neither.
-        UnsupportedModelError: It cannot be loaded, or it is of a kind that edgeml does not carry.
+        InputError: It is neither, or declares sizes that it does not hold.
+        UnsupportedModelError: The audit found something, it cannot be loaded, or edgeml does not carry its kind.
     """
-    _check_form(path)
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # of this process, before TensorFlow is imported
+    audited = _audited_folder if path.is_dir() else _audited_file
+    findings, config, held = audited(path)
+    refuse_untrusted(path.name, findings, trust=trust)
     import tensorflow as tf
     import tf_keras
 
+    if config is not None:
+        check_size(_weights_of(config), held, path.name)
     tf.config.experimental.enable_op_determinism()
+    if trust:
+        from tf_keras.src.saving.serialization_lib import enable_unsafe_deserialization
+
+        enable_unsafe_deserialization()
     try:
-        model = tf_keras.models.load_model(path, compile=False)
+        model = tf_keras.models.load_model(path, compile=False, safe_mode=not trust)
     except Exception as error:  # what a file of another making can raise has no end
         raise UnsupportedModelError(
             f"{path.name}: tf-keras {tf_keras.__version__} cannot load the model: {_cause(error)}.",
             fix="make it of Keras's own layers, and save the whole model by model.save().",
         ) from error
-    return LegacyKerasSource(_describe(model, path), model)
+    source = LegacyKerasSource(_describe(model, path), model)
+    refuse_untrusted(path.name, _traced(source), trust=trust)
+    return source
 
 
-def _check_form(path: Path) -> None:
-    if path.is_dir():
-        if not (path / _SAVED_MODEL).is_file():
-            raise InputError(f"{path.name} is no SavedModel: the folder has no {_SAVED_MODEL}.")
-        return
+def _audited_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
+    if not (path / _SAVED_MODEL).is_file():
+        raise InputError(f"{path.name} is no SavedModel: the folder has no {_SAVED_MODEL}.")
+    findings, configs, held = audit_saved_model(path)
+    models = [config for kind, config in configs if kind in _MODELS]
+    return findings, models[0] if models else None, held
+
+
+def _audited_file(path: Path) -> tuple[list[str], dict[str, Any], int]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file.")
     import h5py
 
-    try:
-        with h5py.File(path) as file:
-            found = "model_config" in file.attrs
-    except OSError as error:
-        raise InputError(f"{path.name} is no HDF5 file: {error}.", fix="save it again by model.save().") from error
-    if not found:
+    with path.open("rb") as file:
+        findings, held = audit_hdf5(file, path.stat().st_size, path.name)
+        with h5py.File(file, "r") as root:
+            text = root.attrs.get("model_config")
+    if text is None:
         raise InputError(
             f"{path.name} holds no model: it has no model_config, as a file of weights alone.",
             fix="save the whole model by model.save('model.h5').",
         )
+    try:
+        config = json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path.name} is damaged: its model_config cannot be read: {error}.") from error
+    return findings + audit_config(config), config, held
+
+
+def _weights_of(config: dict[str, Any]) -> int:
+    """How many weights the layers ask for, found without making them: in a graph, variables take no memory."""
+    import tensorflow as tf
+    import tf_keras
+
+    parts = {key: config[key] for key in ("class_name", "config") if key in config}
+    try:
+        with tf.Graph().as_default():
+            return int(tf_keras.models.model_from_config(parts).count_params())
+    except Exception:  # noqa: BLE001  # loading meets the same, and tells it
+        return 0
+    finally:
+        tf_keras.backend.clear_session()  # so that names come out as if this had not been
+
+
+def _traced(source: LegacyKerasSource) -> list[str]:
+    """What the model's own graph would do: functions of TensorFlow that layers call are seen here at the latest."""
+    import tensorflow as tf
+
+    inputs = [tf.TensorSpec((1, *spec.shape[1:]), tf.float32) for spec in source.info.signature.inputs]
+    traced = tf.function(lambda *tensors: source.call(list(tensors))).get_concrete_function(*inputs)
+    return audit_graph(traced.graph)
 
 
 def _cause(error: Exception) -> str:

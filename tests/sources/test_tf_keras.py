@@ -84,7 +84,7 @@ def test_a_file_of_weights_alone(legacy_models: Worker) -> None:
 def test_a_file_that_is_no_hdf5(legacy_models: Worker, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(b"no model at all")
-    with pytest.raises(InputError, match="is no HDF5 file"):
+    with pytest.raises(InputError, match="is no sound HDF5 file"):
         described(legacy_models, path)
 
 
