@@ -39,6 +39,7 @@ def audit_onnx(model: Any, name: str, *, trust: bool) -> None:
             _check_size(tensor, name)
     local = {(function.domain, function.name) for function in model.functions}
     for graph in _graphs(model):
+        _check_names(graph, name)
         constants = {tensor.name: tensor for tensor in getattr(graph, "initializer", ())}
         for node in graph.node:
             foreign = node.domain not in _DOMAINS and (node.domain, node.op_type) not in local
@@ -47,6 +48,19 @@ def audit_onnx(model: Any, name: str, *, trust: bool) -> None:
             if node.op_type in _SHAPED:
                 _check_shape(node, constants, name)
     refuse_untrusted(name, findings, trust=trust)
+
+
+def _check_names(graph: Any, name: str) -> None:
+    """Holds every name to text: protobuf gives one that is none as bytes, and engines stumble over it later."""
+    names: list[Any] = []
+    for node in graph.node:
+        names += (node.name, node.op_type, node.domain, *node.input, *node.output, *(a.name for a in node.attribute))
+    if hasattr(graph, "initializer"):  # a function names its tensors in its operators alone
+        names += (graph.name, *(tensor.name for tensor in graph.initializer))
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            names += (value.name, *(size.dim_param for size in value.type.tensor_type.shape.dim))
+    if not all(isinstance(found, str) for found in names):
+        raise InputError(f"{name} is damaged: a name in it is no text.")
 
 
 def _graphs(model: Any) -> Iterator[Any]:

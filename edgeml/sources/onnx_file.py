@@ -75,8 +75,6 @@ def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
         UnsupportedModelError: The audit found something, or it is a model that edgeml does not carry.
     """
     import onnx
-    import onnx.external_data_helper
-    import onnx.inliner
     from google.protobuf.message import DecodeError
 
     try:
@@ -85,15 +83,28 @@ def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
         raise InputError(f"{path.name} is no ONNX file: it cannot be parsed ({error}).") from error
     if not model.graph.node:
         raise InputError(f"{path.name} is no ONNX file, or a damaged one: it has no operators.")
-    audit_onnx(model, path.name, trust=trust)
+    try:
+        audit_onnx(model, path.name, trust=trust)
+        return _described(_loaded(model, path, trust=trust), path.name)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name} is damaged: a name in it is no text ({error}).") from error
+
+
+def _loaded(model: Any, path: Path, *, trust: bool) -> Any:
+    """The checked model, with its data in it and its functions written out."""
+    import onnx
+    import onnx.external_data_helper
+    import onnx.inliner
+
     try:
         if trust:
             onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
-        model = onnx.inliner.inline_local_functions(model)
+        return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # the checker and the loader raise several kinds
-        raise InputError(f"{path.name} is damaged: {str(error).strip().splitlines()[0][:300]}.") from error
-    return _described(model, path.name)
+        raise InputError(
+            f"{path.name} is damaged: {(str(error).strip() or repr(error)).splitlines()[0][:300]}."
+        ) from error
 
 
 def _described(model: Any, name: str) -> OnnxFileSource:
@@ -160,15 +171,20 @@ def _rename_within(graph: Any, new: dict[str, str]) -> None:
                         value.name = visible.get(value.name, value.name)
 
 
-def _spec(value: Any, name: str) -> TensorSpec:
+def _kind(code: int) -> str:
     import onnx
 
+    names: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    return names.get(code, f"type {code}")
+
+
+def _spec(value: Any, name: str) -> TensorSpec:
     kind = value.type.tensor_type
-    dtype = _DTYPES.get(onnx.TensorProto.DataType.Name(kind.elem_type))
+    dtype = _DTYPES.get(_kind(kind.elem_type))
     if not value.type.HasField("tensor_type") or dtype is None:
         found = value.type.WhichOneof("value")
         if found == "tensor_type":
-            found = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+            found = _kind(kind.elem_type).lower()
         raise UnsupportedModelError(
             f"{name}: '{value.name}' is of {found}, expected a tensor of numbers of at most 32 bits, or int64.",
             fix="of a classifier leave the outputs of numbers alone, for instance by zipmap=False.",
@@ -180,10 +196,8 @@ def _spec(value: Any, name: str) -> TensorSpec:
 
 
 def _precision(graph: Any) -> Precision | None:
-    import onnx
-
     kinds = {node.op_type for node in graph.node}
-    stored = {onnx.TensorProto.DataType.Name(tensor.data_type) for tensor in graph.initializer}
+    stored = {_kind(tensor.data_type) for tensor in graph.initializer}
     if stored & {"DOUBLE", "BFLOAT16", "UINT16", "INT16", "INT4", "UINT4"} or "MatMulNBits" in kinds:
         return None
     if kinds & _DYNAMIC:

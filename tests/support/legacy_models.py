@@ -53,6 +53,19 @@ class LegacyModels:
         tf.saved_model.save(tf.Module(), str(path))
         return path
 
+    def make_with_hidden_operator(self) -> Path:
+        """A SavedModel of Keras's own layers, in whose file a function that writes was put beside the layers'."""
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        path = self.make("nested", "-hidden")
+        file = path / "saved_model.pb"
+        model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+        library = model.meta_graphs[0].graph_def.library
+        function = next(found for found in library.function if "serving" in found.signature.name or found.node_def)
+        function.node_def.add(name="stolen", op="WriteFile", input=["a", "b"])
+        file.write_bytes(model.SerializeToString())
+        return path
+
     def describe(self, path: Path) -> SourceInfo:
         """What edgeml says of the model."""
         return self._source(path).info
@@ -139,3 +152,24 @@ class LegacyModels:
     def _with_free_size(self) -> Any:
         x = self._keras.Input((None, 4), name="x")
         return self._keras.Model(x, self._keras.layers.Dense(2)(x))
+
+    def _that_reads_a_file(self) -> Any:
+        import tensorflow as tf
+
+        def call(_: Any, value: Any) -> Any:
+            read = tf.strings.length(tf.io.read_file(tf.strings.as_string(tf.reduce_sum(value))))
+            return value + tf.cast(read, tf.float32)
+
+        return self._with_layer(call)
+
+    def _that_calls_python(self) -> Any:
+        import tensorflow as tf
+
+        def call(_: Any, value: Any) -> Any:
+            return tf.ensure_shape(tf.py_function(lambda given: given * 2, [value], tf.float32), value.shape)
+
+        return self._with_layer(call)
+
+    def _with_layer(self, call: Any) -> Any:
+        x = self._keras.Input((16,), name="x")
+        return self._keras.Model(x, type("Mine", (self._keras.layers.Layer,), {"call": call})()(x))
