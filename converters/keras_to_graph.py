@@ -8,7 +8,7 @@ from edgeml.core.source import TraceableSource
 
 from .graph import Graph
 
-__all__ = ["graph_of_keras"]
+__all__ = ["graph_of_keras", "keras_of"]
 
 
 def graph_of_keras(source: TraceableSource) -> Graph:
@@ -20,3 +20,9 @@ def graph_of_keras(source: TraceableSource) -> Graph:
         return {spec.name: output for spec, output in zip(signature.outputs, outputs, strict=True)}
 
     return Graph(function, signature)
+
+
+def keras_of(source: TraceableSource) -> str:
+    """Name and version of the Keras that made the model run, for the lineage."""
+    name = "tf-keras" if source.info.framework == "tf_keras" else "keras"
+    return f"{name} {source.info.versions[name]}"

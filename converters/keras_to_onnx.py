@@ -1,4 +1,4 @@
-"""Keras to ONNX."""
+"""Keras, of either generation, to ONNX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgeml.core.recipe import Recipe
 from edgeml.core.source import TraceableSource
 
 from .graph_to_onnx import batched, onnx_of_graph
-from .keras_to_graph import graph_of_keras
+from .keras_to_graph import graph_of_keras, keras_of
 from .onnx_precision import onnx_artifact
 
 __all__ = ["convert"]
@@ -23,5 +23,5 @@ def convert(source: TraceableSource, recipe: Recipe, job: ConversionJob) -> Arti
         recipe,
         job,
         batched(source.info.signature, job.batch),
-        (f"keras {source.info.versions['keras']}", f"tf2onnx {installed_version('tf2onnx')}"),
+        (keras_of(source), f"tf2onnx {installed_version('tf2onnx')}"),
     )

@@ -1,4 +1,4 @@
-"""Keras to TFLite."""
+"""Keras, of either generation, to TFLite."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from edgeml.core.recipe import Recipe
 from edgeml.core.source import TraceableSource
 
 from .graph_to_tflite import tflite_artifact
-from .keras_to_graph import graph_of_keras
+from .keras_to_graph import graph_of_keras, keras_of
 
 __all__ = ["convert"]
 
 
 def convert(source: TraceableSource, recipe: Recipe, job: ConversionJob) -> Artifact:
     """Traces the model and converts the trace. Raises UnsupportedModelError for operators TFLite lacks."""
-    return tflite_artifact(graph_of_keras(source), recipe, job, (f"keras {source.info.versions['keras']}",))
+    return tflite_artifact(graph_of_keras(source), recipe, job, (keras_of(source),))

@@ -17,7 +17,7 @@ from edgeml.core.tensors import Signature
 from .calibration import calibration_batches
 from .onnx_canonical import canonicalize
 
-__all__ = ["onnx_artifact"]
+__all__ = ["onnx_artifact", "shipped"]
 
 # Least onnxruntime for an opset of the default domain, from the compatibility table of onnxruntime's
 # documentation.
@@ -49,7 +49,6 @@ def onnx_artifact(
         signature: The artifact's own, with its batch.
         lineage: The steps that made the model.
     """
-    import onnx
     import onnxruntime
 
     precisions = {
@@ -59,10 +58,15 @@ def onnx_artifact(
         "int8": lambda: _int8(model, job),
     }
     made = precisions[recipe.precision]()
-    copy = canonicalize(onnx.ModelProto.FromString(made.SerializeToString()))
-    data = copy.SerializeToString(deterministic=True)
     steps_after = () if recipe.precision == "fp32" else (f"onnxruntime {onnxruntime.__version__}",)
-    return Artifact(recipe.id, data, signature, _needs(copy, recipe), (*lineage, *steps_after))
+    return shipped(made, recipe, signature, (*lineage, *steps_after))
+
+
+def shipped(model: Any, recipe: Recipe, signature: Signature, lineage: tuple[str, ...]) -> Artifact:
+    """A finished `onnx.ModelProto`, which is left as it is, with canonical names."""
+    copy = canonicalize(type(model).FromString(model.SerializeToString()))
+    data = copy.SerializeToString(deterministic=True)
+    return Artifact(recipe.id, data, signature, _needs(copy, recipe), lineage)
 
 
 def _float16(model: Any) -> Any:
@@ -150,7 +154,8 @@ def _needs(model: Any, recipe: Recipe) -> Needs:
             for node in model.graph.node
         }
     )
-    newest = max(opset or 0, _OPSET_OF_ML[opsets.get("ai.onnx.ml", 1)], min(_RUNTIME_OF_OPSET))
+    of_ml = _OPSET_OF_ML.get(opsets.get("ai.onnx.ml", 1), max(_RUNTIME_OF_OPSET))
+    newest = max(opset or 0, of_ml, min(_RUNTIME_OF_OPSET))
     known = [version for least, version in _RUNTIME_OF_OPSET.items() if least <= newest]
     features = ("x86_64:vnni",) if recipe.precision == "int8" and not _reduced_range() else ()
     return Needs("onnxruntime", known[-1], tuple(operators), opset, features)

@@ -9,7 +9,7 @@ import numpy as np
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import MissingDependencyError, TargetError
 from edgeml.core.machine import installed_version
-from edgeml.core.tensors import Quantization, TensorSpec
+from edgeml.core.tensors import Quantization, TensorSpec, plain_names
 
 from .base import BaseSession
 
@@ -35,8 +35,7 @@ class LiteRTSession(BaseSession):
         try:
             self._interpreter = Interpreter(model_content=data, num_threads=threads)
             self._interpreter.allocate_tensors()
-            runner = self._interpreter.get_signature_runner()
-            inputs, outputs = runner.get_input_details(), runner.get_output_details()
+            inputs, outputs = _tensors(self._interpreter)
         except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the latter two of damaged files
             raise TargetError(
                 f"LiteRT {self.engine_version} cannot load the artifact, which needs TensorFlow Lite "
@@ -67,3 +66,16 @@ class LiteRTSession(BaseSession):
             return [self._interpreter.get_tensor(index) for index in self._outputs]
         except (ValueError, RuntimeError) as error:
             raise TargetError(f"LiteRT {self.engine_version} failed to run the artifact: {error}") from error
+
+
+def _tensors(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The interpreter's account of inputs and outputs, by the names that `core.tflite_file` gives them."""
+    if interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner()
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        names = [*inputs, *outputs]
+        if plain_names(names) == names:
+            return inputs, outputs
+    takes, gives = interpreter.get_input_details(), interpreter.get_output_details()
+    names = plain_names(details["name"] for details in (*takes, *gives))
+    return dict(zip(names, takes, strict=False)), dict(zip(names[len(takes) :], gives, strict=True))

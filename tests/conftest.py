@@ -12,6 +12,7 @@ import edgeml
 from edgeml.core.worker import Worker
 from edgeml.trainers.digits import Digits, TrainerSettings
 from tests.support.keras_models import KerasModelsSettings
+from tests.support.legacy_models import LegacyModelsSettings
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,4 +69,12 @@ def keras_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A `tests.support.keras_models.KerasModels`."""
     folder = tmp_path_factory.mktemp("keras")
     with Worker("tests.support.keras_models:KerasModels", KerasModelsSettings(folder), folder) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+def legacy_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A `tests.support.legacy_models.LegacyModels`."""
+    folder = tmp_path_factory.mktemp("legacy")
+    with Worker("tests.support.legacy_models:LegacyModels", LegacyModelsSettings(folder), folder) as worker:
         yield worker

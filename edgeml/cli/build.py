@@ -40,10 +40,15 @@ _PATH = click.Path(path_type=Path)
 @click.option("--measure", is_flag=True, help="Measure latency too.")
 @click.option("--licence", default="", help="The model's licence, an SPDX expression.")
 @click.option("--author", default="", help="Who made the model.")
+@click.option("--reference", type=_PATH, help="For .tflite and .onnx: what the model it was made from answers, .npz.")
+@click.option("--trust-source", is_flag=True, help="Load pickles, and code that MODEL holds. It can do all you can.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
-    """Convert MODEL (.keras or .skops) by recipes, prove each artifact against it, and write a package.
+    """Convert MODEL by recipes, prove each artifact against it, and write a package.
+
+    MODEL is a .keras file; an .h5 file or a SavedModel folder of Keras 2; a .skops file; or an existing
+    .tflite or .onnx file, which is packaged as the recipe that it is (.onnx in float32 by all onnx recipes).
 
     \b
     edgeml build net.keras -o net.edgeml --calibration cal.npz --evaluation eval.npz
@@ -62,7 +67,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     from edgeml.pipeline import build
     from edgeml.preprocessing import read_declarations
 
-    evaluation, calibration = given["evaluation"], given["calibration"]
+    evaluation, calibration, reference = given["evaluation"], given["calibration"], given["reference"]
     recipes = given["recipes"] or None
     output: Path = given["output"]
     check_output(output, given["model"], evaluation, calibration, given["labels"])
@@ -82,6 +87,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             licence=given["licence"],
             author=given["author"],
             preprocessing=read_declarations(given["preprocessing"]) if given["preprocessing"] else None,
+            reference=inputs_of(read_arrays(reference)) if reference else None,
+            trust_source=given["trust_source"],
             progress=report,
         )
         package.save(output)

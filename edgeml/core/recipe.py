@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from edgeml.core.errors import InputError
 
-__all__ = ["RECIPES", "Floor", "Recipe", "find_recipe"]
+__all__ = ["RECIPES", "Floor", "Precision", "Recipe", "find_recipe"]
 
 Format = Literal["tflite", "onnx"]
 Precision = Literal["fp32", "fp16", "dynamic", "int8", "int16x8"]

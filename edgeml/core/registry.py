@@ -10,22 +10,39 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["CONVERTERS", "ENGINES", "ENGINE_MODULES", "EXTRA_OF_MODULE", "PREPROCESSORS", "SOURCES", "resolve"]
+__all__ = [
+    "CONVERTERS",
+    "ENGINES",
+    "ENGINE_MODULES",
+    "EXTRA_OF_MODULE",
+    "PREPROCESSORS",
+    "READERS",
+    "SOURCES",
+    "resolve",
+]
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "keras": "edgeml.sources.keras",
+        "tf_keras": "edgeml.sources.tf_keras",
         "sklearn": "edgeml.sources.sklearn",
+        "tflite": "edgeml.sources.tflite_file",
+        "onnx": "edgeml.sources.onnx_file",
     }
 )
-"""Framework to module; each has `open_source(path)`, `save(model, path)` and `SUFFIX`."""
+"""Framework to module; each has `open_source(path, trust=)` and `SUFFIX`, and where it has models in memory
+`save(model, path)`."""
 
 CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("keras", "tflite"): "edgeml.converters.keras_to_tflite:convert",
         ("keras", "onnx"): "edgeml.converters.keras_to_onnx:convert",
+        ("tf_keras", "tflite"): "edgeml.converters.keras_to_tflite:convert",
+        ("tf_keras", "onnx"): "edgeml.converters.keras_to_onnx:convert",
         ("sklearn", "tflite"): "edgeml.converters.sklearn_to_tflite:convert",
         ("sklearn", "onnx"): "edgeml.converters.sklearn_to_onnx:convert",
+        ("tflite", "tflite"): "edgeml.converters.tflite_to_tflite:convert",
+        ("onnx", "onnx"): "edgeml.converters.onnx_to_onnx:convert",
     }
 )
 """Framework and format to a `core.conversion.Converter`."""
@@ -47,6 +64,9 @@ PREPROCESSORS: Mapping[str, str] = MappingProxyType(
 )
 """Kind of a declaration to what makes an input's values of raw input."""
 
+READERS: Mapping[str, str] = MappingProxyType({"tflite": "edgeml.converters.tflite_inspect:read_tflite"})
+"""Format to what reads a file of it: from bytes to a `core.tflite_file.TfliteFile`."""
+
 ENGINE_MODULES: Mapping[str, str] = MappingProxyType({"tflite": "ai_edge_litert", "onnx": "onnxruntime"})
 """Format to the third-party module of its engine."""
 
@@ -56,8 +76,11 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "onnxruntime": "onnx",
         "tensorflow": "keras",
         "keras": "keras",
+        "tf_keras": "keras",
+        "h5py": "keras",
         "tf2onnx": "keras",
         "onnx": "keras",
+        "joblib": "sklearn",
         "sklearn": "sklearn",
         "skl2onnx": "sklearn",
         "skops": "sklearn",

@@ -9,16 +9,20 @@ from msgspec import Struct
 
 from edgeml.core.tensors import Decision, Signature
 
-__all__ = ["Reference", "Source", "SourceInfo", "Task", "TraceableSource"]
+__all__ = ["FILES", "Reference", "Source", "SourceInfo", "Task", "TraceableSource"]
 
 Task = Literal["classification", "regression", "reconstruction", "transformation", "clustering"]
+
+
+FILES = frozenset({"tflite", "onnx"})
+"""Frameworks that are formats: their sources are existing artifacts, and `architecture` is the recipe that they are."""
 
 
 class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The description of a source.
 
     Attributes:
-        framework: ``keras`` or ``sklearn``.
+        framework: ``keras``, ``tf_keras`` (Keras 2), ``sklearn``, or of an existing file ``tflite`` or ``onnx``.
         architecture: Name of the model's class, or of the steps of a pipeline.
         signature: Its named inputs and outputs, float32, the batch free.
         task: What it does; None where the model alone does not tell.
@@ -28,7 +32,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         whole_inputs: Names of the inputs that stand for whole numbers, as of an embedding or of bytes.
     """
 
-    framework: Literal["keras", "sklearn"]
+    framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
     architecture: str
     signature: Signature
     task: Task | None

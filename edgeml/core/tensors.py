@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ __all__ = [
     "arrays_by_input",
     "decide",
     "dequantize",
+    "plain_name",
+    "plain_names",
     "positions",
     "quantize",
 ]
@@ -74,6 +77,30 @@ class Decision(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
     labels: tuple[Label, ...]
     threshold: float | None = None
+
+
+def plain_name(name: str, taken: set[str]) -> str:
+    """A name that TensorFlow, TFLite and ONNX all leave as it is, and no other tensor has.
+
+    Args:
+        name: What the model calls the tensor.
+        taken: The names given so far, in lower case; the new one is added.
+    """
+    base = re.sub(r"\W", "_", name, flags=re.ASCII)
+    if not base or not base[0].isalpha():
+        base = f"tensor_{base}"
+    unique, count = base, 1
+    while unique.lower() in taken:  # TensorFlow takes names that differ in case alone for one
+        count += 1
+        unique = f"{base}_{count}"
+    taken.add(unique.lower())
+    return unique
+
+
+def plain_names(names: Iterable[str]) -> list[str]:
+    """The plain names of several tensors, in their order: the same at every call, and of plain names the same."""
+    taken: set[str] = set()
+    return [plain_name(name, taken) for name in names]
 
 
 def quantize(values: np.ndarray, quantization: Quantization, dtype: str) -> np.ndarray:

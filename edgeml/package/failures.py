@@ -45,6 +45,7 @@ def write_failures(folder: Path, failures: tuple[Failure, ...], shared: Mapping[
                 (folder / failure.recipe / name).write_bytes(data)
         if failures:
             for name, data in shared.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(data)
     except OSError as error:
         raise StorageError(f"The package is saved, but {folder} cannot be written: {error.strerror}.") from error
@@ -56,6 +57,9 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(folder / recipe.id)
     for pattern in _SHARED:
         for path in folder.glob(pattern):
-            path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     if not any(folder.iterdir()):
         folder.rmdir()

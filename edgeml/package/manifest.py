@@ -128,6 +128,7 @@ class DataRecord(_Record, frozen=True):
         calibration_samples: How many; 0 without.
         overlap: Number of the evaluation samples that are among the calibration samples too.
         calibration: Digest of the calibration inputs. `evaluation`: of the evaluation data.
+        reference: Digest of the answers that the caller gave for the source's own; None where it gave them itself.
     """
 
     judged_on: str
@@ -137,6 +138,7 @@ class DataRecord(_Record, frozen=True):
     overlap: Size = 0
     calibration: Digest | None = None
     evaluation: Digest | None = None
+    reference: Digest | None = None
 
 
 class Manifest(_Record, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edgeml.core.errors import (
     InputError,
     MissingDependencyError,
     StorageError,
+    TargetError,
     UnsupportedModelError,
 )
 from edgeml.core.evidence import Fidelity
@@ -27,9 +28,9 @@ from edgeml.core.goal import Goal
 from edgeml.core.machine import cpu, installed_version
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import RECIPES, Recipe, find_recipe
-from edgeml.core.source import Reference, SourceInfo, Task
+from edgeml.core.source import FILES, Reference, SourceInfo, Task
 from edgeml.core.tensors import Label
-from edgeml.core.worker import Worker
+from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Package
 from edgeml.package.manifest import FORMAT, DataRecord, Golden, Manifest, Name, RefusalRecord, Text, Version
 from edgeml.pipeline.conversion import ConversionSettings
@@ -39,6 +40,7 @@ from edgeml.pipeline.data import (
     digest_of_arrays,
     judged_data,
     overlap,
+    reference_arrays,
     save_arrays,
     with_task,
 )
@@ -52,10 +54,14 @@ from edgeml.pipeline.scratch import scratch_folder
 
 __all__ = ["Step", "build"]
 
+_LOADING_TIMEOUT_S = 600.0
 _CONVERSION_TIMEOUT_S = 3600.0
 _PROOF_TIMEOUT_S = 3600.0
 _FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\":;,()]+/)+")
 _REASON_CHARS = 2000
+_OWN_REFERENCE = (
+    "the reference is the given file itself: how near it is to the model that it was made from is not known"
+)
 _TOOLS = ("ai-edge-litert", "onnx", "onnxruntime", "tf2onnx", "skl2onnx", "tensorflow", "numpy")
 
 
@@ -89,6 +95,8 @@ def build(
     licence: str = "",
     author: str = "",
     preprocessing: Declaration | Mapping[str, Declaration] | None = None,
+    reference: object = None,
+    trust_source: bool = False,
     progress: Callable[[Step], None] | None = None,
 ) -> Package:
     """Converts a model by recipes, proves each artifact against it, and puts them into a package.
@@ -98,8 +106,10 @@ def build(
     reason, in the package's manifest. Nothing is raised for them.
 
     Args:
-        model: A Keras model or a fitted scikit-learn estimator, in memory, or a path to a ``.keras`` or
-            ``.skops`` file.
+        model: A Keras model or a fitted scikit-learn estimator, in memory, or a path: to a ``.keras`` file; to an
+            ``.h5`` file or a SavedModel folder of Keras 2; to a ``.skops`` file; or to an existing ``.tflite`` or
+            ``.onnx`` file, which is packaged as it is, and a float32 ``.onnx`` file by the other ``onnx-*``
+            recipes too.
         name: The package's name: lower case, digits, ``.``, ``_``, ``-``.
         version: Its semantic version.
         calibration: Typical inputs ``[samples, ...]``, or one array per input name. Without them the recipes
@@ -115,6 +125,12 @@ def build(
         author: Who made the model.
         preprocessing: What the numbers of an input mean: an `Image`, `Audio` or `Table` of `edgeml.preprocessing`,
             or a mapping from input names to them. It is kept in the package, and applied by `predict(raw=True)`.
+        reference: Of an existing ``.tflite`` or ``.onnx`` file: what the model that it was made from gives for the
+            evaluation (else the calibration) inputs, one array ``[samples, ...]`` or one per output name. Without
+            it, the file's own answers are the reference, and the package says so.
+        trust_source: Whether you trust whoever made the model with your files and your machine. Only then are
+            pickles and joblib files loaded, and what the audit finds: code, other people's classes, operators
+            that reach for files.
         progress: Called before each step.
 
     Returns:
@@ -122,7 +138,7 @@ def build(
 
     Raises:
         InputError: What was given does not fit the model.
-        UnsupportedModelError: The model cannot be loaded.
+        UnsupportedModelError: The model cannot be loaded, or the audit found something in it.
         MissingDependencyError: An extra is not installed.
         StorageError: The disk for temporary files is full.
 
@@ -142,11 +158,11 @@ def build(
     try:
         with scratch_folder() as folder:
             ask("loading the model")
-            file = model_file(model, folder)
+            file = model_file(model, folder, trust=trust_source)
             (folder / "conversion").mkdir()
-            settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch)
+            settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source)
             with Worker("edgeml.pipeline.conversion:Conversion", settings, folder) as converting:
-                info = converting.call("describe", returns=SourceInfo)
+                info = _described(converting, file)
                 info = with_task(info, task, labels, evaluation)
                 declared = declarations(preprocessing, info.signature)
                 given = calibration_arrays(calibration, info.signature)
@@ -156,12 +172,14 @@ def build(
                         "goal: max_drop needs true labels or values, and there are none.",
                         fix="give evaluation=(x, y); on the command line, arrays x and y.",
                     )
+                given_reference = reference_arrays(reference, info, judged)
                 build_ = _Build(
                     info,
                     chosen,
                     goal,
                     judged,
                     given,
+                    given_reference,
                     file,
                     batch,
                     measure,
@@ -169,6 +187,7 @@ def build(
                     ask,
                     declared,
                     named=recipes is not None,
+                    trust=trust_source,
                 )
                 return build_.package(converting, name=name, version=version, licence=licence, author=author)
     except OSError as error:
@@ -202,6 +221,21 @@ class _Progress:
             self._report(Step(self._done, self._total, text))
 
 
+def _described(converting: Worker, file: ModelFile) -> SourceInfo:
+    try:
+        return converting.call("describe", returns=SourceInfo, timeout_s=_LOADING_TIMEOUT_S)
+    except WorkerCrash as error:
+        raise _killed(file, "loaded", error) from error
+
+
+def _killed(file: ModelFile, what: str, error: WorkerCrash) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{file.path.name} cannot be {what}: {error.message}",
+        fix="the file is damaged, or not what it says: get a sound one, or build from the model that it was made from.",
+        log=error.log,
+    )
+
+
 def _told(reason: str) -> str:
     """A tool's words as the manifest keeps them: no folder of this machine, and no page of text."""
     return _FOLDERS.sub("", reason)[:_REASON_CHARS]
@@ -214,6 +248,7 @@ class _Build:
     goal: Goal
     judged: Judged
     calibration: dict[str, np.ndarray] | None
+    reference: Reference | None
     file: ModelFile
     batch: int | None
     measure: bool
@@ -221,13 +256,14 @@ class _Build:
     ask: _Progress
     preprocessing: dict[str, Declaration]
     named: bool
+    trust: bool
 
     def package(self, converting: Worker, **about: str) -> Package:
         """Makes, proves and judges every recipe, and puts the package together."""
         inputs = save_arrays(self.judged.inputs, self.folder / "judged")
         calibration = save_arrays(self.calibration, self.folder / "calibration") if self.calibration else {}
         self.ask("asking the source for its own answers")
-        reference = converting.call("reference", inputs, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
+        reference = self.reference or self._ask(converting, inputs)
         self._check_reference(reference)
         narrowing = self._narrowing(converting, reference)
         proven: list[Proven] = []
@@ -240,20 +276,25 @@ class _Build:
                 if isinstance(made, Artifact):
                     run = self._prove(proving, made)
                     if isinstance(run, Run):
-                        proven.append(
-                            judge_run(self.info, recipe, self.goal, self.judged, reference, made, run, narrowing)
-                        )
+                        proven.append(self._judged(recipe, reference, made, run, narrowing))
                         continue
                     made = run
                 refusals.append(made)
         return self._assembled(proven, refusals, reference, about)
 
+    def _ask(self, converting: Worker, inputs: dict[str, Path]) -> Reference:
+        try:
+            return converting.call("reference", inputs, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
+        except TargetError as error:  # of an existing file, whose engine is its framework
+            raise UnsupportedModelError(f"{self.file.path.name} does not run: {error.message}") from error
+        except WorkerCrash as error:
+            raise _killed(self.file, "run", error) from error
+
     def _narrowing(self, converting: Worker, reference: Reference) -> Fidelity | None:
         """How near the source's answers to float32, which artifacts take, are to those to the float64 given."""
         if self.judged.wide is None:
             return None
-        files = save_arrays(self.judged.wide, self.folder / "wide")
-        wide = converting.call("reference", files, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
+        wide = self._ask(converting, save_arrays(self.judged.wide, self.folder / "wide"))
         return compared_sources(self.info, wide, reference)
 
     def _check_reference(self, reference: Reference) -> None:
@@ -265,7 +306,11 @@ class _Build:
                 )
 
     def _convert(self, converting: Worker, recipe: Recipe, calibration: dict[str, Path]) -> Artifact | Refusal:
-        if recipe.needs_calibration and not calibration:
+        # An existing file is packaged as it is; all that is quantized further is ONNX in float32.
+        quantizes = self.info.framework not in FILES or (
+            self.info.architecture == "onnx-fp32" and recipe.format == "onnx"
+        )
+        if recipe.needs_calibration and quantizes and not calibration:
             return Refusal(
                 recipe.id,
                 "It needs calibration samples, and none were given.",
@@ -292,6 +337,15 @@ class _Build:
             for spec in artifact.signature.outputs
         )
         return msgspec.structs.replace(artifact, signature=msgspec.structs.replace(artifact.signature, outputs=outputs))
+
+    def _judged(
+        self, recipe: Recipe, reference: Reference, artifact: Artifact, run: Run, narrowing: Fidelity | None
+    ) -> Proven:
+        proven = judge_run(self.info, recipe, self.goal, self.judged, reference, artifact, run, narrowing)
+        if self.info.framework not in FILES or self.reference is not None:
+            return proven
+        verdict = msgspec.structs.replace(proven.verdict, remarks=(*proven.verdict.remarks, _OWN_REFERENCE))
+        return replace(proven, verdict=verdict)
 
     def _prove(self, proving: Worker, artifact: Artifact) -> Run | Refusal:
         try:
@@ -336,7 +390,7 @@ class _Build:
             **about,
         )
         failed = [item for item in refusals if item.failed]
-        failures = tuple(failure_of(item, self.file, self.batch) for item in failed)
+        failures = tuple(failure_of(item, self.file, self.batch, trust=self.trust) for item in failed)
         shared = shared_files(self.file, self.judged.inputs, self.calibration) if failed else {}
         return Package.of(manifest, contents, failures=failures, shared_failure_files=shared)
 
@@ -354,4 +408,5 @@ class _Build:
             overlap=overlap(given, self.judged.inputs) if given and evaluated else 0,
             calibration=digest_of_arrays(given) if given else None,
             evaluation=digest_of_arrays(arrays) if evaluated else None,
+            reference=digest_of_arrays(self.reference.outputs) if self.reference is not None else None,
         )

@@ -11,6 +11,7 @@ from msgspec import Struct
 from edgeml.core import registry
 from edgeml.core.artifact import Artifact
 from edgeml.core.conversion import ConversionJob
+from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.source import Reference, Source, SourceInfo
 
@@ -21,16 +22,18 @@ class ConversionSettings(Struct, frozen=True):
     """What is the same for all recipes.
 
     Attributes:
-        framework: ``keras`` or ``sklearn``.
+        framework: As `SourceInfo.framework`.
         model: The saved model.
         folder: For intermediate files.
         batch: Fixed batch of the artifacts, or None.
+        trust: Whether the caller trusts whoever made the model with this machine.
     """
 
     framework: str
     model: Path
     folder: Path
     batch: int | None = None
+    trust: bool = False
 
 
 class Conversion:
@@ -38,7 +41,8 @@ class Conversion:
 
     def __init__(self, settings: ConversionSettings) -> None:
         self._settings = settings
-        self._source: Source = registry.resolve(registry.SOURCES[settings.framework]).open_source(settings.model)
+        opener = registry.resolve(registry.SOURCES[settings.framework]).open_source
+        self._source: Source = opener(settings.model, trust=settings.trust)
         self._job: ConversionJob | None = None
 
     def describe(self) -> SourceInfo:
@@ -66,7 +70,13 @@ class Conversion:
             # A fresh folder: what a crashed child left in the last one may be half written.
             folder = Path(tempfile.mkdtemp(dir=settings.folder))
             self._job = ConversionJob(folder, settings.batch, load_arrays(calibration) if calibration else None)
-        convert = registry.resolve(registry.CONVERTERS[settings.framework, recipe.format])
+        route = registry.CONVERTERS.get((settings.framework, recipe.format))
+        if route is None:
+            raise UnsupportedModelError(
+                f"There is no way from a file of the format {settings.framework} to {recipe.format}.",
+                fix="build from the model that the file was made from.",
+            )
+        convert = registry.resolve(route)
         artifact: Artifact = convert(self._source, recipe, self._job)
         return artifact
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.source import SourceInfo, Task
+from edgeml.core.source import FILES, Reference, SourceInfo, Task
 from edgeml.core.tensors import Decision, Label, Signature, arrays_by_input
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "digest_of_arrays",
     "judged_data",
     "overlap",
+    "reference_arrays",
     "save_arrays",
     "with_task",
 ]
@@ -271,6 +272,28 @@ def _positions(truth: np.ndarray, decision: Decision) -> np.ndarray:
 
 def _any_number(labels: Sequence[Label]) -> bool:
     return any(str(label).lstrip("-").isdigit() for label in labels)
+
+
+def reference_arrays(data: object, info: SourceInfo, judged: Judged) -> Reference | None:
+    """The answers of the model that an existing file was made from, as the caller gave them; None where not.
+
+    Raises:
+        InputError: The source answers for itself, there are no inputs that they belong to, or they do not fit.
+    """
+    if data is None:
+        return None
+    if info.framework not in FILES:
+        raise InputError(f"reference: a {info.framework} model answers for itself.", fix="leave reference out.")
+    if judged.origin == "drawn":
+        raise InputError("reference: there are no inputs that it belongs to.", fix="give evaluation=x too.")
+    outputs = Signature(info.signature.outputs, ())  # checked as inputs are
+    arrays = arrays_by_input(data, outputs, "reference")
+    for name, values in arrays.items():
+        if len(values) != judged.samples:
+            raise InputError(
+                f"reference: '{name}' has {len(values)} samples, the {judged.origin} data {judged.samples}."
+            )
+    return Reference(arrays)
 
 
 def overlap(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> int:

@@ -30,15 +30,20 @@ from pathlib import Path
 
 from edgeml.pipeline.failures import reproduce
 
-reproduce(Path(__file__).resolve().parent.parent, framework={framework!r}, recipe={recipe!r}, batch={batch!r})
+reproduce(Path(__file__).resolve().parent.parent, framework={framework!r}, recipe={recipe!r}, batch={batch!r}{trust})
 '''
 
 
-def failure_of(refusal: Refusal, file: ModelFile, batch: int | None) -> Failure:
+def failure_of(refusal: Refusal, file: ModelFile, batch: int | None, *, trust: bool = False) -> Failure:
     """The files that are kept for a recipe that failed."""
     reason = refusal.reason.replace("\\", "/").replace('"""', "'''")
     script = _SCRIPT.format(
-        version=__version__, recipe=refusal.recipe, reason=reason, framework=file.framework, batch=batch
+        version=__version__,
+        recipe=refusal.recipe,
+        reason=reason,
+        framework=file.framework,
+        batch=batch,
+        trust=", trust=True" if trust else "",
     )
     return Failure(
         refusal.recipe,
@@ -50,25 +55,38 @@ def shared_files(
     file: ModelFile, inputs: Mapping[str, np.ndarray], calibration: Mapping[str, np.ndarray] | None
 ) -> dict[str, bytes]:
     """What all scripts need: the model, the data it was judged on, the calibration data."""
-    shared = {f"source{file.path.suffix}": file.path.read_bytes(), "judged.npz": encode_npz(inputs)}
+    shared = {**_model_files(file.path), "judged.npz": encode_npz(inputs)}
     if calibration:
         shared["calibration.npz"] = encode_npz(calibration)
     return shared
 
 
-def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None) -> None:
+def _model_files(path: Path) -> dict[str, bytes]:
+    if path.is_file():
+        return {f"source{path.suffix}": path.read_bytes()}
+    parts = ("saved_model.pb", "keras_metadata.pb", "variables/*", "assets/*")  # what TensorFlow reads of a SavedModel
+    return {
+        f"source.savedmodel/{found.relative_to(path)}": found.read_bytes()
+        for part in parts
+        for found in sorted(path.glob(part))
+        if found.is_file()
+    }
+
+
+def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None, trust: bool = False) -> None:
     """Converts and runs one recipe in this process, from what a failed build has kept.
 
     Args:
         folder: The ``PKG.failed`` folder.
-        framework: ``keras`` or ``sklearn``.
+        framework: As `SourceInfo.framework`.
         recipe: Id of the recipe.
         batch: The artifact's fixed batch, or None.
+        trust: Whether the model was trusted when it was built.
     """
     (model,) = folder.glob("source.*")
     with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary:
         work = Path(temporary)
-        conversion = Conversion(ConversionSettings(framework, model, work, batch))
+        conversion = Conversion(ConversionSettings(framework, model, work, batch, trust))
         files = {
             name: save_arrays(dict(np.load(folder / f"{name}.npz")), work / name)
             for name in ("calibration", "judged")

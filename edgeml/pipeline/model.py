@@ -11,7 +11,16 @@ from edgeml.core.errors import InputError, UnsupportedModelError
 
 __all__ = ["ModelFile", "model_file"]
 
-_FRAMEWORK_OF_SUFFIX = {".keras": "keras", ".skops": "sklearn"}
+_FRAMEWORK_OF_SUFFIX = {
+    ".keras": "keras",
+    ".h5": "tf_keras",
+    ".hdf5": "tf_keras",
+    ".skops": "sklearn",
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+}
+_SAVED_MODEL = "saved_model.pb"
+_IN_MEMORY = ("keras", "tf_keras", "sklearn")
 _PICKLES = {".pkl", ".pickle", ".joblib", ".dill"}
 
 
@@ -20,15 +29,15 @@ class ModelFile:
     """A saved model.
 
     Attributes:
-        framework: ``keras`` or ``sklearn``.
-        path: Where it is.
+        framework: As `SourceInfo.framework`.
+        path: Where it is: a file, or the folder of a SavedModel.
     """
 
     framework: str
     path: Path
 
 
-def model_file(model: object, folder: Path) -> ModelFile:
+def model_file(model: object, folder: Path, *, trust: bool = False) -> ModelFile:
     """The model's file: the caller's own, or one written into `folder` from an object in memory.
 
     Raises:
@@ -36,9 +45,9 @@ def model_file(model: object, folder: Path) -> ModelFile:
         UnsupportedModelError: The object is of no known framework, or cannot be saved.
     """
     if isinstance(model, str | os.PathLike):
-        return _given(Path(model))
+        return _given(Path(model), trust=trust)
     packages = {parent.__module__.partition(".")[0] for parent in type(model).__mro__}
-    for framework in registry.SOURCES:
+    for framework in _IN_MEMORY:
         if framework in packages:
             module = registry.resolve(registry.SOURCES[framework])
             path = folder / f"source{module.SUFFIX}"
@@ -46,22 +55,27 @@ def model_file(model: object, folder: Path) -> ModelFile:
             return ModelFile(framework, path)
     raise UnsupportedModelError(
         f"A {type(model).__module__}.{type(model).__qualname__} is no model that edgeml knows.",
-        fix="give a Keras 3 model or a fitted scikit-learn estimator.",
+        fix="give a Keras model or a fitted scikit-learn estimator.",
     )
 
 
-def _given(path: Path) -> ModelFile:
+def _given(path: Path, *, trust: bool) -> ModelFile:
     if not path.exists():
         raise InputError(f"{path}: there is no such file.")
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
+        if trust:
+            return ModelFile("sklearn", path.resolve())
         raise UnsupportedModelError(
             f"{path.name} is a pickle: loading it runs whatever code it holds.",
-            fix="save the estimator by skops.io.dump(model, 'model.skops').",
+            fix="save the estimator by skops.io.dump(model, 'model.skops'); or, if you trust whoever made it with "
+            "your files and your machine, say --trust-source (trust_source=True).",
         )
+    if (path / _SAVED_MODEL).is_file():
+        return ModelFile("tf_keras", path.resolve())
     if suffix not in _FRAMEWORK_OF_SUFFIX or not path.is_file():
         raise InputError(
             f"{path.name} is no model file that edgeml knows.",
-            fix=f"give a file that ends in {' or '.join(_FRAMEWORK_OF_SUFFIX)}.",
+            fix=f"give a file that ends in {', '.join(_FRAMEWORK_OF_SUFFIX)}, or a SavedModel folder.",
         )
     return ModelFile(_FRAMEWORK_OF_SUFFIX[suffix], path.resolve())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
+import math
 import os
-import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.errors import EdgemlError, InputError, UnsupportedModelError
 from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo
-from edgeml.core.tensors import Decision, Meaning, Signature, TensorSpec
+from edgeml.sources.audit_archive import check_archive
+from edgeml.sources.audit_hdf5 import audit_hdf5
+from edgeml.sources.audit_keras import audit_config, check_size
+from edgeml.sources.findings import refuse_untrusted
+from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
 
 __all__ = ["SUFFIX", "KerasSource", "open_source", "save"]
 
 SUFFIX = ".keras"
 # An activation of these is the last thing that happens; a recurrent layer's is not.
 _LAST_LAYERS = {"Activation", "Dense", "EinsumDense", "Sigmoid", "Softmax"}
-_BATCH = 32  # of the reference: what the source's own predict uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,7 @@ class KerasSource:
         Args:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
         """
-        arrays = list(inputs.values())
-        names = [spec.name for spec in self.info.signature.outputs]
-        starts = range(0, len(arrays[0]), _BATCH)
-        parts = [self.call([array[start : start + _BATCH] for array in arrays]) for start in starts]
-        columns = zip(*parts, strict=True)
-        return Reference(
-            {
-                name: np.concatenate([np.asarray(part, dtype=np.float32) for part in column])
-                for name, column in zip(names, columns, strict=True)
-            }
-        )
+        return reference_of(self.info.signature, self.call, inputs)
 
     def call(self, inputs: list[Any]) -> list[Any]:
         """The float32 outputs as a flat list, in the model's own order, from its inputs as a flat list.
@@ -85,30 +78,48 @@ def save(model: Any, path: Path) -> None:
         ) from error
 
 
-def open_source(path: Path) -> KerasSource:
-    """Loads a ``.keras`` file, in safe mode: code in the file is refused, not run.
+def open_source(path: Path, *, trust: bool = False) -> KerasSource:
+    """Loads a ``.keras`` file, after it was audited, and in safe mode: code in the file is refused, not run.
+
+    Args:
+        path: The file.
+        trust: Whether code and classes that are not Keras's own are let through.
 
     Raises:
-        InputError: It is no readable ``.keras`` file.
-        UnsupportedModelError: It cannot be loaded, or it is of a kind that edgeml does not carry.
+        InputError: It is no readable ``.keras`` file, or declares sizes that it does not hold.
+        UnsupportedModelError: The audit found something, it cannot be loaded, or edgeml does not carry its kind.
     """
-    _check_archive(path)
+    findings, config, held = _audited(path)
+    refuse_untrusted(path.name, findings, trust=trust)
     os.environ["KERAS_BACKEND"] = "tensorflow"  # of this process, before Keras is imported: converters trace it
     import keras
     import tensorflow as tf
 
+    check_size(_weights_of(config, trust=trust), held, path.name)
     tf.config.experimental.enable_op_determinism()
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
     except (TypeError, ValueError, KeyError, AttributeError, ImportError, OSError) as error:
-        cause = _cause(error)
         raise UnsupportedModelError(
-            f"{path.name}: Keras {keras.__version__} cannot load the model: {cause}.",
-            fix="make it of Keras's own layers: code in a file, as of a Lambda, is not run, nor is your class known."
-            if "Lambda" in cause or "locate" in cause
-            else "",
+            f"{path.name}: Keras {keras.__version__} cannot load the model: {_cause(error)}.",
+            fix="make it of Keras's own layers; your own classes are not known here.",
         ) from error
     return KerasSource(_describe(model), model)
+
+
+def _weights_of(config: dict[str, Any], *, trust: bool) -> int:
+    """How many weights the layers ask for, found without making them: in this scope, variables take no memory."""
+    import keras
+
+    parts = {key: value for key, value in config.items() if key != "compile_config"}
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            model = keras.saving.deserialize_keras_object(parts, safe_mode=not trust)
+            return sum(math.prod(weight.shape) for weight in model.weights)
+    except Exception:  # noqa: BLE001  # loading meets the same, and tells it
+        return 0
+    finally:
+        keras.utils.clear_session()  # so that names come out as if this had not been
 
 
 def _cause(error: Exception) -> str:
@@ -117,21 +128,31 @@ def _cause(error: Exception) -> str:
     return text.splitlines()[0].partition(". ")[0].rstrip(".") if text else repr(error)
 
 
-def _check_archive(path: Path) -> None:
+def _audited(path: Path) -> tuple[list[str], dict[str, Any], int]:
+    """What is found in the file, the model's configuration, and how many weights the file holds."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such file.")
     try:
         with zipfile.ZipFile(path) as archive:
+            check_archive(archive, path)
             missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
+            if missing:
+                raise InputError(f"{path.name} is no Keras model: it has no {' and no '.join(sorted(missing))}.")
             damaged = archive.testzip()
+            if damaged:
+                raise InputError(f"{path.name} is damaged: the checksum of {damaged} does not hold.")
+            config = json.loads(archive.read("config.json"))
+            weights = archive.read("model.weights.h5")
+    except EdgemlError:
+        raise
     except Exception as error:  # zipfile and zlib raise many kinds for archives that are none or damaged
         raise InputError(
             f"{path.name} is no Keras model: {error}.", fix="save it again by model.save('model.keras')."
         ) from error
-    if missing:
-        raise InputError(f"{path.name} is no Keras model: it has no {' and no '.join(sorted(missing))}.")
-    if damaged:
-        raise InputError(f"{path.name} is damaged: the checksum of {damaged} does not hold.")
+    if not isinstance(config, dict):
+        raise InputError(f"{path.name} is no Keras model: its config.json holds no object.")
+    findings, held = audit_hdf5(io.BytesIO(weights), len(weights), path.name)
+    return findings + audit_config(config), config, held
 
 
 def _describe(model: Any) -> SourceInfo:
@@ -142,31 +163,24 @@ def _describe(model: Any) -> SourceInfo:
             f"The model '{model.name}' has no inputs of known shape.",
             fix="wrap it in keras.Model(inputs, outputs) before saving.",
         )
-    taken: set[str] = set()
-    inputs = tuple(TensorSpec(_name(tensor.name, taken), _shape(tensor), "float32") for tensor in model.inputs)
     if any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):  # noqa: SLF001  # no public way
         raise UnsupportedModelError(
             f"The model '{model.name}' keeps state between calls, so that its answers depend on their order.",
             fix="build it with stateful=False.",
         )
-    task, decision = _task(model.outputs)
-    meaning: Meaning = "scores" if decision else "values"
-    outputs = tuple(
-        TensorSpec(_name(name, taken), _shape(tensor), "float32", meaning=meaning)
-        for name, tensor in _named_outputs(model)
-    )
-    versions = {name: installed_version(name) or "unknown" for name in ("keras", "tensorflow", "numpy")}
+    decision = decision_of(_activation(model.outputs[0]), model.outputs)
+    signature = signature_of(model.inputs, _named_outputs(model), scores=decision is not None)
     return SourceInfo(
         "keras",
         type(model).__name__,
-        Signature(inputs, outputs),
-        task,
+        signature,
+        "classification" if decision else None,
         decision,
-        _digest(keras.saving.serialize_keras_object(model), model.weights),
-        versions,
+        model_digest(keras.saving.serialize_keras_object(model), ((weight.path, weight) for weight in model.weights)),
+        {name: installed_version(name) or "unknown" for name in ("keras", "tensorflow", "numpy")},
         whole_inputs=tuple(
             spec.name
-            for spec, tensor in zip(inputs, model.inputs, strict=True)
+            for spec, tensor in zip(signature.inputs, model.inputs, strict=True)
             if not keras.backend.is_float_dtype(tensor.dtype)
         ),
     )
@@ -187,44 +201,13 @@ def _named_outputs(model: Any) -> list[tuple[str, Any]]:
     return named
 
 
-def _name(name: str, taken: set[str]) -> str:
-    """A name that TensorFlow, TFLite and ONNX all leave as it is, and no other tensor has."""
-    base = re.sub(r"\W", "_", name, flags=re.ASCII)
-    if not base or not base[0].isalpha():
-        base = f"tensor_{base}"
-    unique, count = base, 1
-    while unique.lower() in taken:  # TensorFlow takes names that differ in case alone for one
-        count += 1
-        unique = f"{base}_{count}"
-    taken.add(unique.lower())
-    return unique
-
-
-def _shape(tensor: Any) -> tuple[int | None, ...]:
-    shape = tuple(tensor.shape)
-    if any(size is None for size in shape[1:]):
-        raise UnsupportedModelError(
-            f"Tensor '{tensor.name}' has the shape {list(shape)}: only the batch may be free.",
-            fix="fix the other sizes in keras.Input.",
-        )
-    return (None, *shape[1:])
-
-
-def _task(outputs: list[Any]) -> tuple[Any, Decision | None]:
-    """Classification where the one output is a softmax or a single sigmoid; else the model does not tell."""
-    if len(outputs) != 1 or len(outputs[0].shape) != 2:
-        return None, None
-    operation = _operation(outputs[0])
+def _activation(output: Any) -> str:
+    """The name of the function that gives an output; empty where more follows it, as in a recurrent layer."""
+    operation = _operation(output)
     if type(operation).__name__ not in _LAST_LAYERS:
-        return None, None
+        return ""
     activation = getattr(operation, "activation", operation)
-    name = str(getattr(activation, "__name__", type(activation).__name__)).lower()
-    units = outputs[0].shape[1]
-    if name == "softmax" and units > 1:
-        return "classification", Decision(tuple(range(units)))
-    if name == "sigmoid" and units == 1:
-        return "classification", Decision((0, 1), threshold=0.5)
-    return None, None
+    return str(getattr(activation, "__name__", type(activation).__name__)).lower()
 
 
 def _operation(tensor: Any) -> Any:
@@ -232,14 +215,3 @@ def _operation(tensor: Any) -> Any:
     history = tensor._keras_history  # noqa: SLF001  # as above
     inner = getattr(history.operation, "outputs", None)
     return _operation(inner[history.tensor_index]) if inner else history.operation
-
-
-def _digest(config: dict[str, Any], weights: list[Any]) -> str:
-    """Of what inference depends on: the layers' configuration and the weights; not how it was compiled."""
-    config = {key: value for key, value in config.items() if key not in {"compile_config", "build_config"}}
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    for weight in weights:
-        array = np.ascontiguousarray(weight.numpy())
-        digest.update(f"\n{weight.path} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return f"sha256:{digest.hexdigest()}"

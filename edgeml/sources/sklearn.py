@@ -17,6 +17,7 @@ from edgeml.core.errors import InputError, StorageError, UnsupportedModelError
 from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo, Task
 from edgeml.core.tensors import Decision, Signature, TensorSpec
+from edgeml.sources.pickled import unpickled
 from edgeml.sources.state_digest import state_digest
 
 __all__ = ["SUFFIX", "SklearnSource", "open_source", "save"]
@@ -138,15 +139,19 @@ def save(model: Any, path: Path) -> None:
         ) from error
 
 
-def open_source(path: Path) -> SklearnSource:
-    """Loads a ``.skops`` file, after every type in it was found harmless.
+def open_source(path: Path, *, trust: bool = False) -> SklearnSource:
+    """Loads a ``.skops`` file, after every type in it was found harmless; a pickle only if it is trusted.
+
+    Args:
+        path: The file.
+        trust: Whether all types in it are let through, and pickles and joblib files are loaded.
 
     Raises:
         InputError: It is no readable ``.skops`` file of a scikit-learn estimator.
         UnsupportedModelError: It holds types that are not trusted, or a model that edgeml does not carry.
         StorageError: The file cannot be read.
     """
-    model = _load(path)
+    model = _load(path, trust=trust) if path.suffix.lower() == SUFFIX else unpickled(path, trust=trust)
     _check_fitted(model)
     model = getattr(model, "best_estimator_", model)  # of a search: all that it answers comes from it
     digest = state_digest(model)
@@ -156,7 +161,7 @@ def open_source(path: Path) -> SklearnSource:
     return _describe(model, digest)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, *, trust: bool) -> Any:
     import skops.io
 
     if not path.is_file():
@@ -180,8 +185,8 @@ def _load(path: Path) -> Any:
         )
     try:
         untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - _TRUSTED)
-        if not untrusted:
-            return skops.io.loads(data, trusted=sorted(_TRUSTED))
+        if trust or not untrusted:
+            return skops.io.loads(data, trusted=sorted(_TRUSTED | set(untrusted)))
     except Exception as error:  # skops and what it calls raise many kinds; all mean that the file cannot be read
         raise InputError(
             f"{path.name}: skops {installed_version('skops')} and scikit-learn "
@@ -190,7 +195,8 @@ def _load(path: Path) -> Any:
         ) from error
     raise UnsupportedModelError(
         f"{path.name} holds types that are not trusted: {', '.join(untrusted)}.",
-        fix="take them out of the model; only what scikit-learn itself defines is loaded.",
+        fix="take them out of the model; or, if you trust whoever made it with your files and your machine, "
+        "say --trust-source (trust_source=True).",
     )
 
 

@@ -1,0 +1,97 @@
+"""By what models of Keras 2 and Keras 3 are described alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.source import Reference
+from edgeml.core.tensors import Decision, Meaning, Signature, TensorSpec, plain_name
+
+__all__ = ["decision_of", "model_digest", "reference_of", "signature_of"]
+
+_BATCH = 32  # of the reference: what Keras's own predict uses
+
+
+def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]], *, scores: bool) -> Signature:
+    """The signature of a model.
+
+    Args:
+        inputs: Its symbolic inputs.
+        outputs: Its symbolic outputs with the names that the model gives them.
+        scores: Whether a decision reads the output.
+
+    Raises:
+        UnsupportedModelError: Another size than the batch is free.
+    """
+    taken: set[str] = set()
+    meaning: Meaning = "scores" if scores else "values"
+    takes = tuple(TensorSpec(plain_name(tensor.name, taken), _shape(tensor), "float32") for tensor in inputs)
+    gives = tuple(
+        TensorSpec(plain_name(name, taken), _shape(tensor), "float32", meaning=meaning) for name, tensor in outputs
+    )
+    return Signature(takes, gives)
+
+
+def _shape(tensor: Any) -> tuple[int | None, ...]:
+    shape = tuple(tensor.shape)
+    if not shape or any(size is None for size in shape[1:]):
+        raise UnsupportedModelError(
+            f"Tensor '{tensor.name}' has the shape {list(shape)}: only the batch may be free.",
+            fix="fix the other sizes in keras.Input.",
+        )
+    return (None, *(int(size) for size in shape[1:]))
+
+
+def decision_of(activation: str, outputs: list[Any]) -> Decision | None:
+    """How the model classifies: where its one output is a softmax or a single sigmoid; else it does not tell."""
+    if len(outputs) != 1 or len(outputs[0].shape) != 2:
+        return None
+    units = outputs[0].shape[1]
+    if activation == "softmax" and units > 1:
+        return Decision(tuple(range(units)))
+    if activation == "sigmoid" and units == 1:
+        return Decision((0, 1), threshold=0.5)
+    return None
+
+
+def model_digest(config: dict[str, Any], weights: Iterable[tuple[str, Any]]) -> str:
+    """``sha256:…`` of what inference depends on: the layers' configuration and the named weights.
+
+    How the model was compiled does not count.
+    """
+    config = {key: value for key, value in config.items() if key not in {"compile_config", "build_config"}}
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, weight in weights:
+        array = np.ascontiguousarray(weight.numpy())
+        digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def reference_of(
+    signature: Signature, call: Callable[[list[Any]], list[Any]], inputs: dict[str, np.ndarray]
+) -> Reference:
+    """A model's own answers, in batches of 32.
+
+    Args:
+        signature: The model's.
+        call: Its inference mode, from flat lists to flat lists.
+        inputs: float32 arrays ``[samples, ...]`` in the signature's order.
+    """
+    arrays = list(inputs.values())
+    names = [spec.name for spec in signature.outputs]
+    starts = range(0, len(arrays[0]), _BATCH)
+    parts = [call([array[start : start + _BATCH] for array in arrays]) for start in starts]
+    columns = zip(*parts, strict=True)
+    return Reference(
+        {
+            name: np.concatenate([np.asarray(part, dtype=np.float32) for part in column])
+            for name, column in zip(names, columns, strict=True)
+        }
+    )

@@ -1,0 +1,517 @@
+"""Model files that hold code, reach for other files, lie about their size, or are damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pickle
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from sklearn.linear_model import LogisticRegression
+
+import edgeml
+from edgeml.core.errors import ConversionError, EdgemlError, InputError, UnsupportedModelError
+from edgeml.core.worker import Worker, WorkerCrash
+from tests.support.mutants import AttemptsSettings, mutants
+from tests.support.packing import artifact_bytes
+
+MUTANTS = 1000
+
+
+class Bomb:
+    """Writes its process's number when it is unpickled, and makes an estimator."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        code = f"__import__('pathlib').Path({str(self.canary)!r}).write_text(str(__import__('os').getpid()))"
+        return eval, (f"({code}, __import__('tests.support.tables', fromlist=['x']))[0]",)
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [".pkl", ".pickle", ".joblib", ".dill", ".keras", ".h5", ".hdf5", ".skops", ".tflite", ".onnx", ".npz", ".bin"],
+)
+def test_a_pickle_under_every_name(suffix: str, tmp_path: Path) -> None:
+    path, canary = tmp_path / f"model{suffix}", tmp_path / "canary"
+    path.write_bytes(pickle.dumps(Bomb(canary)))
+    with pytest.raises((InputError, UnsupportedModelError)):
+        edgeml.build(path)
+    assert not canary.exists()
+
+
+def test_a_pickle_that_is_trusted_is_loaded_in_the_child(tmp_path: Path) -> None:
+    path, canary = tmp_path / "model.pkl", tmp_path / "canary"
+    path.write_bytes(pickle.dumps(Bomb(canary)))
+    with pytest.raises(InputError, match="is no scikit-learn estimator"):
+        edgeml.build(path, trust_source=True)
+    assert int(canary.read_text()) != os.getpid()
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".joblib"])
+def test_a_trusted_estimator_becomes_a_package(suffix: str, tmp_path: Path) -> None:
+    import joblib
+
+    x = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+    path = tmp_path / f"model{suffix}"
+    model = LogisticRegression().fit(x, x[:, 0] > 0)
+    if suffix == ".pkl":
+        path.write_bytes(pickle.dumps(model))
+    else:
+        joblib.dump(model, path)
+    with pytest.raises(UnsupportedModelError, match="pickle") as caught:
+        edgeml.build(path)
+    assert "--trust-source" in caught.value.fix
+    package = edgeml.build(path, evaluation=x, recipes=["onnx-fp32"], trust_source=True)
+    np.testing.assert_array_equal(package.session("onnx-fp32").classify(x), model.predict(x))
+
+
+# --- Keras ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_lambda_is_loaded_where_it_is_trusted(keras_models: Worker) -> None:
+    path = keras_models.call("make", "with_lambda", returns=Path)
+    with pytest.raises(UnsupportedModelError, match="a Lambda layer, which is code"):
+        edgeml.build(path)
+    x = np.random.default_rng(0).standard_normal((20, 16)).astype(np.float32)
+    package = edgeml.build(path, evaluation=x, recipes=["onnx-fp32"], trust_source=True)
+    np.testing.assert_allclose(np.asarray(package.session("onnx-fp32").predict(x)), 2 * x)
+
+
+@pytest.mark.parametrize("form", [".h5", ""])
+def test_a_lambda_of_keras_2(legacy_models: Worker, form: str) -> None:
+    path = legacy_models.call("make", "with_lambda", form, returns=Path)
+    with pytest.raises(UnsupportedModelError, match="a Lambda layer, which is code"):
+        edgeml.build(path)
+    package = edgeml.build(path, recipes=["onnx-fp32"], trust_source=True)
+    assert package.released == ("onnx-fp32",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "reason"),
+    [
+        ("with_own_class", ".h5", "Unknown layer: 'Mine'"),
+        ("that_reads_a_file", "", "the operator ReadFile"),
+        ("that_calls_python", "", "the operator EagerPyFunc"),
+    ],
+)
+def test_what_a_keras_2_model_may_not_do(legacy_models: Worker, kind: str, form: str, reason: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=reason):
+        edgeml.build(legacy_models.call("make", kind, form, returns=Path))
+
+
+def test_the_graph_of_an_own_class_is_taken_as_it_is(legacy_models: Worker) -> None:
+    """A SavedModel has the class's operations, and needs no code of it."""
+    package = edgeml.build(legacy_models.call("make", "with_own_class", "", returns=Path), recipes=["onnx-fp32"])
+    assert package.released == ("onnx-fp32",)
+
+
+@pytest.mark.parametrize(
+    "function", ["io.read_file", "io.write_file", "py_function", "raw_ops.WriteFile", "saved_model.load"]
+)
+def test_a_function_of_tensorflow_that_reaches_out(legacy_models: Worker, tmp_path: Path, function: str) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(legacy_models.call("make", "with_operators", ".h5", returns=Path).read_bytes())
+    with h5py.File(path, "r+") as file:
+        config = file.attrs["model_config"]
+        assert '"math.tanh"' in config
+        file.attrs["model_config"] = config.replace('"math.tanh"', f'"{function}"')
+    with pytest.raises(UnsupportedModelError, match="it calls TensorFlow's function"):
+        edgeml.build(path)
+
+
+def test_a_graph_of_file_operators_behind_a_clean_configuration(legacy_models: Worker) -> None:
+    path = legacy_models.call("make_with_hidden_operator", returns=Path)
+    with pytest.raises(UnsupportedModelError, match="operator WriteFile"):
+        edgeml.build(path)
+
+
+@pytest.fixture
+def rewritten(net_file: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Writes the digits net with another configuration, other weights or more entries."""
+
+    def write(
+        config: Callable[[dict[str, Any]], None] | None = None,
+        weights: Callable[[h5py.File], None] | None = None,
+        extra: dict[str, bytes] | None = None,
+    ) -> Path:
+        path = tmp_path / "model.keras"
+        with zipfile.ZipFile(net_file) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in source.namelist():
+                data = source.read(name)
+                if name == "config.json" and config is not None:
+                    parsed = json.loads(data)
+                    config(parsed)
+                    data = json.dumps(parsed).encode()
+                if name == "model.weights.h5" and weights is not None:
+                    buffer = io.BytesIO(data)
+                    with h5py.File(buffer, "r+") as file:
+                        weights(file)
+                    data = buffer.getvalue()
+                archive.writestr(name, data)
+            for name, data in (extra or {}).items():
+                archive.writestr(name, data)
+        return path
+
+    return write
+
+
+def last_layer(config: dict[str, Any]) -> dict[str, Any]:
+    layer: dict[str, Any] = config["config"]["layers"][-1]
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("subprocess", "Popen"),
+        ("keras.utils", "get_file"),
+        ("keras.saving", "load_model"),
+        ("keras.src.utils.file_utils", "get_file"),
+        ("kerasx.layers", "Dense"),
+        ("tensorflow.io", "write_file"),
+    ],
+)
+def test_a_foreign_module(rewritten: Callable[..., Path], module: str, name: str) -> None:
+    def change(config: dict[str, Any]) -> None:
+        last_layer(config).update(module=module, class_name=name)
+
+    with pytest.raises(UnsupportedModelError, match=f"'{name}' of {module} is not among Keras's own"):
+        edgeml.build(rewritten(change))
+
+
+def test_a_function_of_a_foreign_module(rewritten: Callable[..., Path]) -> None:
+    def change(config: dict[str, Any]) -> None:
+        function = {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}
+        last_layer(config)["config"]["activation"] = function
+
+    with pytest.raises(UnsupportedModelError, match="'system' of os"):
+        edgeml.build(rewritten(change))
+
+
+def test_a_registered_class_of_others(rewritten: Callable[..., Path]) -> None:
+    def change(config: dict[str, Any]) -> None:
+        last_layer(config).update(module=None, class_name="Mine", registered_name="pkg>Mine")
+
+    with pytest.raises(UnsupportedModelError, match="'pkg>Mine' is not among Keras's own"):
+        edgeml.build(rewritten(change))
+
+
+@pytest.mark.parametrize("kind", ["TFSMLayer", "TorchModuleWrapper"])
+def test_a_layer_that_loads_another_model(rewritten: Callable[..., Path], kind: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=f"a {kind} loads another model"):
+        edgeml.build(rewritten(lambda config: last_layer(config).update(class_name=kind)))
+
+
+def test_a_vocabulary_in_a_file(rewritten: Callable[..., Path]) -> None:
+    def change(config: dict[str, Any]) -> None:
+        last_layer(config).update(class_name="StringLookup", config={"vocabulary": "/etc/passwd"})
+
+    with pytest.raises(UnsupportedModelError, match="reads the file '/etc/passwd'"):
+        edgeml.build(rewritten(change))
+
+
+def test_layers_larger_than_the_file(rewritten: Callable[..., Path]) -> None:
+    def change(config: dict[str, Any]) -> None:
+        last_layer(config)["config"]["units"] = 2**33
+
+    with pytest.raises(InputError, match=r"layers ask for \d+ weights, and the file holds"):
+        edgeml.build(rewritten(change))
+
+
+def test_layers_larger_than_the_file_in_keras_2(legacy_models: Worker, tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(legacy_models.call("make", "sigmoid", ".h5", returns=Path).read_bytes())
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        last_layer(config)["config"]["units"] = 2**33
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(InputError, match=r"layers ask for \d+ weights, and the file holds"):
+        edgeml.build(path)
+
+
+def _link(file: h5py.File) -> None:
+    file["stolen"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def _external(file: h5py.File) -> None:
+    file.create_dataset("stolen", (16,), "u1", external=[("/etc/passwd", 0, 16)])
+
+
+def _virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((16,), "f4")
+    layout[:] = h5py.VirtualSource("/tmp/other.h5", "x", (16,))
+    file.create_virtual_dataset("stolen", layout)
+
+
+def _huge(file: h5py.File) -> None:
+    file.create_dataset("huge", (2**40,), "f4", chunks=(2**16,))
+
+
+H5 = pytest.mark.parametrize(
+    ("change", "error", "reason"),
+    [
+        (_link, UnsupportedModelError, "link to another file, '/etc/passwd'"),
+        (_external, UnsupportedModelError, "keeps its data in another file"),
+        (_virtual, UnsupportedModelError, "put together from other data sets"),
+        (_huge, InputError, r"declares \d+ bytes"),
+    ],
+)
+
+
+@H5
+def test_weights_that_lie_elsewhere(
+    rewritten: Callable[..., Path], change: Callable[[h5py.File], None], error: type[EdgemlError], reason: str
+) -> None:
+    with pytest.raises(error, match=reason):
+        edgeml.build(rewritten(weights=change))
+
+
+@H5
+def test_weights_that_lie_elsewhere_in_keras_2(
+    legacy_models: Worker,
+    tmp_path: Path,
+    change: Callable[[h5py.File], None],
+    error: type[EdgemlError],
+    reason: str,
+) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(legacy_models.call("make", "sigmoid", ".h5", returns=Path).read_bytes())
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(error, match=reason):
+        edgeml.build(path)
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "..\\evil", "C:\\evil"])
+def test_an_entry_that_leads_out_of_the_archive(rewritten: Callable[..., Path], name: str) -> None:
+    with pytest.raises(InputError, match="leads out of the archive"):
+        edgeml.build(rewritten(extra={name: b"x"}))
+
+
+def test_an_archive_that_swells(rewritten: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"declares \d+ bytes in \d+ entries"):
+        edgeml.build(rewritten(extra={"assets/zeros": bytes(2**27)}))
+
+
+# --- ONNX ----------------------------------------------------------------------------------------------------------
+
+
+def elsewhere(name: str = "w", dims: tuple[int, ...] = (4, 4)) -> TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=dims, data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="../secret.bin")
+    return tensor
+
+
+def sparse() -> onnx.SparseTensorProto:
+    found = onnx.SparseTensorProto(dims=[4, 4])
+    found.values.CopyFrom(elsewhere("sparse", (2,)))
+    found.indices.CopyFrom(numpy_helper.from_array(np.array([0, 1]), "indices"))
+    return found
+
+
+def linear() -> onnx.ModelProto:
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 4])],
+        [numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def nested(model: onnx.ModelProto, inner: onnx.GraphProto) -> None:
+    node = model.graph.node.add(op_type="If", input=["c"], output=["z"])
+    node.attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH, g=inner)
+
+
+def _in_initializer(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].CopyFrom(elsewhere())
+
+
+def _in_sparse_initializer(model: onnx.ModelProto) -> None:
+    model.graph.sparse_initializer.append(sparse())
+
+
+def _in_constant(model: onnx.ModelProto) -> None:
+    node = model.graph.node.add(op_type="Constant", output=["k"])
+    node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR, t=elsewhere())
+
+
+def _in_sparse_constant(model: onnx.ModelProto) -> None:
+    node = model.graph.node.add(op_type="Constant", output=["k"])
+    node.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR, sparse_tensor=sparse())
+
+
+def _in_list_of_tensors(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.add(name="many", type=onnx.AttributeProto.TENSORS, tensors=[elsewhere()])
+
+
+def _in_nested_graph(model: onnx.ModelProto) -> None:
+    nested(model, onnx.GraphProto(name="inner", initializer=[elsewhere()]))
+
+
+def _in_constant_of_nested_graph(model: onnx.ModelProto) -> None:
+    inner = onnx.GraphProto(name="inner")
+    node = inner.node.add(op_type="Constant", output=["k"])
+    node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR, t=elsewhere())
+    nested(model, inner)
+
+
+def _in_function(model: onnx.ModelProto) -> None:
+    function = model.functions.add(name="f", domain="mine")
+    node = function.node.add(op_type="Constant", output=["k"])
+    node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR, t=elsewhere())
+
+
+def _in_default_of_function(model: onnx.ModelProto) -> None:
+    function = model.functions.add(name="f", domain="mine")
+    function.attribute_proto.add(name="k", type=onnx.AttributeProto.TENSOR, t=elsewhere())
+
+
+def _in_training(model: onnx.ModelProto) -> None:
+    model.training_info.add().algorithm.initializer.append(elsewhere())
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        _in_initializer,
+        _in_sparse_initializer,
+        _in_constant,
+        _in_sparse_constant,
+        _in_list_of_tensors,
+        _in_nested_graph,
+        _in_constant_of_nested_graph,
+        _in_function,
+        _in_default_of_function,
+        _in_training,
+    ],
+)
+def test_onnx_data_in_another_file(hide: Callable[[onnx.ModelProto], None], tmp_path: Path) -> None:
+    model = linear()
+    hide(model)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UnsupportedModelError, match=r"lies in another file, '\.\./secret\.bin'"):
+        edgeml.build(path)
+
+
+def test_onnx_data_beside_the_file_is_read_where_it_is_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(linear(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    with pytest.raises(UnsupportedModelError, match="lies in another file"):
+        edgeml.build(path)
+    x = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
+    package = edgeml.build(path, evaluation=x, recipes=["onnx-fp32"], trust_source=True)
+    np.testing.assert_array_equal(np.asarray(package.session("onnx-fp32").predict(x)), x)
+
+
+def test_onnx_data_outside_the_folder_is_never_read(tmp_path: Path) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(64))
+    (tmp_path / "inner").mkdir()
+    path = tmp_path / "inner" / "model.onnx"
+    model = linear()
+    _in_initializer(model)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match="is damaged"):
+        edgeml.build(path, trust_source=True)
+
+
+@pytest.mark.parametrize(("domain", "kind"), [("evil.custom", "Run"), ("com.microsoft", "EPContext")])
+def test_onnx_operators_of_others(domain: str, kind: str, tmp_path: Path) -> None:
+    model = linear()
+    model.graph.node.add(op_type=kind, domain=domain, input=["x"], output=["k"])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UnsupportedModelError, match=f"the operator {kind} is of the domain '{domain}'"):
+        edgeml.build(path)
+
+
+def _declared(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].dims[:] = [2**31, 2**31]
+
+
+def _filled(model: onnx.ModelProto) -> None:
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2**40], np.int64), "shape"))
+    model.graph.node.add(op_type="ConstantOfShape", input=["shape"], output=["k"])
+
+
+def _wide(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2**40
+
+
+@pytest.mark.parametrize("change", [_declared, _filled, _wide])
+def test_onnx_sizes_beyond_all_measure(change: Callable[[onnx.ModelProto], None], tmp_path: Path) -> None:
+    model = linear()
+    change(model)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises((InputError, UnsupportedModelError), match=r"declares the shape|asks for|elements|damaged"):
+        edgeml.build(path)
+
+
+# --- damage --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
+def test_a_thousand_mutants(net_package: edgeml.Package, tmp_path: Path, recipe: str) -> None:
+    framework = recipe.partition("-")[0]
+    path = tmp_path / f"mutant.{framework}"
+    came: Counter[str] = Counter()
+    killers: list[bytes] = []
+    with Worker("tests.support.mutants:Attempts", AttemptsSettings(tmp_path), tmp_path) as worker:
+        for data in mutants(artifact_bytes(net_package, recipe), MUTANTS, seed=3):
+            path.write_bytes(data)
+            try:
+                came[worker.call("attempt", framework, path, returns=str, timeout_s=5)] += 1
+            except WorkerCrash:  # the child died, and another takes over
+                came["died"] += 1
+                killers.append(data)
+    assert came.total() == MUTANTS
+    assert set(came) <= {"made", "died", "InputError", "UnsupportedModelError", "ConversionError", "TargetError"}, came
+    assert came["InputError"] > MUTANTS // 10
+    assert came["died"] < MUTANTS // 20, came
+    for data in killers[:2]:
+        path.write_bytes(data)
+        # What kills one process may spare another: such files make the engine read beyond their end.
+        with contextlib.suppress(InputError, UnsupportedModelError, ConversionError):
+            edgeml.build(path)
+
+
+@pytest.mark.parametrize(("framework", "codes"), [("tflite", {1, 2}), ("onnx", {1, 2})])
+def test_the_command_tells_of_damage(
+    run: Callable[..., Any], net_package: edgeml.Package, tmp_path: Path, framework: str, codes: set[int]
+) -> None:
+    path = tmp_path / f"model.{framework}"
+    path.write_bytes(artifact_bytes(net_package, f"{framework}-fp32")[:3000])
+    done = run("build", path, "-o", tmp_path / "out.edgeml")
+    assert done.returncode in codes
+    assert "Traceback" not in done.stderr
+    assert path.name in done.stderr
+    assert not (tmp_path / "out.edgeml").exists()
+
+
+def test_the_command_takes_what_is_trusted(run: Callable[..., Any], tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(LogisticRegression().fit(x, x[:, 0] > 0)))
+    arguments = ("build", path, "-o", tmp_path / "out.edgeml", "--recipe", "onnx-fp32")
+    refused = run(*arguments)
+    assert refused.returncode == 1
+    assert "--trust-source" in refused.stderr
+    assert run(*arguments, "--trust-source").returncode == 0

@@ -1,0 +1,147 @@
+"""Existing ONNX files as sources, against bare onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import edgeml
+from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.sources.onnx_file import open_source
+from tests.support.packing import artifact_bytes
+
+RECIPES = ["onnx-fp32", "onnx-fp16", "onnx-dynamic", "onnx-int8"]
+
+
+def small(
+    folder: Path, *, batch: int | str = "n", size: int | str = 16, opset: int = 17, dtype: int = TensorProto.FLOAT
+) -> Path:
+    """Two dense layers and a softmax, with names that only ONNX takes."""
+    rng = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name)
+        for name, shape in {"w1": (16, 64), "w2": (64, 5)}.items()
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["in/x:0", "w1"], ["h"]),
+        helper.make_node("Relu", ["h"], ["in_x_0"]),  # the plain name of the input
+        helper.make_node("MatMul", ["in_x_0", "w2"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["out/y:0"], axis=-1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("in/x:0", dtype, [batch, size])],
+        [helper.make_tensor_value_info("out/y:0", TensorProto.FLOAT, [batch, 5])],
+        weights,
+    )
+    path = folder / "small.onnx"
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8).SerializeToString()
+    )
+    return path
+
+
+def samples(count: int = 64) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((count, 16)).astype(np.float32)
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+def test_a_float_file_is_packaged_in_every_onnx_precision(tmp_path: Path, opset: int) -> None:
+    path = small(tmp_path, opset=opset)
+    package = edgeml.build(path, calibration=samples(), recipes=RECIPES)
+    assert package.released == tuple(RECIPES)
+    (wanted,) = onnxruntime.InferenceSession(path).run(None, {"in/x:0": samples(20)})
+    session = package.session("onnx-fp32")
+    np.testing.assert_allclose(session.run({"in_x_0": samples(20)})["out_y_0"], wanted, atol=1e-6)
+    assert package.manifest.source.decision is not None
+    assert package.manifest.artifacts[0].lineage == ("the given .onnx file",)
+
+
+def test_the_other_formats_are_refused_with_the_reason(tmp_path: Path) -> None:
+    package = edgeml.build(small(tmp_path), calibration=samples())
+    refused = {item.recipe: item for item in package.manifest.refused}
+    assert set(refused) == {recipe.id for recipe in edgeml.RECIPES} - set(RECIPES)
+    assert all("no way from a file of the format onnx" in item.reason for item in refused.values())
+
+
+@pytest.mark.parametrize("recipe", RECIPES[1:])
+def test_a_file_in_another_precision_is_that_recipe(net_package: edgeml.Package, tmp_path: Path, recipe: str) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(artifact_bytes(net_package, recipe))
+    package = edgeml.build(path)
+    assert package.released == (recipe,)
+    assert artifact_bytes(package, recipe) == path.read_bytes()  # its names were canonical
+    assert package.manifest.artifacts[0].evaluation.fidelity.max_error == 0
+
+
+def test_a_fixed_batch_stays_and_a_free_one_can_be_fixed(tmp_path: Path) -> None:
+    (fixed,) = edgeml.build(small(tmp_path, batch=3), recipes=["onnx-fp32"]).manifest.artifacts
+    assert fixed.signature.inputs[0].shape == (3, 16)
+    (made,) = edgeml.build(small(tmp_path), recipes=["onnx-fp32"], batch=4).manifest.artifacts
+    assert made.signature.inputs[0].shape == (4, 16)
+    package = edgeml.build(small(tmp_path, batch=3), recipes=["onnx-fp32"], batch=4)
+    assert package.manifest.refused[0].reason == "The file has a batch of 3, not of 4."
+
+
+def test_functions_of_the_file_itself_are_taken(tmp_path: Path) -> None:
+    path = small(tmp_path)
+    model = onnx.load(path)
+    opset = [helper.make_opsetid("", 17)]
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    model.functions.append(helper.make_function("mine", "Gate", ["a"], ["b"], body, opset))
+    model.graph.node[1].op_type, model.graph.node[1].domain = "Gate", "mine"
+    model.opset_import.append(helper.make_opsetid("mine", 1))
+    path.write_bytes(model.SerializeToString())
+    assert edgeml.build(path, recipes=["onnx-fp32"]).released == ("onnx-fp32",)
+
+
+def test_weights_that_are_listed_as_inputs(tmp_path: Path) -> None:
+    path = small(tmp_path)
+    model = onnx.load(path)
+    model.graph.input.insert(0, helper.make_tensor_value_info("w1", TensorProto.FLOAT, [16, 64]))
+    path.write_bytes(model.SerializeToString())
+    package = edgeml.build(path, recipes=["onnx-fp32"])
+    assert [spec.name for spec in package.manifest.source.signature.inputs] == ["in_x_0"]
+    assert package.released
+
+
+def test_whole_numbers_in(tmp_path: Path) -> None:
+    table = numpy_helper.from_array(np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32), "table")
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "t"], ["v"])],
+        "gather",
+        [helper.make_tensor_value_info("t", TensorProto.INT64, [None, 2])],
+        [helper.make_tensor_value_info("v", TensorProto.FLOAT, [None, 2, 4])],
+        [table],
+    )
+    path = tmp_path / "gather.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    whole = np.random.default_rng(0).integers(0, 3, (40, 2))
+    package = edgeml.build(path, evaluation=whole, recipes=["onnx-fp32"])
+    assert package.released
+    np.testing.assert_array_equal(package.session("onnx-fp32").predict(whole), numpy_helper.to_array(table)[whole])
+
+
+def test_a_free_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="only the batch may be free"):
+        open_source(small(tmp_path, size="width"))
+
+
+def test_texts_are_refused(tmp_path: Path) -> None:
+    with pytest.raises((UnsupportedModelError, InputError), match=r"string|damaged"):
+        open_source(small(tmp_path, dtype=TensorProto.STRING))
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    for data in (b"no model at all", b""):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="is no ONNX file"):
+            open_source(path)

@@ -1,0 +1,175 @@
+"""Small Keras 2 models, made and asked in a worker: tf-keras shares no process with Keras 3."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+import edgeml
+from edgeml.core import registry
+from edgeml.core.source import SourceInfo
+
+__all__ = ["LegacyModels", "LegacyModelsSettings"]
+
+
+class LegacyModelsSettings(Struct, frozen=True):
+    """Where models go."""
+
+    folder: Path
+
+
+class LegacyModels:
+    """Lives in a worker."""
+
+    def __init__(self, settings: LegacyModelsSettings) -> None:
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"
+        import tf_keras
+
+        self._keras = tf_keras
+        self._folder = settings.folder
+
+    def make(self, kind: str, suffix: str) -> Path:
+        """The ``.h5`` file, or with another suffix the SavedModel folder, of the model that ``_kind`` makes."""
+        path = self._folder / f"{kind}{suffix}"
+        self._model(kind).save(path, save_format="h5" if suffix == ".h5" else "tf", include_optimizer=False)
+        return path
+
+    def weights_alone(self) -> Path:
+        """An ``.h5`` file without a model."""
+        path = self._folder / "weights.h5"
+        self._model("many").save_weights(path)
+        return path
+
+    def module(self) -> Path:
+        """A SavedModel that is no Keras model."""
+        import tensorflow as tf
+
+        path = self._folder / "module"
+        tf.saved_model.save(tf.Module(), str(path))
+        return path
+
+    def make_with_hidden_operator(self) -> Path:
+        """A SavedModel of Keras's own layers, in whose file a function that writes was put beside the layers'."""
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        path = self.make("nested", "-hidden")
+        file = path / "saved_model.pb"
+        model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+        library = model.meta_graphs[0].graph_def.library
+        function = next(found for found in library.function if "serving" in found.signature.name or found.node_def)
+        function.node_def.add(name="stolen", op="WriteFile", input=["a", "b"])
+        file.write_bytes(model.SerializeToString())
+        return path
+
+    def describe(self, path: Path) -> SourceInfo:
+        """What edgeml says of the model."""
+        return self._source(path).info
+
+    def reference(self, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What edgeml takes for the model's own answers."""
+        return self._source(path).reference(inputs).outputs
+
+    def answers(self, path: Path, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """What tf-keras gives for all samples at once, in the order of the model's outputs."""
+        import tensorflow as tf
+
+        model = self._keras.models.load_model(path, compile=False)
+        cast = [array.astype(spec.dtype.as_numpy_dtype) for array, spec in zip(inputs, model.inputs, strict=True)]
+        return [np.asarray(output) for output in tf.nest.flatten(model(tf.nest.pack_sequence_as(model.input, cast)))]
+
+    def build_in_memory(self, kind: str, recipe: str) -> Path:
+        """A package of one recipe, built from a model in memory."""
+        path = self._folder / f"{kind}.edgeml"
+        edgeml.build(self._model(kind), recipes=[recipe]).save(path)
+        return path
+
+    def keras_3_modules(self) -> list[str]:
+        """Modules of Keras 3 that this process has loaded."""
+        return [name for name in sys.modules if name.partition(".")[0] == "keras"]
+
+    def _source(self, path: Path) -> Any:
+        return registry.resolve(registry.SOURCES["tf_keras"]).open_source(path)
+
+    def _model(self, kind: str) -> Any:
+        self._keras.utils.set_random_seed(0)
+        return getattr(self, f"_{kind}")()
+
+    def _many(self) -> Any:
+        """Three inputs, one of whole numbers, and two outputs."""
+        keras, layers = self._keras, self._keras.layers
+        inputs = [
+            keras.Input((4,), name="x"),
+            keras.Input((3,), name="z-1"),
+            keras.Input((5,), dtype="int32", name="t"),
+        ]
+        hidden = layers.concatenate([*inputs[:2], layers.Flatten()(layers.Embedding(20, 3)(inputs[2]))])
+        hidden = layers.BatchNormalization()(layers.Dense(64, activation="relu")(hidden))
+        return keras.Model(inputs, [layers.Dense(2, name="zeta")(hidden), layers.Dense(1, name="alpha")(hidden)])
+
+    def _sigmoid(self) -> Any:
+        layers = self._keras.layers
+        return self._keras.Sequential(
+            [self._keras.Input((16,)), layers.Dense(64, activation="relu"), layers.Dense(1, activation="sigmoid")]
+        )
+
+    def _nested(self) -> Any:
+        keras, layers = self._keras, self._keras.layers
+        head = keras.Sequential([keras.Input((8,)), layers.Dense(4), layers.Softmax()], name="head")
+        x = keras.Input((8, 8, 3), name="image")
+        hidden = layers.DepthwiseConv2D(3, strides=2, padding="same")(x)
+        hidden = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 1, activation="relu")(hidden))
+        return keras.Model(x, head(hidden))
+
+    def _with_operators(self) -> Any:
+        """Made with TensorFlow's own functions."""
+        import tensorflow as tf
+
+        x = self._keras.Input((16,), name="x")
+        return self._keras.Model(x, self._keras.layers.Dense(2)(tf.nn.relu(x) * 2.0 + tf.math.tanh(x)))
+
+    def _subclassed(self) -> Any:
+        keras = self._keras
+        mine = type("Mine", (keras.Model,), {"call": lambda model, value: model.dense(value)})
+        model = mine()
+        model.dense = keras.layers.Dense(2)
+        model(np.zeros((1, 16), np.float32))
+        return model
+
+    def _with_lambda(self) -> Any:
+        x = self._keras.Input((16,), name="x")
+        return self._keras.Model(x, self._keras.layers.Lambda(lambda value: value * 2)(x))
+
+    def _with_own_class(self) -> Any:
+        x = self._keras.Input((16,), name="x")
+        mine = type("Mine", (self._keras.layers.Layer,), {"call": lambda _, value: value * 2})
+        return self._keras.Model(x, mine()(x))
+
+    def _with_free_size(self) -> Any:
+        x = self._keras.Input((None, 4), name="x")
+        return self._keras.Model(x, self._keras.layers.Dense(2)(x))
+
+    def _that_reads_a_file(self) -> Any:
+        import tensorflow as tf
+
+        def call(_: Any, value: Any) -> Any:
+            read = tf.strings.length(tf.io.read_file(tf.strings.as_string(tf.reduce_sum(value))))
+            return value + tf.cast(read, tf.float32)
+
+        return self._with_layer(call)
+
+    def _that_calls_python(self) -> Any:
+        import tensorflow as tf
+
+        def call(_: Any, value: Any) -> Any:
+            return tf.ensure_shape(tf.py_function(lambda given: given * 2, [value], tf.float32), value.shape)
+
+        return self._with_layer(call)
+
+    def _with_layer(self, call: Any) -> Any:
+        x = self._keras.Input((16,), name="x")
+        return self._keras.Model(x, type("Mine", (self._keras.layers.Layer,), {"call": call})()(x))
