@@ -365,7 +365,7 @@ def test_pickles_are_not_loaded(tmp_path: Path, suffix: str) -> None:
     assert "skops.io.dump" in caught.value.fix
 
 
-@pytest.mark.parametrize("name", ["model.bin", "model", "model.h5"])
+@pytest.mark.parametrize("name", ["model.bin", "model", "model.pb"])
 def test_files_of_no_known_kind(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"?")
     with pytest.raises(InputError, match="is no model file that edgeml knows"):
