@@ -70,7 +70,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     evaluation, calibration, reference = given["evaluation"], given["calibration"], given["reference"]
     recipes = given["recipes"] or None
     output: Path = given["output"]
-    check_output(output, given["model"], evaluation, calibration, given["labels"])
+    check_output(output, given["model"], evaluation, calibration, reference, given["labels"], given["preprocessing"])
     with progress() as report:
         package = build(
             given["model"],

@@ -274,6 +274,8 @@ def test_no_command_overwrites_what_it_reads(
     before = {path: path.read_bytes() for path in (model, package, arrays)}
     failed(run("build", model, "-o", model), 2, "is also an input")
     failed(run("build", model, "-o", arrays, "--evaluation", arrays), 2, "is also an input")
+    for option in ("--calibration", "--labels", "--preprocessing", "--reference"):
+        failed(run("build", model, "-o", arrays, option, arrays), 2, "is also an input")
     failed(run("predict", package, arrays, "-o", arrays), 2, "is also an input")
     failed(run("predict", package, arrays, "-o", package), 2, "is also an input")
     (tmp_path / "link.npz").symlink_to(arrays)
