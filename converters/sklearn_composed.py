@@ -136,9 +136,9 @@ _INVERSES = {"expm1": "Exp", "exp": "Exp", "sqrt": "Sqrt", "log": "Log", "absolu
 def _transformed_target(scope: Any, operator: Any, container: Any) -> None:
     """A regressor whose answers are turned back into the target's own units."""
     model, nodes = operator.raw_operator, Nodes(scope, container)
-    (value,) = nodes.part(model.regressor_, operator.inputs[0])
+    (value,) = nodes.part(model.regressor_, list(operator.inputs))
     values = nodes("Reshape", nodes.double(value), nodes.constant(np.array([-1, operator.outputs[0].type.shape[1]])))
-    nodes.single(_inverse(nodes, model.transformer_, values), output=operator.outputs[0].full_name)
+    nodes.give(_inverse(nodes, model.transformer_, values), operator.outputs[0])
 
 
 def _inverse(nodes: Nodes, transformer: Any, values: str) -> str:

@@ -43,7 +43,7 @@ def _quantiles(scope: Any, operator: Any, container: Any) -> None:
     made = nodes.single(nodes("Concat", *columns, axis=1))
     if model.output_distribution == "normal":
         made = nodes.single(_normal(nodes, nodes.double(made)))  # scikit-learn, too, rounds in between
-    nodes("Identity", made, output=operator.outputs[0].full_name)
+    nodes.give(made, operator.outputs[0])
 
 
 def _uniform(nodes: Nodes, column: str, quantiles: np.ndarray, model: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .skl2onnx_nodes import DOUBLE, FLOAT, Nodes
+from .skl2onnx_nodes import Nodes
 
 __all__ = ["scaling_converters"]
 
@@ -22,14 +22,17 @@ def scaling_converters() -> dict[type, Any]:
 
 
 def _min_max(scope: Any, operator: Any, container: Any) -> None:
-    """Multiplies and adds in float64, and rounds to float32 after each."""
+    """Multiplies and adds in float64, and rounds float32 rows to float32 after each."""
+    from skl2onnx.common.data_types import DoubleTensorType
+
     model = operator.raw_operator
     nodes = Nodes(scope, container)
     value = operator.inputs[0].full_name
+    wide = isinstance(operator.inputs[0].type, DoubleTensorType)
     for kind, operand in (("Mul", model.scale_), ("Add", model.min_)):
-        constant = nodes.constant(np.asarray(operand, dtype=np.float64))
-        value = nodes("Cast", nodes(kind, nodes("Cast", value, to=DOUBLE), constant), to=FLOAT)
+        value = nodes(kind, nodes.double(value), nodes.number(operand))
+        value = value if wide else nodes.single(value)
     if model.clip:
-        ends = [nodes.constant(np.array(end, dtype=np.float32)) for end in model.feature_range]
+        ends = [nodes.constant(np.array(end, dtype=np.float64 if wide else np.float32)) for end in model.feature_range]
         value = nodes("Clip", value, *ends)
-    nodes("Identity", value, output=operator.outputs[0].full_name)
+    nodes.give(value, operator.outputs[0])

@@ -12,7 +12,12 @@ from msgspec import Meta, Struct
 
 from edgeml.core.errors import InputError
 
-__all__ = ["Audio", "Declaration", "Image", "Table", "checked_declaration", "described"]
+__all__ = ["GAPS", "Audio", "Declaration", "Image", "Table", "checked_declaration", "described"]
+
+GAPS = frozenset(
+    "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|".split("|")
+)
+"""Fields of a CSV file that stand for a missing value, the empty one among them: those of pandas."""
 
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 _Column = Annotated[str, Meta(min_length=1, max_length=1_000)]
@@ -109,7 +114,7 @@ class Table(_Declaration, frozen=True, tag="table", kw_only=True):
     """An input that is a row of a table.
 
     Attributes:
-        columns: Names of the columns in the model's order; all hold numbers.
+        columns: Names of the columns in the model's order. They hold numbers, or text where the input is text.
     """
 
     columns: Annotated[tuple[_Column, ...], Meta(min_length=1, max_length=100_000)]
