@@ -34,7 +34,9 @@ def shape_of(operator: Any) -> None:
         operator.outputs[0].type = Int64TensorType([None])
         operator.outputs[1].type = FloatTensorType([None, None])
         return
-    operator.outputs[0].type = FloatTensorType([None, _columns(model, operator.inputs[0].type.shape[1] or model.n_features_in_)])
+    operator.outputs[0].type = FloatTensorType(
+        [None, _columns(model, operator.inputs[0].type.shape[1] or model.n_features_in_)]
+    )
 
 
 def _columns(model: Any, width: int) -> int:

@@ -5,6 +5,7 @@ skl2onnx takes numbers for integers. Missing text is "" here.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,10 @@ def _tables(model: Any) -> list[np.ndarray]:
     return tables
 
 
+def _is_gap(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def _unknown(categories: np.ndarray) -> Any:
     values = np.asarray(categories)
     if values.dtype.kind not in "biuf":
@@ -80,7 +85,7 @@ def _places(nodes: Nodes, operator: Any, number: int) -> str:
         )
     flat = nodes.constant(np.array([-1]))
     if text:
-        keys = ["" if value is None or value != value else value for value in categories]
+        keys = ["" if _is_gap(value) else value for value in categories]
         if len(set(keys)) != len(keys) or not all(isinstance(key, str) for key in keys):
             raise UnsupportedModelError(
                 "An encoder knows gaps and empty text, or text and numbers, as categories of one column.",

@@ -33,7 +33,7 @@ def _marks(nodes: Nodes, rows: str, model: Any) -> str:
 
 def _missing(nodes: Nodes, rows: str, mark: Any) -> str:
     """Where float64 rows lack a value."""
-    if mark is None or mark != mark:
+    if mark is None or np.isnan(mark):
         return nodes("IsNaN", rows)
     return nodes("Equal", rows, nodes.number(mark))
 

@@ -95,7 +95,7 @@ def _loads(model: Any) -> bool:
     options.log_severity_level = 4
     try:
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception:  # onnxruntime's exceptions have no base of their own; each means that it does not load
+    except Exception:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own; each means that it does not load
         return False
     return True
 

@@ -31,9 +31,9 @@ __all__ = ["BaseSession"]
 class BaseSession(ABC):
     """An artifact made ready on a target.
 
-    Takes and gives float32 in the source's own units, and text where an input is text, whatever the artifact's dtypes: integers are quantized
-    with rounding and clipping on the way in, and dequantized on the way out. Safe to use from several threads,
-    one call at a time.
+    Takes and gives floats in the source's own units, and text where an input is text, whatever the artifact's
+    dtypes: integers are quantized with rounding and clipping on the way in, and dequantized on the way out. Safe
+    to use from several threads, one call at a time.
 
     Args:
         data: The artifact's bytes.
@@ -78,7 +78,7 @@ class BaseSession(ABC):
             )
         self.signature = signature
         self.decision = decision
-        self.preprocessing = dict(preprocessing or {})
+        self.preprocessing: Mapping[str, Declaration] = dict(preprocessing or {})
         self.target = target
         self._lock = threading.Lock()
         self._open(data, needs, threads)

@@ -15,7 +15,8 @@ from edgeml.core.errors import InputError
 __all__ = ["GAPS", "Audio", "Declaration", "Image", "Table", "checked_declaration", "described"]
 
 GAPS = frozenset(
-    "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|".split("|")
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"}
+    | {"NULL", "NaN", "None", "n/a", "nan", "null"}
 )
 """Fields of a CSV file that stand for a missing value, the empty one among them: those of pandas."""
 
@@ -155,4 +156,6 @@ def described(declaration: Declaration) -> str:
             f"{declaration.mel_bins} mel bins {declaration.low_hz:g}–{declaration.high_hz:g} Hz, "
             f"{declaration.spectrum}, log(x + {declaration.log_offset:g})"
         )
+    if len(declaration.columns) == 1:
+        return f"column {declaration.columns[0]} of a table"
     return f"table of {len(declaration.columns)} columns: {', '.join(declaration.columns)}"

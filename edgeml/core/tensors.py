@@ -28,6 +28,7 @@ __all__ = [
     "plain_names",
     "positions",
     "quantize",
+    "taken",
 ]
 
 _SHOWN = 10
@@ -66,6 +67,18 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     meaning: Meaning = "values"
     gaps: bool | tuple[int, ...] = False
     texts: tuple[str, ...] = ()
+
+
+def taken(spec: TensorSpec) -> str:
+    """What an input takes beside numbers, in words: text, which texts, and where a value may be missing."""
+    told = []
+    if spec.dtype == "string":
+        told.append("text" if not spec.texts else f"one of {', '.join(spec.texts[:_SHOWN])}")
+        told[-1] += ", …" if len(spec.texts) > _SHOWN else ""
+    if spec.gaps:
+        columns = "" if isinstance(spec.gaps, bool) else f" in columns {', '.join(map(str, spec.gaps))}"
+        told.append(f"may be missing{columns}")
+    return ", ".join(told)
 
 
 class Signature(Struct, frozen=True, forbid_unknown_fields=True):
@@ -211,7 +224,7 @@ def _checked(data: object, spec: TensorSpec, what: str) -> np.ndarray:
             fix="add the axis of samples in front: x[None]." if one_sample else "",
         )
     if spec.dtype == "string":
-        _check_gaps(array == "", spec, where, "holds a missing text")
+        _check_gaps(np.asarray(array == ""), spec, where, "holds a missing text")
         return np.ascontiguousarray(array)
     with np.errstate(over="ignore"):  # what is too large becomes an infinity, and is found
         array = np.ascontiguousarray(array, dtype=np.float64 if spec.dtype == "float64" else np.float32)
@@ -233,8 +246,7 @@ def _numbers(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
 
 def _texts(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
     if array.dtype.kind == "O" or hasattr(array.dtype, "na_object"):
-        # NaN and None are what tables have for gaps; only NaN is not itself.
-        values = ["" if value is None or value != value else value for value in array.astype(object).flat]
+        values = ["" if _is_gap(value) else value for value in array.astype(object).flat]
         if not all(isinstance(value, str) for value in values):
             odd = next(value for value in values if not isinstance(value, str))
             raise InputError(f"{where}: got {odd!r:.60}, expected text.")
@@ -242,13 +254,18 @@ def _texts(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
     if array.dtype.kind != "U":
         raise InputError(f"{where}: got dtype {array.dtype}, expected text.")
     if spec.texts:
-        strange = ~np.isin(array, [*spec.texts, ""])
-        if strange.any():
+        strange = array[~np.isin(array, [*spec.texts, ""])]
+        if strange.size:
             raise InputError(
-                f"{where}: got {str(array[strange].flat[0])!r:.60}, which the model was not trained on; it knows "
+                f"{where}: got {str(strange[0])!r:.60}, which the model was not trained on; it knows "
                 f"{', '.join(spec.texts[:_SHOWN])}{', …' if len(spec.texts) > _SHOWN else ''}."
             )
     return array
+
+
+def _is_gap(value: object) -> bool:
+    """Whether it is what tables have for a missing text."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _check_gaps(missing: np.ndarray, spec: TensorSpec, where: str, told: str) -> None:
@@ -263,6 +280,8 @@ def _check_gaps(missing: np.ndarray, spec: TensorSpec, where: str, told: str) ->
 
 
 def _raise_at(wrong: np.ndarray, where: str, told: str) -> None:
-    rows = wrong.reshape(len(wrong), -1).any(axis=1)
+    rows = np.asarray(wrong.reshape(len(wrong), -1).any(axis=1))
     if rows.any():
-        raise InputError(f"{where}: sample {int(np.argmax(rows))} {told} ({int(rows.sum())} of {len(rows)} samples do).")
+        raise InputError(
+            f"{where}: sample {int(np.argmax(rows))} {told} ({int(rows.sum())} of {len(rows)} samples do)."
+        )

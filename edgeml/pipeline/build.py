@@ -380,7 +380,7 @@ class _Build:
         if gaps_hold(self.info, recipe, self.goal, reference, artifact, item.run):
             return item
         told = "samples that lack a value get other answers than the source's"
-        if not _samples(complete_rows(self.judged.inputs)) == self.judged.samples:
+        if _samples(complete_rows(self.judged.inputs)) != self.judged.samples:
             reasons = (*item.verdict.reasons, told)
             return replace(item, verdict=msgspec.structs.replace(item.verdict, status="rejected", reasons=reasons))
         inputs = tuple(msgspec.structs.replace(spec, gaps=False) for spec in artifact.signature.inputs)

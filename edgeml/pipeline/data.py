@@ -167,9 +167,7 @@ def _inputs(given: object, info: SourceInfo) -> object:
     if not info.columns:
         return given.to_numpy()
     prepare = registry.resolve(registry.PREPROCESSORS["table"])
-    return {
-        spec.name: prepare(Table(columns=info.columns[spec.name]), given, spec) for spec in info.signature.inputs
-    }
+    return {spec.name: prepare(Table(columns=info.columns[spec.name]), given, spec) for spec in info.signature.inputs}
 
 
 def calibration_arrays(data: object, info: SourceInfo) -> dict[str, np.ndarray] | None:

@@ -42,9 +42,7 @@ class Evidence(Struct, frozen=True):
     recalls: tuple[ClassRecall, ...]
 
 
-def gaps_hold(
-    info: SourceInfo, recipe: Recipe, goal: Goal, reference: Reference, artifact: Artifact, run: Run
-) -> bool:
+def gaps_hold(info: SourceInfo, recipe: Recipe, goal: Goal, reference: Reference, artifact: Artifact, run: Run) -> bool:
     """Whether an artifact answers samples that lack values as the source does."""
     if run.gap_outputs is None:
         return False

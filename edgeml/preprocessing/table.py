@@ -34,7 +34,8 @@ def prepare(declaration: Table, raw: object, spec: TensorSpec) -> np.ndarray:
     """
     where = f"raw input '{spec.name}'"
     if hasattr(raw, "columns") and hasattr(raw, "to_numpy"):
-        raw = {name: raw[name].to_numpy() for name in raw.columns}  # type: ignore[index]  # a data frame of any maker
+        frame: Any = raw
+        raw = {name: frame[name].to_numpy() for name in frame.columns}
     if isinstance(raw, Mapping):
         _check_columns(raw, declaration, where)
         columns = [_column(raw[name], spec, f"{where}, column '{name}'") for name in declaration.columns]
@@ -56,7 +57,7 @@ def _dtype(spec: TensorSpec) -> type:
 
 
 def _column(given: Any, spec: TensorSpec, where: str) -> np.ndarray:
-    array = np.asarray(given)
+    array = given if isinstance(given, np.ndarray) else np.asarray(given, dtype=object)
     if spec.dtype != "string" and array.dtype.kind in "fiub" and array.ndim == 1:
         return array.astype(np.float64)
     values = [given] if array.ndim == 0 else list(given)
@@ -68,7 +69,7 @@ def _row(row: object, declaration: Table, spec: TensorSpec, where: str) -> list[
         _check_columns(row, declaration, where)
         return [_value(row[name], spec, f"{where}, column '{name}'") for name in declaration.columns]
     count = len(declaration.columns)
-    if not isinstance(row, list | tuple | np.ndarray) or np.ndim(row) != 1:  # type: ignore[arg-type]  # ragged is no row
+    if not isinstance(row, list | tuple | np.ndarray) or (isinstance(row, np.ndarray) and row.ndim != 1):
         raise InputError(f"{where}: got {row!r:.60}, expected {count} values.")
     if len(row) != count:
         raise InputError(f"{where}: got {len(row)} values, expected {count}.")
@@ -79,15 +80,17 @@ def _row(row: object, declaration: Table, spec: TensorSpec, where: str) -> list[
 
 def _value(value: Any, spec: TensorSpec, where: str) -> Any:
     """A number or text; a missing one as NaN or ""."""
-    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "" if spec.dtype == "string" else math.nan
-    if np.ndim(value):
+    if isinstance(value, list | tuple | np.ndarray):
         raise InputError(f"{where}: got several values, expected one.")
     if spec.dtype == "string":
         if not isinstance(value, str):
             raise InputError(f"{where}: got {value!r:.60}, expected text.")
         return value
-    if not isinstance(value, numbers.Real | np.bool_):
+    if not isinstance(value, numbers.Real):
         raise InputError(f"{where}: got {value!r:.60}, expected a number.")
     return float(value)
 
@@ -97,5 +100,5 @@ def _check_columns(row: Mapping[object, object], declaration: Table, where: str)
     if missing:
         raise InputError(
             f"{where}: columns are missing: {', '.join(missing[:10])}{', …' if len(missing) > 10 else ''}.",
-            fix="give every column that the package declares: edgeml inspect names them.",
+            fix="give every column that the model takes; of a package edgeml inspect names them.",
         )

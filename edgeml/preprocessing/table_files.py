@@ -61,7 +61,9 @@ def read_table(path: Path, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[s
         raise InputError(f"{path.name} cannot be read as CSV: {error}.", fix="save it as CSV in UTF-8.") from error
     if not all(values.values()):
         raise InputError(f"{path.name} has no rows.")
-    return {column: np.array(found, np.str_ if columns[column].text else np.float64) for column, found in values.items()}
+    return {
+        column: np.array(found, np.str_ if columns[column].text else np.float64) for column, found in values.items()
+    }
 
 
 def _places(header: list[str], columns: Mapping[str, _Field], name: str) -> tuple[dict[str, int], int]:

@@ -255,14 +255,12 @@ def _describe(model: Any, digest: str) -> SklearnSource:
     if decision is not None and len(shape) == 1:
         decision = Decision(decision.labels, threshold=0.0)
     with _one_thread():
-        inputs = gaps_of(table, lambda rows: getattr(model, method)(rows))
+        inputs = gaps_of(table, getattr(model, method))
     signature = Signature(inputs, (output,))
     versions = {
         package: installed_version(package) or "unknown" for package in ("scikit-learn", "numpy", "scipy", "skops")
     }
-    info = SourceInfo(
-        "sklearn", name, signature, task, decision, digest, versions, columns=table.columns_of_inputs
-    )
+    info = SourceInfo("sklearn", name, signature, task, decision, digest, versions, columns=table.columns_of_inputs)
     return SklearnSource(info, model, method, table)
 
 

@@ -38,7 +38,7 @@ def gaps_of(table: ModelTable, answer: Callable[[Any], Any]) -> tuple[TensorSpec
             warnings.simplefilter("ignore")
             try:
                 made = np.asarray(answer(table.rows(inputs))).reshape(len(columns), -1)
-            except Exception:  # scikit-learn raises many kinds; each means no
+            except Exception:  # noqa: BLE001  # scikit-learn raises many kinds; each means no
                 return np.zeros(len(columns), bool)
         return np.ones(len(columns), bool) if made.dtype.kind in "OU" else np.isfinite(made).all(axis=1)
 

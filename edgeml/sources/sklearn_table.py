@@ -86,7 +86,9 @@ class ModelTable:
         if not self.typed:
             return {_FEATURES: np.ones((count, len(self.columns)), self._numbers)}
         return {
-            name: np.full((count, 1), next(iter(column.known), "")) if column.text else np.ones((count, 1), self._numbers)
+            name: np.full((count, 1), next(iter(column.known), ""))
+            if column.text
+            else np.ones((count, 1), self._numbers)
             for name, column in zip(self.input_names, self.columns, strict=True)
         }
 
