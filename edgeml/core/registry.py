@@ -81,6 +81,7 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "tf2onnx": "keras",
         "onnx": "keras",
         "joblib": "sklearn",
+        "pandas": "sklearn",
         "sklearn": "sklearn",
         "skl2onnx": "sklearn",
         "skops": "sklearn",

@@ -207,7 +207,8 @@ def arrays_by_input(data: object, signature: Signature, what: str) -> dict[str, 
 def _checked(data: object, spec: TensorSpec, what: str) -> np.ndarray:
     where = f"{what}, input '{spec.name}'"
     try:
-        array = np.asarray(data)
+        # Without a dtype numpy would make text of the numbers that stand beside text.
+        array = np.asarray(data, dtype=object if spec.dtype == "string" and not hasattr(data, "dtype") else None)
     except ValueError as error:
         raise InputError(f"{where}: is no regular array ({error}).") from error
     array = _texts(array, spec, where) if spec.dtype == "string" else _numbers(array, spec, where)
