@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 from edgeml.core.errors import InputError, MissingDependencyError, StorageError
 from edgeml.core.preprocessing import GAPS
 
-__all__ = ["evaluation_of", "inputs_of", "read_arrays", "read_frame"]
+__all__ = ["encode_csv", "evaluation_of", "inputs_of", "read_arrays", "read_frame"]
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -37,6 +39,20 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not arrays:
         raise InputError(f"{path.name} holds no arrays.")
     return arrays
+
+
+def encode_csv(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """A CSV file with a line for each sample: each array as a column, or as one for each of a sample's values."""
+    columns: dict[str, list[object]] = {}
+    for name, array in arrays.items():
+        rows = array.reshape(len(array), -1)
+        for place in range(rows.shape[1]):
+            columns[name if array.ndim == 1 else f"{name}_{place}"] = rows[:, place].tolist()
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(columns)
+    lines.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue().encode()
 
 
 def inputs_of(arrays: Mapping[str, np.ndarray], names: Sequence[str] = ()) -> object:

@@ -7,6 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.ensemble import RandomForestRegressor
@@ -40,6 +41,8 @@ def test_prices_from_a_csv_with_gaps(run: Run, folder: Path, tmp_path: Path) -> 
     wanted = skops.io.load(folder / "houses.skops", trusted=["numpy.dtype", "sklearn.tree._tree.Tree"]).predict(rows)
     found = np.load(tmp_path / "out.npz")["scores"]
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert run("predict", folder / "houses.edgeml", tmp_path / "new.csv", "-o", tmp_path / "out.csv").returncode == 0
+    assert pd.read_csv(tmp_path / "out.csv")["scores"].to_numpy(np.float32).tolist() == found.tolist()
     assert run("verify", folder / "houses.edgeml").returncode == 0
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_wine
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -78,6 +79,21 @@ def test_recipes_that_take_no_gaps_are_refused_where_the_data_hold_some() -> Non
     assert package.released == ("onnx-fp32",)
     (record,) = package.manifest.artifacts
     assert record.signature.inputs[0].gaps is True
+
+
+def test_numbers_of_a_table_in_every_recipe() -> None:
+    table = load_wine(as_frame=True)
+    rows, labels = table.data, table.target
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows[::2], labels[::2])
+    package = edgeml.build(model, calibration=rows[::2], evaluation=(rows[1::2], labels[1::2]))
+    made = {record.recipe: record for record in package.manifest.artifacts}
+    assert {"tflite-fp32", "tflite-fp16", "tflite-int8", "onnx-fp32", "onnx-int8"} <= set(made)
+    dtypes = {recipe: record.signature.inputs[0].dtype for recipe, record in made.items()}
+    assert dtypes["onnx-fp32"] == "float64"
+    assert dtypes["tflite-fp32"] == "float32"
+    for recipe in ("onnx-fp32", "tflite-fp32"):
+        found = package.session(recipe).classify(rows[1::2], raw=True)
+        np.testing.assert_array_equal(found, model.predict(rows[1::2]))
 
 
 def test_numbers_without_gaps_are_refused_with_them() -> None:
