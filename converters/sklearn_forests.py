@@ -44,6 +44,11 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _regressor(scope: Any, operator: Any, container: Any) -> None:
+    from skl2onnx.operator_converters.decision_tree import convert_sklearn_decision_tree_regressor
+
+    if len(operator.outputs) > 1:  # a RandomTreesEmbedding asks for the leaf too
+        convert_sklearn_decision_tree_regressor(scope, operator, container)
+        return
     nodes = Nodes(scope, container)
     sums, count = _sums(nodes, operator, operator.raw_operator.n_outputs_)
     nodes.give(nodes("Div", sums, nodes.constant(np.array(count, dtype=np.float32))), operator.outputs[0])
