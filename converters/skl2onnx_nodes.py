@@ -181,8 +181,8 @@ def part_options(model: Any, *, raw: bool = False) -> dict[int, dict[str, Any]]:
     found = {}
     while is_classifier(model):
         inner = hasattr(model, "steps")
-        if options := _classifier_options(model, raw and not inner):
-            found[id(model)] = options
+        # Of none too: a pipeline gives classifiers that it finds none for some that they may not know.
+        found[id(model)] = _classifier_options(model, raw and not inner)
         if not inner:
             break
         model = model.steps[-1][1]

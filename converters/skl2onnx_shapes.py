@@ -24,7 +24,12 @@ def shape_of(operator: Any) -> None:
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
     from sklearn.base import is_classifier, is_clusterer
 
+    from .sklearn_selection import Selection
+
     model = operator.raw_operator
+    if isinstance(model, Selection):
+        operator.outputs[0].type = type(operator.inputs[0].type)([None, len(model.places)])
+        return
     if is_classifier(model):
         numbers = np.asarray(model.classes_).dtype.kind in "biuf"
         operator.outputs[0].type = (Int64TensorType if numbers else StringTensorType)([None])

@@ -32,6 +32,8 @@ __all__ = ["known_to_skl2onnx", "own_routes"]
 
 def own_routes() -> dict[type, Any]:
     """Conversion functions by class of model."""
+    from .sklearn_selection import selection_converters
+
     return {
         **affine_converters(),
         **calibrated_converters(),
@@ -52,6 +54,7 @@ def own_routes() -> dict[type, Any]:
         **radius_converters(),
         **random_feature_converters(),
         **scaling_converters(),
+        **selection_converters(),
     }
 
 

@@ -74,11 +74,15 @@ def _estimator(model: Any, seen: dict[int, Any]) -> Any:
         if key not in {"estimator", "estimators", "base_estimator", "final_estimator", "regressor", "transformers"}:
             setattr(model, key, _simple(item, seen))
     if hasattr(model, "steps"):
-        model.steps = [(key, step) for key, step in model.steps if step is not None and step != "passthrough"]
-    if name == "ColumnTransformer":  # by position: names are those of a data frame, which there is none of here
+        steps = [(key, step) for key, step in model.steps if step is not None and step != "passthrough"]
+        model.steps = [*steps[:1], *((key, _united(step)) for key, step in steps[1:])]
+    if name == "ColumnTransformer":
+        from .sklearn_selection import in_order
+
+        # By position: names are those of a data frame, of which there is none here.
         places = model._transformer_to_input_indices  # noqa: SLF001  # scikit-learn has no public name for it
         model.transformers_ = [
-            (key, *_in_order(part, list(map(int, places[key])))) for key, part, _ in model.transformers_
+            (key, *in_order(part, list(map(int, places[key])))) for key, part, _ in model.transformers_
         ]
     if hasattr(model, "flatten_transform"):
         model.flatten_transform = False  # says how `transform` answers, which is not asked here
@@ -87,17 +91,13 @@ def _estimator(model: Any, seen: dict[int, Any]) -> Any:
     return model
 
 
-def _in_order(part: Any, places: list[int]) -> tuple[Any, list[int]]:
-    """A part of a ColumnTransformer and its columns; skl2onnx forgets the order where these are all columns."""
-    from sklearn.compose import ColumnTransformer
-    from sklearn.pipeline import Pipeline
+def _united(step: Any) -> Any:
+    """A step behind another one, whose columns skl2onnx does not count."""
+    if type(step).__name__ != "ColumnTransformer":
+        return step
+    from .sklearn_selection import union_of
 
-    straight = sorted(places)
-    if part == "drop" or places == straight or straight != list(range(len(places))):
-        return part, places
-    order = ColumnTransformer([])
-    order.transformers_ = [(str(place), "passthrough", [place]) for place in places]
-    return Pipeline([("order", order), *([] if isinstance(part, str) else [("part", part)])]), straight
+    return union_of(step)
 
 
 _FIX = "end the pipeline before it, or train a model whose answer is a fixed sequence of operations."

@@ -161,13 +161,17 @@ def _truth_of(evaluation: object) -> np.ndarray | None:
 
 
 def _inputs(given: object, info: SourceInfo) -> object:
-    """What was given as inputs, a data frame as the columns that each input is made of."""
-    if not hasattr(given, "columns") or not hasattr(given, "to_numpy"):
-        return given
-    if not info.columns:
-        return given.to_numpy()
-    prepare = registry.resolve(registry.PREPROCESSORS["table"])
-    return {spec.name: prepare(Table(columns=info.columns[spec.name]), given, spec) for spec in info.signature.inputs}
+    """What was given as inputs; of a table the columns that each input is made of."""
+    specs = info.signature.inputs
+    if hasattr(given, "columns") and hasattr(given, "to_numpy"):
+        if info.columns:
+            prepare = registry.resolve(registry.PREPROCESSORS["table"])
+            return {spec.name: prepare(Table(columns=info.columns[spec.name]), given, spec) for spec in specs}
+        given = given.to_numpy()
+    columns = len(specs) > 1 and all(spec.shape == (None, 1) for spec in specs)
+    if columns and isinstance(given, np.ndarray) and given.shape[1:] == (len(specs),):
+        return {spec.name: given[:, place] for place, spec in enumerate(specs)}
+    return given
 
 
 def calibration_arrays(data: object, info: SourceInfo) -> dict[str, np.ndarray] | None:
