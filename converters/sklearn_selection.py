@@ -17,7 +17,7 @@ from .skl2onnx_nodes import Nodes
 __all__ = ["Selection", "in_order", "selection_converters", "union_of"]
 
 
-class Selection(TransformerMixin, BaseEstimator):
+class Selection(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """Gives columns of a table.
 
     Args:
