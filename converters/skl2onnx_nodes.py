@@ -143,10 +143,12 @@ class Nodes:
             default_int64=-1,
         )
 
-    def label(self, scores: str, classes: np.ndarray, *, output: str) -> str:
-        """Adds the class of the largest score, of equal ones the first: int64 for numbers, else strings."""
+    def label(self, scores: str, classes: np.ndarray, *, output: str, last: bool = False) -> str:
+        """Adds the class of the largest score, of equal ones the first or last: int64 for numbers, else strings."""
         names = self.constant(classes.astype(np.int64 if classes.dtype.kind in "biuf" else str))
-        return self("Gather", names, self("ArgMax", scores, axis=1, keepdims=0), output=output)
+        return self(
+            "Gather", names, self("ArgMax", scores, axis=1, keepdims=0, select_last_index=int(last)), output=output
+        )
 
     def _add(self, kind: str, inputs: Sequence[str], outputs: list[str], attributes: dict[str, Any]) -> None:
         name = self._scope.get_unique_operator_name(kind)
