@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .sklearn_selection import Selection
+
 __all__ = ["same_shape", "shape_of"]
 
 
@@ -23,8 +25,6 @@ def shape_of(operator: Any) -> None:
     """
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
     from sklearn.base import is_classifier, is_clusterer
-
-    from .sklearn_selection import Selection
 
     model = operator.raw_operator
     if isinstance(model, Selection):

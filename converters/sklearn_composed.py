@@ -106,7 +106,7 @@ def _one_against_one(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _one_against_rest(scope: Any, operator: Any, container: Any) -> None:
-    """The class with the largest score, of equal ones the last; of two classes the second where its score is above 0."""
+    """The class with the largest score, of equal ones the last; of two classes the second if its score is above 0."""
     from skl2onnx.operator_converters.one_vs_rest_classifier import convert_one_vs_rest_classifier
 
     model, nodes = operator.raw_operator, Nodes(scope, container)

@@ -26,14 +26,13 @@ from .sklearn_quantiles import quantile_converters
 from .sklearn_radius import radius_converters
 from .sklearn_random_features import random_feature_converters
 from .sklearn_scaling import scaling_converters
+from .sklearn_selection import selection_converters
 
 __all__ = ["known_to_skl2onnx", "own_routes"]
 
 
 def own_routes() -> dict[type, Any]:
     """Conversion functions by class of model."""
-    from .sklearn_selection import selection_converters
-
     return {
         **affine_converters(),
         **calibrated_converters(),

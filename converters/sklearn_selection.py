@@ -9,15 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .skl2onnx_nodes import Nodes
 
 __all__ = ["Selection", "in_order", "selection_converters", "union_of"]
 
 
-class Selection(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class Selection:
     """Gives columns of a table.
 
     Args:
@@ -30,6 +28,11 @@ class Selection(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def transform(self, rows: np.ndarray) -> np.ndarray:
         """The columns ``[samples, places]``."""
         return rows[:, self.places]
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.base import BaseEstimator
+
+        return BaseEstimator().__sklearn_tags__()
 
 
 def selection_converters() -> dict[type, Any]:
@@ -53,6 +56,8 @@ def in_order(part: Any, places: list[int]) -> tuple[Any, list[int]]:
 
 def union_of(model: Any) -> Any:
     """A ColumnTransformer as an equal union of parts that each begin with a selection."""
+    from sklearn.pipeline import FeatureUnion
+
     parts = [
         (key, _selecting(part, places)) for key, part, places in model.transformers_ if part != "drop" and len(places)
     ]
@@ -60,5 +65,7 @@ def union_of(model: Any) -> Any:
 
 
 def _selecting(part: Any, places: list[int]) -> Any:
+    from sklearn.pipeline import Pipeline
+
     selection = Selection(places)
     return selection if isinstance(part, str) else Pipeline([("columns", selection), ("part", part)])

@@ -10,6 +10,8 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
+from .sklearn_selection import in_order, union_of
+
 __all__ = ["simplified"]
 
 
@@ -77,8 +79,6 @@ def _estimator(model: Any, seen: dict[int, Any]) -> Any:
         steps = [(key, step) for key, step in model.steps if step is not None and step != "passthrough"]
         model.steps = [*steps[:1], *((key, _united(step)) for key, step in steps[1:])]
     if name == "ColumnTransformer":
-        from .sklearn_selection import in_order
-
         # By position: names are those of a data frame, of which there is none here.
         places = model._transformer_to_input_indices  # noqa: SLF001  # scikit-learn has no public name for it
         model.transformers_ = [
@@ -93,11 +93,7 @@ def _estimator(model: Any, seen: dict[int, Any]) -> Any:
 
 def _united(step: Any) -> Any:
     """A step behind another one, whose columns skl2onnx does not count."""
-    if type(step).__name__ != "ColumnTransformer":
-        return step
-    from .sklearn_selection import union_of
-
-    return union_of(step)
+    return union_of(step) if type(step).__name__ == "ColumnTransformer" else step
 
 
 _FIX = "end the pipeline before it, or train a model whose answer is a fixed sequence of operations."
