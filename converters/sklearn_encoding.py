@@ -9,7 +9,7 @@ import numpy as np
 from edgeml.core.encoding import Binning, Encoding, Scaling
 
 from .sklearn_graph_trees import Trees
-from .sklearn_stages import Affine, Stage, affine, folded
+from .sklearn_stages import Affine, Filled, Stage, affine, folded
 
 __all__ = ["encoded"]
 
@@ -33,7 +33,7 @@ def encoded(stages: Sequence[Stage], rows: np.ndarray) -> tuple[Encoding, list[S
     Raises:
         UnsupportedModelError: A tree compares a feature with too many thresholds.
     """
-    first, *rest = stages
+    first, *rest = stages = folded([stage for stage in stages if not isinstance(stage, Filled)])
     if isinstance(first, Trees):
         cuts, ranked = first.ranked(rows.shape[1])
         return Binning(cuts), [ranked, *rest], rows
@@ -46,8 +46,9 @@ def encoded(stages: Sequence[Stage], rows: np.ndarray) -> tuple[Encoding, list[S
     if isinstance(first, Affine) and first.matrix.ndim == 2:
         # Nor is much of one that hardly varied: its weights must not be what all others are rounded to.
         weights = np.abs(first.matrix).max(axis=1)
-        most = _UNLIKE * np.median((scale * weights)[varied])
-        scale = np.minimum(scale, most / np.maximum(weights, most / scale))
+        known = varied & (weights > 0)
+        most = _UNLIKE * np.median((scale * weights)[known]) if known.any() else np.inf
+        scale[weights > 0] = np.minimum(scale, most / np.maximum(weights, 1e-300))[weights > 0]
     wide = (middle + _HEADROOM * (rows - middle)).astype(np.float32)
     encoding = _scaling(middle, scale)
     return encoding, folded([affine(scale, bias=middle), *stages]), np.concatenate([rows, wide])

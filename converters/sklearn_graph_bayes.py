@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .sklearn_graph_table import above
 from .sklearn_stages import Function, Stage, affine, softmax
 
 __all__ = ["BAYES"]
@@ -48,17 +49,6 @@ def _multinomial(model: Any) -> list[Stage]:
 def _complement(model: Any) -> list[Stage]:
     prior = model.class_log_prior_ if len(model.classes_) == 1 else 0.0
     return [affine(model.feature_log_prob_.T, prior), softmax]
-
-
-def above(threshold: float) -> Function:
-    """1 where a value is above the threshold, else 0; parted as scikit-learn parts float32 values."""
-
-    def binary(value: Any) -> Any:
-        import tensorflow as tf
-
-        return tf.cast(value > np.float32(threshold), tf.float32)
-
-    return binary
 
 
 BAYES: Mapping[str, Callable[[Any], list[Stage]]] = MappingProxyType(

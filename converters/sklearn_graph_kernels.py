@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .sklearn_graph_table import above
 from .sklearn_stages import Decided, Function, Stage, affine, largest, refused
 
 __all__ = ["KERNELS"]
@@ -35,9 +36,7 @@ def _classifier(model: Any) -> list[Stage]:
         sides[row, first], sides[row, second] = 1.0, -1.0
 
     def votes(value: Any) -> Any:
-        import tensorflow as tf
-
-        return affine(sides, (sides < 0).sum(axis=0))(tf.cast(value > 0.0, tf.float32))
+        return affine(sides, (sides < 0).sum(axis=0))(above(0.0)(value))
 
     def ranking(value: Any) -> Any:
         """Votes, and where they are equal the sum of the margins, as `_ovr_decision_function` has them."""

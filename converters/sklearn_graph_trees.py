@@ -54,19 +54,22 @@ class Trees:
     wide: bool = False
     ranks: bool = False
 
-    def before(self, transform: Callable[[np.ndarray], np.ndarray], inputs: int) -> Trees:
+    def before(self, transform: Callable[[np.ndarray], np.ndarray], origin: np.ndarray, inputs: int) -> Trees:
         """The same trees about the rows that `transform` takes: each threshold is the largest float32 that stays left.
 
         Args:
-            transform: float32 ``[rows, inputs]`` to what the trees compare; monotone, each column by itself.
-            inputs: Number of columns.
+            transform: float32 ``[rows, inputs]`` to what the trees compare.
+            origin: For each column that it gives, the one of the rows from which that rises, each another.
+            inputs: Number of columns of the rows.
         """
-        columns = [np.unique(self.threshold[self.feature == column]) for column in range(inputs)]
-        limits = np.full((max(map(len, columns), default=0), inputs), np.inf)
+        columns = [np.unique(self.threshold[self.feature == column]) for column in range(len(origin))]
+        limits = np.full((max(map(len, columns), default=0), len(origin)), np.inf)
         for column, values in enumerate(columns):
             limits[: len(values), column] = values
 
-        def left(rows: np.ndarray) -> np.ndarray:
+        def left(values: np.ndarray) -> np.ndarray:
+            rows = np.zeros((len(values), inputs), dtype=np.float32)
+            rows[:, origin] = values
             with np.errstate(all="ignore"):
                 made = transform(rows)
                 return np.asarray(made if self.wide else made.astype(np.float32)).astype(np.float64) <= limits
@@ -83,7 +86,12 @@ class Trees:
         for column, values in enumerate(columns):
             own = self.feature == column
             place[own] = np.searchsorted(values, self.threshold[own])
-        return replace(self, threshold=moved[place, self.feature], missing_left=self._missing(transform, inputs))
+        return replace(
+            self,
+            feature=origin[self.feature].astype(np.int32),
+            threshold=moved[place, self.feature],
+            missing_left=self._missing(transform, inputs),
+        )
 
     def _missing(self, transform: Callable[[np.ndarray], np.ndarray], inputs: int) -> np.ndarray:
         """Where NaN goes: to what an imputer puts in its place, else as the trees learned it."""

@@ -12,15 +12,19 @@ from edgeml.core.errors import UnsupportedModelError
 
 __all__ = [
     "Affine",
+    "Branches",
     "Decided",
+    "Filled",
     "Function",
     "Stage",
+    "added",
     "affine",
     "applied",
     "both_classes",
     "folded",
     "largest",
     "refused",
+    "side_by_side",
     "sigmoid",
     "softmax",
 ]
@@ -81,7 +85,32 @@ class Decided:
     position: Function
 
 
-Stage = Affine | Decided | Function
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Several models or transformers of the same value, and how their answers become one."""
+
+    parts: tuple[tuple[Stage, ...], ...]
+    joined: Callable[[list[Any]], Any]
+
+    def __call__(self, value: Any) -> Any:
+        """The stage as TensorFlow operations, float32."""
+        return self.joined([applied(part, value) for part in self.parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Puts a number ``[features]`` in the place of each NaN; integers have none."""
+
+    values: np.ndarray
+
+    def __call__(self, value: Any) -> Any:
+        """The stage as TensorFlow operations, float32."""
+        import tensorflow as tf
+
+        return tf.where(tf.math.is_nan(value), tf.constant(self.values[None]), value)
+
+
+Stage = Affine | Branches | Decided | Filled | Function
 
 
 def refused(reason: str) -> UnsupportedModelError:
@@ -93,10 +122,11 @@ def folded(stages: Sequence[Stage]) -> list[Stage]:
     """Steps that only multiply and add are made one."""
     made: list[Stage] = []
     for stage in stages:
-        if made and isinstance(stage, Affine) and isinstance(before := made[-1], Affine):
-            made[-1] = _composed(before, stage)
+        own = _merged(stage) if isinstance(stage, Branches) else stage
+        if made and isinstance(own, Affine) and isinstance(before := made[-1], Affine):
+            made[-1] = _composed(before, own)
         else:
-            made.append(stage)
+            made.append(own)
     return made
 
 
@@ -130,6 +160,20 @@ def softmax(value: Any) -> Any:
     return tf.nn.softmax(value)
 
 
+def side_by_side(values: list[Any]) -> Any:
+    """All columns, in order."""
+    import tensorflow as tf
+
+    return tf.concat(values, axis=1)
+
+
+def added(values: list[Any]) -> Any:
+    """The sum."""
+    import tensorflow as tf
+
+    return tf.add_n(values)
+
+
 def sigmoid(value: Any) -> Any:
     """The logistic function."""
     import tensorflow as tf
@@ -145,11 +189,42 @@ def largest(value: Any) -> Any:
 
 
 def _composed(first: Affine, second: Affine) -> Affine:
+    center, spread = first.center, first.spread
+    if _selects(first):  # what is taken off afterwards may as well be before
+        center = first.matrix @ second.center
+        spread = np.where(first.matrix.any(axis=1), first.matrix @ second.spread, 1.0)
+        return Affine(_product(first.matrix, second.matrix), second.bias, center, spread)
     if first.matrix.ndim == 1 and second.matrix.ndim > 1:
         matrix = first.matrix[:, None] * second.matrix
     else:
         matrix = _product(first.matrix, second.matrix)
-    return Affine(matrix, _product(first.bias - second.center, second.matrix) + second.bias, first.center, first.spread)
+    return Affine(matrix, _product(first.bias - second.center, second.matrix) + second.bias, center, spread)
+
+
+def _selects(stage: Affine) -> bool:
+    """Whether it gives some of its inputs, each once, as they are."""
+    matrix = stage.matrix
+    return bool(
+        matrix.ndim == 2
+        and not (stage.bias.any() or stage.center.any())
+        and np.isin(matrix, (0.0, 1.0)).all()
+        and (matrix.sum(axis=0) == 1).all()
+        and (matrix.sum(axis=1) <= 1).all()
+    )
+
+
+def _merged(branches: Branches) -> Stage:
+    """Branches side by side that only multiply and add, as one matrix."""
+    parts = [part[0] for part in branches.parts if len(part) == 1 and isinstance(part[0], Affine)]
+    if len(parts) != len(branches.parts) or branches.joined is not side_by_side:
+        return branches
+    matrices = [np.diag(part.matrix) if part.matrix.ndim == 1 else part.matrix for part in parts]
+    center, spread = np.zeros_like(parts[0].center), np.ones_like(parts[0].spread)
+    for part, matrix in zip(parts[::-1], matrices[::-1], strict=True):  # one center for each input: the first one's
+        used = matrix.any(axis=1)
+        center, spread = np.where(used, part.center, center), np.where(used, part.spread, spread)
+    biases = [part.bias + (center - part.center) @ matrix for part, matrix in zip(parts, matrices, strict=True)]
+    return Affine(np.concatenate(matrices, axis=1), np.concatenate(biases), center, spread)
 
 
 def _product(values: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -21,9 +21,9 @@ from .sklearn_encoding import encoded
 from .sklearn_graph_bayes import BAYES
 from .sklearn_graph_kernels import KERNELS
 from .sklearn_graph_linear import LINEAR
-from .sklearn_graph_table import TRANSFORMERS, monotone
+from .sklearn_graph_table import TRANSFORMERS, parts_of, risen_from
 from .sklearn_graph_trees import TREES, Trees
-from .sklearn_stages import Decided, Stage, folded, refused
+from .sklearn_stages import Branches, Decided, Filled, Function, Stage, added, affine, folded, refused, side_by_side
 
 __all__ = ["graph_of_sklearn"]
 
@@ -49,7 +49,9 @@ def graph_of_sklearn(source: Source, recipe: Recipe, job: ConversionJob) -> tupl
     info = source.info
     ((features,), (output,)) = info.signature.inputs, info.signature.outputs
     stages = folded(_stages(source.model, features.shape[1] or 0))
-    if recipe.precision != "fp32" and any(isinstance(stage, Trees) for stage in stages):
+    if all(isinstance(stage, Filled) for stage in stages):
+        raise refused(f"The {info.architecture} leaves numbers as they are.")
+    if recipe.precision != "fp32" and _holds_trees(stages):
         _check_trees(stages, recipe, info.architecture)
     if recipe.needs_calibration and job.calibration is not None:
         encoding, stages, rows = encoded(stages, job.calibration[features.name])
@@ -74,6 +76,13 @@ def graph_of_sklearn(source: Source, recipe: Recipe, job: ConversionJob) -> tupl
     return Graph(function, Signature((features,), tuple(outputs))), job
 
 
+def _holds_trees(stages: Sequence[Stage]) -> bool:
+    return any(
+        isinstance(stage, Trees) or (isinstance(stage, Branches) and any(map(_holds_trees, stage.parts)))
+        for stage in stages
+    )
+
+
 def _check_trees(stages: list[Stage], recipe: Recipe, name: str) -> None:
     """Refuses trees in precisions that would move their thresholds, or that have nothing for them."""
     if recipe.id == "tflite-int8" and isinstance(stages[0], Trees):
@@ -81,7 +90,7 @@ def _check_trees(stages: list[Stage], recipe: Recipe, name: str) -> None:
     if recipe.precision == "fp16":
         why = "in float16 they would send rows down other branches"
     elif recipe.id == "tflite-int8":
-        why = "what they compare comes of several features, and rounding it sends rows down other branches"
+        why = "what is before or beside them would be rounded, and rows sent down other branches"
     elif recipe.precision == "int16x8":
         why = "TFLite has no 16-bit form of the operators for that"
     else:
@@ -102,12 +111,12 @@ def _stages(model: Any, inputs: int, *, last: bool = True) -> list[Stage]:
     if type(model).__module__.partition(".")[0] != "sklearn":
         raise refused(f"A {name} is none of scikit-learn's own models.")
     if name == "Pipeline":
-        steps = [step for _, step in model.steps if step is not None and step != "passthrough"]
-        return _pipeline(steps, inputs, last=last)
-    if name in TREES and last:
-        (trees, *rest) = TREES[name](model)
-        assert isinstance(trees, Trees)
-        return [trees.before(lambda rows: rows, inputs), *rest]
+        return _pipeline([step for _, step in model.steps if not _skipped(step)], inputs, last=last)
+    if last and name in TREES:
+        return _pipeline([model], inputs, last=last)
+    composed = _COMPOSED | _VOTING if last else _COMPOSED
+    if name in composed:
+        return composed[name](model, inputs)
     builders = _BUILDERS if last else TRANSFORMERS
     if name not in builders:
         raise refused(
@@ -117,17 +126,35 @@ def _stages(model: Any, inputs: int, *, last: bool = True) -> list[Stage]:
     return builders[name](model)
 
 
+def _skipped(step: Any) -> bool:
+    return step is None or isinstance(step, str)  # 'passthrough'
+
+
 def _pipeline(steps: list[Any], inputs: int, *, last: bool) -> list[Stage]:
-    before, final = steps[:-1], steps[-1:]
-    if last and final and type(final[0]).__name__ in TREES and all(map(monotone, before)):
-        (trees, *rest) = TREES[type(final[0]).__name__](final[0])
-        assert isinstance(trees, Trees)
-        return [trees.before(_transformed(before), inputs), *rest]
+    if last and steps and type(steps[-1]).__name__ in TREES:
+        origin = _origin(steps[:-1], inputs)
+        if origin is not None:
+            (trees, *rest) = TREES[type(steps[-1]).__name__](steps[-1])
+            assert isinstance(trees, Trees)
+            return [trees.before(_transformed(steps[:-1]), origin, inputs), *rest]
+        own = int(steps[-1].n_features_in_)
+        return [*_pipeline(steps[:-1], inputs, last=False), *_pipeline(steps[-1:], own, last=True)]
     stages: list[Stage] = []
     for step in steps:
         own = int(getattr(step, "n_features_in_", inputs))
         stages += _stages(step, own, last=last and step is steps[-1])
     return stages
+
+
+def _origin(steps: list[Any], inputs: int) -> np.ndarray | None:
+    """As `risen_from`, of all steps together."""
+    origin = np.arange(inputs)
+    for step in steps:
+        own = risen_from(step, len(origin))
+        if own is None:
+            return None
+        origin = origin[own]
+    return origin
 
 
 def _transformed(steps: list[Any]) -> Callable[[np.ndarray], np.ndarray]:
@@ -143,6 +170,50 @@ def _transformed(steps: list[Any]) -> Callable[[np.ndarray], np.ndarray]:
 
     return transform
 
+
+def _column_transformer(model: Any, inputs: int) -> list[Stage]:
+    parts: list[list[Stage]] = []
+    for step, columns in parts_of(model):
+        own = [] if isinstance(step, str) else _stages(step, len(columns), last=False)
+        parts.append([affine(np.eye(inputs)[:, columns]), *own])
+    return [Branches(tuple(map(tuple, map(folded, parts))), side_by_side)]
+
+
+def _feature_union(model: Any, inputs: int) -> list[Stage]:
+    weights = model.transformer_weights or {}
+    parts = []
+    for name, step in model.transformer_list:
+        if isinstance(step, str) and step == "drop":
+            continue
+        own = [] if _skipped(step) else _stages(step, inputs, last=False)
+        parts.append([*own, _times(float(weights[name]))] if name in weights else own)
+    return [Branches(tuple(map(tuple, map(folded, parts))), side_by_side)]
+
+
+def _voting(model: Any, inputs: int) -> list[Stage]:
+    votes = getattr(model, "voting", "soft")
+    if votes != "soft":
+        raise refused("A VotingClassifier of hard votes is not among the models that are rebuilt.")
+    weights = np.array(model.weights or [1.0] * len(model.estimators))
+    kept = [weight for (_, step), weight in zip(model.estimators, weights, strict=True) if not isinstance(step, str)]
+    parts = [
+        [*_stages(step, inputs), _times(float(weight / sum(kept)))]
+        for step, weight in zip(model.estimators_, kept, strict=True)
+    ]
+    return [Branches(tuple(map(tuple, map(folded, parts))), added)]
+
+
+def _times(factor: float) -> Function:
+    def times(value: Any) -> Any:
+        return value * np.float32(factor)
+
+    return times
+
+
+_COMPOSED: Mapping[str, Callable[[Any, int], list[Stage]]] = MappingProxyType(
+    {"ColumnTransformer": _column_transformer, "FeatureUnion": _feature_union}
+)
+_VOTING = MappingProxyType({"VotingClassifier": _voting, "VotingRegressor": _voting})
 
 _BUILDERS: Mapping[str, Callable[[Any], list[Stage]]] = MappingProxyType({**BAYES, **KERNELS, **LINEAR, **TRANSFORMERS})
 
