@@ -18,7 +18,7 @@ class Graph:
     Attributes:
         function: Called with one float32 `tf.Tensor` ``[batch, ...]`` per input, in the signature's order;
             returns float32 tensors ``[batch, ...]`` by output name.
-        signature: The source's signature.
+        signature: The source's signature; inputs may be encoded, and a label's position may be added to the outputs.
     """
 
     function: Callable[..., dict[str, Any]]

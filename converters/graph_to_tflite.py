@@ -30,7 +30,9 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
     """
     import tensorflow as tf
 
-    folder = job.once("saved_model", lambda: _save(graph, job.folder / "saved_model", job.batch or 1))
+    # Recipes share the graph, as far as they share what is done to its inputs.
+    key = "encoded_model" if any(spec.encoding for spec in graph.signature.inputs) else "saved_model"
+    folder = job.once(key, lambda: _save(graph, job.folder / key, job.batch or 1))
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[_SIGNATURE])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if recipe.precision != "fp32":
@@ -38,7 +40,7 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
     if recipe.precision == "fp16":
         converter.target_spec.supported_types = [tf.float16]
     if recipe.needs_calibration:
-        converter.representative_dataset = lambda: calibration_batches(job)
+        converter.representative_dataset = lambda: calibration_batches(job, graph.signature)
     if recipe.precision == "int8":
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
@@ -50,6 +52,10 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
     try:
         data = converter.convert()
     except Exception as error:  # the converter raises several kinds, its own and Python's
+        if narrow := sorted(set(re.findall(r"16x8-bit not yet supported for op: '(\w+)'", str(error)))):
+            raise UnsupportedModelError(
+                f"TFLite has no 16-bit form of the operator {', '.join(narrow)}.", fix="use tflite-int8 or tflite-fp32."
+            ) from error
         raise ConversionError(f"The TFLite converter refused it: {_essence(str(error))}") from error
     signature, needs, stored = inspect_tflite(data, graph.signature)
     _check_stored(recipe, stored)

@@ -54,8 +54,8 @@ def onnx_artifact(
     precisions = {
         "fp32": lambda: model,
         "fp16": lambda: _float16(model),
-        "dynamic": lambda: _dynamic(model, job),
-        "int8": lambda: _int8(model, job),
+        "dynamic": lambda: _dynamic(model, job, signature),
+        "int8": lambda: _int8(model, job, signature),
     }
     made = precisions[recipe.precision]()
     steps_after = () if recipe.precision == "fp32" else (f"onnxruntime {onnxruntime.__version__}",)
@@ -77,39 +77,40 @@ def _float16(model: Any) -> Any:
     return convert_float_to_float16(copy, keep_io_types=True)
 
 
-def _prepared(model: Any, job: ConversionJob) -> Path:
+def _prepared(model: Any, job: ConversionJob, signature: Signature) -> Path:
     """The model with its batch norm folded and its shapes inferred, as quantization wants it, in a file."""
 
     def prepare() -> Path:
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
-        source, path = job.folder / "fp32.onnx", job.folder / "prepared.onnx"
+        source, path = job.folder / f"{key}.onnx", job.folder / f"{key} prepared.onnx"
         source.write_bytes(model.SerializeToString())  # given the model itself, it would move its weights out
         quant_pre_process(source, path, skip_symbolic_shape=True)
         return path
 
-    return job.once("onnx prepared", prepare)
+    key = "encoded" if any(spec.encoding for spec in signature.inputs) else "plain"
+    return job.once(f"onnx prepared, {key}", prepare)
 
 
-def _dynamic(model: Any, job: ConversionJob) -> Any:
+def _dynamic(model: Any, job: ConversionJob, signature: Signature) -> Any:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     path = job.folder / "dynamic.onnx"
     # onnxruntime has no ConvInteger for signed weights on CPUs.
-    quantize_dynamic(_prepared(model, job), path, weight_type=QuantType.QUInt8)
+    quantize_dynamic(_prepared(model, job, signature), path, weight_type=QuantType.QUInt8)
     return _changed(onnx.load(path))
 
 
-def _int8(model: Any, job: ConversionJob) -> Any:
+def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     path = job.folder / "int8.onnx"
     quantize_static(
-        _prepared(model, job),
+        _prepared(model, job, signature),
         path,
-        _Reader(job),
+        _Reader(job, signature),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
@@ -138,8 +139,8 @@ def _changed(model: Any) -> Any:
 class _Reader:
     """Feeds calibration samples to onnxruntime, one batch at a time."""
 
-    def __init__(self, job: ConversionJob) -> None:
-        self._batches = calibration_batches(job)
+    def __init__(self, job: ConversionJob, signature: Signature) -> None:
+        self._batches = calibration_batches(job, signature)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self._batches, None)

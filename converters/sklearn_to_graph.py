@@ -1,356 +1,231 @@
-"""scikit-learn models made of matrix products, as TensorFlow functions."""
+"""scikit-learn models as TensorFlow functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from edgeml.core.conversion import ConversionJob
 from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.recipe import Recipe
 from edgeml.core.source import Source
+from edgeml.core.tensors import Signature, TensorSpec
 
 from .graph import Graph
-from .sklearn_inputs import in_float32
+from .sklearn_encoding import encoded
+from .sklearn_graph_bayes import BAYES
+from .sklearn_graph_kernels import KERNELS
+from .sklearn_graph_linear import LINEAR
+from .sklearn_graph_table import TRANSFORMERS, parts_of, risen_from
+from .sklearn_graph_trees import TREES, Trees
+from .sklearn_inputs import in_float32, reading_inputs
+from .sklearn_stages import Branches, Decided, Filled, Function, Stage, added, affine, folded, refused, side_by_side
 
 __all__ = ["graph_of_sklearn"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Affine:
-    """``(x − center) · matrix + bias``, in float64.
+def graph_of_sklearn(source: Source, recipe: Recipe, job: ConversionJob) -> tuple[Graph, ConversionJob]:
+    """Rebuilds a model of stages.
 
-    Attributes:
-        matrix: ``[inputs, outputs]``, or its diagonal.
-        center: ``[inputs]``; subtracted first where folding it into the bias would cost precision.
-        spread: ``[inputs]``, how far the inputs usually lie from the center.
-    """
+    Steps that only multiply and add are folded into one, in float64. Trees take the scalers before them into their
+    thresholds. Where activations are quantized, the features are encoded outside of the graph.
 
-    matrix: np.ndarray
-    bias: np.ndarray
-    center: np.ndarray
-    spread: np.ndarray
+    Args:
+        source: The model.
+        recipe: What the graph is for.
+        job: Its calibration samples choose the encoding.
 
-
-_Function = Callable[[Any], Any]
-_Stage = _Affine | _Function
-
-# Products of float32 inputs that lie this many times farther from zero than they spread lose 5 of their 24 bits.
-# Up to there the center is folded into the bias, which saves a node and, in integers, a rounding.
-_FOLDED_CENTER = 32.0
-
-
-def graph_of_sklearn(source: Source) -> Graph:
-    """Rebuilds linear models, perceptrons, scalers, PCA and pipelines of them.
-
-    Steps that only multiply and add are folded into one, in float64.
+    Returns:
+        The graph, and the job with the samples to calibrate it.
 
     Raises:
-        UnsupportedModelError: The model is not made of matrix products, or its labels do not follow from
-            its scores.
+        UnsupportedModelError: A part of the model is none of those that are rebuilt, or the precision is not honest
+            for it.
     """
     if any(spec.dtype == "string" for spec in source.info.signature.inputs):
-        raise _refused("TFLite runtimes take no text, and half precision and integers hold none; a column is text.")
-    stages = _folded(_stages(source.model, last=True))
-    (output,) = source.info.signature.outputs
+        raise refused("TFLite runtimes take no text, and half precision and integers hold none; a column is text.")
+    info = source.info
+    ((features,), (output,)) = in_float32(info.signature).inputs, info.signature.outputs
+    stages = folded(_stages(reading_inputs(copy.deepcopy(source.model), source), features.shape[1] or 0))
+    if all(isinstance(stage, Filled) for stage in stages):
+        raise refused(f"The {info.architecture} leaves numbers as they are.")
+    if recipe.precision != "fp32" and _holds_trees(stages):
+        _check_trees(stages, recipe, info.architecture)
+    if recipe.needs_calibration and job.calibration is not None:
+        encoding, stages, rows = encoded(stages, np.asarray(job.calibration[features.name], dtype=np.float32))
+        job = replace(job, calibration={features.name: rows})
+        features = msgspec.structs.replace(features, encoding=encoding)
+    decided = stages[-1] if isinstance(stages[-1], Decided) else None
+    outputs = [output]
+    if decided is not None:
+        outputs.append(TensorSpec("position", (None,), "int32", meaning="position"))
 
     def function(features: Any) -> dict[str, Any]:
         import tensorflow as tf
 
         value = features
-        for stage in stages:
-            value = _apply(stage, value) if isinstance(stage, _Affine) else stage(value)
-        return {output.name: tf.squeeze(value, axis=1) if len(output.shape) == 1 else value}
+        for stage in stages[:-1] if decided else stages:
+            assert not isinstance(stage, Decided)
+            value = stage(value)
+        found = {outputs[-1].name: decided.position(value)} if decided else {}
+        value = decided.scores(value) if decided else value
+        return {output.name: tf.squeeze(value, axis=1) if len(output.shape) == 1 else value, **found}
 
-    return Graph(function, in_float32(source.info.signature))
-
-
-def _stages(model: Any, *, last: bool) -> list[_Stage]:
-    name = type(model).__name__
-    if name == "Pipeline":
-        steps = [step for _, step in model.steps if step is not None and step != "passthrough"]
-        return [stage for step in steps for stage in _stages(step, last=last and step is model.steps[-1][1])]
-    table = _TRANSFORMERS if not last or name in _TRANSFORMERS else _PREDICTORS
-    if type(model).__module__.partition(".")[0] != "sklearn" or name not in table:
-        why = _WHY.get(name, "is not among the models that are rebuilt of matrix products")
-        raise _refused(f"A {name} {why}; edgeml carries it in float32 ONNX alone.")
-    return table[name](model)
+    return Graph(function, Signature((features,), tuple(outputs))), job
 
 
-def _refused(reason: str) -> UnsupportedModelError:
-    return UnsupportedModelError(reason, fix="use onnx-fp32.")
-
-
-def _folded(stages: list[_Stage]) -> list[_Stage]:
-    folded: list[_Stage] = []
-    for stage in stages:
-        if folded and isinstance(stage, _Affine) and isinstance(before := folded[-1], _Affine):
-            folded[-1] = _composed(before, stage)
-        else:
-            folded.append(stage)
-    return folded
-
-
-def _composed(first: _Affine, second: _Affine) -> _Affine:
-    if first.matrix.ndim == 1 and second.matrix.ndim > 1:
-        matrix = first.matrix[:, None] * second.matrix
-    else:
-        matrix = _product(first.matrix, second.matrix)
-    return _Affine(
-        matrix, _product(first.bias - second.center, second.matrix) + second.bias, first.center, first.spread
+def _holds_trees(stages: Sequence[Stage]) -> bool:
+    return any(
+        isinstance(stage, Trees) or (isinstance(stage, Branches) and any(map(_holds_trees, stage.parts)))
+        for stage in stages
     )
 
 
-def _product(values: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return values * matrix if matrix.ndim == 1 else values @ matrix
+def _check_trees(stages: list[Stage], recipe: Recipe, name: str) -> None:
+    """Refuses trees in precisions that would move their thresholds, or that have nothing for them."""
+    if recipe.id == "tflite-int8" and isinstance(stages[0], Trees):
+        return
+    if recipe.precision == "fp16":
+        why = "in float16 they would send rows down other branches"
+    elif recipe.id == "tflite-int8":
+        why = "what is before or beside them would be rounded, and rows sent down other branches"
+    elif recipe.precision == "int16x8":
+        why = "TFLite has no 16-bit form of the operators for that"
+    else:
+        why = "there are no matrix products whose weights could be stored in 8 bits"
+    fix = "use tflite-fp32, tflite-int8 or onnx-fp32." if isinstance(stages[0], Trees) else "use onnx-fp32."
+    raise UnsupportedModelError(f"The trees of the {name} compare features with thresholds: {why}.", fix=fix)
 
 
-def _apply(stage: _Affine, value: Any) -> Any:
-    import tensorflow as tf
+def _stages(model: Any, inputs: int, *, last: bool = True) -> list[Stage]:
+    """The stages of a model.
 
-    center = stage.center.astype(np.float32)
-    if np.all(np.abs(stage.center) <= _FOLDED_CENTER * stage.spread):
-        center = np.zeros_like(center)
-    if center.any():
-        value = value - tf.constant(center)
-    # What the center lost when it was rounded goes into the bias.
-    bias = tf.constant((stage.bias + _product(center - stage.center, stage.matrix)).astype(np.float32))
-    matrix = tf.constant(stage.matrix.astype(np.float32))
-    return (value * matrix if stage.matrix.ndim == 1 else tf.matmul(value, matrix)) + bias
-
-
-def _affine(matrix: Any, bias: Any = 0.0, center: Any = 0.0, spread: Any = 1.0) -> _Affine:
-    matrix = np.asarray(matrix, dtype=np.float64)
-    inputs, outputs = matrix.shape[0], matrix.shape[-1]
-
-    def vector(values: Any, size: int) -> np.ndarray:
-        return np.broadcast_to(np.asarray(values, dtype=np.float64), (size,))
-
-    return _Affine(matrix, vector(bias, outputs), vector(center, inputs), vector(spread, inputs))
-
-
-def _standard_scaler(model: Any) -> list[_Stage]:
-    # scikit-learn 1.9 rounds its mean and scale to the float32 of the rows; the other scalers take float64.
-    scale = (model.scale_ if model.with_std else np.ones(model.n_features_in_)).astype(np.float32)
-    return [
-        _affine(
-            1.0 / scale.astype(np.float64),
-            spread=scale,
-            center=model.mean_.astype(np.float32) if model.with_mean else 0.0,
+    Args:
+        model: Of scikit-learn.
+        inputs: Number of its features.
+        last: Whether its scores or predictions are wanted, else what it transforms rows to.
+    """
+    name = type(model).__name__
+    if type(model).__module__.partition(".")[0] != "sklearn":
+        raise refused(f"A {name} is none of scikit-learn's own models.")
+    if name == "Pipeline":
+        return _pipeline([step for _, step in model.steps if not _skipped(step)], inputs, last=last)
+    if last and name in TREES:
+        return _pipeline([model], inputs, last=last)
+    composed = _COMPOSED | _VOTING if last else _COMPOSED
+    if name in composed:
+        return composed[name](model, inputs)
+    builders = _BUILDERS if last else TRANSFORMERS
+    if name not in builders:
+        raise refused(
+            f"A {name} {_WHY.get(name, 'is not among the models that are rebuilt')}; edgeml carries it in float32 "
+            "ONNX alone."
         )
+    return builders[name](model)
+
+
+def _skipped(step: Any) -> bool:
+    return step is None or isinstance(step, str)  # 'passthrough'
+
+
+def _pipeline(steps: list[Any], inputs: int, *, last: bool) -> list[Stage]:
+    if last and steps and type(steps[-1]).__name__ in TREES:
+        origin = _origin(steps[:-1], inputs)
+        if origin is not None:
+            (trees, *rest) = TREES[type(steps[-1]).__name__](steps[-1])
+            assert isinstance(trees, Trees)
+            return [trees.before(_transformed(steps[:-1]), origin, inputs), *rest]
+        own = int(steps[-1].n_features_in_)
+        return [*_pipeline(steps[:-1], inputs, last=False), *_pipeline(steps[-1:], own, last=True)]
+    stages: list[Stage] = []
+    for step in steps:
+        own = int(getattr(step, "n_features_in_", inputs))
+        stages += _stages(step, own, last=last and step is steps[-1])
+    return stages
+
+
+def _origin(steps: list[Any], inputs: int) -> np.ndarray | None:
+    """As `risen_from`, of all steps together."""
+    origin = np.arange(inputs)
+    for step in steps:
+        own = risen_from(step, len(origin))
+        if own is None:
+            return None
+        origin = origin[own]
+    return origin
+
+
+def _transformed(steps: list[Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """What the steps make of float32 rows ``[rows, features]``, however large."""
+
+    def transform(rows: np.ndarray) -> np.ndarray:
+        from sklearn import config_context
+
+        with config_context(assume_finite=True):
+            for step in steps:
+                rows = step.transform(rows)
+        return rows
+
+    return transform
+
+
+def _column_transformer(model: Any, inputs: int) -> list[Stage]:
+    parts: list[list[Stage]] = []
+    for step, columns in parts_of(model):
+        own = [] if isinstance(step, str) else _stages(step, len(columns), last=False)
+        parts.append([affine(np.eye(inputs)[:, columns]), *own])
+    return [Branches(tuple(map(tuple, map(folded, parts))), side_by_side)]
+
+
+def _feature_union(model: Any, inputs: int) -> list[Stage]:
+    weights = model.transformer_weights or {}
+    parts = []
+    for name, step in model.transformer_list:
+        if isinstance(step, str) and step == "drop":
+            continue
+        own = [] if _skipped(step) else _stages(step, inputs, last=False)
+        parts.append([*own, _times(float(weights[name]))] if name in weights else own)
+    return [Branches(tuple(map(tuple, map(folded, parts))), side_by_side)]
+
+
+def _voting(model: Any, inputs: int) -> list[Stage]:
+    votes = getattr(model, "voting", "soft")
+    if votes != "soft":
+        raise refused("A VotingClassifier of hard votes is not among the models that are rebuilt.")
+    weights = np.array(model.weights or [1.0] * len(model.estimators))
+    kept = [weight for (_, step), weight in zip(model.estimators, weights, strict=True) if not isinstance(step, str)]
+    parts = [
+        [*_stages(step, inputs), _times(float(weight / sum(kept)))]
+        for step, weight in zip(model.estimators_, kept, strict=True)
     ]
+    return [Branches(tuple(map(tuple, map(folded, parts))), added)]
 
 
-def _robust_scaler(model: Any) -> list[_Stage]:
-    scale = model.scale_ if model.with_scaling else np.ones(model.n_features_in_)
-    return [_affine(1.0 / scale, center=model.center_ if model.with_centering else 0.0, spread=scale)]
+def _times(factor: float) -> Function:
+    def times(value: Any) -> Any:
+        return value * np.float32(factor)
+
+    return times
 
 
-def _min_max_scaler(model: Any) -> list[_Stage]:
-    low, high = model.feature_range
-    scaled = _affine(model.scale_, low, model.data_min_, (high - low) / model.scale_)
-    return [scaled, _clip(low, high)] if model.clip else [scaled]
-
-
-def _max_abs_scaler(model: Any) -> list[_Stage]:
-    return [_affine(1.0 / model.scale_), *([_clip(-1.0, 1.0)] if getattr(model, "clip", False) else [])]
-
-
-def _pca(model: Any) -> list[_Stage]:
-    components = np.asarray(model.components_, dtype=np.float64)
-    variances = np.asarray(model.explained_variance_)
-    spread = np.sqrt(np.square(components).T @ variances)
-    if model.whiten:
-        components = components / np.maximum(np.sqrt(variances), np.finfo(variances.dtype).eps)[:, None]
-    return [_affine(components.T, center=model.mean_, spread=spread)]
-
-
-def _truncated_svd(model: Any) -> list[_Stage]:
-    return [_affine(model.components_.T)]
-
-
-def _linear(model: Any) -> list[_Stage]:
-    coefficients = model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_
-    return [_affine(np.atleast_2d(coefficients).T, model.intercept_)]
-
-
-def _logistic(model: Any) -> list[_Stage]:
-    if len(model.classes_) == 2:
-        return _binary(_linear(model))
-    if (
-        getattr(model, "loss", None) == "log_loss"
-        or getattr(model, "multi_class", None) == "ovr"
-        or getattr(model, "solver", None) == "liblinear"
-    ):
-        raise _refused(
-            f"The {type(model).__name__} has probabilities of one class against the rest, which no longer "
-            "tell the classes apart where they reach 1; its labels come from what is before them."
-        )
-    return [*_linear(model), _softmax]
-
-
-def _stochastic_gradient(model: Any) -> list[_Stage]:
-    if model.loss == "modified_huber":
-        raise _refused(
-            "The probabilities of an SGDClassifier with the loss 'modified_huber' are cut off at 0 and 1; "
-            "its labels come from what is before them."
-        )
-    return _logistic(model) if model.loss == "log_loss" else _linear(model)
-
-
-def _perceptrons(model: Any) -> list[_Stage]:
-    stages: list[_Stage] = []
-    for matrix, bias in zip(model.coefs_, model.intercepts_, strict=True):
-        stages += [_affine(matrix, bias), *_ACTIVATIONS[model.activation]]
-    stages = stages[: len(stages) - len(_ACTIVATIONS[model.activation])]
-    if model.out_activation_ == "logistic":
-        return _binary(stages)
-    return [*stages, *_ACTIVATIONS[model.out_activation_]]
-
-
-def _binary(stages: list[_Stage]) -> list[_Stage]:
-    """Probabilities of both classes from one log-odds; taking one from 1 would lose what is small."""
-    return [*stages, _affine(np.array([[-1.0, 1.0]])), _sigmoid]
-
-
-def _softmax(value: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.nn.softmax(value)
-
-
-def _sigmoid(value: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.sigmoid(value)
-
-
-def _tanh(value: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.tanh(value)
-
-
-def _relu(value: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.nn.relu(value)
-
-
-def _exp(value: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.exp(value)
-
-
-def _clip(low: float, high: float) -> _Function:
-    def clip(value: Any) -> Any:
-        import tensorflow as tf
-
-        return tf.minimum(tf.maximum(value, low), high)
-
-    return clip
-
-
-_ACTIVATIONS: Mapping[str, list[_Stage]] = MappingProxyType(
-    {
-        "exp": [_exp],
-        "identity": [],
-        "logistic": [_sigmoid],
-        "relu": [_relu],
-        "softmax": [_softmax],
-        "tanh": [_tanh],
-    }
+_COMPOSED: Mapping[str, Callable[[Any, int], list[Stage]]] = MappingProxyType(
+    {"ColumnTransformer": _column_transformer, "FeatureUnion": _feature_union}
 )
+_VOTING = MappingProxyType({"VotingClassifier": _voting, "VotingRegressor": _voting})
 
-_Builders = Mapping[str, Callable[[Any], list[_Stage]]]
+_BUILDERS: Mapping[str, Callable[[Any], list[Stage]]] = MappingProxyType({**BAYES, **KERNELS, **LINEAR, **TRANSFORMERS})
 
-_TRANSFORMERS: _Builders = MappingProxyType(
-    {
-        "StandardScaler": _standard_scaler,
-        "MinMaxScaler": _min_max_scaler,
-        "MaxAbsScaler": _max_abs_scaler,
-        "RobustScaler": _robust_scaler,
-        "PCA": _pca,
-        "TruncatedSVD": _truncated_svd,
-    }
-)
-
-_PREDICTORS: _Builders = MappingProxyType(
-    {
-        **dict.fromkeys(
-            (
-                "ARDRegression",
-                "BayesianRidge",
-                "ElasticNet",
-                "ElasticNetCV",
-                "HuberRegressor",
-                "Lars",
-                "LarsCV",
-                "Lasso",
-                "LassoCV",
-                "LassoLars",
-                "LassoLarsCV",
-                "LassoLarsIC",
-                "LinearRegression",
-                "LinearSVC",
-                "LinearSVR",
-                "MultiTaskElasticNet",
-                "MultiTaskElasticNetCV",
-                "MultiTaskLasso",
-                "MultiTaskLassoCV",
-                "OrthogonalMatchingPursuit",
-                "OrthogonalMatchingPursuitCV",
-                "PassiveAggressiveClassifier",
-                "PassiveAggressiveRegressor",
-                "Perceptron",
-                "QuantileRegressor",
-                "Ridge",
-                "RidgeCV",
-                "RidgeClassifier",
-                "RidgeClassifierCV",
-                "SGDRegressor",
-                "TheilSenRegressor",
-            ),
-            _linear,
-        ),
-        "LinearDiscriminantAnalysis": _logistic,
-        "LogisticRegression": _logistic,
-        "LogisticRegressionCV": _logistic,
-        "MLPClassifier": _perceptrons,
-        "MLPRegressor": _perceptrons,
-        "SGDClassifier": _stochastic_gradient,
-    }
-)
-
-_TREES = "compares features with thresholds, and rounding sends rows down another branch"
 _NEIGHBORS = "keeps its training rows, and rounding changes which are the nearest"
-_KERNELS = "is a sum over its support vectors, in whose kernels rounding grows"
 
 _WHY: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(
-            (
-                "AdaBoostClassifier",
-                "AdaBoostRegressor",
-                "DecisionTreeClassifier",
-                "DecisionTreeRegressor",
-                "ExtraTreeClassifier",
-                "ExtraTreeRegressor",
-                "ExtraTreesClassifier",
-                "ExtraTreesRegressor",
-                "GradientBoostingClassifier",
-                "GradientBoostingRegressor",
-                "HistGradientBoostingClassifier",
-                "HistGradientBoostingRegressor",
-                "RandomForestClassifier",
-                "RandomForestRegressor",
-            ),
-            _TREES,
-        ),
         **dict.fromkeys(("KNeighborsClassifier", "KNeighborsRegressor"), _NEIGHBORS),
-        **dict.fromkeys(("NuSVC", "NuSVR", "SVC", "SVR"), _KERNELS),
+        "AdaBoostRegressor": "gives a weighted median of its models",
     }
 )

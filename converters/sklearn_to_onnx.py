@@ -36,7 +36,7 @@ _REASON_LENGTH = 300  # skl2onnx may put whole trees into its messages
 
 
 def convert(source: Source, recipe: Recipe, job: ConversionJob) -> Artifact:
-    """Converts by skl2onnx in float32; in other precisions only what can be rebuilt of matrix products.
+    """Converts by skl2onnx in float32; in other precisions only what is rebuilt of stages.
 
     The float32 artifact of a classifier has a second output, ``label``, with the source's own labels: int64
     for numbers and booleans, else strings. Of a table it takes the columns in float64, and in float32 where it
@@ -48,12 +48,13 @@ def convert(source: Source, recipe: Recipe, job: ConversionJob) -> Artifact:
     """
     scikit = f"scikit-learn {source.info.versions['scikit-learn']}"
     if recipe.precision != "fp32":
-        model = job.once("onnx graph", lambda: onnx_of_graph(graph_of_sklearn(source), job.batch))
+        graph, job = graph_of_sklearn(source, recipe, job)
+        key = "onnx graph, encoded" if recipe.needs_calibration else "onnx graph"
         return onnx_artifact(
-            model,
+            job.once(key, lambda: onnx_of_graph(graph, job.batch)),
             recipe,
             job,
-            batched(in_float32(source.info.signature), job.batch),
+            batched(graph.signature, job.batch),
             (scikit, f"tf2onnx {installed_version('tf2onnx')}"),
         )
     model, signature = _in_float32_or_more(source, batched(_with_label(source), job.batch))

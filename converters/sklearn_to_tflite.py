@@ -14,7 +14,6 @@ __all__ = ["convert"]
 
 
 def convert(source: Source, recipe: Recipe, job: ConversionJob) -> Artifact:
-    """Rebuilds the model of matrix products and converts that. Raises UnsupportedModelError for other models."""
-    return tflite_artifact(
-        graph_of_sklearn(source), recipe, job, (f"scikit-learn {source.info.versions['scikit-learn']}",)
-    )
+    """Rebuilds the model of stages and converts that. Raises UnsupportedModelError for other models."""
+    graph, job = graph_of_sklearn(source, recipe, job)
+    return tflite_artifact(graph, recipe, job, (f"scikit-learn {source.info.versions['scikit-learn']}",))

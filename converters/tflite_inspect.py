@@ -25,7 +25,7 @@ def inspect_tflite(data: bytes, source: Signature) -> tuple[Signature, Needs, fr
 
     Args:
         data: The file, with one signature definition.
-        source: Gives the order of the tensors and what they mean.
+        source: Gives the order of the tensors, what they mean, and how inputs are encoded.
     """
     file = read_tflite(data)
 
@@ -34,7 +34,9 @@ def inspect_tflite(data: bytes, source: Signature) -> tuple[Signature, Needs, fr
         missing = [spec.name for spec in wanted if spec.name not in by_name]
         if missing:
             raise ConversionError(f"The converter dropped the tensors {missing}: they do not depend on each other.")
-        return tuple(msgspec.structs.replace(by_name[spec.name], meaning=spec.meaning) for spec in wanted)
+        return tuple(
+            msgspec.structs.replace(by_name[spec.name], meaning=spec.meaning, encoding=spec.encoding) for spec in wanted
+        )
 
     found = file.signature
     signature = Signature(specs(found.inputs, source.inputs), specs(found.outputs, source.outputs))

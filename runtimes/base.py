@@ -11,10 +11,12 @@ import numpy as np
 
 from edgeml.core import registry
 from edgeml.core.artifact import Needs
+from edgeml.core.encoding import encoder
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.machine import missing_features
 from edgeml.core.preprocessing import Declaration, Table
 from edgeml.core.tensors import (
+    DECIDED,
     Decision,
     Quantization,
     Signature,
@@ -32,8 +34,8 @@ class BaseSession(ABC):
     """An artifact made ready on a target.
 
     Takes and gives floats in the source's own units, and text where an input is text, whatever the artifact's
-    dtypes: integers are quantized with rounding and clipping on the way in, and dequantized on the way out. Safe
-    to use from several threads, one call at a time.
+    dtypes: inputs are encoded where the signature says so, and quantized with rounding and clipping; outputs are
+    dequantized. Safe to use from several threads, one call at a time.
 
     Args:
         data: The artifact's bytes.
@@ -80,6 +82,7 @@ class BaseSession(ABC):
         self.decision = decision
         self.preprocessing: Mapping[str, Declaration] = dict(preprocessing or {})
         self.target = target
+        self._encoders = [encoder(spec.encoding) for spec in signature.inputs]
         self._lock = threading.Lock()
         self._open(data, needs, threads)
 
@@ -128,8 +131,8 @@ class BaseSession(ABC):
         parts: list[list[np.ndarray]] = []
         for start in range(0, count, step):
             chunk = [
-                _stored(array[start : start + step], spec)
-                for array, spec in zip(arrays, self.signature.inputs, strict=True)
+                _stored(encode(array[start : start + step]), spec)
+                for array, encode, spec in zip(arrays, self._encoders, self.signature.inputs, strict=True)
             ]
             missing = step - len(chunk[0]) if batch else 0
             if missing:  # the last samples fill a fixed batch up
@@ -171,7 +174,7 @@ class BaseSession(ABC):
         """
         arrays = self.prepared(data, raw=raw)
         outputs = self.run(arrays, batch_size=batch_size)
-        wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning != "label"}
+        wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning not in DECIDED}
         return next(iter(wanted.values())) if len(wanted) == 1 else wanted
 
     def classify(self, data: object, *, batch_size: int = 32, raw: bool = False) -> np.ndarray:
@@ -251,7 +254,7 @@ def _stored(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
 
 
 def _real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    if spec.meaning == "label":
+    if spec.meaning in DECIDED:
         return values
     if spec.quantization is not None:
         return dequantize(values, spec.quantization)

@@ -22,6 +22,7 @@ def command(package: Path, *, as_json: bool) -> None:
     edgeml inspect net.edgeml
     edgeml inspect net.edgeml --json | jq '.artifacts[].verdict'
     """
+    from edgeml.core.encoding import encoding_described
     from edgeml.core.preprocessing import described
     from edgeml.core.tensors import taken
     from edgeml.package import open_package
@@ -40,6 +41,11 @@ def command(package: Path, *, as_json: bool) -> None:
             out.print(f"{kind:9} {spec.name} [{shape}]{' ' * bool(also)}{also}", soft_wrap=True)
     for name, declaration in manifest.preprocessing.items():
         out.print(f"raw       {name}: {described(declaration)}", soft_wrap=True)
+    for record in manifest.artifacts:
+        for spec in record.signature.inputs:
+            if spec.encoding is not None:
+                told = encoding_described(spec.encoding)
+                out.print(f"encoded   {spec.name} of {record.recipe}: {told}", soft_wrap=True)
     if source.decision is not None:
         names = [str(label) for label in source.decision.labels]
         out.print(f"labels    {', '.join(names[:12])}{', …' if len(names) > 12 else ''}", soft_wrap=True)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from edgeml.cli.arrays import inputs_of, read_arrays
 from edgeml.core.errors import StorageError, TargetError, VerificationError
-from edgeml.core.tensors import decide
+from edgeml.core.tensors import DECIDED, decide
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Verification, diff_packages, open_package
 from edgeml.package.diff import PackageDiff
@@ -61,7 +61,7 @@ class Running:
             names = [spec.name for spec in session.signature.inputs]
             data = session.prepared(inputs_of(read_arrays(inputs), names))
         outputs = session.run(data)
-        plain = {spec.name: outputs[spec.name] for spec in session.signature.outputs if spec.meaning != "label"}
+        plain = {spec.name: outputs[spec.name] for spec in session.signature.outputs if spec.meaning not in DECIDED}
         arrays = {"scores": next(iter(plain.values()))} if len(plain) == 1 else plain
         decision = self._package.manifest.source.decision
         if decision is not None:

@@ -11,9 +11,11 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
-from edgeml.core.errors import InputError
+from edgeml.core.encoding import Encoding
+from edgeml.core.errors import InputError, TargetError
 
 __all__ = [
+    "DECIDED",
     "DType",
     "Decision",
     "Label",
@@ -34,7 +36,9 @@ __all__ = [
 _SHOWN = 10
 
 Label = bool | int | float | str
-Meaning = Literal["values", "scores", "label"]
+Meaning = Literal["values", "scores", "label", "position"]
+DECIDED: frozenset[Meaning] = frozenset({"label", "position"})
+"""What an output means that gives the decision itself, which the source's own outputs do not hold."""
 DType = Literal["bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "string"]
 
 
@@ -54,7 +58,10 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         dtype: The numpy name of what the artifact itself takes or gives; ``string`` for text.
         quantization: How its integers stand for real numbers; None for floats.
         meaning: ``values`` for inputs and plain outputs, ``scores`` where a decision reads them,
-            ``label`` where the model itself outputs the label.
+            ``label`` where the model itself outputs the label, ``position`` where it outputs the label's
+            position in the decision's labels.
+        encoding: Of an input, what is to be done to the source's numbers before they are quantized and given to
+            the artifact; None where it takes them as they are.
         gaps: Where an input may lack a value, which is NaN for numbers and "" for text: everywhere, nowhere, or in
             these columns of its last axis.
         texts: The only texts that an input takes; none where it takes any.
@@ -65,6 +72,7 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     dtype: DType
     quantization: Quantization | None = None
     meaning: Meaning = "values"
+    encoding: Encoding | None = None
     gaps: bool | tuple[int, ...] = False
     texts: tuple[str, ...] = ()
 
@@ -153,7 +161,18 @@ def decide(outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...], dec
     for spec in specs:
         if spec.meaning == "label":
             return outputs[spec.name].reshape(-1).astype(labels.dtype)
+        if spec.meaning == "position":
+            return labels[_checked_positions(outputs[spec.name], len(labels))]
     return labels[positions(outputs, specs, decision)]
+
+
+def _checked_positions(values: np.ndarray, count: int) -> np.ndarray:
+    flat = values.reshape(-1)
+    if flat.size and not 0 <= flat.min() <= flat.max() < count:
+        raise TargetError(
+            f"The artifact gives positions of labels from {flat.min()} to {flat.max()}, of {count} labels."
+        )
+    return flat
 
 
 def positions(outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...], decision: Decision) -> np.ndarray:
@@ -162,6 +181,9 @@ def positions(outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...], 
         if spec.meaning == "label":
             known = {label: position for position, label in enumerate(decision.labels)}
             return np.array([known.get(label, -1) for label in outputs[spec.name].reshape(-1).tolist()], dtype=np.int64)
+        if spec.meaning == "position":
+            found = outputs[spec.name].reshape(-1).astype(np.int64)
+            return np.where((found >= 0) & (found < len(decision.labels)), found, -1)
     scores = next(outputs[spec.name] for spec in specs if spec.meaning == "scores")
     if decision.threshold is not None:
         return (scores.reshape(len(scores)) > decision.threshold).astype(np.int64)

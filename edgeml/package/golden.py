@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError, MissingDependencyError, PackageError, TargetError
 from edgeml.core.session import Session
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import DECIDED, Signature
 from edgeml.package.arrays import decode_array
 from edgeml.package.manifest import Golden, GoldenRun
 
@@ -57,7 +57,7 @@ def bounds(
     """
     found = {}
     for spec in signature.outputs:
-        if spec.meaning == "label":
+        if spec.meaning in DECIDED:
             continue
         if np.issubdtype(raw[spec.name].dtype, np.integer):
             found[spec.name] = _INTEGER_STEPS

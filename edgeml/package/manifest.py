@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from edgeml.core.artifact import Needs
+from edgeml.core.encoding import encoding_misfit
 from edgeml.core.errors import PackageError
 from edgeml.core.evidence import Evaluation, Latency
 from edgeml.core.goal import Goal, Verdict
@@ -206,6 +207,7 @@ def decode_manifest(data: bytes, label: str) -> Manifest:
     if found != FORMAT or encode_manifest(manifest) != data:
         raise PackageError(f"{label}: the manifest is not in the canonical form of format {FORMAT}.")
     _check_references(manifest, label)
+    _check_encodings(manifest, label)
     return manifest
 
 
@@ -245,6 +247,21 @@ def _check_references(manifest: Manifest, label: str) -> None:
         signature = recipes[run.recipe].signature
         if not _same_names(golden.inputs, signature.inputs) or not _same_names(run.outputs, signature.outputs):
             raise PackageError(f"{label}: the golden vectors of {run.recipe} are not those of its tensors.")
+
+
+def _check_encodings(manifest: Manifest, label: str) -> None:
+    """Holds the encodings of artifacts' inputs to their shapes, and finds none elsewhere."""
+    plain = [*manifest.source.signature.inputs, *manifest.source.signature.outputs]
+    for record in manifest.artifacts:
+        plain += record.signature.outputs
+        for spec in record.signature.inputs:
+            problem = spec.encoding and encoding_misfit(spec.encoding, spec.shape)
+            if problem:
+                raise PackageError(
+                    f"{label}: the encoding of input '{spec.name}' of {record.recipe} is not sound: {problem}."
+                )
+    if any(spec.encoding for spec in plain):
+        raise PackageError(f"{label}: a tensor other than an artifact's input has an encoding.")
 
 
 def _same_names(files: dict[str, str], specs: tuple[TensorSpec, ...]) -> bool:

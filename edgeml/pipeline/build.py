@@ -29,7 +29,7 @@ from edgeml.core.machine import cpu, installed_version
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import RECIPES, Recipe, find_recipe
 from edgeml.core.source import FILES, Reference, SourceInfo, Task
-from edgeml.core.tensors import Label, Signature
+from edgeml.core.tensors import DECIDED, Label, Signature
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Package
 from edgeml.package.manifest import FORMAT, DataRecord, Golden, Manifest, Name, RefusalRecord, Text, Version
@@ -412,7 +412,7 @@ class _Build:
 
     def _check_signature(self, artifact: Artifact) -> None:
         def essence(specs: Any) -> list[Any]:
-            return [(spec.name, spec.shape[1:], spec.meaning) for spec in specs if spec.meaning != "label"]
+            return [(spec.name, spec.shape[1:], spec.meaning) for spec in specs if spec.meaning not in DECIDED]
 
         wanted, found = self.info.signature, artifact.signature
         if essence(wanted.inputs) != essence(found.inputs) or essence(wanted.outputs) != essence(found.outputs):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeml.core.errors import InputError
+from edgeml.core.errors import InputError, TargetError
 from edgeml.core.tensors import (
     Decision,
     Quantization,
@@ -119,6 +119,19 @@ def test_the_models_own_label_output_wins_over_its_scores() -> None:
     decision = Decision((10, 20, 30))
     assert decide(outputs, specs, decision).tolist() == [30, 10, 7]
     assert positions(outputs, specs, decision).tolist() == [2, 0, -1]
+
+
+def test_positions_of_labels_win_over_scores() -> None:
+    specs = (*SCORES, TensorSpec("position", (None,), "int32", meaning="position"))
+    outputs = {"position": np.array([2, 0], np.int32), "scores": np.eye(3, dtype=np.float32)[:2]}
+    decision = Decision(("a", "b", "c"))
+    assert decide(outputs, specs, decision).tolist() == ["c", "a"]
+    assert positions(outputs, specs, decision).tolist() == [2, 0]
+    for wrong in (-1, 3):
+        outputs["position"] = np.array([wrong, 0], np.int32)
+        assert positions(outputs, specs, decision).tolist() == [-1, 0]
+        with pytest.raises(TargetError, match="gives positions"):
+            decide(outputs, specs, decision)
 
 
 SIGNATURE = Signature((TensorSpec("image", (None, 2, None), "float32"),), ())

@@ -64,7 +64,7 @@ def remarks_on(old: Manifest, new: Manifest, artifacts: tuple[ArtifactDiff, ...]
     if measured and old.cpu != new.cpu:
         found.append("Latency was measured on different processors, and is not comparable.")
     quantized = {
-        a.recipe: [f"the quantization of {change.what} changed: code that quantizes by itself must follow."]
+        a.recipe: [f"the quantization of {change.what} changed: code that encodes or quantizes by itself must follow."]
         for a in artifacts
         for change in a.quantization
     }

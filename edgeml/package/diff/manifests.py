@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import msgspec
 
 from edgeml.core.artifact import Needs
+from edgeml.core.encoding import encoding_described
 from edgeml.core.recipe import RECIPES
 from edgeml.core.tensors import Decision, Label, Signature, TensorSpec, taken
 from edgeml.package.diff.values import ArtifactDiff, Change, Figures, LabelsDiff
@@ -89,13 +91,23 @@ def _quantization_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
     def told(signature: Signature) -> dict[str, str | None]:
         sides = (("input", signature.inputs), ("output", signature.outputs))
         return {
-            f"{kind} {spec.name}": f"scale {spec.quantization.scale:.9g}, zero point {spec.quantization.zero_point}"
+            f"{kind} {spec.name}": _stored_as(spec)
             for kind, specs in sides
             for spec in specs
-            if spec.quantization
+            if spec.quantization or spec.encoding
         }
 
     return _changes(told(old), told(new))
+
+
+def _stored_as(spec: TensorSpec) -> str:
+    parts = []
+    if spec.encoding:
+        digest = hashlib.sha256(msgspec.json.encode(spec.encoding)).hexdigest()
+        parts.append(f"encoded as {encoding_described(spec.encoding)}, sha256:{digest[:12]}")
+    if spec.quantization:
+        parts.append(f"scale {spec.quantization.scale:.9g}, zero point {spec.quantization.zero_point}")
+    return ", ".join(parts)
 
 
 def preprocessing_changes(old: Manifest, new: Manifest) -> tuple[Change, ...]:

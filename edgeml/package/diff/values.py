@@ -74,7 +74,7 @@ class ArtifactDiff(Struct, frozen=True):
         old: What the old package says of it, None where it says nothing. `new`: and the new package.
         same_bytes: Whether both packages hold the very same model file.
         tensors: Changed names, order, shapes and dtypes of its inputs and outputs.
-        quantization: Changed scales and zero points of them.
+        quantization: Changed scales, zero points and encodings of them.
         needs: Changed needs: engine, its least version, opset, operators, CPU features.
         new_needs: Those of them that the old artifact did not have, in words.
     """
