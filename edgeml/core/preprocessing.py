@@ -12,7 +12,13 @@ from msgspec import Meta, Struct
 
 from edgeml.core.errors import InputError
 
-__all__ = ["Audio", "Declaration", "Image", "Table", "checked_declaration", "described"]
+__all__ = ["GAPS", "Audio", "Declaration", "Image", "Table", "checked_declaration", "described"]
+
+GAPS = frozenset({
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+})  # fmt: skip
+"""Fields of a CSV file that stand for a missing value, in training and on a device: those of `pandas.read_csv`."""
 
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 _Column = Annotated[str, Meta(min_length=1, max_length=1_000)]
