@@ -10,7 +10,6 @@ import msgspec
 
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
 from edgeml.cli.tables import artifact_table
-from edgeml.core.errors import StorageError
 from edgeml.core.recipe import RECIPES
 
 if TYPE_CHECKING:
@@ -84,16 +83,12 @@ def _package_path(wanted: Training, output: Path, training: Path) -> Path | None
     """Where the package goes, and that it can go there, before any work is done; None where none is made."""
     from edgeml.pipeline import check_packaging
 
-    if wanted.build is not None:
-        check_packaging(wanted.build)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output} cannot be made: {error.strerror}.", fix="give another folder by -o.") from error
     if wanted.build is None:
         return None
+    check_packaging(wanted.build)
     path = output / f"{wanted.build.name}.edgeml"
-    check_output(path, training, *wanted.paths)
+    if output.is_dir():
+        check_output(path, training, *wanted.paths)
     return path
 
 

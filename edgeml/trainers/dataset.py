@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError, StorageError
 from edgeml.core.preprocessing import Image
-from edgeml.trainers.training import Csv, Data, Digits, Idx, Images, Npz, TrainingTask
+from edgeml.trainers.training import Csv, Data, Digits, Idx, Images, Npz, TargetTask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ class Dataset:
 
     inputs: np.ndarray | pd.DataFrame
     target: np.ndarray | None
-    task: TrainingTask | None = None
+    task: TargetTask | None = None
     image: Image | None = None
     remarks: tuple[str, ...] = ()
 
@@ -155,4 +155,7 @@ def _named(labels: np.ndarray, classes: tuple[str, ...], where: str) -> np.ndarr
             f"{where}: the labels go from {low} to {high}, and 'classes' has {len(set(classes))} different names.",
             fix="name the classes 0, 1, … in this order, each once.",
         )
+    missing = next((name for i, name in enumerate(classes) if i not in labels), None)
+    if missing is not None:
+        raise InputError(f"{where}: there is no sample of class '{missing}'.", fix="name the classes that there are.")
     return np.array(classes)[labels]

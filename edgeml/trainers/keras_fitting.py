@@ -11,7 +11,7 @@ import numpy as np
 from edgeml.core.errors import InputError
 from edgeml.trainers.keras_nets import Head, make_net
 from edgeml.trainers.trained import Epoch
-from edgeml.trainers.training import Augmentation, Fit, Net
+from edgeml.trainers.training import Augmentation, Autoencoder, Fit, Net
 
 __all__ = ["NetFitting", "NetSamples"]
 
@@ -25,12 +25,14 @@ class NetSamples:
     Attributes:
         x: float32 ``[samples, ...]``. `y`: positions of classes ``[samples]``, or values ``[samples, size]``.
         validation_x: What chooses the epoch, the same way. `validation_y`: the same way.
+        pixels: Whether all values of `x` have one unit, which standardizing each of them would spoil.
     """
 
     x: np.ndarray
     y: np.ndarray
     validation_x: np.ndarray
     validation_y: np.ndarray
+    pixels: bool = False
 
 
 class NetFitting:
@@ -42,6 +44,10 @@ class NetFitting:
         samples: On what.
         classes: How many; None where values are learnt.
         seed: Of weights, order, dropout and augmentation. Keras has one generator for the whole process.
+
+    Attributes:
+        model: The Keras model.
+        standardized: Whether losses are those of values standardized over the training samples.
     """
 
     def __init__(self, net: Net, fit: Fit, samples: NetSamples, *, classes: int | None, seed: int) -> None:
@@ -52,10 +58,12 @@ class NetFitting:
         tf.config.experimental.enable_op_determinism()
         self._fit, self._samples = fit, samples
         self._order = np.random.default_rng(seed)
-        head = _head(samples.y, classes)
-        self.model = make_net(net, samples.x.shape[1:], head, inputs=samples.x)
+        given_back = isinstance(net, Autoencoder) and samples.pixels
+        head = _head(samples.y, classes, standardized=classes is None and not given_back)
+        self.standardized = bool(head.mean)
+        self.model = make_net(net, samples.x.shape[1:], head, inputs=None if samples.pixels else samples.x)
         self._metric = "mae" if classes is None else "accuracy"
-        if classes is None:
+        if self.standardized:
             self._samples = NetSamples(
                 samples.x,
                 _standardized(samples.y, head),
@@ -92,12 +100,9 @@ class NetFitting:
         samples, metric, learning = self._samples, self._metric, self._learning
         # Batch by batch: `fit` takes 0.2 s to set an epoch up, which is more than small data sets take to learn.
         order = self._order.permutation(len(samples.x))
-        told = _over_batches(
-            learning.train_on_batch, samples.x[order], samples.y[order], self._fit.batch_size, learning
-        )
-        validation = _over_batches(
-            learning.test_on_batch, samples.validation_x, samples.validation_y, self._fit.batch_size, learning
-        )
+        size = self._fit.batch_size
+        told = _over_batches(learning.train_on_batch, samples.x[order], samples.y[order], size)
+        validation = _over_batches(learning.test_on_batch, samples.validation_x, samples.validation_y, size)
         self._number += 1
         if not math.isfinite(told["loss"]) or not math.isfinite(validation["loss"]):
             raise InputError(
@@ -120,9 +125,9 @@ class NetFitting:
         return self.model
 
 
-def _head(y: np.ndarray, classes: int | None) -> Head:
-    if classes is not None:
-        return Head(classes, scores=True)
+def _head(y: np.ndarray, classes: int | None, *, standardized: bool) -> Head:
+    if not standardized:
+        return Head(classes or y.shape[1], scores=classes is not None)
     # A value that is always the same has a deviation of 0, and the net gives its mean.
     return Head(y.shape[1], scores=False, mean=y.mean(axis=0).tolist(), std=y.std(axis=0).tolist())
 
@@ -132,13 +137,14 @@ def _standardized(y: np.ndarray, head: Head) -> np.ndarray:
     return ((y - np.array(head.mean)) / np.where(std > 0.0, std, 1.0)).astype(np.float32)
 
 
-def _over_batches(step: Any, x: np.ndarray, y: np.ndarray, size: int, model: Any) -> dict[str, float]:
-    """Loss and metrics over all samples."""
-    model.reset_metrics()
-    found: dict[str, Any] = {}
+def _over_batches(step: Any, x: np.ndarray, y: np.ndarray, size: int) -> dict[str, float]:
+    """Loss and metrics over all samples: Keras tells those of each batch."""
+    sums: dict[str, float] = {}
     for start in range(0, len(x), size):
-        found = step(x[start : start + size], y[start : start + size], return_dict=True)
-    return {name: float(value) for name, value in found.items()}
+        batch = x[start : start + size]
+        for name, value in step(batch, y[start : start + size], return_dict=True).items():
+            sums[name] = sums.get(name, 0.0) + len(batch) * float(value)
+    return {name: total / len(x) for name, total in sums.items()}
 
 
 def _learning(model: Any, augmentation: Augmentation) -> Any:

@@ -117,8 +117,11 @@ def _standardized(start: Any, inputs: np.ndarray | None) -> Any:
     if inputs is None:
         return flat
     rows = inputs.reshape(len(inputs), -1).astype(np.float64)
-    variance = rows.var(axis=0)
-    return keras.layers.Normalization(mean=rows.mean(axis=0), variance=np.where(variance > 0.0, variance, 1.0))(flat)
+    std = rows.std(axis=0)
+    # Keras's Normalization holds tensors of its own, which tf2onnx takes for inputs. In one step, x * a + b, large
+    # means would cost digits.
+    centred = keras.layers.Rescaling(1.0, (-rows.mean(axis=0)).tolist())(flat)
+    return keras.layers.Rescaling((1.0 / np.where(std > 0.0, std, 1.0)).tolist())(centred)
 
 
 def _dense(net: Dense, layers: _Layers, x: Any) -> Any:

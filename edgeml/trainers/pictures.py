@@ -24,16 +24,18 @@ _LEGIBLE = 20  # classes from which on the counts no longer fit into the cells
 _LONGEST = 18
 
 
-def curves_picture(history: Sequence[Epoch], best: int) -> bytes:
+def curves_picture(history: Sequence[Epoch], best: int, *, standardized: bool = False) -> bytes:
     """Loss and metric of each epoch, with the epoch whose weights were kept.
 
     Args:
         history: The epochs, at least one.
         best: The number of the one that was kept.
+        standardized: Whether errors are those of standardized values.
     """
     classifies = history[0].accuracy is not None
-    loss = "Loss (cross-entropy)" if classifies else "Loss (mean squared error, standardized)"
-    metric = "Accuracy (%)" if classifies else "Mean absolute error (standardized)"
+    unit = ", standard deviations" if standardized else ""
+    loss = "Loss (cross-entropy)" if classifies else f"Loss (mean squared error{unit and ', standardized'})"
+    metric = "Accuracy (%)" if classifies else f"Mean absolute error{unit}"
     name, factor = ("accuracy", 100.0) if classifies else ("mae", 1.0)
     figure = _figure(10.0, 4.2)
     left, right = figure.subplots(1, 2)
@@ -58,11 +60,8 @@ def _curve(axes: Axes, history: Sequence[Epoch], best: int, name: str, label: st
     axes.axvline(best, color=_BEST, linewidth=0.8, linestyle=":")
     value = validation[best - 1]
     axes.plot([best], [value], "o", color=_BEST, zorder=3)
-    late = best > (epochs[0] + epochs[-1]) / 2
-    axes.annotate(
-        f"{value:.4g}", (best, value), xytext=(-8 if late else 8, 10), textcoords="offset points",
-        ha="right" if late else "left", bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
-    )  # fmt: skip
+    # Above the axes, where no curve is.
+    axes.text(best, 1.01, f"{value:.4g}", transform=axes.get_xaxis_transform(), ha="center", va="bottom")
     axes.set_xlabel("Epoch")
     axes.set_ylabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -80,14 +81,17 @@ def train(training: Training, folder: Path, progress: Callable[[Epoch], None] | 
 
 
 def _former_files(folder: Path, training: Training) -> set[str]:
-    """What a former training wrote there, once it is sure that nothing else would be lost.
+    """What a former training wrote there, once it is sure that nothing else would be lost, and all can be written.
 
     Raises:
         InputError: A file of that name is one of the data, or was written by no training.
+        StorageError: The folder cannot be written.
     """
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        why = "may not be written to" if nearest.is_dir() else "is no folder"
+        raise StorageError(f"{folder} cannot be written: {nearest} {why}.", fix="give another folder.")
     there = {name for name in (*_OWN, SUMMARY) if (folder / name).exists()}
-    if folder.exists() and not folder.is_dir():
-        raise StorageError(f"{folder} is no folder.", fix="give another folder.")
     for path in training.paths:
         for name in there:
             if path.exists() and path.samefile(folder / name):

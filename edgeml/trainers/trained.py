@@ -25,10 +25,10 @@ class Epoch(_Record, frozen=True):
 
     Attributes:
         number: From 1. `of`: at most so many are made.
-        loss: What was minimized: cross-entropy, or the mean squared error of the standardized values; with the
-            penalties of l1 and l2. `validation_loss`: the same.
+        loss: What was minimized: cross-entropy, or the mean squared error, of values (but for pixels) standardized
+            over the training samples; with the penalties of l1 and l2. `validation_loss`: the same.
         accuracy: Of a classifier. `validation_accuracy`: the same.
-        mae: Mean absolute error of the standardized values. `validation_mae`: the same.
+        mae: Mean absolute error of the same values. `validation_mae`: the same.
     """
 
     number: int

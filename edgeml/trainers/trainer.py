@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 from pathlib import Path
@@ -43,6 +44,8 @@ class Trainer:
     """Lives in a `Worker`, which keeps the frameworks and what they print out of the caller's process."""
 
     def __init__(self, settings: TrainerSettings) -> None:
+        importlib.import_module("matplotlib")  # where it is missing, that is told now, and not when all is learnt
+
         self._training, self._folder = settings.training, settings.folder
         self._data = read_dataset(self._training.data)
         wanted = self._training.model
@@ -54,7 +57,7 @@ class Trainer:
         self._task = self._settled_task()
         self._x = self._inputs()
         self._target = self._settled_target()
-        self._classes = np.unique(self._target) if self._task == "classification" and self._target is not None else None
+        self._classes = self._settled_classes()
         self._parts = part(
             len(self._x), self._target, self._task, self._training.split,
             seed=self._training.seed, validate=not isinstance(wanted, Sklearn),
@@ -161,12 +164,24 @@ class Trainer:
             if target.dtype.kind not in "fi":
                 raise InputError("data: the target is text, and the model does regression.", fix="take a classifier.")
             return target.astype(np.float64)
-        if target.ndim != 1 or (target.dtype.kind == "f" and (target != np.rint(target)).any()):
+        if target.ndim != 1:
+            raise InputError(
+                f"data: y is {list(target.shape)}, and the model does classification.",
+                fix="give one label for each sample.",
+            )
+        if target.dtype.kind == "f" and (target != np.rint(target)).any():
             raise InputError(
                 "data: the target has numbers that are not whole, and the model does classification.",
                 fix="take a model for regression, or name the classes by text or whole numbers.",
             )
         return target.astype(np.int64) if target.dtype.kind == "f" else target
+
+    def _settled_classes(self) -> np.ndarray | None:
+        """The labels in the order of the scores: sorted, as scikit-learn has them; of a net as the file names them."""
+        if self._task != "classification" or self._target is None:
+            return None
+        named = getattr(self._training.data, "classes", ()) if self._estimator is None else ()
+        return np.array(named) if named else np.unique(self._target)
 
     def _inputs(self) -> Any:
         """The inputs in the shape that the model takes."""
@@ -191,10 +206,11 @@ class Trainer:
         wanted = self._training.model
         assert not isinstance(wanted, Sklearn)
         net: Net = wanted
+        train, validation = self._parts.train, self._parts.validation
+        pixels = isinstance(self._data.inputs, np.ndarray) and self._data.inputs.ndim > 2
         samples = NetSamples(
-            *(values for positions in (self._parts.train, self._parts.validation)
-              for values in (self._x[positions], self._wanted(positions)))
-        )  # fmt: skip
+            self._x[train], self._wanted(train), self._x[validation], self._wanted(validation), pixels=pixels
+        )
         classes = None if self._classes is None else len(self._classes)
         return NetFitting(net, self._training.fit or Fit(), samples, classes=classes, seed=self._training.seed)
 
@@ -204,7 +220,8 @@ class Trainer:
             return self._x[positions]
         assert self._target is not None
         if self._classes is not None:
-            return np.searchsorted(self._classes, self._target[positions])
+            place = {label: i for i, label in enumerate(self._classes.tolist())}
+            return np.array([place[label] for label in self._target[positions].tolist()])
         return self._target[positions].reshape(len(positions), -1)
 
     def _net_metrics(self, model: Any, x: np.ndarray, truth: np.ndarray | None) -> TrainingMetrics:
@@ -262,7 +279,8 @@ class Trainer:
 
         found = {}
         if best is not None:
-            found["curves.png"] = curves_picture(self._history, best)
+            assert self._fitting is not None
+            found["curves.png"] = curves_picture(self._history, best, standardized=self._fitting.standardized)
         if metrics.confusion is not None and self._classes is not None:
             found["confusion.png"] = confusion_picture(metrics.confusion, self._classes.tolist())
         return found

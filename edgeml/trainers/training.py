@@ -39,11 +39,13 @@ __all__ = [
     "Search",
     "Sklearn",
     "Split",
+    "TargetTask",
     "Training",
     "TrainingTask",
     "read_training",
 ]
 
+TargetTask = Literal["classification", "regression"]
 TrainingTask = Literal["classification", "regression", "reconstruction", "transformation", "clustering"]
 
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -87,7 +89,7 @@ class Csv(_Data, frozen=True, tag="csv"):
     target: str = ""
     columns: tuple[_Name, ...] = ()
     text: tuple[_Name, ...] = ()
-    task: TrainingTask | None = None
+    task: TargetTask | None = None
 
 
 class Npz(_Data, frozen=True, tag="npz"):
@@ -103,7 +105,7 @@ class Npz(_Data, frozen=True, tag="npz"):
 
     path: Path
     classes: tuple[_Name, ...] = ()
-    task: TrainingTask | None = None
+    task: TargetTask | None = None
 
 
 class Idx(_Data, frozen=True, tag="idx"):

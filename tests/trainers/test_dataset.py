@@ -45,6 +45,7 @@ def test_digits() -> None:
     assert named.target[:3].tolist() == ["zero", "one", "two"]
     assert data.digest == read_dataset(Digits()).digest != named.digest
     refused(Digits(classes=names[:9]), "from 0 to 9", "9 different names")
+    refused(Digits(classes=(*names, "ten")), "no sample of class 'ten'")
 
 
 def test_npz(tmp_path: Path) -> None:

@@ -174,6 +174,22 @@ def test_schedules(schedule: Any, wanted: list[float]) -> None:
     np.testing.assert_allclose(rates, wanted, rtol=1e-5)
 
 
+def test_losses_and_metrics_are_means_over_all_samples() -> None:
+    import keras
+
+    x = np.random.default_rng(0).normal(size=(100, 5)).astype(np.float32)
+    y = np.arange(100) % 3
+    samples = NetSamples(x, y, x[:70], y[:70])
+    fitting = NetFitting(Dense(hidden=(4,)), Fit(epochs=1, learning_rate=1e-12), samples, classes=3, seed=0)
+    epoch = fitting.epoch()
+    scores = np.asarray(fitting.model(x))
+    losses = np.asarray(keras.losses.sparse_categorical_crossentropy(y, scores))
+    right = scores.argmax(axis=1) == y
+    assert epoch.loss == pytest.approx(losses.mean(), rel=1e-5)
+    assert epoch.validation_loss == pytest.approx(losses[:70].mean(), rel=1e-5)
+    assert (epoch.accuracy, epoch.validation_accuracy) == pytest.approx((right.mean(), right[:70].mean()))
+
+
 def test_penalties_are_those_of_the_kernels() -> None:
     model = make_net(Dense(hidden=(5,), l1=0.1, l2=0.01), (6,), Head(3, scores=True))
     kernel = next(weight for weight in model.weights if tuple(weight.shape) == (6, 5)).numpy()
