@@ -14,11 +14,11 @@ from edgeml.core.errors import InputError
 
 __all__ = ["GAPS", "Audio", "Declaration", "Image", "Table", "checked_declaration", "described"]
 
-GAPS = frozenset({
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "None", "n/a", "nan", "null",
-})  # fmt: skip
-"""Fields of a CSV file that stand for a missing value, in training and on a device: those of `pandas.read_csv`."""
+GAPS = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"}
+    | {"NULL", "NaN", "None", "n/a", "nan", "null"}
+)
+"""Fields of a CSV file that stand for a missing value, the empty one among them: those of pandas."""
 
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 _Column = Annotated[str, Meta(min_length=1, max_length=1_000)]
