@@ -89,12 +89,12 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "tf2onnx": "keras",
         "onnx": "keras",
         "joblib": "sklearn",
+        "pandas": "sklearn",
         "sklearn": "sklearn",
         "skl2onnx": "sklearn",
         "skops": "sklearn",
         "PIL": "images",
         "matplotlib": "train",
-        "pandas": "train",
     }
 )
 """Third-party module to the extra that installs it."""

@@ -44,7 +44,9 @@ class Trainer:
     """Lives in a `Worker`, which keeps the frameworks and what they print out of the caller's process."""
 
     def __init__(self, settings: TrainerSettings) -> None:
-        importlib.import_module("matplotlib")  # where it is missing, that is told now, and not when all is learnt
+        # Where what writes the files is missing, that is told now, and not when all is learnt.
+        for module in ("matplotlib", "skops.io" if isinstance(settings.training.model, Sklearn) else "keras"):
+            importlib.import_module(module)
 
         self._training, self._folder = settings.training, settings.folder
         self._data = read_dataset(self._training.data)

@@ -174,6 +174,17 @@ def test_bad_files_are_exit_2_and_nothing_is_written(
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "training.toml"}
 
 
+@pytest.mark.parametrize(("missing", "extra"), [("matplotlib", "train"), ("pandas", "sklearn"), ("skops", "sklearn")])
+def test_a_missing_extra_is_named_before_anything_is_learnt(missing: str, extra: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,y\n" + "1,2\n3,4\n" * 20)
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
+    path = os.pathsep.join([str(tmp_path), str(repository())])
+    done = run("train", written(tmp_path, TABLE), "-o", tmp_path / "out", env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == 2
+    assert f"fix: pip install 'edgeml[{extra}]'" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_interrupted_training_leaves_nothing(edgeml_command: Path, tmp_path: Path) -> None:
     text = '[data]\nkind = "digits"\n[model]\nkind = "conv"\n[fit]\nepochs = 100000\n'
     marker = str(uuid.uuid4())
