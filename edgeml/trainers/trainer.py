@@ -200,7 +200,12 @@ class Trainer:
                     f"data: column '{name}' has {what}, and a net takes numbers alone.",
                     fix='take kind = "sklearn", which prepares them, or leave the column out by data.columns.',
                 )
-        return inputs.to_numpy(np.float32)
+        with np.errstate(over="ignore"):
+            rows = inputs.to_numpy(np.float32)
+        if not np.isfinite(rows).all():
+            place = int(np.argmin(np.isfinite(rows).all(axis=0)))
+            raise InputError(f"data: column '{inputs.columns[place]}' has values that float32 cannot hold.")
+        return rows
 
     def _net(self) -> NetFitting:
         from edgeml.trainers.keras_fitting import NetFitting, NetSamples

@@ -174,7 +174,7 @@ def test_bad_files_are_exit_2_and_nothing_is_written(
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "training.toml"}
 
 
-@pytest.mark.parametrize(("missing", "extra"), [("matplotlib", "train"), ("pandas", "sklearn"), ("skops", "sklearn")])
+@pytest.mark.parametrize(("missing", "extra"), [("matplotlib", "train"), ("pandas", "sklearn")])
 def test_a_missing_extra_is_named_before_anything_is_learnt(missing: str, extra: str, run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,y\n" + "1,2\n3,4\n" * 20)
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
