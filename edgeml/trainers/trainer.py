@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,23 +13,21 @@ from msgspec import Struct
 
 from edgeml.core.errors import InputError
 from edgeml.core.machine import installed_version
-from edgeml.core.preprocessing import Declaration, Table
 from edgeml.trainers.dataset import read_dataset
 from edgeml.trainers.metrics import classification_metrics, reconstruction_metrics, regression_metrics
+from edgeml.trainers.problem import posed
+from edgeml.trainers.sample_files import sample_files, taken
 from edgeml.trainers.split import Parts, part
-from edgeml.trainers.trained import Column, Epoch, Trained, TrainingMetrics
-from edgeml.trainers.training import Autoencoder, Fit, Net, Sklearn, Training, TrainingTask
+from edgeml.trainers.trained import Epoch, Trained, TrainingMetrics
+from edgeml.trainers.training import Fit, Net, Sklearn, Training
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from edgeml.trainers.keras_fitting import NetFitting
 
 __all__ = ["SUMMARY", "Trainer", "TrainerSettings"]
 
 SUMMARY = "training.json"
 _BATCH = 256
-_NEED_TARGETS = ("classification", "regression")
 
 
 class TrainerSettings(Struct, frozen=True):
@@ -49,20 +46,11 @@ class Trainer:
             importlib.import_module(module)
 
         self._training, self._folder = settings.training, settings.folder
-        self._data = read_dataset(self._training.data)
-        wanted = self._training.model
-        self._estimator = None
-        if isinstance(wanted, Sklearn):
-            from edgeml.trainers.sklearn_models import make_model
-
-            self._estimator = make_model(wanted, self._data.inputs, seed=self._training.seed)
-        self._task = self._settled_task()
-        self._x = self._inputs()
-        self._target = self._settled_target()
-        self._classes = self._settled_classes()
+        self._problem = posed(self._training, read_dataset(self._training.data))
+        problem, net = self._problem, not isinstance(self._training.model, Sklearn)
         self._parts = part(
-            len(self._x), self._target, self._task, self._training.split,
-            seed=self._training.seed, validate=not isinstance(wanted, Sklearn),
+            len(problem.x), problem.target, problem.task, self._training.split,
+            seed=self._training.seed, validate=net,
         )  # fmt: skip
         self._fitting: NetFitting | None = None
         self._history: list[Epoch] = []
@@ -82,18 +70,18 @@ class Trainer:
 
     def finish(self) -> Trained:
         """Finds the metrics and writes all files; for scikit-learn fits the model first."""
-        wanted = self._training.model
-        x, truth = _taken(self._x, self._parts.evaluation), _taken(self._target, self._parts.evaluation)
-        found: dict[str, Any] = {"remarks": self._data.remarks}
-        if isinstance(wanted, Sklearn):
+        problem, parts = self._problem, self._parts
+        x, truth = taken(problem.x, parts.evaluation), taken(problem.target, parts.evaluation)
+        remarks, found = problem.data.remarks, dict[str, Any]()
+        if problem.estimator is not None:
             from edgeml.trainers.sklearn_fitting import fit_model
 
-            train = self._parts.train
             fitted = fit_model(
-                self._estimator, _taken(self._x, train), _taken(self._target, train), self._training.search
-            )
-            model = fitted.model
-            found |= {"search": fitted.search, "remarks": (*self._data.remarks, *fitted.remarks)}
+                problem.estimator, taken(problem.x, parts.train), taken(problem.target, parts.train),
+                self._training.search,
+            )  # fmt: skip
+            model, remarks = fitted.model, (*remarks, *fitted.remarks)
+            found["search"] = fitted.search
             metrics = self._estimator_metrics(model, x, truth)
         else:
             assert self._fitting is not None
@@ -104,20 +92,22 @@ class Trainer:
                 "parameters": int(model.count_params()),
             }
             metrics = self._net_metrics(model, x, truth)
-        files = {**self._model_file(model), **self._data_files(), **self._pictures(metrics, found.get("best_epoch"))}
+        files = {
+            **self._model_file(model),
+            **sample_files(self._training.data, problem, parts),
+            **self._pictures(metrics, found.get("best_epoch")),
+        }
         trained = Trained(
             training=self._training,
             model=next(iter(files)),
-            task=self._task,
-            data_digest=self._data.digest,
-            samples={
-                "all": len(self._x),
-                **{name: len(getattr(self._parts, name)) for name in Parts.__slots__},
-            },
-            classes=None if self._classes is None else tuple(self._classes.tolist()),
-            columns=self._columns(),
-            preprocessing=self._declaration(),
+            task=problem.task,
+            data_digest=problem.data.digest,
+            samples={"all": len(problem.x), **{name: len(getattr(parts, name)) for name in Parts.__slots__}},
+            classes=None if problem.classes is None else tuple(problem.classes.tolist()),
+            columns=problem.columns,
+            preprocessing=problem.declaration,
             metrics=metrics,
+            remarks=remarks,
             versions={
                 name: version
                 for name in ("edgeml", "numpy", "scikit-learn", *(("keras", "tensorflow") if self.epochs() else ()))
@@ -131,105 +121,29 @@ class Trainer:
             (self._folder / name).write_bytes(data)
         return trained
 
-    def _settled_task(self) -> TrainingTask:
-        """What the model does, held to what the data are for."""
-        data, wanted = self._data, self._training.model
-        if self._estimator is not None:
-            from edgeml.trainers.sklearn_models import task_of_model
-
-            found = task_of_model(self._estimator)
-        elif isinstance(wanted, Autoencoder):
-            found = "reconstruction"
-        else:
-            numbers = data.target is not None and data.target.dtype.kind == "f"
-            found = data.task or ("regression" if numbers else "classification")
-        if found in _NEED_TARGETS and data.target is None:
-            raise InputError(
-                f"data: there is nothing to predict, and the model does {found}.",
-                fix="name data.target, or give an array y.",
-            )
-        said = getattr(self._training.data, "task", None)
-        told = said if said is not None else (data.task if found == "regression" else None)
-        if told is not None and found in _NEED_TARGETS and told != found:
-            raise InputError(
-                f"data: the target is for {told}, and the model does {found}.",
-                fix="take another model, or mend data.task.",
-            )
-        return found
-
-    def _settled_target(self) -> np.ndarray | None:
-        """The target as the task needs it: labels as whole numbers or text, or values."""
-        target = self._data.target
-        if self._task not in _NEED_TARGETS or target is None:
-            return None
-        if self._task == "regression":
-            if target.dtype.kind not in "fi":
-                raise InputError("data: the target is text, and the model does regression.", fix="take a classifier.")
-            return target.astype(np.float64)
-        if target.ndim != 1:
-            raise InputError(
-                f"data: y is {list(target.shape)}, and the model does classification.",
-                fix="give one label for each sample.",
-            )
-        if target.dtype.kind == "f" and (target != np.rint(target)).any():
-            raise InputError(
-                "data: the target has numbers that are not whole, and the model does classification.",
-                fix="take a model for regression, or name the classes by text or whole numbers.",
-            )
-        return target.astype(np.int64) if target.dtype.kind == "f" else target
-
-    def _settled_classes(self) -> np.ndarray | None:
-        """The labels in the order of the scores: sorted, as scikit-learn has them; of a net as the file names them."""
-        if self._task != "classification" or self._target is None:
-            return None
-        named = getattr(self._training.data, "classes", ()) if self._estimator is None else ()
-        return np.array(named) if named else np.unique(self._target)
-
-    def _inputs(self) -> Any:
-        """The inputs in the shape that the model takes."""
-        inputs = self._data.inputs
-        if isinstance(inputs, np.ndarray):
-            flat = isinstance(self._training.model, Sklearn | Autoencoder)
-            return inputs.reshape(len(inputs), -1) if flat else inputs
-        if isinstance(self._training.model, Sklearn):
-            return inputs
-        for name, column in inputs.items():
-            if column.dtype == object or column.isna().any():
-                what = "text" if column.dtype == object else "gaps"
-                raise InputError(
-                    f"data: column '{name}' has {what}, and a net takes numbers alone.",
-                    fix='take kind = "sklearn", which prepares them, or leave the column out by data.columns.',
-                )
-        with np.errstate(over="ignore"):
-            rows = inputs.to_numpy(np.float32)
-        if not np.isfinite(rows).all():
-            place = int(np.argmin(np.isfinite(rows).all(axis=0)))
-            raise InputError(f"data: column '{inputs.columns[place]}' has values that float32 cannot hold.")
-        return rows
-
     def _net(self) -> NetFitting:
         from edgeml.trainers.keras_fitting import NetFitting, NetSamples
 
         wanted = self._training.model
         assert not isinstance(wanted, Sklearn)
         net: Net = wanted
-        train, validation = self._parts.train, self._parts.validation
-        pixels = isinstance(self._data.inputs, np.ndarray) and self._data.inputs.ndim > 2
+        problem, train, validation = self._problem, self._parts.train, self._parts.validation
         samples = NetSamples(
-            self._x[train], self._wanted(train), self._x[validation], self._wanted(validation), pixels=pixels
-        )
-        classes = None if self._classes is None else len(self._classes)
+            problem.x[train], self._wanted(train), problem.x[validation], self._wanted(validation),
+            pixels=problem.data.inputs.ndim > 2,
+        )  # fmt: skip
+        classes = None if problem.classes is None else len(problem.classes)
         return NetFitting(net, self._training.fit or Fit(), samples, classes=classes, seed=self._training.seed)
 
     def _wanted(self, positions: np.ndarray) -> np.ndarray:
         """What a net should give: positions of classes ``[samples]``, or values ``[samples, size]``."""
-        if self._task == "reconstruction":
-            return self._x[positions]
-        assert self._target is not None
-        if self._classes is not None:
-            place = {label: i for i, label in enumerate(self._classes.tolist())}
-            return np.array([place[label] for label in self._target[positions].tolist()])
-        return self._target[positions].reshape(len(positions), -1)
+        if self._problem.task == "reconstruction":
+            return self._problem.x[positions]
+        target = taken(self._problem.target, positions)
+        if self._problem.classes is not None:
+            place = {label: i for i, label in enumerate(self._problem.classes.tolist())}
+            return np.array([place[label] for label in target.tolist()])
+        return target.reshape(len(positions), -1)
 
     def _net_metrics(self, model: Any, x: np.ndarray, truth: np.ndarray | None) -> TrainingMetrics:
         parts = [
@@ -237,22 +151,24 @@ class Trainer:
             for i in range(math.ceil(len(x) / _BATCH))
         ]
         outputs = np.concatenate(parts)
-        if self._task == "reconstruction":
+        if self._problem.task == "reconstruction":
             return reconstruction_metrics(x, outputs)
         assert truth is not None
-        if self._classes is None:
+        if self._problem.classes is None:
             return regression_metrics(truth.reshape(len(truth), -1), outputs)
-        return classification_metrics(truth, self._classes[outputs.argmax(axis=1)], outputs, self._classes)
+        return classification_metrics(
+            truth, self._problem.classes[outputs.argmax(axis=1)], outputs, self._problem.classes
+        )
 
     def _estimator_metrics(self, model: Any, x: Any, truth: np.ndarray | None) -> TrainingMetrics:
         if truth is None:
             return TrainingMetrics()
         predicted = model.predict(x)
-        if self._classes is None:
+        if self._problem.classes is None:
             return regression_metrics(truth, predicted)
         methods = (name for name in ("predict_proba", "decision_function") if hasattr(model, name))
         scores = next((getattr(model, name)(x) for name in methods), None)
-        return classification_metrics(truth, predicted, scores, self._classes)
+        return classification_metrics(truth, predicted, scores, self._problem.classes)
 
     def _model_file(self, model: Any) -> dict[str, bytes]:
         if isinstance(self._training.model, Sklearn):
@@ -268,19 +184,6 @@ class Trainer:
         model.save(path)
         return {path.name: path.read_bytes()}
 
-    def _data_files(self) -> dict[str, bytes]:
-        """The samples to calibrate and to judge a package with."""
-        calibration, evaluation = self._parts.calibration, self._parts.evaluation
-        if isinstance(self._data.inputs, np.ndarray):
-            arrays = {"x": self._x[evaluation]}
-            if self._target is not None:
-                arrays["y"] = self._target[evaluation]
-            return {"calibration.npz": _npz({"x": self._x[calibration]}), "evaluation.npz": _npz(arrays)}
-        held_out = self._data.inputs.iloc[evaluation]
-        if self._target is not None:
-            held_out = held_out.assign(**{self._training.data.target: self._target[evaluation]})  # type: ignore[union-attr]
-        return {"calibration.csv": _csv(self._data.inputs.iloc[calibration]), "evaluation.csv": _csv(held_out)}
-
     def _pictures(self, metrics: TrainingMetrics, best: int | None) -> dict[str, bytes]:
         from edgeml.trainers.pictures import confusion_picture, curves_picture
 
@@ -288,42 +191,9 @@ class Trainer:
         if best is not None:
             assert self._fitting is not None
             found["curves.png"] = curves_picture(self._history, best, standardized=self._fitting.standardized)
-        if metrics.confusion is not None and self._classes is not None:
-            found["confusion.png"] = confusion_picture(metrics.confusion, self._classes.tolist())
+        if metrics.confusion is not None and self._problem.classes is not None:
+            found["confusion.png"] = confusion_picture(metrics.confusion, self._problem.classes.tolist())
         return found
-
-    def _columns(self) -> tuple[Column, ...] | None:
-        inputs = self._data.inputs
-        if isinstance(inputs, np.ndarray):
-            return None
-        return tuple(
-            Column(name=str(name), kind="text" if column.dtype == object else "numbers")
-            for name, column in inputs.items()
-        )
-
-    def _declaration(self) -> Declaration | None:
-        columns = self._columns()
-        if columns is None:
-            return self._data.image if self._x.ndim == 4 else None
-        if any(column.kind == "text" for column in columns):
-            return None
-        return Table(columns=tuple(column.name for column in columns))
-
-
-def _taken(values: Any, positions: np.ndarray) -> Any:
-    if values is None:
-        return None
-    return values[positions] if isinstance(values, np.ndarray) else values.iloc[positions]
-
-
-def _csv(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False, lineterminator="\n").encode()
-
-
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _name_of_path(value: Any) -> str:
