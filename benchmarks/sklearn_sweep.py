@@ -392,6 +392,20 @@ def special_cases() -> Iterator[Case]:  # noqa: PLR0915  # a list, made of state
         yield case(f"at random{words}", dummy.DummyClassifier(strategy="stratified"), "classes", text=text)
         yield case(f"empirical{words}", neighbors.NearestCentroid(priors="empirical"), "classes", text=text)
         yield case(f"manhattan{words}", neighbors.NearestCentroid(metric="manhattan"), "classes", text=text)
+    for model, target in (
+        (svm.LinearSVC(random_state=0), "classes"),
+        (dummy.DummyClassifier(), "classes"),
+        (neighbors.NearestCentroid(), "classes"),
+        (semi_supervised.LabelSpreading(), "classes"),
+        (preprocessing.Normalizer(), "none"),
+        (compose.ColumnTransformer([("a", scaler, [2, 0]), ("b", "passthrough", [1, 5])]), "none"),
+    ):
+        yield case(f"scaler, {type(model).__name__}", line(scaler, model), target)
+    for model in (svm.LinearSVC(random_state=0), linear_model.RidgeClassifier()):
+        yield case(type(model).__name__, multiclass.OneVsRestClassifier(model), "classes")
+        yield case(f"{type(model).__name__}, two", multiclass.OneVsRestClassifier(model), "two", text=True)
+        yield case(type(model).__name__, multiclass.OneVsOneClassifier(model), "classes")
+    yield case("all columns, turned", compose.ColumnTransformer([("a", scaler, [5, 4, 3, 2, 1, 0])]))
     for loss in ("poisson", "gamma"):
         yield case(loss, histograms(loss=loss, max_iter=8), "positive")
     yield case("quantile", histograms(loss="quantile", quantile=0.7, max_iter=8), "values")

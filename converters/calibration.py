@@ -13,7 +13,7 @@ __all__ = ["calibration_batches"]
 
 
 def calibration_batches(job: ConversionJob) -> Iterator[dict[str, np.ndarray]]:
-    """All calibration samples, in batches as the artifact takes them, by input name.
+    """All calibration samples, in float32 and in batches as the artifact takes them, by input name.
 
     Where they do not fill the last batch its last sample is repeated, which changes no range.
     """
@@ -23,4 +23,4 @@ def calibration_batches(job: ConversionJob) -> Iterator[dict[str, np.ndarray]]:
     count = len(next(iter(job.calibration.values())))
     for start in range(0, count, batch):
         rows = np.arange(start, start + batch).clip(max=count - 1)
-        yield {name: array[rows] for name, array in job.calibration.items()}
+        yield {name: array[rows].astype(np.float32, copy=False) for name, array in job.calibration.items()}

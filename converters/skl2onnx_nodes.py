@@ -59,6 +59,13 @@ class Nodes:
         """Casts to float32."""
         return self("Cast", tensor, to=FLOAT, output=output)
 
+    def give(self, tensor: str, variable: Any) -> None:
+        """Casts to a variable of skl2onnx's, of the type that it declares."""
+        from skl2onnx.common.data_types import DoubleTensorType
+
+        kind = DOUBLE if isinstance(variable.type, DoubleTensorType) else FLOAT
+        self("Cast", tensor, to=kind, output=variable.full_name)
+
     def number(self, values: Any) -> str:
         """Adds float64 numbers."""
         return self.constant(np.asarray(values, dtype=np.float64))
@@ -103,7 +110,8 @@ class Nodes:
 
         Args:
             model: A classifier, of which come a label and scores, or another model, of which comes one table.
-            rows: skl2onnx's variable, or the name of a tensor of `width` columns, which is cast to float32.
+            rows: skl2onnx's variable, or a list of them, or the name of a tensor of `width` columns, which is cast
+                to float32.
             width: Of a tensor.
             raw: Whether a classifier is to give its decision function although it has probabilities.
 
@@ -120,12 +128,27 @@ class Nodes:
         for identity, options in part_options(model, raw=raw).items():
             self._scope.add_options(identity, options)
             self._container.add_options(identity, options)
-        return [made.full_name for made in _parse_sklearn(self._scope, model, [variable])]
+        variables = variable if isinstance(variable, list) else [variable]
+        return [made.full_name for made in _parse_sklearn(self._scope, model, variables)]
 
-    def label(self, scores: str, classes: np.ndarray, *, output: str) -> str:
-        """Adds the class of the largest score, of equal ones the first: int64 for numbers, else strings."""
+    def label_codes(self, text: str, keys: Sequence[str]) -> str:
+        """The position of each text among the keys, int64; -1 of others."""
+        return self(
+            "LabelEncoder",
+            text,
+            op_domain="ai.onnx.ml",
+            op_version=2,
+            keys_strings=list(keys),
+            values_int64s=list(range(len(keys))),
+            default_int64=-1,
+        )
+
+    def label(self, scores: str, classes: np.ndarray, *, output: str, last: bool = False) -> str:
+        """Adds the class of the largest score, of equal ones the first or last: int64 for numbers, else strings."""
         names = self.constant(classes.astype(np.int64 if classes.dtype.kind in "biuf" else str))
-        return self("Gather", names, self("ArgMax", scores, axis=1, keepdims=0), output=output)
+        return self(
+            "Gather", names, self("ArgMax", scores, axis=1, keepdims=0, select_last_index=int(last)), output=output
+        )
 
     def _add(self, kind: str, inputs: Sequence[str], outputs: list[str], attributes: dict[str, Any]) -> None:
         name = self._scope.get_unique_operator_name(kind)
@@ -138,8 +161,12 @@ def _classifier_options(model: Any, raw: bool) -> dict[str, Any]:
     from skl2onnx.common._registration import get_converter
 
     wanted = {"zipmap": False, "raw_scores": raw or not hasattr(model, "predict_proba")}
-    alias = sklearn_operator_name_map.get(type(model))
-    allowed: dict[str, Any] = {} if alias is None else get_converter(alias).get_allowed_options() or {}
+    allowed = set(wanted)
+    inner = model
+    while inner is not None:  # a pipeline hands its options on to its last step
+        alias = sklearn_operator_name_map.get(type(inner))
+        allowed &= set(() if alias is None else get_converter(alias).get_allowed_options() or ())
+        inner = inner.steps[-1][1] if hasattr(inner, "steps") else None
     if raw and hasattr(model, "predict_proba") and "raw_scores" not in allowed:
         raise UnsupportedModelError(
             f"skl2onnx does not give the decision function of a {type(model).__name__}, by which the model that holds "
@@ -156,8 +183,8 @@ def part_options(model: Any, *, raw: bool = False) -> dict[int, dict[str, Any]]:
     found = {}
     while is_classifier(model):
         inner = hasattr(model, "steps")
-        if options := _classifier_options(model, raw and not inner):
-            found[id(model)] = options
+        # Of none too: a pipeline gives classifiers that it finds none for some that they may not know.
+        found[id(model)] = _classifier_options(model, raw and not inner)
         if not inner:
             break
         model = model.steps[-1][1]

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["shape_of"]
+from .sklearn_selection import Selection
+
+__all__ = ["same_shape", "shape_of"]
+
+
+def same_shape(operator: Any) -> None:
+    """Sets the output of what works on each number, or puts columns together, to the type of the input."""
+    widths = [variable.type.shape[1] for variable in operator.inputs]
+    operator.outputs[0].type = type(operator.inputs[0].type)([None, None if None in widths else sum(widths)])
 
 
 def shape_of(operator: Any) -> None:
@@ -19,6 +27,9 @@ def shape_of(operator: Any) -> None:
     from sklearn.base import is_classifier, is_clusterer
 
     model = operator.raw_operator
+    if isinstance(model, Selection):
+        operator.outputs[0].type = type(operator.inputs[0].type)([None, len(model.places)])
+        return
     if is_classifier(model):
         numbers = np.asarray(model.classes_).dtype.kind in "biuf"
         operator.outputs[0].type = (Int64TensorType if numbers else StringTensorType)([None])
@@ -28,10 +39,14 @@ def shape_of(operator: Any) -> None:
         operator.outputs[0].type = Int64TensorType([None])
         operator.outputs[1].type = FloatTensorType([None, None])
         return
-    operator.outputs[0].type = FloatTensorType([None, _columns(model, operator.inputs[0].type.shape[1])])
+    operator.outputs[0].type = FloatTensorType(
+        [None, _columns(model, operator.inputs[0].type.shape[1] or model.n_features_in_)]
+    )
 
 
 def _columns(model: Any, width: int) -> int:
+    if getattr(model, "_training_dim", None) == 1:  # a TransformedTargetRegressor: what it takes may be text
+        return 1
     probe = np.ones((1, width), dtype=np.float32)
     made = model.predict(probe) if hasattr(model, "predict") else model.transform(probe)
     return 1 if np.ndim(made) == 1 else int(made.shape[1])

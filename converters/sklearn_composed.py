@@ -18,12 +18,13 @@ def composed_converters() -> dict[type, Any]:
     """The conversion functions that skl2onnx is to use, by class of model."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
-    from sklearn.multiclass import OneVsOneClassifier, OutputCodeClassifier
+    from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
     from sklearn.multioutput import RegressorChain
 
     return {
         FixedThresholdClassifier: _threshold,
         OneVsOneClassifier: _one_against_one,
+        OneVsRestClassifier: _one_against_rest,
         OutputCodeClassifier: _output_code,
         RegressorChain: _chain,
         TransformedTargetRegressor: _transformed_target,
@@ -104,6 +105,24 @@ def _one_against_one(scope: Any, operator: Any, container: Any) -> None:
     nodes.label(nodes("Concat", nodes("Sub", nodes.number(1.0), above), above, axis=1), model.classes_, output=label)
 
 
+def _one_against_rest(scope: Any, operator: Any, container: Any) -> None:
+    """The class with the largest score, of equal ones the last; of two classes the second if its score is above 0."""
+    from skl2onnx.operator_converters.one_vs_rest_classifier import convert_one_vs_rest_classifier
+
+    model, nodes = operator.raw_operator, Nodes(scope, container)
+    if hasattr(model, "predict_proba"):
+        convert_one_vs_rest_classifier(scope, operator, container)
+        return
+    parts = [_binary_scores(nodes, inner, operator.inputs[0])[1] for inner in model.estimators_]
+    table = nodes("Concat", *parts, axis=1)
+    label, scores = operator.outputs
+    nodes.give(table, scores)
+    if len(parts) == 1:
+        above = nodes("Cast", nodes("Greater", table, nodes.number(0.0)), to=DOUBLE)
+        table = nodes("Concat", nodes("Sub", nodes.number(1.0), above), above, axis=1)
+    nodes.label(table, model.classes_, output=label.full_name, last=len(parts) > 1)
+
+
 def _output_code(scope: Any, operator: Any, container: Any) -> None:
     """The class whose row of the code book is nearest."""
     model, nodes = operator.raw_operator, Nodes(scope, container)
@@ -136,9 +155,9 @@ _INVERSES = {"expm1": "Exp", "exp": "Exp", "sqrt": "Sqrt", "log": "Log", "absolu
 def _transformed_target(scope: Any, operator: Any, container: Any) -> None:
     """A regressor whose answers are turned back into the target's own units."""
     model, nodes = operator.raw_operator, Nodes(scope, container)
-    (value,) = nodes.part(model.regressor_, operator.inputs[0])
+    (value,) = nodes.part(model.regressor_, list(operator.inputs))
     values = nodes("Reshape", nodes.double(value), nodes.constant(np.array([-1, operator.outputs[0].type.shape[1]])))
-    nodes.single(_inverse(nodes, model.transformer_, values), output=operator.outputs[0].full_name)
+    nodes.give(_inverse(nodes, model.transformer_, values), operator.outputs[0])
 
 
 def _inverse(nodes: Nodes, transformer: Any, values: str) -> str:

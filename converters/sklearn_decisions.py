@@ -26,7 +26,7 @@ def decisions(nodes: Nodes, model: Any, rows: Any) -> str:
 
     if isinstance(model, LinearClassifierMixin):  # in float64, as it does: what comes after may be steep
         weights = np.asarray(model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_)
-        product = nodes("MatMul", nodes.double(rows.full_name), nodes.number(weights.T))
+        product = nodes("MatMul", nodes.double(rows.full_name), nodes.number(np.atleast_2d(weights).T))
         return nodes("Add", product, nodes.number(model.intercept_))
     _, scores = nodes.part(model, rows, raw=hasattr(model, "decision_function"))
     if len(model.classes_) > 2:

@@ -25,23 +25,26 @@ def _regressor(scope: Any, operator: Any, container: Any) -> None:
     raw = _raw(nodes, operator)
     if operator.raw_operator.loss in {"poisson", "gamma"}:
         raw = nodes("Exp", raw)
-    nodes.single(raw, output=operator.outputs[0].full_name)
+    nodes.give(raw, operator.outputs[0])
 
 
 def _classifier(scope: Any, operator: Any, container: Any) -> None:
     model, nodes = operator.raw_operator, Nodes(scope, container)
     raw = _raw(nodes, operator)
-    label, scores = (output.full_name for output in operator.outputs)
+    label, scores = operator.outputs
     if len(model.classes_) == 2:
         raw = nodes("Mul", raw, nodes.number([[-1.0, 1.0]]))
-        nodes.single(nodes("Sigmoid", raw), output=scores)
+        nodes.give(nodes("Sigmoid", raw), scores)
     else:
-        nodes.single(nodes("Softmax", raw, axis=1), output=scores)
-    nodes.label(raw, model.classes_, output=label)
+        nodes.give(nodes("Softmax", raw, axis=1), scores)
+    nodes.label(raw, model.classes_, output=label.full_name)
 
 
 def _raw(nodes: Nodes, operator: Any) -> str:
     """The sum of all trees and the baseline, float64 ``[batch, trees of an iteration]``."""
+    from onnx import numpy_helper
+    from skl2onnx.common.data_types import DoubleTensorType
+
     model = operator.raw_operator
     if model.is_categorical_ is not None and np.any(model.is_categorical_):
         raise UnsupportedModelError(
@@ -54,11 +57,16 @@ def _raw(nodes: Nodes, operator: Any) -> str:
     for number, iteration in enumerate(model._predictors):  # noqa: SLF001  # scikit-learn has no public name for it
         for target, predictor in enumerate(iteration):
             _add(trees, predictor.nodes, number * targets + target, target)
+    wide = isinstance(operator.inputs[0].type, DoubleTensorType)
+    if wide:  # the thresholds stay as they are
+        for name in _NUMBERS:
+            values = np.array(trees.pop(name), dtype=np.float64)
+            trees[f"{name}_as_tensor"] = numpy_helper.from_array(values, name)
     sums = nodes(
         "TreeEnsembleRegressor",
         operator.inputs[0].full_name,
         op_domain="ai.onnx.ml",
-        op_version=1,
+        op_version=3 if wide else 1,
         n_targets=targets,
         post_transform="NONE",
         aggregate_function="SUM",
@@ -79,12 +87,13 @@ _NODES = (
     "nodes_missing_value_tracks_true",
 )
 _LEAVES = ("target_treeids", "target_nodeids", "target_ids", "target_weights")
+_NUMBERS = ("nodes_values", "target_weights")
 
 
 def _add(trees: dict[str, Any], table: np.ndarray, tree: int, target: int) -> None:
     for place, node in enumerate(table):
         leaf = bool(node["is_leaf"])
-        # A threshold of infinity parts missing values from all others; no float32 is above the largest.
+        # A threshold of infinity parts missing values from all others; no input is above the largest float32.
         threshold = 0.0 if leaf else min(float(node["num_threshold"]), float(np.finfo(np.float32).max))
         values = (
             tree,

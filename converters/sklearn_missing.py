@@ -1,4 +1,4 @@
-"""Indicators of missing values as ONNX. NaN reaches them in tools that let it through; sessions take none."""
+"""What fills and marks missing values, as ONNX: NaN among numbers, "" among text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
-from .skl2onnx_nodes import DOUBLE, FLOAT, Nodes
+from .skl2onnx_nodes import DOUBLE, Nodes
 
 __all__ = ["missing_converters"]
 
@@ -22,37 +22,52 @@ def missing_converters() -> dict[type, Any]:
 
 def _indicator(scope: Any, operator: Any, container: Any) -> None:
     nodes = Nodes(scope, container)
-    nodes(
-        "Identity",
-        _marks(nodes, operator.inputs[0].full_name, operator.raw_operator),
-        output=operator.outputs[0].full_name,
-    )
+    rows = nodes.double(operator.inputs[0].full_name)
+    nodes.give(_marks(nodes, rows, operator.raw_operator), operator.outputs[0])
 
 
 def _marks(nodes: Nodes, rows: str, model: Any) -> str:
-    """1 where a value is missing and 0 elsewhere, float32."""
-    chosen = nodes.columns(rows, model.features_)
-    if model.missing_values is None or model.missing_values != model.missing_values:
-        return nodes("Cast", nodes("IsNaN", chosen), to=FLOAT)
-    return nodes("Cast", nodes("Equal", chosen, nodes.single(nodes.number(model.missing_values))), to=FLOAT)
+    """1 where a value of the columns that the indicator tells of is missing and 0 elsewhere, float64."""
+    return nodes.double(_missing(nodes, nodes.columns(rows, model.features_), model.missing_values))
+
+
+def _missing(nodes: Nodes, rows: str, mark: Any) -> str:
+    """Where float64 rows lack a value."""
+    if mark is None or np.isnan(mark):
+        return nodes("IsNaN", rows)
+    return nodes("Equal", rows, nodes.number(mark))
 
 
 def _imputer(scope: Any, operator: Any, container: Any) -> None:
-    from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
-    from sklearn.base import clone
+    from skl2onnx.common.data_types import StringTensorType
 
-    model = operator.raw_operator
-    if not model.add_indicator:
-        convert_sklearn_imputer(scope, operator, container)
+    model, nodes = operator.raw_operator, Nodes(scope, container)
+    if isinstance(operator.inputs[0].type, StringTensorType):
+        _text_imputer(nodes, operator)
         return
-    nodes = Nodes(scope, container)
-    alone = clone(model).set_params(add_indicator=False)
-    for name in ("statistics_", "n_features_in_", "_fit_dtype", "_fill_dtype", "indicator_"):
-        if hasattr(model, name):
-            setattr(alone, name, getattr(model, name))
-    (filled,) = nodes.part(alone, operator.inputs[0])
-    marks = _marks(nodes, operator.inputs[0].full_name, model.indicator_)
-    nodes("Concat", filled, marks, axis=1, output=operator.outputs[0].full_name)
+    statistics = np.asarray(model.statistics_, dtype=np.float64)
+    # A column that had no value at all in training is left out, unless it is to be kept.
+    kept = np.flatnonzero(~np.isnan(statistics))
+    rows = nodes.double(operator.inputs[0].full_name)
+    values = nodes.columns(rows, kept)
+    made = nodes("Where", _missing(nodes, values, model.missing_values), nodes.number(statistics[kept]), values)
+    if model.add_indicator:
+        made = nodes("Concat", made, _marks(nodes, rows, model.indicator_), axis=1)
+    nodes.give(made, operator.outputs[0])
+
+
+def _text_imputer(nodes: Nodes, operator: Any) -> None:
+    """Fills gaps in text, which are "" here, and what else the model takes for one."""
+    model, rows = operator.raw_operator, operator.inputs[0].full_name
+    if model.add_indicator or not all(isinstance(value, str) for value in model.statistics_):
+        raise UnsupportedModelError(
+            "A SimpleImputer of text with an indicator, or of a column without any text, has no route.",
+            fix="train it with add_indicator=False, on columns that hold text.",
+        )
+    marks = sorted({"", model.missing_values} if isinstance(model.missing_values, str) else {""})
+    known = nodes("Equal", nodes.label_codes(rows, marks), nodes.constant(np.array(-1)))
+    filled = nodes.constant(np.array([model.statistics_.tolist()], dtype=np.str_))
+    nodes("Where", known, rows, filled, output=operator.outputs[0].full_name)
 
 
 def _neighbors(scope: Any, operator: Any, container: Any) -> None:
@@ -90,7 +105,7 @@ def _neighbors(scope: Any, operator: Any, container: Any) -> None:
         far = nodes("IsInf", nodes.columns(near, [0]))
         mean = nodes("Where", far, nodes.number(trained[donors, column].mean()), mean)
         columns.append(nodes("Where", nodes.columns(gaps, [column]), mean, nodes.columns(rows, [column])))
-    made = nodes.single(nodes("Concat", *columns, axis=1))
+    made = nodes("Concat", *columns, axis=1)
     if model.add_indicator:
-        made = nodes("Concat", made, _marks(nodes, operator.inputs[0].full_name, model.indicator_), axis=1)
-    nodes("Identity", made, output=operator.outputs[0].full_name)
+        made = nodes("Concat", made, _marks(nodes, rows, model.indicator_), axis=1)
+    nodes.give(made, operator.outputs[0])

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
-from .skl2onnx_nodes import DOUBLE, FLOAT, Nodes
+from .skl2onnx_nodes import DOUBLE, Nodes
 
 __all__ = ["neighbor_converters"]
 
@@ -32,14 +32,14 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
         convert_nearest_neighbors_classifier(scope, operator, container)
         return
     nodes = Nodes(scope, container)
-    label, scores = (output.full_name for output in operator.outputs)
+    label, scores = operator.outputs
     nearest, weights = _neighbors(nodes, operator.inputs[0].full_name, model)
     classes = nodes("Gather", nodes.constant(_targets(model).ravel().astype(np.int64)), nearest)
     each = nodes("Unsqueeze", classes, nodes.constant(np.array([2])))
     hits = nodes("Cast", nodes("Equal", each, nodes.constant(np.arange(len(model.classes_)))), to=DOUBLE)
     votes = _weighted_mean(nodes, hits, weights)
-    nodes("Cast", votes, to=FLOAT, output=scores)
-    nodes.label(votes, model.classes_, output=label)
+    nodes.give(votes, scores)
+    nodes.label(votes, model.classes_, output=label.full_name)
 
 
 def _regressor(scope: Any, operator: Any, container: Any) -> None:
@@ -54,7 +54,7 @@ def _regressor(scope: Any, operator: Any, container: Any) -> None:
     targets = _targets(model).astype(np.float64)
     targets = targets.reshape(len(targets), -1)
     means = _weighted_mean(nodes, nodes("Gather", nodes.constant(targets), nearest), weights)
-    nodes("Cast", means, to=FLOAT, output=operator.outputs[0].full_name)
+    nodes.give(means, operator.outputs[0])
 
 
 def _is_euclidean(model: Any) -> bool:

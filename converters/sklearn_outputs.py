@@ -33,7 +33,8 @@ def with_outputs(model: Any, source: Source, signature: Signature) -> Any:
     given = list(graph.output)
     del graph.output[:]
     for value, spec in zip(graph.input, signature.inputs, strict=True):
-        value.CopyFrom(helper.make_tensor_value_info(spec.name, TensorProto.FLOAT, list(spec.shape)))
+        kind = {"string": TensorProto.STRING, "float64": TensorProto.DOUBLE}.get(spec.dtype, TensorProto.FLOAT)
+        value.CopyFrom(helper.make_tensor_value_info(spec.name, kind, list(spec.shape)))
     tail = _Tail(graph)
     for spec in signature.outputs:
         kind = {"string": TensorProto.STRING, "int64": TensorProto.INT64}.get(spec.dtype, TensorProto.FLOAT)

@@ -34,16 +34,20 @@ def quantile_converters() -> dict[type, Any]:
 
 
 def _quantiles(scope: Any, operator: Any, container: Any) -> None:
+    from skl2onnx.common.data_types import DoubleTensorType
+
     model, nodes = operator.raw_operator, Nodes(scope, container)
     rows = nodes.double(operator.inputs[0].full_name)
     columns = [
         _uniform(nodes, nodes.columns(rows, [place]), quantiles, model)
         for place, quantiles in enumerate(np.asarray(model.quantiles_, dtype=np.float64).T)
     ]
-    made = nodes.single(nodes("Concat", *columns, axis=1))
+    made = nodes("Concat", *columns, axis=1)
     if model.output_distribution == "normal":
-        made = nodes.single(_normal(nodes, nodes.double(made)))  # scikit-learn, too, rounds in between
-    nodes("Identity", made, output=operator.outputs[0].full_name)
+        if not isinstance(operator.inputs[0].type, DoubleTensorType):
+            made = nodes.double(nodes.single(made))  # scikit-learn, too, rounds float32 rows in between
+        made = _normal(nodes, made)
+    nodes.give(made, operator.outputs[0])
 
 
 def _uniform(nodes: Nodes, column: str, quantiles: np.ndarray, model: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from .skl2onnx_shapes import shape_of
+from .skl2onnx_shapes import same_shape, shape_of
 from .sklearn_affine import affine_converters
 from .sklearn_calibrated import calibrated_converters
 from .sklearn_centers import center_converters
@@ -15,6 +15,7 @@ from .sklearn_discriminant import discriminant_converters
 from .sklearn_dummies import dummy_converters
 from .sklearn_encoders import encoder_converters
 from .sklearn_forests import forest_converters
+from .sklearn_functions import function_converters
 from .sklearn_gaussian_process import gaussian_process_converters
 from .sklearn_histograms import histogram_converters
 from .sklearn_interpolated import interpolated_converters
@@ -25,6 +26,7 @@ from .sklearn_quantiles import quantile_converters
 from .sklearn_radius import radius_converters
 from .sklearn_random_features import random_feature_converters
 from .sklearn_scaling import scaling_converters
+from .sklearn_selection import selection_converters
 
 __all__ = ["known_to_skl2onnx", "own_routes"]
 
@@ -40,6 +42,7 @@ def own_routes() -> dict[type, Any]:
         **dummy_converters(),
         **encoder_converters(),
         **forest_converters(),
+        **function_converters(),
         **gaussian_process_converters(),
         **histogram_converters(),
         **interpolated_converters(),
@@ -50,6 +53,7 @@ def own_routes() -> dict[type, Any]:
         **radius_converters(),
         **random_feature_converters(),
         **scaling_converters(),
+        **selection_converters(),
     }
 
 
@@ -60,11 +64,14 @@ def known_to_skl2onnx(routes: Mapping[type, Any]) -> Iterator[None]:
     from skl2onnx._supported_operators import sklearn_operator_name_map as names
     from skl2onnx.common._registration import _converter_pool, _shape_calculator_pool
 
+    known = "SklearnFunctionTransformer"
     new = {kind: f"Edgeml{kind.__name__}" for kind in routes if kind not in names}
     for kind, alias in new.items():
         update_registered_converter(kind, alias, shape_of, routes[kind])
+    before, _shape_calculator_pool[known] = _shape_calculator_pool[known], same_shape  # its own takes no function
     try:
         yield
     finally:
+        _shape_calculator_pool[known] = before
         for kind, alias in new.items():
             del names[kind], _converter_pool[alias], _shape_calculator_pool[alias]

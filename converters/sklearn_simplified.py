@@ -10,6 +10,8 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
+from .sklearn_selection import in_order, union_of
+
 __all__ = ["simplified"]
 
 
@@ -74,12 +76,24 @@ def _estimator(model: Any, seen: dict[int, Any]) -> Any:
         if key not in {"estimator", "estimators", "base_estimator", "final_estimator", "regressor", "transformers"}:
             setattr(model, key, _simple(item, seen))
     if hasattr(model, "steps"):
-        model.steps = [(key, step) for key, step in model.steps if step is not None and step != "passthrough"]
+        steps = [(key, step) for key, step in model.steps if step is not None and step != "passthrough"]
+        model.steps = [*steps[:1], *((key, _united(step)) for key, step in steps[1:])]
+    if name == "ColumnTransformer":
+        # By position: names are those of a data frame, of which there is none here.
+        places = model._transformer_to_input_indices  # noqa: SLF001  # scikit-learn has no public name for it
+        model.transformers_ = [
+            (key, *in_order(part, list(map(int, places[key])))) for key, part, _ in model.transformers_
+        ]
     if hasattr(model, "flatten_transform"):
         model.flatten_transform = False  # says how `transform` answers, which is not asked here
     if name.startswith("Voting") and model.weights is not None:
         model.weights = np.asarray(model.weights)  # skl2onnx takes no list
     return model
+
+
+def _united(step: Any) -> Any:
+    """A step behind another one, whose columns skl2onnx does not count."""
+    return union_of(step) if type(step).__name__ == "ColumnTransformer" else step
 
 
 _FIX = "end the pipeline before it, or train a model whose answer is a fixed sequence of operations."

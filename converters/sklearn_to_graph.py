@@ -13,6 +13,7 @@ from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.source import Source
 
 from .graph import Graph
+from .sklearn_inputs import in_float32
 
 __all__ = ["graph_of_sklearn"]
 
@@ -50,6 +51,8 @@ def graph_of_sklearn(source: Source) -> Graph:
         UnsupportedModelError: The model is not made of matrix products, or its labels do not follow from
             its scores.
     """
+    if any(spec.dtype == "string" for spec in source.info.signature.inputs):
+        raise _refused("TFLite runtimes take no text, and half precision and integers hold none; a column is text.")
     stages = _folded(_stages(source.model, last=True))
     (output,) = source.info.signature.outputs
 
@@ -61,7 +64,7 @@ def graph_of_sklearn(source: Source) -> Graph:
             value = _apply(stage, value) if isinstance(stage, _Affine) else stage(value)
         return {output.name: tf.squeeze(value, axis=1) if len(output.shape) == 1 else value}
 
-    return Graph(function, source.info.signature)
+    return Graph(function, in_float32(source.info.signature))
 
 
 def _stages(model: Any, *, last: bool) -> list[_Stage]:

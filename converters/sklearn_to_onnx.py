@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
 from typing import Any
@@ -19,6 +20,7 @@ from edgeml.core.tensors import Signature, TensorSpec
 from .graph_to_onnx import batched, onnx_of_graph
 from .onnx_precision import onnx_artifact
 from .skl2onnx_nodes import part_options
+from .sklearn_inputs import in_float32, reading_inputs, wide_models
 from .sklearn_outputs import with_outputs
 from .sklearn_routes import known_to_skl2onnx, own_routes
 from .sklearn_simplified import simplified
@@ -37,7 +39,8 @@ def convert(source: Source, recipe: Recipe, job: ConversionJob) -> Artifact:
     """Converts by skl2onnx in float32; in other precisions only what can be rebuilt of matrix products.
 
     The float32 artifact of a classifier has a second output, ``label``, with the source's own labels: int64
-    for numbers and booleans, else strings.
+    for numbers and booleans, else strings. Of a table it takes the columns in float64, and in float32 where it
+    cannot compute in more.
 
     Raises:
         UnsupportedModelError: skl2onnx has no converter for a part of the model, or the precision would not
@@ -50,17 +53,11 @@ def convert(source: Source, recipe: Recipe, job: ConversionJob) -> Artifact:
             model,
             recipe,
             job,
-            batched(source.info.signature, job.batch),
+            batched(in_float32(source.info.signature), job.batch),
             (scikit, f"tf2onnx {installed_version('tf2onnx')}"),
         )
-    signature = batched(_with_label(source), job.batch)
-    return onnx_artifact(
-        with_outputs(_converted(source), source, signature),
-        recipe,
-        job,
-        signature,
-        (scikit, f"skl2onnx {installed_version('skl2onnx')}"),
-    )
+    model, signature = _in_float32_or_more(source, batched(_with_label(source), job.batch))
+    return onnx_artifact(model, recipe, job, signature, (scikit, f"skl2onnx {installed_version('skl2onnx')}"))
 
 
 def _with_label(source: Source) -> Signature:
@@ -77,14 +74,38 @@ def _with_label(source: Source) -> Signature:
     return msgspec.structs.replace(signature, outputs=(*signature.outputs, label))
 
 
-def _converted(source: Source) -> Any:
-    """skl2onnx's own model: one input, and its own names, order and shapes of outputs."""
+def _in_float32_or_more(source: Source, signature: Signature) -> tuple[Any, Signature]:
+    """The model with the signature's outputs, and with its inputs: columns of tables in float64 where that can be."""
+    model = simplified(reading_inputs(copy.deepcopy(source.model), source))
+    if any(spec.dtype == "float64" for spec in signature.inputs):
+        for candidate in wide_models(model):
+            with contextlib.suppress(UnsupportedModelError):
+                made = with_outputs(_by_skl2onnx(candidate, source, signature), source, signature)
+                if _loads(made):
+                    return made, signature
+    signature = in_float32(signature)
+    made = _by_skl2onnx(with_float32_thresholds(model), source, signature)
+    return with_outputs(made, source, signature), signature
+
+
+def _loads(model: Any) -> bool:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own; each means that it does not load
+        return False
+    return True
+
+
+def _by_skl2onnx(model: Any, source: Source, signature: Signature) -> Any:
+    """skl2onnx's own model: the signature's inputs, and its own names, order and shapes of outputs."""
     from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
     from sklearn.preprocessing import MaxAbsScaler, RobustScaler, StandardScaler
 
-    model = with_float32_thresholds(simplified(copy.deepcopy(source.model)))
-    (features,) = source.info.signature.inputs
     # Scalers divide as scikit-learn does: with a product by the reciprocal, rows that come to lie on a threshold
     # of a tree behind them fall to the other side.
     options: dict[Any, dict[str, Any]] = {
@@ -92,6 +113,7 @@ def _converted(source: Source) -> Any:
         RobustScaler: {"div": "div_cast"},
         MaxAbsScaler: {"div": "div_cast"},
     }
+    kinds = {"float32": FloatTensorType, "float64": DoubleTensorType, "string": StringTensorType}
     routes = own_routes()
     try:
         with warnings.catch_warnings(), known_to_skl2onnx(routes):
@@ -100,7 +122,7 @@ def _converted(source: Source) -> Any:
             return convert_sklearn(
                 model,
                 "model",
-                [(features.name, FloatTensorType(list(features.shape)))],
+                [(spec.name, kinds[spec.dtype](list(spec.shape))) for spec in signature.inputs],
                 target_opset=_OPSETS,
                 options=options,
                 custom_conversion_functions=routes,

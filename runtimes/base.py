@@ -13,7 +13,7 @@ from edgeml.core import registry
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.machine import missing_features
-from edgeml.core.preprocessing import Declaration
+from edgeml.core.preprocessing import Declaration, Table
 from edgeml.core.tensors import (
     Decision,
     Quantization,
@@ -31,9 +31,9 @@ __all__ = ["BaseSession"]
 class BaseSession(ABC):
     """An artifact made ready on a target.
 
-    Takes and gives float32 in the source's own units, whatever the artifact's dtypes: integers are quantized
-    with rounding and clipping on the way in, and dequantized on the way out. Safe to use from several threads,
-    one call at a time.
+    Takes and gives floats in the source's own units, and text where an input is text, whatever the artifact's
+    dtypes: integers are quantized with rounding and clipping on the way in, and dequantized on the way out. Safe
+    to use from several threads, one call at a time.
 
     Args:
         data: The artifact's bytes.
@@ -78,7 +78,7 @@ class BaseSession(ABC):
             )
         self.signature = signature
         self.decision = decision
-        self.preprocessing = dict(preprocessing or {})
+        self.preprocessing: Mapping[str, Declaration] = dict(preprocessing or {})
         self.target = target
         self._lock = threading.Lock()
         self._open(data, needs, threads)
@@ -107,7 +107,8 @@ class BaseSession(ABC):
             Arrays ``[samples, ...]`` by output name: float32, or the labels of an output that gives labels.
 
         Raises:
-            InputError: Another set of names, another shape, not numbers, or not finite.
+            InputError: Another set of names, another shape, not numbers, infinite, or a gap (NaN, or "" among text)
+                where the model takes none.
 
         Example:
             >>> session.run({"image": x})["scores"].shape
@@ -154,7 +155,9 @@ class BaseSession(ABC):
             batch_size: Samples at a time, where the artifact leaves its batch free.
             raw: The data are images, sound or rows, and become the model's numbers as the package declares:
                 images as uint8 arrays ``[height, width, channels]`` of any size, sound as float or int16 samples
-                ``[length]``, rows as mappings from column names or as sequences; or lists of these.
+                ``[length]``, rows as mappings from column names or as sequences; or lists of these. A table may also
+                be a mapping from column names to columns, or a data frame; inputs that are all columns of one table
+                are given together as that table.
 
         Returns:
             A float32 array ``[samples, ...]``, or one by output name, in the source's order, where there are
@@ -205,12 +208,14 @@ class BaseSession(ABC):
                 fix="give arrays as the model takes them, or build the package with preprocessing.",
             )
         names = [spec.name for spec in self.signature.inputs]
-        several = len(names) > 1 or (isinstance(data, Mapping) and set(data) == set(names))
+        named = isinstance(data, Mapping) and set(data) == set(names)
+        one_table = len(names) > 1 and all(isinstance(self.preprocessing.get(name), Table) for name in names)
+        several = not one_table and (len(names) > 1 or named)
         if several and not isinstance(data, Mapping):
             raise InputError(
                 f"raw input: the model has {len(names)} inputs.", fix=f"give a mapping from {', '.join(names)}."
             )
-        given = dict(data) if several and isinstance(data, Mapping) else {names[0]: data}
+        given = dict(data) if several and isinstance(data, Mapping) else dict.fromkeys(names, data)
         for spec in self.signature.inputs:
             if spec.name in self.preprocessing and spec.name in given:
                 declaration = self.preprocessing[spec.name]
@@ -242,7 +247,7 @@ class BaseSession(ABC):
 def _stored(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
     if spec.quantization is not None:
         return quantize(values, spec.quantization, spec.dtype)
-    return values.astype(spec.dtype, copy=False)
+    return values if spec.dtype == "string" else values.astype(spec.dtype, copy=False)
 
 
 def _real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays
+from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays, read_frame
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
 from edgeml.cli.tables import artifact_table
 from edgeml.core.errors import InputError
@@ -25,8 +25,9 @@ _PATH = click.Path(path_type=Path)
 @click.command("build", short_help="Convert a model, prove each artifact, write a package.")
 @click.argument("model", type=_PATH)
 @click.option("-o", "--output", type=_PATH, required=True, help="The package to write, PATH.edgeml.")
-@click.option("--calibration", type=_PATH, help="Typical inputs, .npy or .npz (x); int8 and int16x8 need them.")
-@click.option("--evaluation", type=_PATH, help="Held-out inputs and true labels or values, .npz (x and y).")
+@click.option("--calibration", type=_PATH, help="Typical inputs, .npy, .npz (x) or .csv; int8 and int16x8 need them.")
+@click.option("--evaluation", type=_PATH, help="Held-out inputs and true labels or values, .npz (x and y) or .csv.")
+@click.option("--target", help="Of .csv files: the column of the true labels or values.")
 @click.option(
     "--recipe", "recipes", multiple=True, type=click.Choice([r.id for r in RECIPES]), help="Repeatable; all by default."
 )
@@ -55,6 +56,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     edgeml build net.keras -o net.edgeml --calibration cal.npz --recipe tflite-int8 \\
         --goal max_size_bytes=262144
     edgeml build forest.skops -o forest.edgeml --evaluation eval.npz
+    edgeml build houses.skops -o houses.edgeml --evaluation held-out.csv --target price
     edgeml build net.keras -o net.edgeml --preprocessing image.toml
 
     A recipe that cannot be made honestly is refused; an artifact that misses a parity floor or a goal
@@ -76,8 +78,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             given["model"],
             name=given["name"] or _name_of(given["model"]),
             version=given["version"],
-            calibration=inputs_of(read_arrays(calibration)) if calibration else None,
-            evaluation=evaluation_of(read_arrays(evaluation)) if evaluation else None,
+            calibration=_calibration(calibration, given["target"]) if calibration else None,
+            evaluation=_evaluation(evaluation, given["target"]) if evaluation else None,
             labels=_labels(given["labels"]),
             task=given["task"],
             goal=_goal(given["goals"]),
@@ -102,6 +104,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     missed = [recipe for recipe in recipes or () if recipe not in package.released]
     out.print(f"{output}: {len(package.released)} of {len(recipes or RECIPES)} recipes released.", soft_wrap=True)
     ctx.exit(1 if missed or not package.released else 0)
+
+
+def _calibration(path: Path, target: str | None) -> object:
+    if path.suffix.lower() != ".csv":
+        return inputs_of(read_arrays(path))
+    frame: Any = read_frame(path)
+    return frame.drop(columns=target, errors="ignore")
+
+
+def _evaluation(path: Path, target: str | None) -> object:
+    return read_frame(path, target) if path.suffix.lower() == ".csv" else evaluation_of(read_arrays(path))
 
 
 def _name_of(model: Path) -> str:

@@ -23,6 +23,7 @@ def command(package: Path, *, as_json: bool) -> None:
     edgeml inspect net.edgeml --json | jq '.artifacts[].verdict'
     """
     from edgeml.core.preprocessing import described
+    from edgeml.core.tensors import taken
     from edgeml.package import open_package
 
     manifest = open_package(package).manifest
@@ -35,7 +36,8 @@ def command(package: Path, *, as_json: bool) -> None:
     for kind, specs in (("input", source.signature.inputs), ("output", source.signature.outputs)):
         for spec in specs:
             shape = ", ".join("batch" if size is None else str(size) for size in spec.shape)
-            out.print(f"{kind:9} {spec.name} [{shape}]")
+            also = taken(spec)
+            out.print(f"{kind:9} {spec.name} [{shape}]{' ' * bool(also)}{also}", soft_wrap=True)
     for name, declaration in manifest.preprocessing.items():
         out.print(f"raw       {name}: {described(declaration)}", soft_wrap=True)
     if source.decision is not None:

@@ -16,7 +16,7 @@ _SHOWN = 10
 @click.command("predict", short_help="Run a package on arrays, an image, sound or a table.")
 @click.argument("package", type=click.Path(path_type=Path))
 @click.argument("inputs", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz or .csv file to write.")
 @click.option("--artifact", "recipe", help="Which to run, for instance tflite-int8; by default the best released.")
 @click.option("--target", default="cpu", show_default=True, help="Where to run it.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the engine.")
@@ -30,12 +30,15 @@ def command(
     edgeml predict net.edgeml x.npy -o out.npz
     edgeml predict net.edgeml x.npy -o out.npz --artifact tflite-int8
     edgeml predict net.edgeml photo.png -o out.npz
+    edgeml predict houses.edgeml new.csv -o prices.csv
 
     Raw input is an image (.png, .jpg, .ppm, .pgm), sound (.wav) or a table (.csv), for packages that declare
     what becomes of it.
 
-    Writes the outputs, as `scores` where the model has one, and the `labels` of a classifier.
+    Writes the outputs, as `scores` where the model has one, and the `labels` of a classifier; to a .csv file with a
+    column for each, or for each of its values.
     """
+    from edgeml.cli.arrays import encode_csv
     from edgeml.cli.running import Predicted, running
     from edgeml.package.arrays import encode_npz
     from edgeml.package.storage import write_durably
@@ -44,7 +47,7 @@ def command(
     with running(package) as child:
         found = child.call("predict", inputs.absolute(), recipe, target, threads, returns=Predicted)
     arrays, labels = found.arrays, found.arrays.get("labels")
-    write_durably(output, encode_npz(arrays))
+    write_durably(output, encode_csv(arrays) if output.suffix.lower() == ".csv" else encode_npz(arrays))
     count = len(next(iter(arrays.values())))
     if as_json:
         shapes = {name: list(array.shape) for name, array in arrays.items()}

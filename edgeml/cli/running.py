@@ -11,12 +11,12 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.cli.arrays import inputs_of, read_arrays
-from edgeml.core.errors import InputError, StorageError, TargetError, VerificationError
+from edgeml.core.errors import StorageError, TargetError, VerificationError
 from edgeml.core.tensors import decide
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Verification, diff_packages, open_package
 from edgeml.package.diff import PackageDiff
-from edgeml.package.manifest import Manifest
+from edgeml.preprocessing import read_raw
 from edgeml.preprocessing.files import RAW_SUFFIXES
 
 __all__ = ["Predicted", "Running", "RunningSettings", "running"]
@@ -56,7 +56,7 @@ class Running:
         chosen = recipe or self._package.best()
         session = self._package.session(chosen, target=target, threads=threads)
         if inputs.suffix.lower() in RAW_SUFFIXES:
-            data = session.prepared(_read_raw(inputs, self._package.manifest), raw=True)
+            data = session.prepared(read_raw(inputs, session.signature, session.preprocessing), raw=True)
         else:
             names = [spec.name for spec in session.signature.inputs]
             data = session.prepared(inputs_of(read_arrays(inputs), names))
@@ -96,20 +96,3 @@ def running(package: Path) -> Iterator[Worker]:
         raise
     except OSError as error:
         raise StorageError(f"Temporary files cannot be written: {error.strerror or error}.") from error
-
-
-def _read_raw(path: Path, manifest: Manifest) -> np.ndarray:
-    """What a file of raw input holds, for a package with one input that declares what becomes of it."""
-    from edgeml.preprocessing import read_raw
-
-    names = [spec.name for spec in manifest.source.signature.inputs]
-    if len(names) > 1:
-        raise InputError(
-            f"{path.name}: the model has {len(names)} inputs.", fix="give an .npz file with an array for each."
-        )
-    if names[0] not in manifest.preprocessing:
-        raise InputError(
-            f"{path.name}: the package does not declare what input '{names[0]}' is made of.",
-            fix="give arrays (.npy, .npz) as the model takes them, or build the package with --preprocessing.",
-        )
-    return read_raw(path, names[0], manifest.preprocessing[names[0]])

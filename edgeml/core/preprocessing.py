@@ -115,7 +115,7 @@ class Table(_Declaration, frozen=True, tag="table", kw_only=True):
     """An input that is a row of a table.
 
     Attributes:
-        columns: Names of the columns in the model's order; all hold numbers.
+        columns: Names of the columns in the model's order. They hold numbers, or text where the input is text.
     """
 
     columns: Annotated[tuple[_Column, ...], Meta(min_length=1, max_length=100_000)]
@@ -156,4 +156,6 @@ def described(declaration: Declaration) -> str:
             f"{declaration.mel_bins} mel bins {declaration.low_hz:g}–{declaration.high_hz:g} Hz, "
             f"{declaration.spectrum}, log(x + {declaration.log_offset:g})"
         )
+    if len(declaration.columns) == 1:
+        return f"column {declaration.columns[0]} of a table"
     return f"table of {len(declaration.columns)} columns: {', '.join(declaration.columns)}"

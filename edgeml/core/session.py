@@ -23,6 +23,11 @@ class Session(Protocol):
         ...
 
     @property
+    def preprocessing(self) -> Mapping[str, Declaration]:
+        """How raw input becomes the values of an input, by its name."""
+        ...
+
+    @property
     def engine(self) -> str:
         """The engine's name on PyPI."""
         ...

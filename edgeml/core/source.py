@@ -24,12 +24,14 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     Attributes:
         framework: ``keras``, ``tf_keras`` (Keras 2), ``sklearn``, or of an existing file ``tflite`` or ``onnx``.
         architecture: Name of the model's class, or of the steps of a pipeline.
-        signature: Its named inputs and outputs, float32, the batch free.
+        signature: Its named inputs and outputs, the batch free: float32, for columns of tables float64, or text.
         task: What it does; None where the model alone does not tell.
         decision: Its labels and how scores become one of them; None where it does not classify.
         digest: ``sha256:…`` of architecture and weights, the same for the same model in any file.
         versions: Version of each package that can change what the model computes.
         whole_inputs: Names of the inputs that stand for whole numbers, as of an embedding or of bytes.
+        columns: By input the names of the table's columns that it is made of, where the model was trained on a table
+            with named ones.
     """
 
     framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
@@ -40,6 +42,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     digest: str
     versions: dict[str, str]
     whole_inputs: tuple[str, ...] = ()
+    columns: dict[str, tuple[str, ...]] = {}
 
 
 class Reference(Struct, frozen=True):
@@ -67,7 +70,7 @@ class Source(Protocol):
     model: Any
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """The source's own answers to float32 inputs ``[samples, ...]``."""
+        """The source's own answers to inputs ``[samples, ...]``, of the signature's dtypes."""
         ...
 
 

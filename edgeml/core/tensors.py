@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -26,7 +28,10 @@ __all__ = [
     "plain_names",
     "positions",
     "quantize",
+    "taken",
 ]
+
+_SHOWN = 10
 
 Label = bool | int | float | str
 Meaning = Literal["values", "scores", "label"]
@@ -46,10 +51,13 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     Attributes:
         name: The name by which `Session.run` takes or gives it.
         shape: Sizes with the batch first; None where any size is taken.
-        dtype: The numpy name of what the artifact itself takes or gives.
+        dtype: The numpy name of what the artifact itself takes or gives; ``string`` for text.
         quantization: How its integers stand for real numbers; None for floats.
         meaning: ``values`` for inputs and plain outputs, ``scores`` where a decision reads them,
             ``label`` where the model itself outputs the label.
+        gaps: Where an input may lack a value, which is NaN for numbers and "" for text: everywhere, nowhere, or in
+            these columns of its last axis.
+        texts: The only texts that an input takes; none where it takes any.
     """
 
     name: str
@@ -57,6 +65,20 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     dtype: DType
     quantization: Quantization | None = None
     meaning: Meaning = "values"
+    gaps: bool | tuple[int, ...] = False
+    texts: tuple[str, ...] = ()
+
+
+def taken(spec: TensorSpec) -> str:
+    """What an input takes beside numbers, in words: text, which texts, and where a value may be missing."""
+    told = []
+    if spec.dtype == "string":
+        told.append("text" if not spec.texts else f"one of {', '.join(spec.texts[:_SHOWN])}")
+        told[-1] += ", …" if len(spec.texts) > _SHOWN else ""
+    if spec.gaps:
+        columns = "" if isinstance(spec.gaps, bool) else f" in columns {', '.join(map(str, spec.gaps))}"
+        told.append(f"may be missing{columns}")
+    return ", ".join(told)
 
 
 class Signature(Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,19 +169,21 @@ def positions(outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...], 
 
 
 def arrays_by_input(data: object, signature: Signature, what: str) -> dict[str, np.ndarray]:
-    """What a caller gave as the inputs of samples, checked and made float32.
+    """What a caller gave as the inputs of samples, checked, and made floats or text.
 
     Args:
-        data: One array ``[samples, ...]`` for a model with one input, or a mapping from input names.
+        data: One array ``[samples, ...]`` for a model with one input, or a mapping from input names; a column
+            ``[samples]`` will do for an input ``[samples, 1]``.
         signature: The source's signature.
         what: What to call the data in messages, for instance ``calibration``.
 
     Returns:
-        C-contiguous float32 arrays ``[samples, ...]`` in the signature's order.
+        C-contiguous arrays ``[samples, ...]`` in the signature's order: of float32, of float64 where the input is of
+        that, or of text. A missing value is NaN among numbers, and "" among text.
 
     Raises:
-        InputError: Another set of names, another shape, not numbers, not finite, or not the same
-            number of samples in each.
+        InputError: Another set of names, another shape, not numbers where these are due, not text where that is,
+            infinite, a gap where the model takes none, or not the same number of samples in each.
     """
     names = [spec.name for spec in signature.inputs]
     if isinstance(data, Mapping):
@@ -171,7 +195,7 @@ def arrays_by_input(data: object, signature: Signature, what: str) -> dict[str, 
             f"{what}: the model has {len(names)} inputs ({', '.join(names)}), and one array was given.",
             fix="give a mapping from input names to arrays.",
         )
-    if sorted(given) != sorted(names):
+    if sorted(map(str, given)) != sorted(names):
         raise InputError(f"{what}: got inputs {sorted(map(str, given))}, expected {sorted(names)}.")
     arrays = {spec.name: _checked(given[spec.name], spec, what) for spec in signature.inputs}
     counts = {name: len(array) for name, array in arrays.items()}
@@ -183,11 +207,13 @@ def arrays_by_input(data: object, signature: Signature, what: str) -> dict[str, 
 def _checked(data: object, spec: TensorSpec, what: str) -> np.ndarray:
     where = f"{what}, input '{spec.name}'"
     try:
-        array = np.asarray(data)
+        # Without a dtype numpy would make text of the numbers that stand beside text.
+        array = np.asarray(data, dtype=object if spec.dtype == "string" and not hasattr(data, "dtype") else None)
     except ValueError as error:
         raise InputError(f"{where}: is no regular array ({error}).") from error
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{where}: got dtype {array.dtype}, expected numbers.")
+    array = _texts(array, spec, where) if spec.dtype == "string" else _numbers(array, spec, where)
+    if array.ndim == 1 and spec.shape == (None, 1):
+        array = array[:, None]
     expected = "[samples, " + ", ".join("any" if n is None else str(n) for n in spec.shape[1:]) + "]"
     fits = array.ndim == len(spec.shape) and all(
         want is None or got == want for got, want in zip(array.shape[1:], spec.shape[1:], strict=False)
@@ -198,13 +224,65 @@ def _checked(data: object, spec: TensorSpec, what: str) -> np.ndarray:
             f"{where}: got shape {list(array.shape)}, expected {expected}.",
             fix="add the axis of samples in front: x[None]." if one_sample else "",
         )
+    if spec.dtype == "string":
+        _check_gaps(np.asarray(array == ""), spec, where, "holds a missing text")
+        return np.ascontiguousarray(array)
     with np.errstate(over="ignore"):  # what is too large becomes an infinity, and is found
-        array = np.ascontiguousarray(array, dtype=np.float32)
+        array = np.ascontiguousarray(array, dtype=np.float64 if spec.dtype == "float64" else np.float32)
     if array.size and not np.isfinite([array.min(), array.max()]).all():  # a NaN is both
-        finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-        if not finite.all():
+        _check_gaps(np.isnan(array), spec, where, "holds NaN or infinity")
+        _raise_at(np.isinf(array), where, "holds NaN or infinity")
+    return array
+
+
+def _numbers(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
+    if spec.gaps and array.dtype.kind == "O":  # as tables come, with None for a gap
+        values = [math.nan if value is None else value for value in array.flat]
+        if all(isinstance(value, numbers.Real) for value in values):
+            array = np.array(values, dtype=np.float64).reshape(array.shape)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{where}: got dtype {array.dtype}, expected numbers.")
+    return array
+
+
+def _texts(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
+    if array.dtype.kind == "O" or hasattr(array.dtype, "na_object"):
+        values = ["" if _is_gap(value) else value for value in array.astype(object).flat]
+        if not all(isinstance(value, str) for value in values):
+            odd = next(value for value in values if not isinstance(value, str))
+            raise InputError(f"{where}: got {odd!r:.60}, expected text.")
+        array = np.array(values, dtype=np.str_).reshape(array.shape)
+    if array.dtype.kind != "U":
+        raise InputError(f"{where}: got dtype {array.dtype}, expected text.")
+    if spec.texts:
+        strange = array[~np.isin(array, [*spec.texts, ""])]
+        if strange.size:
             raise InputError(
-                f"{where}: sample {int(np.argmin(finite))} holds NaN or infinity "
-                f"({int((~finite).sum())} of {len(array)} samples do)."
+                f"{where}: got {str(strange[0])!r:.60}, which the model was not trained on; it knows "
+                f"{', '.join(spec.texts[:_SHOWN])}{', …' if len(spec.texts) > _SHOWN else ''}."
             )
     return array
+
+
+def _is_gap(value: object) -> bool:
+    """Whether it is what tables have for a missing text."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _check_gaps(missing: np.ndarray, spec: TensorSpec, where: str, told: str) -> None:
+    """Raises where a value is missing that the model needs."""
+    if spec.gaps is True or not missing.any():
+        return
+    needed = missing
+    if spec.gaps:
+        needed = missing.copy()
+        needed[..., list(spec.gaps)] = False
+    _raise_at(needed, where, told)
+
+
+def _raise_at(wrong: np.ndarray, where: str, told: str) -> None:
+    rows = np.asarray(wrong.reshape(len(wrong), -1).any(axis=1))
+    if rows.any():
+        raise InputError(
+            f"{where}: sample {int(np.argmax(rows))} {told} ({int(rows.sum())} of {len(rows)} samples do)."
+        )

@@ -7,7 +7,7 @@ from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Verdict
 from edgeml.core.recipe import Floor, Recipe
 from edgeml.evaluation.fidelity import CONSTANT_ERROR
 
-__all__ = ["judge"]
+__all__ = ["judge", "meets_floor"]
 
 _CENTRED_SLACK_DB = 5.0
 # What inputs may lose in float32: as much as a recipe of float16 may lose in all.
@@ -57,6 +57,12 @@ def judge(
         )
         reasons.append(f"the p95 latency {found}")
     return Verdict("rejected" if reasons else "released", tuple(reasons), tuple(remarks))
+
+
+def meets_floor(recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: bool) -> bool:
+    """Whether outputs are as near to the source's as the recipe and the goal demand."""
+    floor = goal.floor(recipe.floor)
+    return not _fidelity(fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")[0]
 
 
 def _narrowing(found: Fidelity, reasons: list[str], remarks: list[str]) -> None:

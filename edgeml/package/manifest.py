@@ -223,6 +223,11 @@ def _check_references(manifest: Manifest, label: str) -> None:
         problem = misfit(declaration, specs[name]) if name in specs else "there is no such input"
         if problem:
             raise PackageError(f"{label}: the preprocessing of input '{name}' is not sound: {problem}.")
+    for signature in (manifest.source.signature, *(record.signature for record in manifest.artifacts)):
+        for spec in signature.inputs:
+            columns = spec.shape[-1] or 0 if spec.shape else 0
+            if not isinstance(spec.gaps, bool) and not all(0 <= place < columns for place in spec.gaps):
+                raise PackageError(f"{label}: input '{spec.name}' has no such columns as {list(spec.gaps)[:5]}.")
     recipes = {record.recipe: record for record in manifest.artifacts}
     unknown = sorted(set(recipes) - {recipe.id for recipe in RECIPES})
     if unknown:

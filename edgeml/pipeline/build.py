@@ -29,7 +29,7 @@ from edgeml.core.machine import cpu, installed_version
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import RECIPES, Recipe, find_recipe
 from edgeml.core.source import FILES, Reference, SourceInfo, Task
-from edgeml.core.tensors import Label
+from edgeml.core.tensors import Label, Signature
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Package
 from edgeml.package.manifest import FORMAT, DataRecord, Golden, Manifest, Name, RefusalRecord, Text, Version
@@ -47,7 +47,8 @@ from edgeml.pipeline.data import (
 from edgeml.pipeline.declarations import declarations
 from edgeml.pipeline.entries import Proven, artifact_entries, golden_entries
 from edgeml.pipeline.failures import failure_of, shared_files
-from edgeml.pipeline.judging import compared_sources, judge_run
+from edgeml.pipeline.gaps import complete_rows, gap_rows, lacks_gaps
+from edgeml.pipeline.judging import compared_sources, gaps_hold, judge_run
 from edgeml.pipeline.model import ModelFile, model_file
 from edgeml.pipeline.proof import ProofSettings, Run
 from edgeml.pipeline.scratch import scratch_folder
@@ -164,8 +165,8 @@ def build(
             with Worker("edgeml.pipeline.conversion:Conversion", settings, folder) as converting:
                 info = _described(converting, file)
                 info = with_task(info, task, labels, evaluation)
-                declared = declarations(preprocessing, info.signature)
-                given = calibration_arrays(calibration, info.signature)
+                declared = declarations(preprocessing, info)
+                given = calibration_arrays(calibration, info)
                 judged = judged_data(evaluation, given, info)
                 if goal.max_drop is not None and judged.truth is None:
                     raise InputError(
@@ -209,6 +210,10 @@ def check_texts(**given: str) -> None:
             msgspec.convert(value, type=kind)
         except msgspec.ValidationError as error:
             raise InputError(f"{what}: got {value!r:.80}, expected {expected}.") from error
+
+
+def _samples(arrays: Mapping[str, np.ndarray]) -> int:
+    return len(next(iter(arrays.values()), ()))
 
 
 class _Progress:
@@ -261,14 +266,19 @@ class _Build:
     def package(self, converting: Worker, **about: str) -> Package:
         """Makes, proves and judges every recipe, and puts the package together."""
         inputs = save_arrays(self.judged.inputs, self.folder / "judged")
-        calibration = save_arrays(self.calibration, self.folder / "calibration") if self.calibration else {}
+        whole = complete_rows(self.calibration) if self.calibration else {}
+        calibration = save_arrays(whole, self.folder / "calibration") if _samples(whole) else {}
         self.ask("asking the source for its own answers")
         reference = self.reference or self._ask(converting, inputs)
         self._check_reference(reference)
         narrowing = self._narrowing(converting, reference)
+        gaps = gap_rows(self.judged.inputs, self.info.signature)
+        gap_files = save_arrays(gaps, self.folder / "gaps") if gaps else {}
+        gap_reference = self._ask(converting, gap_files) if gaps else None
         proven: list[Proven] = []
         refusals: list[Refusal] = []
-        with Worker("edgeml.pipeline.proof:Proof", ProofSettings(inputs, self.measure), self.folder) as proving:
+        settings = ProofSettings(inputs, self.measure, gap_files)
+        with Worker("edgeml.pipeline.proof:Proof", settings, self.folder) as proving:
             for recipe in self.recipes:
                 self.ask(f"converting {recipe.id}")
                 made = self._convert(converting, recipe, calibration)
@@ -276,7 +286,8 @@ class _Build:
                 if isinstance(made, Artifact):
                     run = self._prove(proving, made)
                     if isinstance(run, Run):
-                        proven.append(self._judged(recipe, reference, made, run, narrowing))
+                        item = self._judged(recipe, reference, made, run, narrowing)
+                        proven.append(self._gaps_judged(recipe, item, gap_reference))
                         continue
                     made = run
                 refusals.append(made)
@@ -330,13 +341,27 @@ class _Build:
             return Refusal(recipe.id, error.message, error.fix, failed=True, log=error.log)
 
     def _meant(self, artifact: Artifact) -> Artifact:
-        """The artifact with its outputs' meanings as the settled task has them: the converter knows the model alone."""
+        """The artifact with its outputs' meanings as the settled task has them: the converter knows the model alone.
+
+        What an input may lack it has from the source; integers cannot tell that anything is missing.
+        """
         meanings = {spec.name: spec.meaning for spec in self.info.signature.outputs}
         outputs = tuple(
             msgspec.structs.replace(spec, meaning=meanings.get(spec.name, spec.meaning))
             for spec in artifact.signature.outputs
         )
-        return msgspec.structs.replace(artifact, signature=msgspec.structs.replace(artifact.signature, outputs=outputs))
+        sources = {spec.name: spec for spec in self.info.signature.inputs}
+        inputs = tuple(
+            msgspec.structs.replace(
+                spec,
+                gaps=sources[spec.name].gaps if spec.dtype in {"float32", "float64", "string"} else False,
+                texts=sources[spec.name].texts,
+            )
+            if spec.name in sources
+            else spec
+            for spec in artifact.signature.inputs
+        )
+        return msgspec.structs.replace(artifact, signature=Signature(inputs, outputs))
 
     def _judged(
         self, recipe: Recipe, reference: Reference, artifact: Artifact, run: Run, narrowing: Fidelity | None
@@ -347,7 +372,33 @@ class _Build:
         verdict = msgspec.structs.replace(proven.verdict, remarks=(*proven.verdict.remarks, _OWN_REFERENCE))
         return replace(proven, verdict=verdict)
 
+    def _gaps_judged(self, recipe: Recipe, item: Proven, reference: Reference | None) -> Proven:
+        """The same where gaps are answered as the source does; else without them, or rejected for them."""
+        artifact = item.artifact
+        if reference is None or not any(spec.gaps for spec in artifact.signature.inputs):
+            return item
+        if gaps_hold(self.info, recipe, self.goal, reference, artifact, item.run):
+            return item
+        told = "samples that lack a value get other answers than the source's"
+        if _samples(complete_rows(self.judged.inputs)) != self.judged.samples:
+            reasons = (*item.verdict.reasons, told)
+            return replace(item, verdict=msgspec.structs.replace(item.verdict, status="rejected", reasons=reasons))
+        inputs = tuple(msgspec.structs.replace(spec, gaps=False) for spec in artifact.signature.inputs)
+        signature = msgspec.structs.replace(artifact.signature, inputs=inputs)
+        remarks = (*item.verdict.remarks, f"{told}, and are refused")
+        return replace(
+            item,
+            artifact=msgspec.structs.replace(artifact, signature=signature),
+            verdict=msgspec.structs.replace(item.verdict, remarks=remarks),
+        )
+
     def _prove(self, proving: Worker, artifact: Artifact) -> Run | Refusal:
+        if lacks_gaps(self.judged.inputs, artifact.signature):
+            return Refusal(
+                artifact.recipe,
+                f"It takes no missing values, and the {self.judged.origin} data hold some.",
+                "fill them before the package, or use onnx-fp32.",
+            )
         try:
             run = proving.call("run", artifact, returns=Run, timeout_s=_PROOF_TIMEOUT_S)
             self._check_signature(artifact)

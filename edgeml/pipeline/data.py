@@ -12,7 +12,9 @@ from typing import get_args
 import msgspec
 import numpy as np
 
+from edgeml.core import registry
 from edgeml.core.errors import InputError
+from edgeml.core.preprocessing import Table
 from edgeml.core.source import FILES, Reference, SourceInfo, Task
 from edgeml.core.tensors import Decision, Label, Signature, arrays_by_input
 
@@ -37,9 +39,10 @@ class Judged:
 
     Attributes:
         origin: ``evaluation``, ``calibration`` or ``drawn``.
-        inputs: float32 arrays ``[samples, ...]`` by input name.
+        inputs: Arrays ``[samples, ...]`` by input name, of the source's dtypes.
         truth: Positions of true labels ``[samples]``, or true values; None without.
-        wide: The inputs as float64, where the source could take them so and float32 does not hold them; else None.
+        wide: The inputs as float64, where the source takes float32, could take them so, and float32 does not hold
+            them; else None.
     """
 
     origin: str
@@ -157,7 +160,21 @@ def _truth_of(evaluation: object) -> np.ndarray | None:
         raise InputError(f"evaluation: y is no regular array ({error}).") from error
 
 
-def calibration_arrays(data: object, signature: Signature) -> dict[str, np.ndarray] | None:
+def _inputs(given: object, info: SourceInfo) -> object:
+    """What was given as inputs; of a table the columns that each input is made of."""
+    specs = info.signature.inputs
+    if hasattr(given, "columns") and hasattr(given, "to_numpy"):
+        if info.columns:
+            prepare = registry.resolve(registry.PREPROCESSORS["table"])
+            return {spec.name: prepare(Table(columns=info.columns[spec.name]), given, spec) for spec in specs}
+        given = given.to_numpy()
+    columns = len(specs) > 1 and all(spec.shape == (None, 1) for spec in specs)
+    if columns and isinstance(given, np.ndarray) and given.shape[1:] == (len(specs),):
+        return {spec.name: given[:, place] for place, spec in enumerate(specs)}
+    return given
+
+
+def calibration_arrays(data: object, info: SourceInfo) -> dict[str, np.ndarray] | None:
     """Calibration samples by input name, or None where none were given.
 
     Raises:
@@ -167,10 +184,10 @@ def calibration_arrays(data: object, signature: Signature) -> dict[str, np.ndarr
         return None
     if isinstance(data, tuple) and len(data) == 2:
         data = data[0]  # as evaluation is given; labels do not matter here
-    arrays = arrays_by_input(data, signature, "calibration")
+    arrays = arrays_by_input(_inputs(data, info), info.signature, "calibration")
     if not all(len(array) for array in arrays.values()):
         raise InputError("calibration: there are no samples.", fix="give some 100 that are typical of the use.")
-    if all((array == array[:1]).all() for array in arrays.values()):
+    if all(_equal(array, np.broadcast_to(array[:1], array.shape)) for array in arrays.values()):
         count = len(next(iter(arrays.values())))
         raise InputError(
             f"calibration: {'the one sample shows' if count == 1 else f'all {count} samples are the same and show'}"
@@ -188,19 +205,23 @@ def judged_data(evaluation: object, calibration: dict[str, np.ndarray] | None, i
     """
     if evaluation is None and calibration is not None:
         return Judged("calibration", calibration, None)
-    if evaluation is None and info.whole_inputs:
+    text = [spec.name for spec in info.signature.inputs if spec.dtype == "string"]
+    if evaluation is None and (info.whole_inputs or text):
         raise InputError(
-            f"The inputs {', '.join(info.whole_inputs)} take whole numbers, and nothing tells which.",
+            f"The inputs {', '.join(text or info.whole_inputs)} take {'text' if text else 'whole numbers'}, and "
+            "nothing tells which.",
             fix="give evaluation or calibration data.",
         )
     if evaluation is None:
         rng = np.random.default_rng(_DRAWN_SEED)
         drawn = {
-            spec.name: rng.standard_normal((_DRAWN, *(size or 1 for size in spec.shape[1:])), dtype=np.float32)
+            spec.name: rng.standard_normal((_DRAWN, *(size or 1 for size in spec.shape[1:])), dtype=np.float32).astype(
+                spec.dtype
+            )
             for spec in info.signature.inputs
         }
         return Judged("drawn", drawn, None)
-    x, _ = _split(evaluation)
+    x = _inputs(_split(evaluation)[0], info)
     inputs = arrays_by_input(x, info.signature, "evaluation")
     count = len(next(iter(inputs.values())))
     if count == 0:
@@ -216,8 +237,16 @@ def judged_data(evaluation: object, calibration: dict[str, np.ndarray] | None, i
 def _wide(given: object, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
     """What was given, in float64, where it is not what float32 makes of it. Keras models are float32 themselves."""
     arrays = given if isinstance(given, Mapping) else dict.fromkeys(inputs, given)
-    wide = {name: np.asarray(arrays[name], dtype=np.float64) for name in inputs}
-    return wide if any((wide[name] != array).any() for name, array in inputs.items()) else None
+    wide = {
+        name: array if array.dtype.kind == "U" else np.asarray(arrays[name], dtype=np.float64).reshape(array.shape)
+        for name, array in inputs.items()
+    }
+    narrowed = any(not _equal(wide[name], array) for name, array in inputs.items())
+    return wide if narrowed else None
+
+
+def _equal(first: np.ndarray, second: np.ndarray) -> bool:
+    return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
 
 
 def _checked_truth(truth: np.ndarray, count: int, info: SourceInfo) -> np.ndarray | None:
@@ -301,13 +330,19 @@ def overlap(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> int:
 
     def rows(arrays: dict[str, np.ndarray]) -> list[bytes]:
         columns = [array.reshape(len(array), -1) for array in arrays.values()]
+        # An array of text is as wide as its longest: the same text has other bytes in another array.
+        columns = [column.astype(object) if column.dtype.kind == "U" else column for column in columns]
         return [
-            hashlib.blake2b(b"".join(column[i].tobytes() for column in columns), digest_size=16).digest()
+            hashlib.blake2b(b"".join(_bytes(column[i]) for column in columns), digest_size=16).digest()
             for i in range(len(columns[0]))
         ]
 
     seen = set(rows(first))
     return sum(row in seen for row in rows(second))
+
+
+def _bytes(row: np.ndarray) -> bytes:
+    return repr(row.tolist()).encode() if row.dtype.hasobject else row.tobytes()
 
 
 def digest_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:

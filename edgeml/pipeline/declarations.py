@@ -6,20 +6,21 @@ from collections.abc import Mapping
 
 from edgeml.core.errors import InputError
 from edgeml.core.misfit import misfit
-from edgeml.core.preprocessing import Declaration, checked_declaration
-from edgeml.core.tensors import Signature
+from edgeml.core.preprocessing import Declaration, Table, checked_declaration
+from edgeml.core.source import SourceInfo
 
 __all__ = ["declarations"]
 
 
-def declarations(given: Declaration | Mapping[str, Declaration] | None, signature: Signature) -> dict[str, Declaration]:
-    """Declarations by input name, in the signature's order; none where none were given.
+def declarations(given: Declaration | Mapping[str, Declaration] | None, info: SourceInfo) -> dict[str, Declaration]:
+    """Declarations by input name, in the signature's order; where none were given, what the source itself tells.
 
     Raises:
         InputError: There is no such input, or a declaration cannot give its values.
     """
+    signature = info.signature
     if given is None:
-        return {}
+        given = {name: Table(columns=columns) for name, columns in info.columns.items()}
     names = [spec.name for spec in signature.inputs]
     if not isinstance(given, Mapping):
         if len(names) > 1:

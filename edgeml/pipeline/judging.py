@@ -11,12 +11,12 @@ from edgeml.core.goal import Goal
 from edgeml.core.recipe import Recipe
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.tensors import Decision, Label, positions
-from edgeml.evaluation import class_recalls, drop_of, fidelity_of, judge, metrics_of, ties, worst_class
+from edgeml.evaluation import class_recalls, drop_of, fidelity_of, judge, meets_floor, metrics_of, ties, worst_class
 from edgeml.pipeline.data import Judged
 from edgeml.pipeline.entries import Proven
 from edgeml.pipeline.proof import Run
 
-__all__ = ["ClassRecall", "Evidence", "Flip", "compared_sources", "judge_run"]
+__all__ = ["ClassRecall", "Evidence", "Flip", "compared_sources", "gaps_hold", "judge_run"]
 
 
 class Flip(Struct, frozen=True):
@@ -40,6 +40,22 @@ class Evidence(Struct, frozen=True):
 
     flips: tuple[Flip, ...]
     recalls: tuple[ClassRecall, ...]
+
+
+def gaps_hold(info: SourceInfo, recipe: Recipe, goal: Goal, reference: Reference, artifact: Artifact, run: Run) -> bool:
+    """Whether an artifact answers samples that lack values as the source does."""
+    if run.gap_outputs is None:
+        return False
+    labels = None
+    if info.decision is not None:
+        (output,) = info.signature.outputs
+        labels = (
+            _labels_of(reference, info, info.decision),
+            positions(run.gap_outputs, artifact.signature.outputs, info.decision),
+            ties(reference.outputs[output.name], info.decision),
+        )
+    fidelity = fidelity_of(reference.outputs, run.gap_outputs, labels=labels)
+    return meets_floor(recipe, goal, fidelity, classifies=labels is not None)
 
 
 def judge_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from edgeml.core import registry
 from edgeml.core.artifact import Artifact
-from edgeml.core.errors import ConversionError
+from edgeml.core.errors import ConversionError, EdgemlError
 from edgeml.core.evidence import Latency
 from edgeml.core.recipe import find_recipe
 from edgeml.measurement import measure_latency
@@ -24,12 +25,14 @@ class ProofSettings(Struct, frozen=True):
     """What is the same for all artifacts.
 
     Attributes:
-        inputs: ``.npy`` file of float32 ``[samples, ...]`` by input name: the data to judge on.
+        inputs: ``.npy`` file of float32 or text ``[samples, ...]`` by input name: the data to judge on.
         measure: Whether to measure latency.
+        gaps: The same for samples that lack values; empty where the source needs all.
     """
 
     inputs: dict[str, Path]
     measure: bool
+    gaps: dict[str, Path] = {}
 
 
 class Run(Struct, frozen=True):
@@ -41,6 +44,7 @@ class Run(Struct, frozen=True):
         golden_real: The same in the source's units.
         family: The engine family. `engine_version`: and the engine's version.
         latency: Of one sample on one thread, if it was to be measured.
+        gap_outputs: What it gave for the samples that lack values; None where it takes none, or fails.
     """
 
     outputs: dict[str, np.ndarray]
@@ -49,6 +53,7 @@ class Run(Struct, frozen=True):
     family: str
     engine_version: str
     latency: Latency | None
+    gap_outputs: dict[str, np.ndarray] | None = None
 
 
 def golden_rows(array: np.ndarray) -> np.ndarray:
@@ -61,6 +66,7 @@ class Proof:
 
     def __init__(self, settings: ProofSettings) -> None:
         self._inputs = load_arrays(settings.inputs)
+        self._gaps = load_arrays(settings.gaps)
         self._measure = settings.measure
 
     def run(self, artifact: Artifact) -> Run:
@@ -84,4 +90,8 @@ class Proof:
                 )
         one = {name: array[:1] for name, array in golden.items()}
         latency = measure_latency(lambda: session.run(one)) if self._measure else None
-        return Run(outputs, golden_raw, golden_real, session.family, session.engine_version, latency)
+        gap_outputs = None
+        if self._gaps and any(spec.gaps for spec in artifact.signature.inputs):
+            with contextlib.suppress(EdgemlError):
+                gap_outputs = session.run(self._gaps)
+        return Run(outputs, golden_raw, golden_real, session.family, session.engine_version, latency, gap_outputs)

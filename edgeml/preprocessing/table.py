@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,45 +23,76 @@ def prepare(declaration: Table, raw: object, spec: TensorSpec) -> np.ndarray:
         declaration: The columns.
         raw: Rows: mappings from column names, whose other entries are left out, or sequences in the order of the
             columns, also as an array ``[rows, columns]``; or one mapping from column names to columns or to single
-            values.
+            values; or a data frame. A missing value is None or NaN, and among text "" too.
         spec: The input.
 
     Returns:
-        float32 ``[rows, columns]``.
+        ``[rows, columns]``: float64, NaN where a value is missing; or text, "" where it is.
 
     Raises:
-        InputError: A column is missing, or a value is no number.
+        InputError: A column is missing, or a value is no number, or no text where the input is text.
     """
     where = f"raw input '{spec.name}'"
+    if hasattr(raw, "columns") and hasattr(raw, "to_numpy"):
+        frame: Any = raw
+        raw = {name: frame[name].to_numpy() for name in frame.columns}
     if isinstance(raw, Mapping):
         _check_columns(raw, declaration, where)
-        columns = [np.atleast_1d(_numbers(raw[name], f"{where}, column '{name}'")) for name in declaration.columns]
-        if len({column.shape for column in columns}) > 1 or columns[0].ndim != 1:
-            raise InputError(f"{where}: the columns have different lengths, or are no columns.")
-        return np.stack(columns, axis=1).astype(np.float32)
+        columns = [_column(raw[name], spec, f"{where}, column '{name}'") for name in declaration.columns]
+        if len({column.shape for column in columns}) > 1:
+            raise InputError(f"{where}: the columns have different lengths.")
+        return np.stack(columns, axis=1)
     if isinstance(raw, np.ndarray) and raw.ndim == 2:
         rows: Sequence[object] = list(raw)
     elif isinstance(raw, list | tuple):
         rows = raw
     else:
         raise InputError(f"{where}: got {type(raw).__name__}, expected rows, or a mapping from column names.")
-    values = np.empty((len(rows), len(declaration.columns)), np.float32)
-    for i, row in enumerate(rows):
-        values[i] = _row(row, declaration, f"{where}, row {i}")
-    return values
+    values = [_row(row, declaration, spec, f"{where}, row {i}") for i, row in enumerate(rows)]
+    return np.array(values, dtype=_dtype(spec)).reshape(len(values), len(declaration.columns))
 
 
-def _row(row: object, declaration: Table, where: str) -> np.ndarray:
+def _dtype(spec: TensorSpec) -> type:
+    return np.str_ if spec.dtype == "string" else np.float64
+
+
+def _column(given: Any, spec: TensorSpec, where: str) -> np.ndarray:
+    array = given if isinstance(given, np.ndarray) else np.asarray(given, dtype=object)
+    if spec.dtype != "string" and array.dtype.kind in "fiub" and array.ndim == 1:
+        return array.astype(np.float64)
+    values = [given] if array.ndim == 0 else list(given)
+    return np.array([_value(value, spec, where) for value in values], dtype=_dtype(spec))
+
+
+def _row(row: object, declaration: Table, spec: TensorSpec, where: str) -> list[Any]:
     if isinstance(row, Mapping):
         _check_columns(row, declaration, where)
-        for name in declaration.columns:
-            if _numbers(row[name], f"{where}, column '{name}'").ndim:
-                raise InputError(f"{where}, column '{name}': got several values, expected a number.")
-        return np.array([row[name] for name in declaration.columns], np.float64)
-    values = _numbers(row, where)
-    if values.shape != (len(declaration.columns),):
-        raise InputError(f"{where}: got shape {list(values.shape)}, expected {len(declaration.columns)} values.")
-    return values
+        return [_value(row[name], spec, f"{where}, column '{name}'") for name in declaration.columns]
+    count = len(declaration.columns)
+    if not isinstance(row, list | tuple | np.ndarray) or (isinstance(row, np.ndarray) and row.ndim != 1):
+        raise InputError(f"{where}: got {row!r:.60}, expected {count} values.")
+    if len(row) != count:
+        raise InputError(f"{where}: got {len(row)} values, expected {count}.")
+    return [
+        _value(value, spec, f"{where}, column '{name}'") for value, name in zip(row, declaration.columns, strict=True)
+    ]
+
+
+def _value(value: Any, spec: TensorSpec, where: str) -> Any:
+    """A number or text; a missing one as NaN or ""."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "" if spec.dtype == "string" else math.nan
+    if isinstance(value, list | tuple | np.ndarray):
+        raise InputError(f"{where}: got several values, expected one.")
+    if spec.dtype == "string":
+        if not isinstance(value, str):
+            raise InputError(f"{where}: got {value!r:.60}, expected text.")
+        return value
+    if not isinstance(value, numbers.Real):
+        raise InputError(f"{where}: got {value!r:.60}, expected a number.")
+    return float(value)
 
 
 def _check_columns(row: Mapping[object, object], declaration: Table, where: str) -> None:
@@ -66,15 +100,5 @@ def _check_columns(row: Mapping[object, object], declaration: Table, where: str)
     if missing:
         raise InputError(
             f"{where}: columns are missing: {', '.join(missing[:10])}{', …' if len(missing) > 10 else ''}.",
-            fix="give every column that the package declares: edgeml inspect names them.",
+            fix="give every column that the model takes; of a package edgeml inspect names them.",
         )
-
-
-def _numbers(value: object, where: str) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"{where}: is no regular array ({error}).") from error
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{where}: got {value!r:.60}, expected numbers.")
-    return array

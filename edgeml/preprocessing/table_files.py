@@ -5,49 +5,73 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.preprocessing import Table
+from edgeml.core.preprocessing import GAPS, Table
+from edgeml.core.tensors import TensorSpec
 
 __all__ = ["TABLE_SUFFIXES", "read_table"]
 
 TABLE_SUFFIXES = (".csv",)
 
 
-def read_table(path: Path, declaration: Table) -> np.ndarray:
+def read_table(path: Path, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[str, np.ndarray]:
     """The declared columns of a CSV file, found by the names in its first line; other columns are left out.
 
     The file is UTF-8, with or without a byte-order mark, its fields parted by commas, its numbers with a point.
+    A field of `GAPS` is a missing value.
+
+    Args:
+        path: The file.
+        inputs: The inputs, and the columns that each is made of.
 
     Returns:
-        float64 ``[rows, columns]``, in the order of the declaration.
+        By column ``[rows]``: float64, NaN where a number is missing; or text, "" where it is.
 
     Raises:
-        InputError: A column is missing or there twice, a field is no number, or there are no rows.
+        InputError: A column is missing or there twice, a field is no number, a value is missing that the model
+            needs, or there are no rows.
     """
+    columns = {
+        column: _Field(spec.dtype == "string", spec.gaps is True or (spec.gaps is not False and place in spec.gaps))
+        for spec, table in inputs
+        for place, column in enumerate(table.columns)
+    }
+    values: dict[str, list[float | str]] = {column: [] for column in columns}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, strict=True)
-            places, width = _places(next(lines, []), declaration, path.name)
-            rows = [_row(line, places, width, f"{path.name}, line {lines.line_num}") for line in lines if line]
+            places, width = _places(next(lines, []), columns, path.name)
+            for line in lines:
+                where = f"{path.name}, line {lines.line_num}"
+                if line and len(line) != width:
+                    raise InputError(
+                        f"{where}: got {len(line)} fields, expected {width}.", fix="part the fields by commas alone."
+                    )
+                for column, place in places.items() if line else ():
+                    values[column].append(columns[column].value(line[place], f"{where}, column '{column}'"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path.name} cannot be read as CSV: {error}.", fix="save it as CSV in UTF-8.") from error
-    if not rows:
+    if not all(values.values()):
         raise InputError(f"{path.name} has no rows.")
-    return np.array(rows)
+    return {
+        column: np.array(found, np.str_ if columns[column].text else np.float64) for column, found in values.items()
+    }
 
 
-def _places(header: list[str], declaration: Table, name: str) -> tuple[dict[str, int], int]:
+def _places(header: list[str], columns: Mapping[str, _Field], name: str) -> tuple[dict[str, int], int]:
     """Where each declared column is, and how many columns the file has."""
     found = [column.strip() for column in header]
     count = Counter(found)
-    missing = [column for column in declaration.columns if not count[column]]
-    twice = [column for column in declaration.columns if count[column] > 1]
+    missing = [column for column in columns if not count[column]]
+    twice = [column for column in columns if count[column] > 1]
     if missing:
         there = ", ".join(found[:20]) or "none"
         parted = next((mark for mark in (";", "\t", "|") if len(found) == 1 and mark in found[0]), None)
@@ -57,24 +81,30 @@ def _places(header: list[str], declaration: Table, name: str) -> tuple[dict[str,
         )
     if twice:
         raise InputError(f"{name}: column '{twice[0]}' is there twice.")
-    return {column: found.index(column) for column in declaration.columns}, len(found)
+    return {column: found.index(column) for column in columns}, len(found)
 
 
-def _row(line: list[str], places: dict[str, int], width: int, where: str) -> list[float]:
-    if len(line) != width:
-        raise InputError(f"{where}: got {len(line)} fields, expected {width}.", fix="part the fields by commas alone.")
-    return [_number(line[place], f"{where}, column '{column}'") for column, place in places.items()]
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """How a column's fields are read: as text or numbers, with or without gaps."""
 
+    text: bool
+    gaps: bool
 
-def _number(text: str, where: str) -> float:
-    try:
-        value = float(text) if "_" not in text else math.nan  # Python's own 1_000
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(
-            f"{where}: got {text[:40]!r}, expected a number."
-            if text.strip()
-            else f"{where}: is empty, expected a number."
-        )
-    return value
+    def value(self, field: str, where: str) -> float | str:
+        """The number or text of a field, NaN or "" where it is missing."""
+        kind = "text" if self.text else "a number"
+        if field.strip() in GAPS:
+            if self.gaps:
+                return "" if self.text else math.nan
+            told = "is empty" if not field.strip() else f"got {field!r}, which is a missing value"
+            raise InputError(f"{where}: {told}, expected {kind}.")
+        if self.text:
+            return field
+        try:
+            number = float(field) if "_" not in field else math.nan  # Python's own 1_000
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise InputError(f"{where}: got {field[:40]!r}, expected a number.")
+        return number

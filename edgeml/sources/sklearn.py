@@ -13,24 +13,25 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgeml.core.errors import InputError, StorageError, UnsupportedModelError
+from edgeml.core.errors import EdgemlError, InputError, StorageError, UnsupportedModelError
 from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo, Task
 from edgeml.core.tensors import Decision, Signature, TensorSpec
 from edgeml.sources.pickled import unpickled
+from edgeml.sources.sklearn_gaps import gaps_of
+from edgeml.sources.sklearn_table import ModelTable, model_table
 from edgeml.sources.state_digest import state_digest
 
 __all__ = ["SUFFIX", "SklearnSource", "open_source", "save"]
 
 SUFFIX = ".skops"
 
-_FEATURES = "features"
-
 # What skops does not trust by itself, although it only holds what was learned: classes and functions of
 # scikit-learn and its parts that neither run code from the file nor touch the system. Found by saving every
 # estimator of scikit-learn 1.9.
 _TRUSTED = frozenset(
     {
+        "builtins.object",
         "numpy.dtype",
         "numpy.mean",
         "scipy._lib.array_api_compat.numpy._aliases.asarray",
@@ -40,6 +41,7 @@ _TRUSTED = frozenset(
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.calibration._TemperatureScaling",
+        "sklearn.compose._column_transformer.make_column_selector",
         "sklearn.cluster._bisect_k_means._BisectingTree",
         "sklearn.cluster._kmeans._kmeans_single_elkan",
         "sklearn.cluster._kmeans._kmeans_single_lloyd",
@@ -88,11 +90,13 @@ class SklearnSource:
     Attributes:
         method: What gives its scores or values: ``predict_proba``, ``decision_function``, ``predict`` or
             ``transform``; of a classifier ``predict`` gives votes.
+        table: What it reads of the table that it was trained on.
     """
 
     info: SourceInfo
     model: Any
     method: Literal["predict_proba", "decision_function", "predict", "transform"]
+    table: ModelTable
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
         """The model's own answers, all rows in one call.
@@ -101,9 +105,10 @@ class SklearnSource:
         depend on the number of threads.
 
         Args:
-            inputs: ``features``, float32 ``[samples, n_features]``, given to the model as they are.
+            inputs: ``features``, float32 ``[samples, n_features]``, given to the model as they are; or one
+                ``[samples, 1]`` for each column of a table in which there is text.
         """
-        rows = inputs[_FEATURES]
+        rows = self.table.rows(inputs)
         (output,) = self.info.signature.outputs
         decision = self.info.decision
         with _one_thread():
@@ -225,19 +230,23 @@ def _describe(model: Any, digest: str) -> SklearnSource:
             fix="put what turns the raw input into numbers before the package.",
         )
     decision = _decision(model, name) if task == "classification" else None
+    table = model_table(model, count)
     # The output's shape is seen, not derived: it depends on options, and on how many classes or targets there were.
-    probe = np.ones((2, count), dtype=np.float32)
     try:
+        probe = table.rows(table.samples(2))
         with _one_thread():
             several = decision is not None and np.ndim(model.predict(probe)) > 1
             if decision is not None and method == "predict":
                 shape: tuple[int, ...] = (2, len(decision.labels))
             else:
                 shape = _dense(getattr(model, method)(probe)).shape
-    except UnsupportedModelError:
+    except EdgemlError:
         raise
     except Exception as error:  # scikit-learn raises many kinds
-        raise UnsupportedModelError(f"The {name} does not take rows of {count} float32 numbers: {error}") from error
+        taken = "text and float32 numbers" if table.typed else "float32 numbers"
+        raise UnsupportedModelError(
+            f"The {name} does not take rows of {len(table.columns)} {taken}: {error}"
+        ) from error
     if several:
         raise _several_labels(name)
     output = TensorSpec(
@@ -245,11 +254,14 @@ def _describe(model: Any, digest: str) -> SklearnSource:
     )
     if decision is not None and len(shape) == 1:
         decision = Decision(decision.labels, threshold=0.0)
-    signature = Signature((TensorSpec(_FEATURES, (None, count), "float32"),), (output,))
+    with _one_thread():
+        inputs = gaps_of(table, getattr(model, method))
+    signature = Signature(inputs, (output,))
     versions = {
         package: installed_version(package) or "unknown" for package in ("scikit-learn", "numpy", "scipy", "skops")
     }
-    return SklearnSource(SourceInfo("sklearn", name, signature, task, decision, digest, versions), model, method)
+    info = SourceInfo("sklearn", name, signature, task, decision, digest, versions, columns=table.columns_of_inputs)
+    return SklearnSource(info, model, method, table)
 
 
 def _architecture(model: Any) -> str:

@@ -164,3 +164,66 @@ def test_infinities_of_both_signs_are_found() -> None:
 def test_numbers_too_large_for_float32_are_refused() -> None:
     with pytest.raises(InputError, match="NaN or infinity"):
         arrays_by_input(np.full((1, 2, 1), 1e300), SIGNATURE, "input")
+
+
+# Text and gaps
+
+TEXT = Signature((TensorSpec("district", (None, 1), "string", gaps=True),), ())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.array([["Süd"], ["a"]]),
+        np.array(["Süd", "a"], dtype=object),
+        ["Süd", "a"],
+        [["Süd"], ["a"]],
+        {"district": ("Süd", "a")},
+    ],
+)
+def test_text(given: Any) -> None:
+    found = arrays_by_input(given, TEXT, "data")["district"]
+    assert found.dtype.kind == "U"
+    assert found.tolist() == [["Süd"], ["a"]]
+
+
+def test_missing_text_is_empty() -> None:
+    found = arrays_by_input([None, float("nan"), "", "a"], TEXT, "data")["district"]
+    assert found.tolist() == [[""], [""], [""], ["a"]]
+
+
+def test_missing_numbers_are_nan() -> None:
+    signature = Signature((TensorSpec("age", (None, 1), "float64", gaps=True),), ())
+    for given in ([None, 1, 0.1], np.array([np.nan, 1, 0.1]), np.array([None, 1, 0.1], object)):
+        found = arrays_by_input(given, signature, "data")["age"]
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, [[np.nan], [1], [0.1]])
+    with pytest.raises(InputError, match="sample 1 holds NaN or infinity"):
+        arrays_by_input([None, np.inf], signature, "data")
+
+
+def test_gaps_in_some_columns_alone() -> None:
+    signature = Signature((TensorSpec("x", (None, 3), "float32", gaps=(0, 2)),), ())
+    rows = np.array([[np.nan, 1, np.nan], [1, 2, 3]])
+    np.testing.assert_array_equal(arrays_by_input(rows, signature, "data")["x"], rows)
+    with pytest.raises(InputError, match=r"sample 1 holds NaN or infinity \(1 of 2 samples do\)"):
+        arrays_by_input([[1, 2, 3], [1, np.nan, 3]], signature, "data")
+
+
+@pytest.mark.parametrize(
+    ("spec", "given", "words"),
+    [
+        (TensorSpec("d", (None, 1), "string"), ["a", None], "sample 1 holds a missing text"),
+        (TensorSpec("d", (None, 1), "string"), [1, 2], "got 1, expected text"),
+        (TensorSpec("d", (None, 1), "string"), np.array([1, 2]), "got dtype int64, expected text"),
+        (TensorSpec("d", (None, 1), "string"), ["a", 3.5], "got 3.5, expected text"),
+        (TensorSpec("d", (None, 1), "string"), np.array([["a", 3]], object)[:, 1:], "got 3, expected text"),
+        (TensorSpec("d", (None, 1), "string"), [["a", "b"]], r"got shape \[1, 2\], expected \[samples, 1\]"),
+        (TensorSpec("d", (None, 1), "string", texts=("a", "b")), ["a", "c"], "got 'c', which .*knows a, b"),
+        (TensorSpec("d", (None, 1), "float32", gaps=True), ["a", None], "expected numbers"),
+        (TensorSpec("d", (None, 1), "float32"), [None, 1.0], "got dtype object, expected numbers"),
+    ],
+)
+def test_what_is_no_text_and_no_gap(spec: TensorSpec, given: Any, words: str) -> None:
+    with pytest.raises(InputError, match=f"data, input 'd': .*{words}"):
+        arrays_by_input(given, Signature((spec,), ()), "data")

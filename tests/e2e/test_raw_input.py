@@ -107,7 +107,7 @@ def test_without_a_declaration(small_package: edgeml.Package) -> None:
 )
 def test_declarations_that_do_not_fit(given: Any, words: str, net: edgeml.Package) -> None:
     with pytest.raises(InputError, match=f"preprocessing.*{words}"):
-        declarations(given, net.manifest.source.signature)
+        declarations(given, net.manifest.source)
 
 
 def test_a_declaration_that_does_not_fit_is_refused_before_any_work(net_file: Path) -> None:

@@ -56,6 +56,16 @@ def test_another_manifest_under_the_same_entries_opens_and_differs(data: bytes, 
         package.verify(digest=f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
+@pytest.mark.parametrize("where", ["source", "artifacts"])
+def test_gaps_in_columns_that_are_not_there(data: bytes, where: str, tmp_path: Path) -> None:
+    def change(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
+        record = manifest["source"] if where == "source" else manifest["artifacts"][0]
+        record["signature"]["inputs"][0]["gaps"] = [0, 10**6]
+
+    with pytest.raises(PackageError, match="has no such columns"):
+        edgeml.open_package(saved(forged(data, change), tmp_path))
+
+
 def test_newer_formats(data: bytes, tmp_path: Path) -> None:
     newer = with_manifest(data, lambda text: text.replace(b'"format": 1', b'"format": 2'))
     with pytest.raises(PackageError, match="newer format 2"):

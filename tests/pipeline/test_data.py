@@ -348,20 +348,20 @@ def test_several_inputs() -> None:
 
 
 def test_calibration_is_made_float32() -> None:
-    found = calibration_arrays(X.astype(np.float64), SOFTMAX.signature)
+    found = calibration_arrays(X.astype(np.float64), SOFTMAX)
     assert found is not None
     assert found["x"].dtype == np.float32
     np.testing.assert_array_equal(found["x"], X)
 
 
 def test_calibration_may_come_with_labels() -> None:
-    found = calibration_arrays((X, Y), SOFTMAX.signature)
+    found = calibration_arrays((X, Y), SOFTMAX)
     assert found is not None
     np.testing.assert_array_equal(found["x"], X)
 
 
 def test_no_calibration() -> None:
-    assert calibration_arrays(None, SOFTMAX.signature) is None
+    assert calibration_arrays(None, SOFTMAX) is None
 
 
 @pytest.mark.parametrize(
@@ -380,12 +380,12 @@ def test_no_calibration() -> None:
 )
 def test_calibration_that_does_not_fit(data: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        calibration_arrays(data, SOFTMAX.signature)
+        calibration_arrays(data, SOFTMAX)
 
 
 def test_one_constant_input_among_several_is_no_constant_calibration() -> None:
-    signature = info(1, inputs={"a": 4, "b": 2}).signature
-    assert calibration_arrays({"a": X, "b": np.ones((12, 2))}, signature) is not None
+    source = info(1, inputs={"a": 4, "b": 2})
+    assert calibration_arrays({"a": X, "b": np.ones((12, 2))}, source) is not None
 
 
 # Overlap, digests, files

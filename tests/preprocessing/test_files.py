@@ -3,11 +3,15 @@ from __future__ import annotations
 import wave
 import zlib
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from edgeml.core.errors import InputError, MissingDependencyError
+from edgeml.core.preprocessing import Declaration
+from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.preprocessing import Audio, Image, Table, read_declarations, read_raw
 from edgeml.preprocessing.image_files import read_image
 
@@ -25,6 +29,11 @@ def written(path: Path, data: bytes) -> Path:
     return path
 
 
+def read(path: Path, declaration: Audio | Image | Table) -> Any:
+    columns = len(declaration.columns) if isinstance(declaration, Table) else 1
+    return read_raw(path, Signature((TensorSpec("i", (None, columns), "float32"),), ()), {"i": declaration})
+
+
 def wav(path: Path, *, rate: int = 16000, channels: int = 1, width: int = 2) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(channels)
@@ -36,7 +45,7 @@ def wav(path: Path, *, rate: int = 16000, channels: int = 1, width: int = 2) -> 
 
 def test_portable_images(tmp_path: Path) -> None:
     colour = written(tmp_path / "x.PPM", b"P6\n# a comment\n7 5\n255\n" + PIXELS.tobytes())
-    np.testing.assert_array_equal(read_raw(colour, "image", IMAGE), PIXELS)
+    np.testing.assert_array_equal(read(colour, IMAGE), PIXELS)
     gray = written(tmp_path / "x.pgm", b"P5 7 5 255 " + PIXELS[..., 0].tobytes() + b"more")
     np.testing.assert_array_equal(read_image(gray), PIXELS[..., :1])
 
@@ -105,7 +114,7 @@ def test_pillow_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_sound(tmp_path: Path) -> None:
-    found = read_raw(wav(tmp_path / "x.wav"), "sound", SOUND)
+    found = read(wav(tmp_path / "x.wav"), SOUND)
     assert found.dtype == np.int16
     np.testing.assert_array_equal(found, np.arange(100))
     for other, words in (
@@ -117,7 +126,7 @@ def test_sound(tmp_path: Path) -> None:
         (tmp_path / "absent.wav", "no such file"),
     ):
         with pytest.raises(InputError, match=words):
-            read_raw(other, "sound", SOUND)
+            read(other, SOUND)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +140,9 @@ def test_sound(tmp_path: Path) -> None:
 )
 def test_tables(text: str, tmp_path: Path) -> None:
     path = written(tmp_path / "x.csv", text.encode())
-    np.testing.assert_array_equal(read_raw(path, "features", TABLE), [[80.5, 3], [120, 5]])
+    found = read(path, TABLE)
+    assert list(found) == ["area", "rooms"]
+    np.testing.assert_array_equal(np.stack(list(found.values()), axis=1), [[80.5, 3], [120, 5]])
 
 
 @pytest.mark.parametrize(
@@ -162,7 +173,52 @@ def test_tables(text: str, tmp_path: Path) -> None:
 )
 def test_bad_tables(data: bytes, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words):
-        read_raw(written(tmp_path / "x.csv", data), "features", TABLE)
+        read(written(tmp_path / "x.csv", data), TABLE)
+
+
+def test_a_table_with_text_and_gaps(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", "district,area,rooms\nSüd,1.5,\n,NA,3\nn/a, 2 ,4\n".encode())
+    specs = (TensorSpec("a", (None, 2), "float64", gaps=True), TensorSpec("b", (None, 1), "string", gaps=True))
+    tables = {"a": Table(columns=("area", "rooms")), "b": Table(columns=("district",))}
+    found = cast("dict[str, np.ndarray]", read_raw(path, Signature(specs, ()), tables))
+    frame = pd.read_csv(path)
+    for name in ("area", "rooms"):
+        np.testing.assert_array_equal(found[name], frame[name])
+    assert found["district"].tolist() == frame["district"].fillna("").tolist()
+
+
+@pytest.mark.parametrize(
+    ("gaps", "data", "words"),
+    [
+        ((0,), b"area,rooms,district\n,,x\n", "line 2, column 'rooms': is empty, expected a number"),
+        (
+            (0,),
+            b"area,rooms,district\n,NA,x\n",
+            "column 'rooms': got 'NA', which is a missing value, expected a number",
+        ),
+        (True, b"area,rooms,district\n,,\n", "line 2, column 'district': is empty, expected text"),
+        (True, b"area,rooms,district\nx,,a\n", "column 'area': got 'x', expected a number"),
+        (True, b"area,rooms\n1,2\n", "columns are missing: district"),
+    ],
+)
+def test_gaps_and_text_that_the_model_does_not_take(
+    gaps: bool | tuple[int, ...], data: bytes, words: str, tmp_path: Path
+) -> None:
+    specs = (TensorSpec("a", (None, 2), "float64", gaps=gaps), TensorSpec("b", (None, 1), "string"))
+    tables = {"a": Table(columns=("area", "rooms")), "b": Table(columns=("district",))}
+    with pytest.raises(InputError, match=words):
+        read_raw(written(tmp_path / "x.csv", data), Signature(specs, ()), tables)
+
+
+def test_a_file_for_several_inputs(tmp_path: Path) -> None:
+    signature = Signature((TensorSpec("a", (None, 1), "float32"), TensorSpec("b", (None, 1), "float32")), ())
+    cases: tuple[tuple[dict[str, Declaration], str], ...] = (
+        ({"a": Table(columns=("a",))}, "does not declare what input 'b' is made of"),
+        ({"a": Table(columns=("a",)), "b": IMAGE}, "the model has 2 inputs"),
+    )
+    for tables, words in cases:
+        with pytest.raises(InputError, match=words):
+            read_raw(tmp_path / "x.csv", signature, tables)
 
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
@@ -172,11 +228,11 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
         ("x.wav", TABLE, r"'i' to be a table. Fix: give a file .csv"),
     ):
         with pytest.raises(InputError, match=words):
-            read_raw(tmp_path / name, "i", declared)
+            read(tmp_path / name, declared)
     with pytest.raises(InputError, match="no such file"):
-        read_raw(tmp_path / "x.ppm", "i", IMAGE)
+        read(tmp_path / "x.ppm", IMAGE)
     with pytest.raises(InputError, match="no such file"):
-        read_raw(tmp_path / "x.csv", "i", TABLE)
+        read(tmp_path / "x.csv", TABLE)
 
 
 def test_declarations_from_toml(tmp_path: Path) -> None:

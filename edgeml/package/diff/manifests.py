@@ -8,7 +8,7 @@ import msgspec
 
 from edgeml.core.artifact import Needs
 from edgeml.core.recipe import RECIPES
-from edgeml.core.tensors import Decision, Label, Signature, TensorSpec
+from edgeml.core.tensors import Decision, Label, Signature, TensorSpec, taken
 from edgeml.package.diff.values import ArtifactDiff, Change, Figures, LabelsDiff
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
@@ -81,7 +81,8 @@ def tensor_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
 
 def _tensor(spec: TensorSpec) -> str:
     shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
-    return f"{spec.dtype} [{shape}]{'' if spec.meaning == 'values' else f' {spec.meaning}'}"
+    told = [f"{spec.dtype} [{shape}]", "" if spec.meaning == "values" else spec.meaning, taken(spec)]
+    return " ".join(filter(None, told))
 
 
 def _quantization_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
