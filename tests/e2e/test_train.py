@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import skops.io
 from PIL import Image
 from sklearn.datasets import load_digits
-from sklearn.metrics import accuracy_score, confusion_matrix
+from sklearn.metrics import accuracy_score, confusion_matrix, r2_score
 
 import edgeml
 from edgeml.trainers import read_training, train
@@ -130,14 +132,24 @@ def test_the_same_file_gives_the_same_model_from_python(digits_run: Trained, tmp
     assert all((a == b).all() for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
-def test_house_prices(run: Run, tmp_path: Path) -> None:
+def test_house_prices_go_from_a_table_to_a_package(run: Run, tmp_path: Path) -> None:
     done = run("train", repository() / "examples" / "houses.toml", "-o", tmp_path / "houses", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["package"] is None
+    told, folder = json.loads(done.stdout), tmp_path / "houses"
     assert told["trained"]["metrics"]["r2"] > 0.9
     assert "best of 2: estimator__max_depth" in done.stderr
     assert set(told["trained"]["files"]) == {"model.skops", "training.json", "calibration.csv", "evaluation.csv"}
+    (artifact,) = told["package"]["artifacts"]
+    assert artifact["verdict"]["status"] == "released"
+    done = run("predict", folder / "houses.edgeml", folder / "evaluation.csv", "-o", tmp_path / "prices.csv")
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_csv(folder / "evaluation.csv", dtype={"district": object})
+    untrusted = skops.io.get_untrusted_types(file=folder / "model.skops")
+    model = skops.io.load(folder / "model.skops", trusted=untrusted)
+    prices = pd.read_csv(tmp_path / "prices.csv")["scores"].to_numpy()
+    assert rows.isna().to_numpy().any()
+    np.testing.assert_allclose(prices, model.predict(rows.drop(columns="price")), rtol=1e-6)
+    assert artifact["evaluation"]["metrics"]["r2"] == pytest.approx(r2_score(rows["price"], prices), abs=1e-6)
 
 
 def test_a_recipe_that_is_refused_is_exit_1_and_the_model_is_there(run: Run, tmp_path: Path) -> None:
