@@ -20,7 +20,7 @@ __all__ = ["cli", "main"]
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
-_COMMANDS = ("demo", "build", "inspect", "verify", "predict", "diff")
+_COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff")
 
 
 class _Commands(click.Group):
@@ -43,6 +43,7 @@ def cli() -> None:
 
     \b
     edgeml demo                                  see the whole way on two small models
+    edgeml train digits.toml -o digits           train a model, and package it
     edgeml build net.keras -o net.edgeml \\
       --calibration cal.npz --evaluation eval.npz  convert, prove and package a model
     edgeml inspect net.edgeml                    what a package holds

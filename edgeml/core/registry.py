@@ -12,9 +12,11 @@ from typing import Any
 
 __all__ = [
     "CONVERTERS",
+    "DURABLE_WRITER",
     "ENGINES",
     "ENGINE_MODULES",
     "EXTRA_OF_MODULE",
+    "IMAGE_READER",
     "PREPROCESSORS",
     "READERS",
     "SOURCES",
@@ -67,6 +69,12 @@ PREPROCESSORS: Mapping[str, str] = MappingProxyType(
 READERS: Mapping[str, str] = MappingProxyType({"tflite": "edgeml.converters.tflite_inspect:read_tflite"})
 """Format to what reads a file of it: from bytes to a `core.tflite_file.TfliteFile`."""
 
+IMAGE_READER = "edgeml.preprocessing.image_files:read_image"
+"""What reads an image file, from a path to uint8 pixels."""
+
+DURABLE_WRITER = "edgeml.package.storage:write_durably"
+"""What replaces a file, from a path and bytes, so that a crash leaves the old one or the new one."""
+
 ENGINE_MODULES: Mapping[str, str] = MappingProxyType({"tflite": "ai_edge_litert", "onnx": "onnxruntime"})
 """Format to the third-party module of its engine."""
 
@@ -86,6 +94,7 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "skl2onnx": "sklearn",
         "skops": "sklearn",
         "PIL": "images",
+        "matplotlib": "train",
     }
 )
 """Third-party module to the extra that installs it."""

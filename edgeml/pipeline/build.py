@@ -53,7 +53,7 @@ from edgeml.pipeline.model import ModelFile, model_file
 from edgeml.pipeline.proof import ProofSettings, Run
 from edgeml.pipeline.scratch import scratch_folder
 
-__all__ = ["Step", "build"]
+__all__ = ["Step", "build", "check_texts"]
 
 _LOADING_TIMEOUT_S = 600.0
 _CONVERSION_TIMEOUT_S = 3600.0
@@ -152,7 +152,7 @@ def build(
         raise InputError("recipes: there is none, or one is named twice.")
     if batch is not None and batch < 1:
         raise InputError(f"batch is {batch}, expected at least 1.")
-    _check_texts(name=name, version=version, licence=licence, author=author)
+    check_texts(name=name, version=version, licence=licence, author=author)
     goal = goal or Goal()
     measure = measure or goal.max_p95_ms is not None
     ask = _Progress(progress, 2 * len(chosen) + 2)
@@ -198,7 +198,7 @@ def build(
         ) from error
 
 
-def _check_texts(**given: str) -> None:
+def check_texts(**given: str) -> None:
     """Holds the texts to what the manifest takes, before any work is done."""
     kinds: dict[str, tuple[Any, str]] = {
         "name": (Name, "lower case, digits, '.', '_', '-', at most 64"),

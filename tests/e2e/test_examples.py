@@ -38,5 +38,9 @@ def test_predict_on_device(demo_run: Demo) -> None:
 
 
 def test_no_example_is_left_out() -> None:
-    tested = {"keras_to_package.py", "sklearn_to_package.py", "predict_on_device.py"}
+    tested = {"keras_to_package.py", "sklearn_to_package.py", "predict_on_device.py", "make_houses.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
+
+
+def test_houses_are_what_their_script_makes() -> None:
+    assert run("make_houses.py") == (EXAMPLES / "houses.csv").read_text(encoding="utf-8")

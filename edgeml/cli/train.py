@@ -1,0 +1,142 @@
+"""`edgeml train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from edgeml.cli.output import check_output, console, json_option, print_json, progress
+from edgeml.cli.tables import artifact_table
+from edgeml.core.recipe import RECIPES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgeml.package import Package
+    from edgeml.trainers import Trained, Training
+
+__all__ = ["command"]
+
+_PATH = click.Path(path_type=Path)
+_WORST = 3
+
+
+@click.command("train", short_help="Train a model as a file says; with [build], package it too.")
+@click.argument("training", type=_PATH)
+@click.option("-o", "--output", type=_PATH, required=True, help="The folder to write to.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, training: Path, output: Path, *, as_json: bool) -> None:
+    """Train a Keras net or a scikit-learn model as the file TRAINING says.
+
+    The folder gets the model, training.json (settings, metrics, versions), the held-out samples, and pictures
+    of the curves and of the confusion matrix. With a table [build] in the file, a package as well.
+
+    \b
+    [data]
+    kind = "csv"        # or digits, npz, idx, images (a folder of files for each class)
+    path = "houses.csv"
+    target = "price"
+
+    \b
+    [model]
+    kind = "sklearn"    # or a net: dense, conv, ds-cnn, resnet-8, mobilenet-v1, autoencoder
+    estimator = "HistGradientBoostingRegressor"
+
+    \b
+    [build]             # as edgeml build
+    name = "houses"
+
+    Needs the build machine's install: pip install 'edgeml[all]'.
+
+    Exit code 1: as edgeml build, where the file has [build].
+    """
+    from edgeml.pipeline import Step, build_trained
+    from edgeml.trainers import Epoch, read_training, train
+
+    wanted = read_training(training)
+    package, path = None, _package_path(wanted, output, training)
+    with progress() as report:
+        report(Step(0, 1, "training"))
+
+        def tell(epoch: Epoch) -> None:
+            report(Step(epoch.number, epoch.of, f"training, validation loss {epoch.validation_loss:.4g}"))
+
+        trained = train(wanted, output, tell)
+        if path is not None:
+            package = build_trained(trained, output, report)
+            package.save(path)
+    if as_json:
+        print_json({"trained": _plain(trained), "package": package.manifest if package is not None else None})
+    out = console()
+    _tell(out, trained)
+    out.print(f"{output}: {', '.join(trained.files)}", soft_wrap=True)
+    if package is not None and path is not None:
+        missed = _tell_package(out, package, path, wanted)
+        ctx.exit(1 if missed else 0)
+
+
+def _package_path(wanted: Training, output: Path, training: Path) -> Path | None:
+    """Where the package goes, and that it can go there, before any work is done; None where none is made."""
+    from edgeml.pipeline import check_packaging
+
+    if wanted.build is None:
+        return None
+    check_packaging(wanted.build)
+    path = output / f"{wanted.build.name}.edgeml"
+    if output.is_dir():
+        check_output(path, training, *wanted.paths)
+    return path
+
+
+def _plain(trained: Trained) -> object:
+    """As ``training.json`` has it, with files by their names."""
+    return msgspec.to_builtins(trained, enc_hook=lambda value: value.name)
+
+
+def _tell(out: Console, trained: Trained) -> None:
+    counts = trained.samples
+    parts = ", ".join(f"{counts[name]} for {name}" for name in ("train", "validation", "evaluation") if counts[name])
+    out.print(f"{trained.task}: {counts['all']} samples, {parts.replace('for train', 'trained on')}", soft_wrap=True)
+    if trained.best_epoch is not None:
+        best = trained.history[trained.best_epoch - 1]
+        out.print(
+            f"best epoch {best.number} of {len(trained.history)}: validation loss {best.validation_loss:.4g}; "
+            f"{trained.parameters} parameters"
+        )
+    if trained.search is not None:
+        found = ", ".join(f"{name} = {value}" for name, value in trained.search.best.items())
+        out.print(
+            f"best of {len(trained.search.candidates)}: {found}; score {trained.search.score:.4g}", soft_wrap=True
+        )
+    metrics = trained.metrics
+    values = [
+        f"{told} {value:.4g}"
+        for told, value in (
+            ("accuracy", metrics.accuracy), ("precision", metrics.precision), ("recall", metrics.recall),
+            ("F1", metrics.f1), ("ROC AUC", metrics.roc_auc), ("R²", metrics.r2), ("MSE", metrics.mse),
+            ("MAE", metrics.mae), ("relative MSE", metrics.relative_mse),
+        )
+        if value is not None
+    ]  # fmt: skip
+    if values:
+        out.print(f"held out: {', '.join(values)}", soft_wrap=True)
+    weak = sorted(metrics.classes or (), key=lambda one: one.recall)[:_WORST]
+    if len(metrics.classes or ()) > _WORST:
+        out.print("weakest: " + ", ".join(f"{one.label} (recall {one.recall:.1%})" for one in weak), soft_wrap=True)
+    for remark in trained.remarks:
+        out.print(f"note: {remark}.", soft_wrap=True)
+
+
+def _tell_package(out: Console, package: Package, path: Path, wanted: Training) -> bool:
+    """Shows what came of each recipe; whether one that was named, or all, were not released."""
+    artifact_table(package.manifest)
+    if package.failures:
+        out.print(f"Logs and scripts that reproduce the failures: {path}.failed/", soft_wrap=True)
+    named = (wanted.build.recipes if wanted.build is not None else None) or ()
+    released = package.released
+    out.print(f"{path}: {len(released)} of {len(named or RECIPES)} recipes released.", soft_wrap=True)
+    return not released or not set(named) <= set(released)

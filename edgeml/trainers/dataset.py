@@ -1,0 +1,161 @@
+"""The samples of a training, whatever file they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeml.core.errors import InputError, StorageError
+from edgeml.core.preprocessing import Image
+from edgeml.trainers.training import Csv, Data, Digits, Idx, Images, Npz, TargetTask
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Dataset", "read_dataset"]
+
+_DIGITS_LARGEST = np.float32(16.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Samples and what they should give.
+
+    Attributes:
+        inputs: float32 ``[samples, ...]``, or a table: columns of numbers are float64, columns of text are objects,
+            gaps are NaN.
+        target: Labels ``[samples]``, int64 or text; or float64 values ``[samples]`` or ``[samples, values]``; or None.
+        task: What the target is for; None where the model decides.
+        image: What the inputs' numbers mean, where they are images.
+        remarks: What is odd about the data.
+    """
+
+    inputs: np.ndarray | pd.DataFrame
+    target: np.ndarray | None
+    task: TargetTask | None = None
+    image: Image | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…`` over all values, dtypes and names of columns."""
+        sha = hashlib.sha256()
+        columns = (
+            [self.inputs]
+            if isinstance(self.inputs, np.ndarray)
+            else [np.array([name, *map(str, column)]) if column.dtype == object else column.to_numpy()
+                  for name, column in self.inputs.items()]
+        )  # fmt: skip
+        for array in (*columns, *([] if self.target is None else [self.target])):
+            sha.update(f"{array.dtype.str}{array.shape}".encode())
+            sha.update(np.ascontiguousarray(array).tobytes())
+        return f"sha256:{sha.hexdigest()}"
+
+
+def read_dataset(data: Data) -> Dataset:
+    """Reads what a training file names.
+
+    Raises:
+        InputError: The files are not what they are said to be, or hold nothing to learn from.
+        StorageError: A file cannot be read.
+        MissingDependencyError: What reads it is not installed.
+    """
+    if isinstance(data, Csv):
+        from edgeml.trainers.csv_table import read_csv_table
+
+        table = read_csv_table(data.path, target=data.target, columns=data.columns, text=data.text)
+        return Dataset(table.inputs, table.target, data.task, remarks=table.remarks)
+    if isinstance(data, Digits):
+        from sklearn.datasets import load_digits
+
+        x, y = load_digits(return_X_y=True)
+        images = (x.astype(np.float32) / _DIGITS_LARGEST).reshape(-1, 8, 8, 1)
+        image = Image(height=8, width=8, colour="gray", resize="area", scale=1 / 255)
+        return Dataset(images, _named(y.astype(np.int64), data.classes, "the digits"), "classification", image)
+    if isinstance(data, Idx):
+        from edgeml.trainers.idx_files import read_idx_pair
+
+        images, labels = read_idx_pair(data.images, data.labels)
+        _, height, width = images.shape
+        image = Image(height=height, width=width, colour="gray", resize="area", scale=1 / 255)
+        scaled = images[..., None].astype(np.float32) * np.float32(image.scale)
+        return Dataset(scaled, _named(labels, data.classes, data.labels.name), "classification", image)
+    if isinstance(data, Images):
+        from edgeml.trainers.image_folder import read_image_folder
+
+        pixels, names, image = read_image_folder(data)
+        return Dataset(pixels, names, "classification", image)
+    return _read_npz(data)
+
+
+def _read_npz(data: Npz) -> Dataset:
+    arrays, name = _arrays(data.path), data.path.name
+    x, y = arrays.get("x"), arrays.get("y")
+    if x is None:
+        raise InputError(
+            f"{name} has no array 'x'; it has {', '.join(arrays) or 'none'}.",
+            fix="write it by np.savez(path, x=x, y=y).",
+        )
+    if x.dtype.kind not in "fiub" or x.ndim < 2:
+        raise InputError(f"{name}: x is {x.dtype} {list(x.shape)}, expected numbers [samples, ...].")
+    if not x.size:
+        raise InputError(f"{name}: x is {list(x.shape)}: there are no samples.")
+    with np.errstate(over="ignore"):
+        inputs = x.astype(np.float32)
+    if not np.isfinite(inputs).all():
+        sample = int(np.argmin(np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1)))
+        raise InputError(f"{name}: sample {sample} of x has NaN, infinity or what float32 cannot hold.")
+    if y is None:
+        return Dataset(inputs, None, data.task)
+    if len(y.shape) not in {1, 2} or len(y) != len(x):
+        raise InputError(f"{name}: y is {list(y.shape)}, expected a label or value for each of {len(x)} samples.")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.dtype.kind in "iubU" and y.ndim == 1:
+        labels = y if y.dtype.kind == "U" else y.astype(np.int64)
+        return Dataset(inputs, _named(labels, data.classes, name), data.task or "classification")
+    if y.dtype.kind not in "fiub" or not np.isfinite(values := y.astype(np.float64)).all():
+        raise InputError(f"{name}: y is {y.dtype} or has NaN or infinity, expected labels or finite numbers.")
+    if data.classes:
+        raise InputError(f"{name}: y is {y.dtype} {list(y.shape)}, and 'classes' names labels of whole numbers.")
+    return Dataset(inputs, values, data.task or "regression")
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as file:  # numpy leaves it open where it is no archive
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
+            return {name: loaded[name] for name in loaded.files}
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file.") from error
+    except PermissionError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for files that are none or damaged
+        raise InputError(
+            f"{path.name} holds no arrays of numbers: {error}.",
+            fix="write it by np.savez; arrays of Python objects are not loaded, they could run code.",
+        ) from error
+
+
+def _named(labels: np.ndarray, classes: tuple[str, ...], where: str) -> np.ndarray:
+    """Labels of whole numbers by their names, where there are some."""
+    if not classes:
+        return labels
+    if labels.dtype.kind != "i":
+        raise InputError(f"{where}: the labels are text, and 'classes' names labels of whole numbers.")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes) or len(set(classes)) != len(classes):
+        raise InputError(
+            f"{where}: the labels go from {low} to {high}, and 'classes' has {len(set(classes))} different names.",
+            fix="name the classes 0, 1, … in this order, each once.",
+        )
+    missing = next((name for i, name in enumerate(classes) if i not in labels), None)
+    if missing is not None:
+        raise InputError(f"{where}: there is no sample of class '{missing}'.", fix="name the classes that there are.")
+    return np.array(classes)[labels]
