@@ -48,6 +48,7 @@ def reading_inputs(model: Any, source: Source) -> Any:
         places = selector._transformer_to_input_indices  # noqa: SLF001  # scikit-learn has no public name for it
         for key in places:
             places[key] = [number[place] for place in places[key] if place in number]
+        selector.n_features_in_ = len(number)
     if table.typed and not selectors and hasattr(model, "steps"):
         # skl2onnx puts columns together for the part of a ColumnTransformer, and for no other.
         name, first = model.steps[0]
