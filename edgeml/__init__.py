@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from edgeml.core.errors import EdgemlError
     from edgeml.core.goal import Goal
     from edgeml.core.recipe import RECIPES
+    from edgeml.core.targets import targets
     from edgeml.package import Package, load, open_package
     from edgeml.pipeline import build
 
-__all__ = ["RECIPES", "EdgemlError", "Goal", "Package", "__version__", "build", "load", "open_package"]
+__all__ = ["RECIPES", "EdgemlError", "Goal", "Package", "__version__", "build", "load", "open_package", "targets"]
 
 _HOMES = {
     "RECIPES": "edgeml.core.recipe",
@@ -26,6 +27,7 @@ _HOMES = {
     "build": "edgeml.pipeline",
     "load": "edgeml.package",
     "open_package": "edgeml.package",
+    "targets": "edgeml.core.targets",
 }
 
 

@@ -12,9 +12,11 @@ import numpy as np
 from edgeml.core import registry
 from edgeml.core.artifact import Needs
 from edgeml.core.encoding import encoder
-from edgeml.core.errors import InputError, TargetError
+from edgeml.core.errors import EdgemlError, InputError, TargetError
 from edgeml.core.machine import missing_features
+from edgeml.core.placement import Placed, Placement
 from edgeml.core.preprocessing import Declaration, Table
+from edgeml.core.recipe import Precision
 from edgeml.core.tensors import (
     DECIDED,
     Decision,
@@ -45,10 +47,12 @@ class BaseSession(ABC):
         preprocessing: How raw input becomes the values of an input, by its name.
         target: Where to run.
         threads: Threads of the engine.
+        allow_fallback: Whether operators that the target does not take may run elsewhere; `placement` tells.
 
     Raises:
         TargetError: The engine does not know the target, cannot load the artifact, finds other tensors in it,
-            or the machine lacks what it needs.
+            the machine lacks what it needs, or the target does not take all operators.
+        MissingDependencyError: The engine is not installed.
     """
 
     engine: ClassVar[str]
@@ -56,6 +60,11 @@ class BaseSession(ABC):
     family: ClassVar[str]
     """Whose arithmetic it uses: sessions of one family give the same answers, up to rounding."""
     targets: ClassVar[tuple[str, ...]] = ("cpu",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8", "int16x8")
+    """Those that it is known to take."""
+
+    reason: str = ""
+    """Why this artifact and target were chosen; empty where the caller named both."""
 
     def __init__(
         self,
@@ -67,9 +76,13 @@ class BaseSession(ABC):
         preprocessing: Mapping[str, Declaration] | None = None,
         target: str = "cpu",
         threads: int = 1,
+        allow_fallback: bool = False,
     ) -> None:
         if target not in self.targets:
             raise TargetError(f"{self.engine} has no target '{target}'.", fix=f"take {' or '.join(self.targets)}.")
+        obstacle = self.obstacle(target)
+        if obstacle is not None:
+            raise obstacle
         if threads < 1:
             raise InputError(f"threads is {threads}, expected at least 1.")
         lacking = missing_features(needs.cpu_features)
@@ -85,6 +98,26 @@ class BaseSession(ABC):
         self._encoders = [encoder(spec.encoding) for spec in signature.inputs]
         self._lock = threading.Lock()
         self._open(data, needs, threads)
+        if target != "cpu" and not allow_fallback:
+            self._refuse_fallback()
+
+    @classmethod
+    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # for those that need more than their module
+        """Why the target cannot be used on this machine, with what mends it; None where nothing is known against it."""
+        return None
+
+    @property
+    def placement(self) -> Placement:
+        """Which operators run where, from the engine's own account.
+
+        Raises:
+            TargetError: This version of the engine does not tell.
+
+        Example:
+            >>> print(session.placement)
+            8 of 8 operators on cpu (XNNPACK: CONV_2D ×3, FULLY_CONNECTED ×2, MAX_POOL_2D, RESHAPE, SOFTMAX)
+        """
+        return Placement(self.target, self._placed())
 
     @property
     @abstractmethod
@@ -94,6 +127,10 @@ class BaseSession(ABC):
     @abstractmethod
     def _open(self, data: bytes, needs: Needs, threads: int) -> None:
         """Loads the artifact and passes each of its tensors to `_agree`."""
+
+    @abstractmethod
+    def _placed(self) -> tuple[Placed, ...]:
+        """The operators by place, as `core.placement.placed` counts them."""
 
     @abstractmethod
     def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -225,6 +262,16 @@ class BaseSession(ABC):
                 prepare = registry.resolve(registry.PREPROCESSORS[str(declaration.__struct_config__.tag)])
                 given[spec.name] = prepare(declaration, given[spec.name], spec)
         return arrays_by_input(given, self.signature, "data")
+
+    def _refuse_fallback(self) -> None:
+        elsewhere = self.placement.elsewhere
+        if elsewhere:
+            named = ", ".join(f"{item.operator} ×{item.count} ({item.place})" for item in elsewhere)
+            raise TargetError(
+                f"Target '{self.target}' does not take all of the artifact; these operators would run elsewhere: "
+                f"{named}.",
+                fix="take another artifact or target, or allow it: allow_fallback=True.",
+            )
 
     def _agree(
         self,

@@ -1,4 +1,4 @@
-"""onnxruntime on the CPU."""
+"""onnxruntime, on any of its execution providers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.errors import MissingDependencyError, TargetError
-from edgeml.core.machine import installed_version
+from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
+from edgeml.core.placement import Placed
 
 from .base import BaseSession
+from .onnxruntime_providers import PROVIDERS, open_on, operators, provider_obstacle
 
 __all__ = ["OnnxRuntimeSession"]
 
@@ -29,31 +30,46 @@ _DTYPES = {
 
 
 class OnnxRuntimeSession(BaseSession):
-    """An ONNX artifact on onnxruntime's CPU provider. Its documentation is `BaseSession`'s."""
+    """An ONNX artifact on one of onnxruntime's providers. Its documentation is `BaseSession`'s."""
 
     engine: ClassVar[str] = "onnxruntime"
     family: ClassVar[str] = "ort"
+    targets: ClassVar[tuple[str, ...]] = tuple(PROVIDERS)
+
+    @classmethod
+    def obstacle(cls, target: str) -> EdgemlError | None:
+        """Why the provider cannot be used here."""
+        return provider_obstacle(target)
 
     @property
     def engine_version(self) -> str:
-        """Version of onnxruntime."""
-        return installed_version(self.engine) or "unknown"
+        """Version of onnxruntime, whichever distribution brings it."""
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
 
     def _open(self, data: bytes, needs: Needs, threads: int) -> None:
         try:
             import onnxruntime
         except ModuleNotFoundError as error:
             raise MissingDependencyError("Running an .onnx artifact", "onnx") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors: they are raised as well
+
+        def options() -> Any:
+            made = onnxruntime.SessionOptions()
+            made.intra_op_num_threads = threads
+            made.inter_op_num_threads = 1
+            made.log_severity_level = 3  # errors: they are raised as well
+            return made
+
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = open_on(onnxruntime, data, options, self.target)
+        except TargetError:
+            raise
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise TargetError(
                 f"onnxruntime {self.engine_version} cannot load the artifact, which needs "
-                f"{needs.engine_version} or newer: {error}"
+                f"{needs.engine_version} or newer: {error}",
+                fix="pip install --upgrade onnxruntime",
             ) from error
         self._check("input", self.signature.inputs, self._session.get_inputs())
         self._check("output", self.signature.outputs, self._session.get_outputs())
@@ -78,3 +94,6 @@ class OnnxRuntimeSession(BaseSession):
         except Exception as error:  # as above
             raise TargetError(f"onnxruntime {self.engine_version} failed to run the artifact: {error}") from error
         return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]
+
+    def _placed(self) -> tuple[Placed, ...]:
+        return operators(self._session, self.target, self.engine_version)

@@ -50,12 +50,13 @@ HEAVY = {
     "tensorflow",
     "tf2onnx",
     "tf_keras",
+    "tflite_micro",
     "tflite_runtime",
     "torch",
 }
 BASE = {"numpy", "msgspec", "click", "rich"}
 LINKED = {"converters", "runtimes"}
-PUBLIC = ["RECIPES", "EdgemlError", "Goal", "Package", "__version__", "build", "load", "open_package"]
+PUBLIC = ["RECIPES", "EdgemlError", "Goal", "Package", "__version__", "build", "load", "open_package", "targets"]
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,20 @@ _SHOWN = 10
 @click.argument("inputs", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz or .csv file to write.")
 @click.option("--artifact", "recipe", help="Which to run, for instance tflite-int8; by default the best released.")
-@click.option("--target", default="cpu", show_default=True, help="Where to run it.")
+@click.option("--target", default="auto", show_default=True, help="Where to run it: see edgeml targets.")
+@click.option("--allow-fallback", is_flag=True, help="Let operators that the target does not take run on the CPU.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the engine.")
 @json_option
 def command(
-    package: Path, inputs: Path, *, output: Path, recipe: str | None, target: str, threads: int, as_json: bool
+    package: Path,
+    inputs: Path,
+    *,
+    output: Path,
+    recipe: str | None,
+    target: str,
+    allow_fallback: bool,
+    threads: int,
+    as_json: bool,
 ) -> None:
     """Run PACKAGE on the arrays in INPUTS (.npy, or .npz with x or one array per input name), or on raw input.
 
@@ -45,18 +54,23 @@ def command(
 
     check_output(output, package, inputs)
     with running(package) as child:
-        found = child.call("predict", inputs.absolute(), recipe, target, threads, returns=Predicted)
+        found = child.call("predict", inputs.absolute(), recipe, target, threads, allow_fallback, returns=Predicted)
     arrays, labels = found.arrays, found.arrays.get("labels")
     write_durably(output, encode_csv(arrays) if output.suffix.lower() == ".csv" else encode_npz(arrays))
     count = len(next(iter(arrays.values())))
     if as_json:
         shapes = {name: list(array.shape) for name, array in arrays.items()}
-        told = {"artifact": found.artifact, "target": target, "engine": found.engine, "output": str(output)}
+        told = {"artifact": found.artifact, "target": found.target, "engine": found.engine, "output": str(output)}
+        told |= {"reason": found.reason, "placement": found.placement}
         print_json(told | {"samples": count, "outputs": shapes})
         return
     out = console()
     engine = f"{found.engine} {found.engine_version}"
     out.print(f"{count} samples by {found.artifact} on {engine}: {output}", soft_wrap=True)
+    if found.reason:
+        out.print(found.reason, soft_wrap=True)
+    if found.target != "cpu":
+        out.print(found.placement, soft_wrap=True)
     if labels is not None:
         shown = ", ".join(map(str, labels[:_SHOWN].tolist()))
         out.print(f"labels: {shown}{', …' if count > _SHOWN else ''}", soft_wrap=True)

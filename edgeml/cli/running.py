@@ -15,6 +15,7 @@ from edgeml.core.errors import StorageError, TargetError, VerificationError
 from edgeml.core.tensors import DECIDED, decide
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Verification, diff_packages, open_package
+from edgeml.package.choice import AUTO
 from edgeml.package.diff import PackageDiff
 from edgeml.preprocessing import read_raw
 from edgeml.preprocessing.files import RAW_SUFFIXES
@@ -32,10 +33,15 @@ class Predicted(Struct, frozen=True):
     """What an artifact gave.
 
     Attributes:
+        reason: Why this artifact and target were chosen; empty where both were named.
+        placement: Which operators ran where, in one line; empty where the engine does not tell.
         arrays: ``scores``, or each output by name; and the ``labels`` of a classifier.
     """
 
     artifact: str
+    target: str
+    reason: str
+    placement: str
     engine: str
     engine_version: str
     arrays: dict[str, np.ndarray]
@@ -51,10 +57,12 @@ class Running:
         """As `Package.verify`."""
         return self._package.verify(digest=digest)
 
-    def predict(self, inputs: Path, recipe: str | None, target: str, threads: int) -> Predicted:
+    def predict(self, inputs: Path, recipe: str | None, target: str, threads: int, allow_fallback: bool) -> Predicted:
         """Runs an artifact, by default the best, on the arrays in a file."""
-        chosen = recipe or self._package.best()
-        session = self._package.session(chosen, target=target, threads=threads)
+        choice = self._package.choose(recipe, target=target)
+        session = self._package.session(
+            choice.recipe, target=choice.target, threads=threads, allow_fallback=allow_fallback
+        )
         if inputs.suffix.lower() in RAW_SUFFIXES:
             data = session.prepared(read_raw(inputs, session.signature, session.preprocessing), raw=True)
         else:
@@ -66,7 +74,18 @@ class Running:
         decision = self._package.manifest.source.decision
         if decision is not None:
             arrays["labels"] = decide(outputs, session.signature.outputs, decision)
-        return Predicted(chosen, session.engine, session.engine_version, arrays)
+        placement = ""
+        with contextlib.suppress(TargetError):  # an older engine does not tell, and ran nevertheless
+            placement = str(session.placement)
+        return Predicted(
+            choice.recipe,
+            choice.target,
+            "" if recipe is not None and target != AUTO else choice.reason,
+            placement,
+            session.engine,
+            session.engine_version,
+            arrays,
+        )
 
     def diff(self, new: Path, inputs: Path | None) -> PackageDiff:
         """As `diff_packages`, of this package as the old one."""

@@ -8,18 +8,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = [
     "CONVERTERS",
     "DURABLE_WRITER",
     "ENGINES",
-    "ENGINE_MODULES",
     "EXTRA_OF_MODULE",
     "IMAGE_READER",
     "PREPROCESSORS",
     "READERS",
     "SOURCES",
+    "Engine",
     "resolve",
 ]
 
@@ -49,13 +49,46 @@ CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 """Framework and format to a `core.conversion.Converter`."""
 
-ENGINES: Mapping[str, str] = MappingProxyType(
-    {
-        "tflite": "edgeml.runtimes.litert:LiteRTSession",
-        "onnx": "edgeml.runtimes.onnxruntime:OnnxRuntimeSession",
-    }
+
+class Engine(NamedTuple):
+    """One way to run a format on a target.
+
+    Attributes:
+        opener: A `core.session.SessionOpener`, as ``module:attribute``.
+        module: The third-party module that it runs on.
+        distribution: What a third party's engine comes with; empty for our own.
+    """
+
+    format: str
+    target: str
+    opener: str
+    module: str
+    distribution: str = ""
+
+
+_LITERT = ("edgeml.runtimes.litert:LiteRTSession", "ai_edge_litert")
+_LITERT_GPU = ("edgeml.runtimes.litert_gpu:LiteRTGpuSession", "ai_edge_litert")
+_TFLITE_RUNTIME = ("edgeml.runtimes.tflite_runtime:TfliteRuntimeSession", "tflite_runtime")
+_TFLITE_MICRO = ("edgeml.runtimes.tflite_micro:TfliteMicroSession", "tflite_micro")
+_EDGE_TPU = "edgeml.runtimes.edgetpu"
+_ONNXRUNTIME = ("edgeml.runtimes.onnxruntime:OnnxRuntimeSession", "onnxruntime")
+
+ENGINES: tuple[Engine, ...] = (
+    Engine("tflite", "cpu", *_LITERT),
+    Engine("tflite", "cpu", *_TFLITE_RUNTIME),
+    Engine("onnx", "cpu", *_ONNXRUNTIME),
+    Engine("tflite", "gpu", *_LITERT_GPU),
+    Engine("onnx", "cuda", *_ONNXRUNTIME),
+    Engine("onnx", "tensorrt", *_ONNXRUNTIME),
+    Engine("onnx", "webgpu", *_ONNXRUNTIME),
+    Engine("onnx", "coreml", *_ONNXRUNTIME),
+    Engine("onnx", "xnnpack", *_ONNXRUNTIME),
+    Engine("onnx", "qnn", *_ONNXRUNTIME),
+    Engine("tflite", "edgetpu", f"{_EDGE_TPU}:LiteRTEdgeTpuSession", "ai_edge_litert"),
+    Engine("tflite", "edgetpu", f"{_EDGE_TPU}:TfliteRuntimeEdgeTpuSession", "tflite_runtime"),
+    Engine("tflite", "micro", *_TFLITE_MICRO),
 )
-"""Format to a `core.session.SessionOpener`."""
+"""Of several for a format and target, the first that is installed is taken."""
 
 PREPROCESSORS: Mapping[str, str] = MappingProxyType(
     {
@@ -75,13 +108,12 @@ IMAGE_READER = "edgeml.preprocessing.image_files:read_image"
 DURABLE_WRITER = "edgeml.package.storage:write_durably"
 """What replaces a file, from a path and bytes, so that a crash leaves the old one or the new one."""
 
-ENGINE_MODULES: Mapping[str, str] = MappingProxyType({"tflite": "ai_edge_litert", "onnx": "onnxruntime"})
-"""Format to the third-party module of its engine."""
-
 EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
     {
         "ai_edge_litert": "litert",
         "onnxruntime": "onnx",
+        "tflite_micro": "micro",
+        "tflite_runtime": "tflite-runtime",
         "tensorflow": "keras",
         "keras": "keras",
         "tf_keras": "keras",

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from edgeml.core.artifact import Needs
+from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.tensors import Decision, Signature
 
@@ -17,6 +18,9 @@ __all__ = ["Session", "SessionOpener"]
 class Session(Protocol):
     """An artifact made ready on a target. The base class in `edgeml.runtimes` documents it."""
 
+    reason: str
+    """Why this artifact and target were chosen; empty where the caller named both."""
+
     @property
     def signature(self) -> Signature:
         """The artifact's tensors."""
@@ -25,6 +29,16 @@ class Session(Protocol):
     @property
     def preprocessing(self) -> Mapping[str, Declaration]:
         """How raw input becomes the values of an input, by its name."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """Where it runs."""
+        ...
+
+    @property
+    def placement(self) -> Placement:
+        """Which operators run where."""
         ...
 
     @property
@@ -76,6 +90,7 @@ class SessionOpener(Protocol):
         preprocessing: Mapping[str, Declaration] | None = None,
         target: str = "cpu",
         threads: int = 1,
+        allow_fallback: bool = False,
     ) -> Session:
         """Opens a session."""
         ...

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from edgeml.core import registry
-from edgeml.core.errors import (
-    InputError,
-    MissingDependencyError,
-    PackageError,
-    TargetError,
-    VerificationError,
-)
-from edgeml.core.machine import missing_features
+from edgeml.core.engines import find_engine
+from edgeml.core.errors import InputError, PackageError, TargetError, VerificationError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.session import Session
 from edgeml.package.archive import FIRST, Archive, pack
+from edgeml.package.choice import AUTO, Choice, choose
 from edgeml.package.failures import Failure, write_failures
 from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
 from edgeml.package.manifest import (
@@ -106,25 +99,33 @@ class Package:
             )
         return data
 
-    def session(self, recipe: str, *, target: str = "cpu", threads: int = 1) -> Session:
+    def session(
+        self, recipe: str | None = None, *, target: str = "cpu", threads: int = 1, allow_fallback: bool = False
+    ) -> Session:
         """Makes an artifact ready to run.
 
         Args:
-            recipe: Which, for instance ``tflite-int8``. A rejected one runs too.
-            target: Where.
+            recipe: Which, for instance ``tflite-int8``. A rejected one runs too. None for the best released one.
+            target: Where; ``auto`` for where it runs best, which `reason` of the session then explains.
             threads: Threads of the engine.
+            allow_fallback: Whether operators that the target does not take may run on the CPU; `placement` of the
+                session tells which.
 
         Raises:
             InputError: The package has no such artifact.
             MissingDependencyError: The engine is not installed.
-            TargetError: The engine cannot run it there.
+            TargetError: There is no such target, or the engine cannot run the artifact there, or not all of it.
 
         Example:
             >>> package.session("tflite-int8").predict(x)
         """
+        reason = ""
+        if recipe is None or target == AUTO:
+            choice = self.choose(recipe, target=target)
+            recipe, target, reason = choice.recipe, choice.target, choice.reason
         record = self.artifact(recipe)
-        opener = registry.resolve(registry.ENGINES[find_recipe(recipe).format])
-        session: Session = opener(
+        opener = find_engine(find_recipe(recipe).format, target)
+        session = opener(
             self.read(record.file),
             record.signature,
             needs=record.needs,
@@ -132,39 +133,44 @@ class Package:
             preprocessing=self.manifest.preprocessing,
             target=target,
             threads=threads,
+            allow_fallback=allow_fallback,
         )
+        session.reason = reason
         return session
+
+    def choose(self, recipe: str | None = None, *, target: str = AUTO) -> Choice:
+        """The artifact and the target for this machine, and why.
+
+        Args:
+            recipe: The artifact, where only the target is to be chosen.
+            target: The target, where only the artifact is to be chosen.
+
+        Raises:
+            InputError: The package has no such artifact.
+            TargetError: There is no such target, none is released, or none can run here.
+            MissingDependencyError: None can run here for want of an engine.
+
+        Example:
+            >>> print(package.choose().reason)
+        """
+        if recipe is not None:
+            return choose(self.manifest, [self.artifact(recipe)], target=target)
+        if not self.released:
+            raise TargetError(
+                f"{self._archive.label} has no released artifact.",
+                fix="name a rejected one if you must: --artifact, or package.session(recipe).",
+            )
+        records = [record for record in self.manifest.artifacts if record.verdict.released]
+        return choose(self.manifest, records, target=target)
 
     def best(self) -> str:
         """The released artifact for this machine: the fastest where latency was measured, else the smallest.
 
         Raises:
             TargetError: None is released, or none can run here.
+            MissingDependencyError: None can run here for want of an engine.
         """
-        if not self.released:
-            raise TargetError(
-                f"{self._archive.label} has no released artifact.",
-                fix="name a rejected one if you must: --artifact, or package.session(recipe).",
-            )
-        usable = [
-            record
-            for record in self.manifest.artifacts
-            if record.verdict.released
-            and importlib.util.find_spec(_engine_module(record))
-            and not missing_features(record.needs.cpu_features)
-        ]
-        if not usable:
-            first = self.artifact(self.released[0])
-            if importlib.util.find_spec(_engine_module(first)) is None:
-                raise MissingDependencyError(f"Running {first.recipe}", registry.EXTRA_OF_MODULE[_engine_module(first)])
-            raise TargetError(
-                f"{self._archive.label}: {', '.join(self.released)} need "
-                f"{', '.join(missing_features(first.needs.cpu_features))}, which this CPU lacks."
-            )
-        measured = [record for record in usable if record.measurement]
-        if measured:
-            return min(measured, key=lambda r: r.measurement.median_ms if r.measurement else 0.0).recipe
-        return min(usable, key=lambda r: self.manifest.files[r.file].size_bytes).recipe
+        return self.choose().recipe
 
     def digest(self) -> str:
         """Digest of the whole file. Every entry is checked against its own on the way.
@@ -236,10 +242,6 @@ class Package:
         return cls(_checked(archive := Archive(data)), archive, failures, shared_failure_files or {})
 
 
-def _engine_module(record: ArtifactRecord) -> str:
-    return registry.ENGINE_MODULES[find_recipe(record.recipe).format]
-
-
 def _checked(archive: Archive) -> Manifest:
     if archive.sizes[FIRST] > MAX_MANIFEST_BYTES:
         raise PackageError(
@@ -272,15 +274,21 @@ def open_package(path: str | Path) -> Package:
     return Package(_checked(archive), archive)
 
 
-def load(path: str | Path, *, target: str = "cpu", threads: int = 1) -> Session:
-    """The best released artifact of a package, ready to run on this machine.
+def load(path: str | Path, *, target: str = AUTO, threads: int = 1, allow_fallback: bool = False) -> Session:
+    """The best released artifact of a package, ready to run on this machine. The session's `reason` says why it is.
+
+    Args:
+        path: The package.
+        target: Where to run; by default where it runs best.
+        threads: Threads of the engine.
+        allow_fallback: Whether operators that the target does not take may run on the CPU.
 
     Raises:
         PackageError: As `open_package`.
         TargetError: No artifact is released, or none can run here.
+        MissingDependencyError: None can run here for want of an engine.
 
     Example:
         >>> labels = edgeml.load("digits.edgeml").classify(x)
     """
-    package = open_package(path)
-    return package.session(package.best(), target=target, threads=threads)
+    return open_package(path).session(target=target, threads=threads, allow_fallback=allow_fallback)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from edgeml.core import registry
 from edgeml.core.artifact import Artifact
+from edgeml.core.engines import find_engine
 from edgeml.core.errors import ConversionError, EdgemlError
 from edgeml.core.evidence import Latency
 from edgeml.core.recipe import find_recipe
@@ -76,7 +76,7 @@ class Proof:
             TargetError: The engine cannot load or run it.
             ConversionError: It gives NaN or infinity.
         """
-        opener = registry.resolve(registry.ENGINES[find_recipe(artifact.recipe).format])
+        opener = find_engine(find_recipe(artifact.recipe).format)
         session = opener(artifact.data, artifact.signature, needs=artifact.needs)
         golden = {name: golden_rows(array) for name, array in self._inputs.items()}
         golden_raw, golden_real = session.run_raw(golden), session.run(golden)

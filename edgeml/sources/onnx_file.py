@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgeml.core import registry
 from edgeml.core.artifact import Needs
+from edgeml.core.engines import find_engine
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.machine import installed_version
 from edgeml.core.recipe import Precision
@@ -58,7 +58,7 @@ class OnnxFileSource:
         Args:
             inputs: float32 arrays ``[samples, ...]`` by input name.
         """
-        opener = registry.resolve(registry.ENGINES["onnx"])
+        opener = find_engine("onnx")
         session = opener(self.model.SerializeToString(), self.signature, needs=Needs("onnxruntime", "unknown", ()))
         return Reference(session.run(inputs))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core import registry
+from edgeml.core.engines import find_engine
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo
@@ -44,7 +45,7 @@ class TfliteFileSource:
         Args:
             inputs: float32 arrays ``[samples, ...]`` by input name.
         """
-        opener = registry.resolve(registry.ENGINES["tflite"])
+        opener = find_engine("tflite")
         session = opener(self.data, self.model.signature, needs=self.model.needs)
         return Reference(session.run(inputs))
 

@@ -25,13 +25,15 @@ def test_converters_resolve(route: tuple[str, str]) -> None:
     assert list(inspect.signature(convert).parameters) == ["source", "recipe", "job"]
 
 
-@pytest.mark.parametrize("format_", registry.ENGINES)
-def test_engines_resolve(format_: str) -> None:
-    opener = registry.resolve(registry.ENGINES[format_])
-    parameters = inspect.signature(opener).parameters
-    assert list(parameters) == ["data", "signature", "needs", "decision", "preprocessing", "target", "threads"]
+@pytest.mark.parametrize("engine", registry.ENGINES, ids=lambda engine: f"{engine.opener}-{engine.target}")
+def test_engines_resolve(engine: registry.Engine) -> None:
+    opener = registry.resolve(engine.opener)
+    parameters = list(inspect.signature(opener).parameters)
+    assert parameters[:2] == ["data", "signature"]
+    assert parameters[2:] == ["needs", "decision", "preprocessing", "target", "threads", "allow_fallback"]
     assert opener.engine
     assert opener.family
+    assert engine.target in opener.targets
 
 
 def test_every_format_has_a_route_from_every_framework_and_an_engine() -> None:
@@ -42,21 +44,20 @@ def test_every_format_has_a_route_from_every_framework_and_an_engine() -> None:
         for format_ in formats
         if framework not in FILES or framework == format_
     }
-    assert set(registry.ENGINES) == set(registry.ENGINE_MODULES) == formats
+    assert {engine.format for engine in registry.ENGINES if engine.target == "cpu"} == formats
 
 
 def test_every_module_belongs_to_an_extra_that_there_is() -> None:
     with (repository() / "pyproject.toml").open("rb") as file:
         extras = tomllib.load(file)["project"]["optional-dependencies"]
     assert set(registry.EXTRA_OF_MODULE.values()) <= set(extras)
-    assert set(registry.ENGINE_MODULES.values()) <= set(registry.EXTRA_OF_MODULE)
+    assert {engine.module for engine in registry.ENGINES} <= set(registry.EXTRA_OF_MODULE)
 
 
 def test_the_tables_cannot_be_changed() -> None:
     for table in (
         registry.SOURCES,
         registry.CONVERTERS,
-        registry.ENGINES,
         registry.EXTRA_OF_MODULE,
         registry.PREPROCESSORS,
     ):

@@ -1,0 +1,60 @@
+"""Google's Edge TPU, as a delegate of LiteRT's or tflite-runtime's interpreter."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, ClassVar
+
+from edgeml.core.errors import EdgemlError, TargetError
+from edgeml.core.placement import Placed, placed
+from edgeml.core.recipe import Precision
+
+from .litert import LiteRTSession, delegated
+from .tflite_runtime import TfliteRuntimeSession
+
+__all__ = ["LiteRTEdgeTpuSession", "TfliteRuntimeEdgeTpuSession"]
+
+_LIBRARY = "libedgetpu.so.1"
+_COMPILED = "edgetpu-custom-op"
+
+
+class LiteRTEdgeTpuSession(LiteRTSession):
+    """An int8 TFLite artifact that edgetpu_compiler has compiled. Its documentation is `BaseSession`'s."""
+
+    family: ClassVar[str] = "edgetpu"
+    targets: ClassVar[tuple[str, ...]] = ("edgetpu",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("int8",)
+
+    @classmethod
+    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # there is but one
+        """The driver that is missing."""
+        try:
+            ctypes.CDLL(_LIBRARY)
+        except OSError as error:
+            return TargetError(
+                f"Target 'edgetpu' needs the driver {_LIBRARY}, which does not load: {error}.",
+                fix="apt-get install libedgetpu1-std, from the package source that coral.ai names",
+            )
+        return None
+
+    def _delegates(self) -> list[Any]:
+        try:
+            return [self._module().load_delegate(_LIBRARY)]
+        except (ValueError, OSError) as error:
+            raise TargetError(
+                f"{_LIBRARY} finds no Edge TPU: {error}", fix="attach the device, and allow this user to reach it."
+            ) from error
+
+    def _placed(self) -> tuple[Placed, ...]:
+        # XNNPACK's delegate takes no custom operator: where such a one was taken, the Edge TPU has it.
+        return placed(
+            (kind, "Edge TPU", True) if taken and kind == _COMPILED else (kind, "CPU", False)
+            for kind, taken in delegated(self._interpreter)
+        )
+
+
+class TfliteRuntimeEdgeTpuSession(LiteRTEdgeTpuSession):
+    """The same on tflite-runtime's interpreter, which libedgetpu was built for."""
+
+    engine: ClassVar[str] = "tflite-runtime"
+    _module = TfliteRuntimeSession.__dict__["_module"]

@@ -1,0 +1,167 @@
+"""LiteRT on the GPU, by its compiled models."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from msgspec import Struct
+
+from edgeml.core.artifact import Needs
+from edgeml.core.errors import EdgemlError, TargetError
+from edgeml.core.placement import Placed, placed
+from edgeml.core.recipe import Precision
+from edgeml.core.tensors import TensorSpec
+from edgeml.core.worker import Worker
+
+from .litert import LiteRTSession, delegated
+
+__all__ = ["GpuProbe", "LiteRTGpuSession", "ProbeSettings"]
+
+_REFUSED = "Following operations are not supported by GPU delegate:"
+
+
+class LiteRTGpuSession(LiteRTSession):
+    """A TFLite artifact on the GPU, through WebGPU on Vulkan. Its documentation is `BaseSession`'s."""
+
+    family: ClassVar[str] = "ml-drift"
+    targets: ClassVar[tuple[str, ...]] = ("gpu",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8")
+
+    @classmethod
+    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # there is but one
+        """The loader or the device of Vulkan that is missing."""
+        try:
+            devices = _vulkan_devices()
+        except OSError as error:
+            return TargetError(
+                f"Target 'gpu' needs Vulkan's loader, which does not load: {error}.", fix="apt-get install libvulkan1"
+            )
+        if not devices:
+            return TargetError(
+                "Target 'gpu' needs a GPU with a Vulkan driver, and Vulkan finds none.",
+                fix="install the GPU's driver: apt-get install mesa-vulkan-drivers, or NVIDIA's own.",
+            )
+        return None
+
+    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+        super()._open(data, needs, threads)  # the interpreter knows the tensors' names and quantization
+        kinds = [kind for kind, _ in delegated(self._interpreter)]
+        refused: list[str] = []
+        try:
+            self._model = _compiled(data)
+        except RuntimeError as error:
+            refused = _refused(data)
+            if not refused:
+                raise TargetError(
+                    f"LiteRT {self.engine_version} cannot run the artifact on the GPU: {error}"
+                ) from error
+            self._model = _compiled(data, with_cpu=True)
+        for kind in refused:
+            kinds.remove(kind)
+        gpu = "GPU" if refused or self._model.is_fully_accelerated() else "not told"
+        self._account = placed([*((kind, gpu, gpu == "GPU") for kind in kinds), *((k, "CPU", False) for k in refused)])
+        (signature,) = self._model.get_signature_list().items()
+        self._takes = self._buffers("input", *signature)
+        self._gives = self._buffers("output", *signature)
+
+    def _buffers(self, way: str, key: str, names: dict[str, list[str]]) -> dict[int, Any]:
+        """The engine's buffers in its own order, by the number of the tensor."""
+        details = getattr(self._model, f"get_{way}_tensor_details")(key)
+        buffers = getattr(self._model, f"create_{way}_buffers")(0)
+        return {int(details[name]["index"]): buffer for name, buffer in zip(names[f"{way}s"], buffers, strict=True)}
+
+    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        try:
+            for index, value in zip(self._inputs, inputs, strict=True):
+                self._takes[index].write(np.ascontiguousarray(value))
+            self._model.run_by_index(0, list(self._takes.values()), list(self._gives.values()))
+            return [self._read(index, spec) for index, spec in zip(self._outputs, self.signature.outputs, strict=True)]
+        except (ValueError, RuntimeError) as error:
+            raise TargetError(f"LiteRT {self.engine_version} failed to run the artifact: {error}") from error
+
+    def _read(self, index: int, spec: TensorSpec) -> np.ndarray:
+        shape = [size or 1 for size in spec.shape]
+        return np.array(self._gives[index].read(math.prod(shape), np.dtype(spec.dtype).type)).reshape(shape)
+
+    def _placed(self) -> tuple[Placed, ...]:
+        return self._account
+
+
+def _compiled(data: bytes, *, with_cpu: bool = False) -> Any:
+    from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+    from ai_edge_litert.options import Options
+
+    gpu, cpu = HardwareAccelerator.GPU, HardwareAccelerator.CPU
+    return CompiledModel.from_buffer(data, options=Options(hardware_accelerators=gpu | cpu if with_cpu else gpu))
+
+
+class ProbeSettings(Struct, frozen=True):
+    """Which model."""
+
+    data: bytes
+
+
+class GpuProbe:
+    """Opens a model on the GPU in a child process, whose log has what the engine tells nowhere else."""
+
+    def __init__(self, settings: ProbeSettings) -> None:
+        self._data = settings.data
+
+    def open(self) -> bool:
+        """Whether the GPU takes it all. Raises TargetError where it does not."""
+        try:
+            return bool(_compiled(self._data).is_fully_accelerated())
+        except RuntimeError as error:
+            raise TargetError(str(error)) from error
+
+
+def _refused(data: bytes) -> list[str]:
+    """Kinds of the operators that the GPU does not take, one for each, as the engine prints them."""
+    with (
+        tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
+        Worker(f"{GpuProbe.__module__}:GpuProbe", ProbeSettings(data), Path(folder)) as child,
+    ):
+        log = ""
+        try:
+            child.call("open", returns=bool)
+        except EdgemlError as error:
+            log = error.log
+    lines = log.partition(_REFUSED)[2].splitlines()[1:]
+    told = itertools.takewhile(lambda line: re.match(r"[A-Z0-9_]+: ", line), lines)
+    return [line.partition(":")[0] for line in told]
+
+
+class _InstanceInfo(ctypes.Structure):
+    """VkInstanceCreateInfo of the Vulkan specification."""
+
+    _fields_: ClassVar = [
+        ("type", ctypes.c_int),
+        ("next", ctypes.c_void_p),
+        ("flags", ctypes.c_uint32),
+        ("application", ctypes.c_void_p),
+        ("layer_count", ctypes.c_uint32),
+        ("layers", ctypes.c_void_p),
+        ("extension_count", ctypes.c_uint32),
+        ("extensions", ctypes.c_void_p),
+    ]
+
+
+def _vulkan_devices() -> int:
+    """Number of devices that Vulkan's loader finds. Raises OSError where there is no loader."""
+    vulkan = ctypes.CDLL("libvulkan.so.1")
+    instance, count = ctypes.c_void_p(), ctypes.c_uint32()
+    if vulkan.vkCreateInstance(ctypes.byref(_InstanceInfo(type=1)), None, ctypes.byref(instance)):
+        return 0  # no driver at all
+    try:
+        vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), None)
+    finally:
+        vulkan.vkDestroyInstance(instance, None)
+    return count.value

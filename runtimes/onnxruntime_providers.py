@@ -1,0 +1,141 @@
+"""onnxruntime's execution providers as targets, so that none is ever left silently.
+
+onnxruntime takes any provider's name and, where that cannot serve, runs on the CPU. Here a provider must be in the
+build, must be what the session says that it has, and the CPU takes operators only where that was allowed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
+from edgeml.core.placement import Placed, placed
+
+__all__ = ["PROVIDERS", "open_on", "operators", "provider_obstacle"]
+
+_RECORD = "session.record_ep_graph_assignment_info"
+_NO_FALLBACK = "session.disable_cpu_ep_fallback"
+_FATAL = 4
+
+
+class Provider(NamedTuple):
+    """An execution provider.
+
+    Attributes:
+        fix: What brings a build of onnxruntime that has it.
+        plugin: Module of the plug-in that brings it to any build.
+    """
+
+    name: str
+    fix: str
+    plugin: str = ""
+
+
+_ANOTHER_BUILD = "pip uninstall onnxruntime, then pip install "
+PROVIDERS: dict[str, Provider] = {
+    "cpu": Provider("CPUExecutionProvider", "pip install 'edgeml[onnx]'"),
+    "cuda": Provider("CUDAExecutionProvider", f"{_ANOTHER_BUILD}'edgeml[onnx-cuda]'"),
+    "tensorrt": Provider("TensorrtExecutionProvider", f"{_ANOTHER_BUILD}'edgeml[onnx-cuda]' tensorrt"),
+    "webgpu": Provider(
+        "WebGpuExecutionProvider",
+        f"pip install onnxruntime-ep-webgpu; or {_ANOTHER_BUILD}'edgeml[onnx-webgpu]'",
+        "onnxruntime_ep_webgpu",
+    ),
+    "coreml": Provider("CoreMLExecutionProvider", "use onnxruntime on macOS, whose wheels have it"),
+    "xnnpack": Provider("XnnpackExecutionProvider", "build onnxruntime with --use_xnnpack: no wheel has it"),
+    "qnn": Provider("QNNExecutionProvider", f"{_ANOTHER_BUILD}onnxruntime-qnn, on a machine with a Qualcomm NPU"),
+}
+
+
+def provider_obstacle(target: str) -> EdgemlError | None:
+    """Why the provider cannot be used on this machine, as far as can be told without a model."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        return MissingDependencyError("Running an .onnx artifact", "onnx")
+    provider = PROVIDERS[target]
+    if provider.name in onnxruntime.get_available_providers():
+        return None
+    build = f"This build of onnxruntime, {onnxruntime.__version__}, has no {provider.name}"
+    if not provider.plugin or importlib.util.find_spec(provider.plugin) is None:
+        return TargetError(f"{build}.", fix=provider.fix)
+    if not _plugin_devices(onnxruntime, provider):
+        return TargetError(
+            f"{build}, and the plug-in {provider.plugin} finds no device for it.",
+            fix="install the GPU's Vulkan driver.",
+        )
+    return None
+
+
+def open_on(onnxruntime: Any, data: bytes, make_options: Callable[[], Any], target: str) -> Any:
+    """A session on the target's provider; partly on the CPU only where the provider does not take all operators.
+
+    Args:
+        onnxruntime: The module.
+        data: The model.
+        make_options: Makes session options.
+        target: One of `PROVIDERS`.
+
+    Raises:
+        TargetError: The provider does not load.
+    """
+    provider = PROVIDERS[target]
+    if target == "cpu":
+        return _opened(onnxruntime, data, make_options(), provider)
+    alone = make_options()
+    alone.add_session_config_entry(_NO_FALLBACK, "1")
+    alone.log_severity_level = _FATAL  # that it cannot is no error yet
+    try:
+        return _opened(onnxruntime, data, alone, provider)
+    except Exception as refusal:
+        session = _opened(onnxruntime, data, make_options(), provider)  # to find what the provider does not take
+        if all(item.on_target for item in operators(session, target, onnxruntime.__version__)):
+            raise TargetError(f"onnxruntime cannot run the artifact on {provider.name} alone: {refusal}") from refusal
+        return session
+
+
+def operators(session: Any, target: str, version: str) -> tuple[Placed, ...]:
+    """The session's own account of where its operators run, as it assigned them: before it fused them."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        raise TargetError(
+            f"onnxruntime {version} does not tell where operators run.", fix="pip install --upgrade onnxruntime"
+        )
+    wanted = PROVIDERS[target].name
+    return placed(
+        (node.op_type, part.ep_name, part.ep_name == wanted)
+        for part in session.get_provider_graph_assignment_info()
+        for node in part.get_nodes()
+    )
+
+
+def _opened(onnxruntime: Any, data: bytes, options: Any, provider: Provider) -> Any:
+    options.add_session_config_entry(_RECORD, "1")
+    named: list[str] | None = [provider.name]
+    if provider.name not in onnxruntime.get_available_providers():
+        options.add_provider_for_devices(_plugin_devices(onnxruntime, provider)[:1], {})
+        named = None
+    session = onnxruntime.InferenceSession(data, options, providers=named, enable_fallback=0)
+    if provider.name not in session.get_providers():
+        raise TargetError(
+            f"onnxruntime {onnxruntime.__version__} cannot load {provider.name}, and took {session.get_providers()}.",
+            fix="install the driver and the libraries that it needs, in the versions that it was built for.",
+        )
+    return session
+
+
+def _plugin_devices(onnxruntime: Any, provider: Provider) -> list[Any]:
+    """The devices of a provider that a plug-in brings."""
+    plugin = importlib.import_module(provider.plugin)
+
+    def found() -> list[Any]:
+        return [device for device in onnxruntime.get_ep_devices() if device.ep_name == plugin.get_ep_name()]
+
+    if not found():
+        try:
+            onnxruntime.register_execution_provider_library(plugin.get_ep_name(), plugin.get_library_path())
+        except Exception:  # noqa: BLE001  # registered before, and without a device
+            return []
+    return found()

@@ -1,0 +1,90 @@
+"""Engines of third parties, from real distributions that pip installs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import edgeml
+from tests.support.packing import artifact_bytes
+from tests.support.processes import repository
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both distributions, installed."""
+    folder = tmp_path_factory.mktemp("plugins")
+    names = ("acme_engine", "broken_engine")
+    for name in names:  # setuptools builds beside the sources
+        shutil.copytree(repository() / "tests/support" / name, folder / "sources" / name)
+    sources = [str(folder / "sources" / name) for name in names]
+    install = [sys.executable, "-m", "pip", "install", "-qq", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*install, "--target", str(folder / "site"), *sources], check=True, capture_output=True)
+    return folder / "site"
+
+
+def run_with(plugins: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(repository()), str(plugins)])
+    return subprocess.run(
+        [sys.executable, *arguments], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_plug_in_runs_an_artifact(plugins: Path, small_package: edgeml.Package, small_package_file: Path) -> None:
+    code = f"""
+import numpy as np, json, edgeml
+from edgeml.core.errors import TargetError
+package = edgeml.open_package({str(small_package_file)!r})
+x = np.linspace(0, 8, 40, dtype=np.float32).reshape(10, 4)
+session = package.session("onnx-fp32", target="acme", allow_fallback=True)
+told = dict(scores=session.predict(x).tolist(), engine=session.engine)
+told["elsewhere"] = [(item.operator, item.place, item.count) for item in session.placement.elsewhere]
+try:
+    package.session("onnx-fp32", target="acme")
+except TargetError as error:
+    told["refused"] = str(error)
+told["reason"] = edgeml.load({str(small_package_file)!r}, target="acme", allow_fallback=True).reason
+try:
+    package.session("tflite-fp32", target="acme")
+except TargetError as error:
+    told["error"] = str(error)
+try:
+    package.session("onnx-fp32", target="broken")
+except TargetError as error:
+    told["broken"] = str(error)
+print(json.dumps(told))
+"""
+    done = run_with(plugins, "-c", code)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    x = np.linspace(0, 8, 40, dtype=np.float32).reshape(10, 4)
+    np.testing.assert_allclose(told["scores"], small_package.session("onnx-fp32").predict(x), atol=1e-5)
+    assert told["engine"] == "acme-engine"
+    assert "onnx-fp32 on acme" in told["reason"]
+    last = onnx.load_from_string(artifact_bytes(small_package, "onnx-fp32")).graph.node[-1].op_type
+    assert told["elsewhere"] == [[last, "CPU", 1]]
+    assert f"these operators would run elsewhere: {last} ×1 (CPU)" in told["refused"]
+    assert "acme-engine for target 'acme' cannot be loaded: AttributeError" in told["error"]
+    assert "RuntimeError: libbroken.so.7 is not there Fix: pip install --upgrade broken-engine" in told["broken"]
+
+
+def test_a_broken_plug_in_does_not_break_the_command_line(plugins: Path, small_package_file: Path) -> None:
+    done = run_with(plugins, "-m", "edgeml", "targets", "--json")
+    assert done.returncode == 0, done.stderr
+    found = {(target["name"], target["format"], target["engine"]): target for target in json.loads(done.stdout)}
+    assert found["acme", "onnx", "acme-engine"]["available"]
+    assert found["acme", "onnx", "acme-engine"]["version"] == "1.0"
+    broken = found["broken", "onnx", "broken-engine"]
+    assert not broken["available"]
+    assert "libbroken.so.7 is not there" in broken["reason"]
+    assert not any("nonsense" in name for name, _, _ in found)
+    done = run_with(plugins, "-m", "edgeml", "verify", str(small_package_file))
+    assert done.returncode == 0, done.stderr

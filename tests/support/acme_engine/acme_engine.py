@@ -1,0 +1,41 @@
+"""A third party's engine: ONNX's own reference evaluator, as the target `acme`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from edgeml.core.artifact import Needs
+from edgeml.core.placement import Placed, placed
+from edgeml.runtimes.base import BaseSession
+
+__all__ = ["AcmeSession"]
+
+
+class AcmeSession(BaseSession):
+    """An ONNX artifact on the reference evaluator, which says that it leaves the last operator to the CPU."""
+
+    engine: ClassVar[str] = "acme-engine"
+    family: ClassVar[str] = "acme"
+    targets: ClassVar[tuple[str, ...]] = ("acme",)
+
+    @property
+    def engine_version(self) -> str:
+        """Version of onnx."""
+        return onnx.__version__
+
+    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+        self._model = onnx.load_from_string(data)
+        self._evaluator = ReferenceEvaluator(self._model)
+
+    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        feed = {spec.name: value for spec, value in zip(self.signature.inputs, inputs, strict=True)}
+        names = [spec.name for spec in self.signature.outputs]
+        return [np.asarray(value) for value in self._evaluator.run(names, feed)]
+
+    def _placed(self) -> tuple[Placed, ...]:
+        *kinds, last = [node.op_type for node in self._model.graph.node]
+        return placed([*((kind, "acme", True) for kind in kinds), (last, "CPU", False)])
