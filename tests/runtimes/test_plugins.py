@@ -66,7 +66,7 @@ print(json.dumps(told))
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     x = np.linspace(0, 8, 40, dtype=np.float32).reshape(10, 4)
-    np.testing.assert_allclose(told["scores"], small_package.session("onnx-fp32").predict(x), atol=1e-5)
+    np.testing.assert_allclose(told["scores"], np.asarray(small_package.session("onnx-fp32").predict(x)), atol=1e-5)
     assert told["engine"] == "acme-engine"
     assert "onnx-fp32 on acme" in told["reason"]
     last = onnx.load_from_string(artifact_bytes(small_package, "onnx-fp32")).graph.node[-1].op_type
