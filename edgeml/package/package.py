@@ -106,13 +106,13 @@ class Package:
             )
         return data
 
-    def session(self, recipe: str, *, target: str = "cpu", threads: int = 1) -> Session:
+    def session(self, recipe: str, *, target: str = "cpu", threads: int | None = None) -> Session:
         """Makes an artifact ready to run.
 
         Args:
             recipe: Which, for instance ``tflite-int8``. A rejected one runs too.
             target: Where.
-            threads: Threads of the engine.
+            threads: Cores that a call may use. None: one for a single sample, all for many.
 
         Raises:
             InputError: The package has no such artifact.
@@ -272,7 +272,7 @@ def open_package(path: str | Path) -> Package:
     return Package(_checked(archive), archive)
 
 
-def load(path: str | Path, *, target: str = "cpu", threads: int = 1) -> Session:
+def load(path: str | Path, *, target: str = "cpu", threads: int | None = None) -> Session:
     """The best released artifact of a package, ready to run on this machine.
 
     Raises:
