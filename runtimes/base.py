@@ -1,11 +1,12 @@
-"""What all sessions share: checks, batches, quantization, labels. An engine adds how to open and invoke."""
+"""What all sessions share: checks, batches, threads, quantization, labels. An engine adds how to open and run."""
 
 from __future__ import annotations
 
-import threading
+import math
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Literal, NoReturn, Self
 
 import numpy as np
 
@@ -25,11 +26,24 @@ from edgeml.core.tensors import (
     TensorSpec,
     arrays_by_input,
     decide,
-    dequantize,
-    quantize,
+    shaped_by_input,
+    values_of,
 )
 
+from .bound import Bound
+from .handle import Handle
+from .lane import Lane, real, stored
+from .parallel import cores, in_order
+from .pool import Pool
+from .streams import Item, gathered
+
 __all__ = ["BaseSession"]
+
+_FLOAT32 = np.dtype(np.float32)
+_OUT_OF_MEMORY = re.compile(r"allocat|bad_alloc|out of memory", re.IGNORECASE)
+_CHUNK_BYTES = 2**18  # of input that a thread works on at a time: it stays in a core's cache
+_MOST_IN_CHUNK = 256
+_RECHECKED_BYTES = 2**28  # of arrays that are looked through once more, to tell how many samples are bad
 
 
 class BaseSession(ABC):
@@ -37,7 +51,11 @@ class BaseSession(ABC):
 
     Takes and gives floats in the source's own units, and text where an input is text, whatever the artifact's
     dtypes: inputs are encoded where the signature says so, and quantized with rounding and clipping; outputs are
-    dequantized. Safe to use from several threads, one call at a time.
+    dequantized. Results are the caller's own. Safe to use from several threads at once. A context manager: at its
+    end the session is closed.
+
+    An engine overrides `_open`, `_handle` and `_placed`; `_close` where it holds more than handles; and `obstacle`,
+    `_failures` where the defaults are not true of it.
 
     Args:
         data: The artifact's bytes.
@@ -46,13 +64,18 @@ class BaseSession(ABC):
         decision: The source's labels, for `classify`.
         preprocessing: How raw input becomes the values of an input, by its name.
         target: Where to run.
-        threads: Threads of the engine.
+        threads: Cores that one call may use. None: one for a single sample, which is the fastest for small models,
+            and all of this process for many samples, each on one core.
         allow_fallback: Whether operators that the target does not take may run elsewhere; `placement` tells.
 
     Raises:
         TargetError: The engine does not know the target, cannot load the artifact, finds other tensors in it,
             the machine lacks what it needs, or the target does not take all operators.
         MissingDependencyError: The engine is not installed.
+
+    Example:
+        >>> with package.session("tflite-int8") as session:
+        ...     labels = session.classify(x)
     """
 
     engine: ClassVar[str]
@@ -62,6 +85,10 @@ class BaseSession(ABC):
     targets: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8", "int16x8")
     """Those that it is known to take."""
+    _batch: ClassVar[int] = 32
+    """Samples at a time where the batch is free."""
+    _failures: ClassVar[tuple[type[Exception], ...]] = (ValueError, RuntimeError)
+    """What the engine raises."""
 
     reason: str = ""
     """Why this artifact and target were chosen; empty where the caller named both."""
@@ -75,7 +102,7 @@ class BaseSession(ABC):
         decision: Decision | None = None,
         preprocessing: Mapping[str, Declaration] | None = None,
         target: str = "cpu",
-        threads: int = 1,
+        threads: int | None = None,
         allow_fallback: bool = False,
     ) -> None:
         if target not in self.targets:
@@ -83,7 +110,7 @@ class BaseSession(ABC):
         obstacle = self.obstacle(target)
         if obstacle is not None:
             raise obstacle
-        if threads < 1:
+        if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}, expected at least 1.")
         lacking = missing_features(needs.cpu_features)
         if lacking:
@@ -95,9 +122,21 @@ class BaseSession(ABC):
         self.decision = decision
         self.preprocessing: Mapping[str, Declaration] = dict(preprocessing or {})
         self.target = target
+        self._needs = needs
         self._encoders = [encoder(spec.encoding) for spec in signature.inputs]
-        self._lock = threading.Lock()
-        self._open(data, needs, threads)
+        self._unit = signature.inputs[0].shape[0]
+        self._workers = threads or cores()
+        self._bound: list[Bound] = []
+        self._closed = False
+        self._output_names = [spec.name for spec in signature.outputs]
+        quantized = signature.inputs[0].quantization is not None
+        self._single_dtype = signature.inputs[0].dtype if quantized else None
+        self._open(data, needs, threads or 1)
+        lanes = max(self._workers, cores())
+        lone = _lone_shape(signature)
+        self._single_shape = lone or (-1,)
+        self._singles: Pool[Lane] = Pool(lambda: self._lane(1, threads or 1, lone=lone is not None), lanes)
+        self._many: Pool[Lane] = Pool(lambda: self._lane(self._unit, 1), lanes)
         if target != "cpu" and not allow_fallback:
             self._refuse_fallback()
 
@@ -117,6 +156,7 @@ class BaseSession(ABC):
             >>> print(session.placement)
             8 of 8 operators on cpu (XNNPACK: CONV_2D ×3, FULLY_CONNECTED ×2, MAX_POOL_2D, RESHAPE, SOFTMAX)
         """
+        self._check_open()
         return Placement(self.target, self._placed())
 
     @property
@@ -126,22 +166,38 @@ class BaseSession(ABC):
 
     @abstractmethod
     def _open(self, data: bytes, needs: Needs, threads: int) -> None:
-        """Loads the artifact and passes each of its tensors to `_agree`."""
+        """Loads the artifact for lone samples on so many threads, and passes each of its tensors to `_agree`."""
 
     @abstractmethod
     def _placed(self) -> tuple[Placed, ...]:
-        """The operators by place, as `core.placement.placed` counts them."""
+        """The operators by place, from the engine's own account, as `core.placement.placed` counts them."""
 
     @abstractmethod
-    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Runs one batch of arrays in the artifact's dtypes and gives arrays of the caller's own."""
+    def _handle(self, batch: int | None, threads: int) -> Handle:
+        """One more use of the engine, for one thread at a time.
 
-    def run(self, inputs: Mapping[str, object], *, batch_size: int = 32) -> dict[str, np.ndarray]:
+        Args:
+            batch: Samples at a time; None for any number, where the artifact leaves its batch free.
+            threads: Threads of the engine.
+        """
+
+    def _close(self) -> None:  # noqa: B027 - most engines hold nothing but handles
+        """Lets go of the engine; the handles are gone already."""
+
+    def run(
+        self,
+        inputs: Mapping[str, object] | Iterator[Mapping[str, object]],
+        *,
+        batch_size: int | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> dict[str, np.ndarray]:
         """Runs any number of samples.
 
         Args:
-            inputs: Arrays ``[samples, ...]`` by input name, in the source's own units.
-            batch_size: Samples at a time, where the artifact leaves its batch free.
+            inputs: Arrays ``[samples, ...]`` by input name, in the source's own units; or an iterator of such, or
+                of single samples ``[...]``.
+            batch_size: Samples at a time, where the artifact leaves its batch free; by default what serves it best.
+            progress: Told, in the caller's thread, how many samples are done.
 
         Returns:
             Arrays ``[samples, ...]`` by output name: float32, or the labels of an output that gives labels.
@@ -149,55 +205,79 @@ class BaseSession(ABC):
         Raises:
             InputError: Another set of names, another shape, not numbers, infinite, or a gap (NaN, or "" among text)
                 where the model takes none.
+            TargetError: The session is closed, memory does not suffice, or the engine fails.
 
         Example:
             >>> session.run({"image": x})["scores"].shape
             (100, 10)
         """
-        raw = self.run_raw(inputs, batch_size=batch_size)
-        return {spec.name: _real(raw[spec.name], spec) for spec in self.signature.outputs}
+        if isinstance(inputs, Iterator):
+            return self._whole(inputs, batch_size=batch_size, raw=False, progress=progress)
+        return self._answers(inputs, batch_size=batch_size, progress=progress)
 
-    def run_raw(self, inputs: Mapping[str, object], *, batch_size: int = 32) -> dict[str, np.ndarray]:
+    def run_raw(self, inputs: Mapping[str, object], *, batch_size: int | None = None) -> dict[str, np.ndarray]:
         """Like `run`, but gives the outputs in the artifact's own dtypes."""
-        arrays = list(arrays_by_input(inputs, self.signature, "data").values())
-        batch = self.signature.inputs[0].shape[0]
-        step = batch or batch_size
-        if step < 1:
-            raise InputError(f"batch_size is {batch_size}, expected at least 1.")
-        count = len(arrays[0])
-        parts: list[list[np.ndarray]] = []
-        for start in range(0, count, step):
-            chunk = [
-                _stored(encode(array[start : start + step]), spec)
-                for array, encode, spec in zip(arrays, self._encoders, self.signature.inputs, strict=True)
-            ]
-            missing = step - len(chunk[0]) if batch else 0
-            if missing:  # the last samples fill a fixed batch up
-                chunk = [np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) for part in chunk]
-            with self._lock:
-                outputs = self._invoke(chunk)
-            parts.append([output[: step - missing] for output in outputs] if missing else outputs)
-        if not parts:
-            return {
-                spec.name: np.empty((0, *(size or 0 for size in spec.shape[1:])), _numpy_dtype(spec))
-                for spec in self.signature.outputs
-            }
-        return {
-            spec.name: np.concatenate(column) if len(column) > 1 else column[0]
-            for spec, column in zip(self.signature.outputs, zip(*parts, strict=True), strict=True)
-        }
+        return self._answers(inputs, batch_size=batch_size, as_is=True)
 
-    def predict(self, data: object, *, batch_size: int = 32, raw: bool = False) -> np.ndarray | dict[str, np.ndarray]:
+    def run_quantized(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs any number of samples from integers to integers, for callers that quantize themselves.
+
+        Args:
+            inputs: Arrays ``[samples, ...]`` by input name, in exactly the artifact's dtypes. Where the signature
+                says that an input is encoded, they hold encoded values.
+
+        Returns:
+            Arrays ``[samples, ...]`` by output name, in the artifact's dtypes.
+
+        Raises:
+            InputError: The artifact takes no integers, or another set of names, another shape or dtype was given.
+            TargetError: As `run`.
+
+        Example:
+            >>> session.run_quantized({"image": np.zeros((1, 96, 96, 3), np.int8)})
+        """
+        if len(inputs) == 1 and self._single_shape[0] == 1:
+            (spec,) = self.signature.inputs
+            given = inputs.get(spec.name)
+            if type(given) is np.ndarray and given.shape == self._single_shape and given.dtype == self._single_dtype:
+                lane = self._singles.take()
+                try:
+                    return dict(zip(self._output_names, lane((given,)), strict=True))
+                except self._failures as error:
+                    self._fail(error)
+                finally:
+                    self._singles.give(lane)
+        floats = [spec.name for spec in self.signature.inputs if spec.quantization is None]
+        if floats:
+            raise InputError(f"The artifact takes no integers as '{floats[0]}'.", fix="use run, or predict.")
+        arrays = shaped_by_input(inputs, self.signature, "data")
+        for spec in self.signature.inputs:
+            if arrays[spec.name].dtype != spec.dtype:
+                raise InputError(
+                    f"data, input '{spec.name}': got dtype {arrays[spec.name].dtype}, expected {spec.dtype}."
+                )
+        return self._computed(list(arrays.values()), None, lambda array, *_: array, as_is=True)
+
+    def predict(
+        self,
+        data: object,
+        *,
+        batch_size: int | None = None,
+        raw: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> np.ndarray | dict[str, np.ndarray]:
         """What the source's own reference gives: probabilities, scores, values.
 
         Args:
-            data: One array ``[samples, ...]``, or a mapping from input names where there are several.
-            batch_size: Samples at a time, where the artifact leaves its batch free.
+            data: One array ``[samples, ...]``, which may be a memory map larger than memory; or a mapping from input
+                names where there are several; or an iterator of such, or of single samples.
+            batch_size: Samples at a time, where the artifact leaves its batch free; by default what serves it best.
             raw: The data are images, sound or rows, and become the model's numbers as the package declares:
                 images as uint8 arrays ``[height, width, channels]`` of any size, sound as float or int16 samples
                 ``[length]``, rows as mappings from column names or as sequences; or lists of these. A table may also
                 be a mapping from column names to columns, or a data frame; inputs that are all columns of one table
                 are given together as that table.
+            progress: Told, in the caller's thread, how many samples are done.
 
         Returns:
             A float32 array ``[samples, ...]``, or one by output name, in the source's order, where there are
@@ -205,30 +285,116 @@ class BaseSession(ABC):
 
         Raises:
             InputError: As `run`, or raw data that are not what the package declares.
+            TargetError: As `run`.
 
         Example:
             >>> session.predict(photo, raw=True)  # uint8 [480, 640, 3]
         """
-        arrays = self.prepared(data, raw=raw)
-        outputs = self.run(arrays, batch_size=batch_size)
-        wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning not in DECIDED}
-        return next(iter(wanted.values())) if len(wanted) == 1 else wanted
+        if type(data) is np.ndarray and data.shape == self._single_shape and data.dtype is _FLOAT32 and not raw:
+            found = self._lone(data) if batch_size is None and progress is None else None
+            if found is not None:
+                return found
+        if isinstance(data, Iterator):
+            return self._plain(self._whole(data, batch_size=batch_size, raw=raw, progress=progress))
+        given = self.prepared(data, raw=True) if raw else data
+        return self._plain(self._answers(given, batch_size=batch_size, progress=progress))
 
-    def classify(self, data: object, *, batch_size: int = 32, raw: bool = False) -> np.ndarray:
+    def classify(
+        self,
+        data: object,
+        *,
+        batch_size: int | None = None,
+        raw: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> np.ndarray:
         """The source's own labels ``[samples]``, as its `predict` gives them.
 
         Args:
-            data: As for `predict`. So are `batch_size` and `raw`.
+            data: As for `predict`. So are `batch_size`, `raw` and `progress`.
             batch_size: Samples at a time.
             raw: Whether the data are raw.
+            progress: Told how many samples are done.
 
         Raises:
             InputError: As `predict`, or the model does not classify.
+            TargetError: As `run`.
         """
         if self.decision is None:
             raise InputError("The model does not classify: it has no labels.", fix="use predict.")
-        outputs = self.run(self.prepared(data, raw=raw), batch_size=batch_size)
+        if isinstance(data, Iterator):
+            outputs = self._whole(data, batch_size=batch_size, raw=raw, progress=progress)
+        else:
+            given = self.prepared(data, raw=True) if raw else data
+            outputs = self._answers(given, batch_size=batch_size, progress=progress)
         return decide(outputs, self.signature.outputs, self.decision)
+
+    def stream(
+        self, items: Iterable[object], *, batch_size: int | None = None, raw: bool = False
+    ) -> Iterator[np.ndarray | dict[str, np.ndarray]]:
+        """What `predict` gives to each item of a stream without end, in its order and in bounded memory.
+
+        Items are gathered (4,096 samples, or 16 MB of input, at most) and run on all cores, so that answers come in
+        bursts; where each is awaited, call `predict` instead.
+
+        Args:
+            items: Samples ``[...]``, or batches ``[samples, ...]`` of any lengths; or mappings from input names to
+                such. Raw ones are each as for `predict`.
+            batch_size: Samples at a time, where the artifact leaves its batch free.
+            raw: Whether the items are raw.
+
+        Yields:
+            To a sample its output ``[...]``, to a batch or raw item its outputs ``[samples, ...]``.
+
+        Raises:
+            InputError: As `predict`. A bad sample is told by its position in the whole stream.
+            TargetError: As `run`.
+
+        Example:
+            >>> for scores in session.stream(camera.frames()):
+            ...     log(scores)
+        """
+        for outputs, lone in self._streamed(items, batch_size=batch_size, raw=raw, progress=None):
+            yield self._plain({name: array[0] for name, array in outputs.items()} if lone else outputs)
+
+    def bind(self, batch: int = 1) -> Bound:
+        """The engine's own memory, for a loop that copies nothing and checks nothing.
+
+        Args:
+            batch: Samples at a time, where the artifact leaves its batch free.
+
+        Raises:
+            InputError: The artifact takes another number of samples at a time.
+            TargetError: The session is closed, or the artifact's shapes are not fixed.
+        """
+        if self._unit not in {None, batch}:
+            raise InputError(f"batch is {batch}, and the artifact takes {self._unit} at a time.")
+        self._check_open()
+        handle = self._handle(batch, 1)
+        if not handle.outputs:
+            raise TargetError(
+                "The artifact has text or shapes that are not fixed, and cannot be bound.", fix="use run."
+            )
+        self._bound.append(Bound(handle, self.signature))
+        return self._bound[-1]
+
+    def close(self) -> None:
+        """Lets go of the engine and of all its memory. Any later use raises TargetError; closing again does nothing.
+
+        Calls that run in other threads come to their end.
+        """
+        if not self._closed:
+            self._closed = True
+            self._singles.close()
+            self._many.close()
+            for bound in self._bound:
+                bound.close()
+            self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def prepared(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
         """Inputs as `run` takes them: float32 arrays ``[samples, ...]`` by name, made of raw ones where they are.
@@ -266,6 +432,7 @@ class BaseSession(ABC):
     def _refuse_fallback(self) -> None:
         elsewhere = self.placement.elsewhere
         if elsewhere:
+            self.close()
             named = ", ".join(f"{item.operator} ×{item.count} ({item.place})" for item in elsewhere)
             raise TargetError(
                 f"Target '{self.target}' does not take all of the artifact; these operators would run elsewhere: "
@@ -293,19 +460,171 @@ class BaseSession(ABC):
                 f"{spec.quantization} is declared."
             )
 
+    def _lone(self, values: np.ndarray) -> np.ndarray | None:
+        """The output of one plain sample, as fast as it can be had; None where it must be looked at."""
+        lane = self._singles.take()
+        try:
+            return lane.single(values) if lane.single is not None else None
+        except self._failures as error:
+            self._fail(error)
+        finally:
+            self._singles.give(lane)
 
-def _stored(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    if spec.quantization is not None:
-        return quantize(values, spec.quantization, spec.dtype)
-    return values if spec.dtype == "string" else values.astype(spec.dtype, copy=False)
+    def _plain(self, outputs: dict[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
+        """What the source's reference gives of all outputs."""
+        wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning not in DECIDED}
+        return next(iter(wanted.values())) if len(wanted) == 1 else wanted
+
+    def _whole(
+        self, items: Iterable[object], *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
+    ) -> dict[str, np.ndarray]:
+        """Outputs of all items of a stream that ends."""
+        parts = [part for part, _ in self._streamed(items, batch_size=batch_size, raw=raw, progress=progress)]
+        if not parts:
+            return self._nothing(as_is=False)
+        return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in self.signature.outputs}
+
+    def _streamed(
+        self, items: Iterable[object], *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
+    ) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
+        def answer(arrays: dict[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
+            told = None if progress is None else lambda count: progress(first + count)
+            return self._answers(arrays, batch_size=batch_size, first=first, progress=told)
+
+        return gathered(self._items(items, raw=raw), answer)
+
+    def _items(self, items: Iterable[object], *, raw: bool) -> Iterator[Item]:
+        specs, first = self.signature.inputs, 0
+        for item in items:
+            if raw:
+                given: object = self.prepared(item, raw=True)
+            else:
+                given = item if isinstance(item, Mapping) else {specs[0].name: item} if len(specs) == 1 else item
+            lone = False
+            if not raw and isinstance(given, Mapping):
+                sample = given.get(specs[0].name)
+                lone = np.ndim(sample) == len(specs[0].shape) - 1  # type: ignore[arg-type]
+                given = {name: np.asarray(value)[None] for name, value in given.items()} if lone else given
+            arrays = shaped_by_input(given, self.signature, f"data from sample {first} on" if first else "data")
+            yield Item(arrays, lone)
+            first += len(arrays[specs[0].name])
+
+    def _answers(
+        self,
+        data: object,
+        *,
+        batch_size: int | None,
+        as_is: bool = False,
+        first: int = 0,
+        progress: Callable[[int], object] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Outputs by name, in the source's units, or as they are in the artifact's."""
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}, expected at least 1.")
+        arrays = shaped_by_input(data, self.signature, "data")
+        specs = self.signature.inputs
+
+        def store(array: np.ndarray, i: int, begin: int) -> np.ndarray:
+            return stored(self._encoders[i](values_of(array, specs[i], "data", first=first + begin)), specs[i])
+
+        try:
+            return self._computed(list(arrays.values()), batch_size, store, as_is=as_is, progress=progress)
+        except InputError:
+            if first == 0 and sum(array.nbytes for array in arrays.values()) <= _RECHECKED_BYTES:
+                for spec in specs:
+                    values_of(arrays[spec.name], spec, "data")  # tells of all samples that are bad
+            raise
+
+    def _computed(
+        self,
+        arrays: Sequence[np.ndarray],
+        batch_size: int | None,
+        store: Callable[[np.ndarray, int, int], np.ndarray],
+        *,
+        as_is: bool,
+        progress: Callable[[int], object] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Outputs of samples in chunks, on all workers.
+
+        Args:
+            arrays: Inputs ``[samples, ...]``.
+            batch_size: Samples at a time, where the batch is free.
+            store: From some samples, which input it is and the position of the first, to the artifact's dtype.
+            as_is: Whether the outputs stay in the artifact's dtypes.
+            progress: Told how many samples are done.
+        """
+        self._check_open()
+        specs, count = self.signature.outputs, len(arrays[0])
+        if not count:
+            return self._nothing(as_is=as_is)
+        size = self._chunk(batch_size)
+
+        def work(begin: int) -> list[np.ndarray]:
+            values = [store(array[begin : begin + size], i, begin) for i, array in enumerate(arrays)]
+            pool = self._singles if len(values[0]) == 1 == self._unit else self._many
+            lane = pool.take()
+            try:
+                outputs = lane(values)
+            except self._failures as error:
+                self._fail(error)
+            finally:
+                pool.give(lane)
+            return outputs if as_is else [real(output, spec) for output, spec in zip(outputs, specs, strict=True)]
+
+        told = None if progress is None else lambda tasks: progress(min(tasks * size, count))
+        try:
+            parts = in_order(range(0, count, size), work, self._workers, told)
+            columns = zip(specs, zip(*parts, strict=True), strict=True)
+            return {spec.name: np.concatenate(column) if len(column) > 1 else column[0] for spec, column in columns}
+        except MemoryError as error:
+            self._fail(error)
+
+    def _chunk(self, batch_size: int | None) -> int:
+        """How many samples a worker takes at a time."""
+        if self._unit is None:
+            return batch_size or self._batch
+        bytes_of_sample = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in self.signature.inputs)
+        fitting = max(1, min(_CHUNK_BYTES // max(bytes_of_sample, 1), _MOST_IN_CHUNK))
+        return -(-fitting // self._unit) * self._unit
+
+    def _nothing(self, *, as_is: bool) -> dict[str, np.ndarray]:
+        """Outputs of no samples."""
+        empty = {
+            spec.name: np.empty((0, *(size or 0 for size in spec.shape[1:])), _numpy_dtype(spec))
+            for spec in self.signature.outputs
+        }
+        return empty if as_is else {spec.name: real(empty[spec.name], spec) for spec in self.signature.outputs}
+
+    def _lane(self, unit: int | None, threads: int, *, lone: bool = False) -> Lane:
+        return Lane(self._handle(unit, threads), unit, self.signature, lone=lone)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise TargetError("The session is closed.", fix="open another: package.session(recipe).")
+
+    def _fail(self, error: Exception) -> NoReturn:
+        """Raises what stands for the engine's own exception."""
+        if isinstance(error, EdgemlError):
+            raise error
+        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+            raise TargetError(
+                f"{self.engine}: memory does not suffice to run the artifact: {error}",
+                fix="give a smaller batch_size, or stream the samples.",
+            ) from error
+        raise TargetError(f"{self.engine} {self.engine_version} failed to run the artifact: {error}") from error
 
 
-def _real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    if spec.meaning in DECIDED:
-        return values
-    if spec.quantization is not None:
-        return dequantize(values, spec.quantization)
-    return values.astype(np.float32, copy=False)
+def _lone_shape(signature: Signature) -> tuple[int, ...] | None:
+    """Shape of one sample, for artifacts that take one array of fixed shape and give one."""
+    plain = [spec for spec in signature.outputs if spec.meaning not in DECIDED]
+    if len(signature.inputs) > 1 or len(plain) > 1:
+        return None
+    batch, *sizes = signature.inputs[0].shape
+    fixed = batch in {None, 1} and all(
+        size is not None for spec in (*signature.inputs, *plain) for size in spec.shape[1:]
+    )
+    numbers = signature.inputs[0].dtype not in {"string", "float64"}
+    return (1, *(size for size in sizes if size is not None)) if fixed and numbers else None
 
 
 def _numpy_dtype(spec: TensorSpec) -> str:

@@ -9,7 +9,7 @@ from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.placement import Placed, placed
 from edgeml.core.recipe import Precision
 
-from .litert import LiteRTSession, delegated
+from .litert import LiteRTSession
 from .tflite_runtime import TfliteRuntimeSession
 
 __all__ = ["LiteRTEdgeTpuSession", "TfliteRuntimeEdgeTpuSession"]
@@ -49,7 +49,7 @@ class LiteRTEdgeTpuSession(LiteRTSession):
         # XNNPACK's delegate takes no custom operator: where such a one was taken, the Edge TPU has it.
         return placed(
             (kind, "Edge TPU", True) if taken and kind == _COMPILED else (kind, "CPU", False)
-            for kind, taken in delegated(self._interpreter)
+            for kind, taken in self._delegated()
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,8 +14,9 @@ from edgeml.core.placement import Placed, placed
 from edgeml.core.tensors import Quantization, TensorSpec, plain_names
 
 from .base import BaseSession
+from .handle import FreeHandle, Handle
 
-__all__ = ["LiteRTSession", "delegated"]
+__all__ = ["LiteRTSession"]
 
 
 class LiteRTSession(BaseSession):
@@ -41,14 +43,18 @@ class LiteRTSession(BaseSession):
         """What takes operators before XNNPACK does."""
         return []
 
+    def _interpreter(self, threads: int) -> Any:
+        """A new interpreter of the artifact."""
+        return self._module().Interpreter(
+            model_content=self._data, num_threads=threads, experimental_delegates=self._delegates()
+        )
+
     def _open(self, data: bytes, needs: Needs, threads: int) -> None:
-        module, delegates = self._module(), self._delegates()
+        self._data = data
         try:
-            self._interpreter = module.Interpreter(
-                model_content=data, num_threads=threads, experimental_delegates=delegates
-            )
-            self._interpreter.allocate_tensors()
-            inputs, outputs = _tensors(self._interpreter)
+            interpreter = self._interpreter(threads)
+            interpreter.allocate_tensors()
+            inputs, outputs = _tensors(interpreter)
         except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the latter two of damaged files
             raise TargetError(
                 f"{self.engine} {self.engine_version} cannot load the artifact, which needs TensorFlow Lite "
@@ -57,6 +63,7 @@ class LiteRTSession(BaseSession):
             ) from error
         self._inputs = [self._index("input", spec, inputs) for spec in self.signature.inputs]
         self._outputs = [self._index("output", spec, outputs) for spec in self.signature.outputs]
+        self._opened = [(threads, interpreter)]
 
     def _index(self, kind: Literal["input", "output"], spec: TensorSpec, details: dict[str, Any]) -> int:
         if spec.name not in details:
@@ -72,19 +79,62 @@ class LiteRTSession(BaseSession):
         )
         return int(found["index"])
 
-    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    def _handle(self, batch: int | None, threads: int) -> Handle:
+        interpreter = self._made(batch, threads)
         try:
-            for index, value in zip(self._inputs, inputs, strict=True):
-                self._interpreter.set_tensor(index, value)
-            self._interpreter.invoke()
-            return [self._interpreter.get_tensor(index) for index in self._outputs]
-        except (ValueError, RuntimeError) as error:
-            raise TargetError(f"{self.engine} {self.engine_version} failed to run the artifact: {error}") from error
+            inputs = [_memory(interpreter, index) for index in self._inputs]
+            outputs = [_memory(interpreter, index) for index in self._outputs]
+        except ValueError:  # a tensor that is given memory when its size is known
+            return FreeHandle(lambda values: self._by_copies(interpreter, values))
+        return Handle(inputs, outputs, interpreter.invoke)
+
+    def _made(self, batch: int | None, threads: int) -> Any:
+        """The interpreter that opening made, else a new one."""
+        for position, (opened, interpreter) in enumerate(self._opened):
+            if opened == threads and batch == self.signature.inputs[0].shape[0]:
+                del self._opened[position]
+                return interpreter
+        interpreter = self._interpreter(threads)
+        interpreter.allocate_tensors()
+        return interpreter
+
+    def _by_copies(self, interpreter: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        for index, value in zip(self._inputs, values, strict=True):
+            interpreter.set_tensor(index, value)
+        interpreter.invoke()
+        return [interpreter.get_tensor(index) for index in self._outputs]
+
+    def _close(self) -> None:
+        self._opened.clear()
+        self._data = b""
 
     def _placed(self) -> tuple[Placed, ...]:
-        return placed(
-            (kind, "XNNPACK" if taken else "built-in kernels", True) for kind, taken in delegated(self._interpreter)
-        )
+        return placed((kind, "XNNPACK" if taken else "built-in kernels", True) for kind, taken in self._delegated())
+
+    def _delegated(self) -> list[tuple[str, bool]]:
+        """Kind of each operator, and whether a delegate takes it."""
+        interpreter = self._interpreter(1)
+        interpreter.allocate_tensors()
+        return _delegated(interpreter)
+
+
+class _View:
+    """Tells numpy of an interpreter's memory, and keeps the interpreter."""
+
+    def __init__(self, interpreter: Any, array: np.ndarray) -> None:
+        self._interpreter = interpreter
+        self.__array_interface__ = array.__array_interface__
+
+
+def _memory(interpreter: Any, index: int) -> np.ndarray:
+    """An array over a tensor's memory, which stays where it is until tensors are allocated anew.
+
+    The interpreter refuses to run while an array of its own making is held; of this one it does not know.
+
+    Raises:
+        ValueError: The tensor has no memory yet.
+    """
+    return np.asarray(_View(interpreter, interpreter.tensor(index)()))
 
 
 def _tensors(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,7 +150,7 @@ def _tensors(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return dict(zip(names, takes, strict=False)), dict(zip(names[len(takes) :], gives, strict=True))
 
 
-def delegated(interpreter: Any) -> list[tuple[str, bool]]:
+def _delegated(interpreter: Any) -> list[tuple[str, bool]]:
     """Kind of each operator, and whether a delegate took it.
 
     A delegate's node stands for what lies between its inputs and its outputs; the nodes that it took stay listed.

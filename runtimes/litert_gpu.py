@@ -7,6 +7,8 @@ import itertools
 import math
 import re
 import tempfile
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +22,8 @@ from edgeml.core.recipe import Precision
 from edgeml.core.tensors import TensorSpec
 from edgeml.core.worker import Worker
 
-from .litert import LiteRTSession, delegated
+from .handle import FreeHandle, Handle
+from .litert import LiteRTSession
 
 __all__ = ["GpuProbe", "LiteRTGpuSession", "ProbeSettings"]
 
@@ -52,7 +55,7 @@ class LiteRTGpuSession(LiteRTSession):
 
     def _open(self, data: bytes, needs: Needs, threads: int) -> None:
         super()._open(data, needs, threads)  # the interpreter knows the tensors' names and quantization
-        kinds = [kind for kind, _ in delegated(self._interpreter)]
+        kinds = [kind for kind, _ in self._delegated()]
         refused: list[str] = []
         try:
             self._model = _compiled(data)
@@ -67,6 +70,7 @@ class LiteRTGpuSession(LiteRTSession):
             kinds.remove(kind)
         gpu = "GPU" if refused or self._model.is_fully_accelerated() else "not told"
         self._account = placed([*((kind, gpu, gpu == "GPU") for kind in kinds), *((k, "CPU", False) for k in refused)])
+        self._turns = threading.Lock()
         (signature,) = self._model.get_signature_list().items()
         self._takes = self._buffers("input", *signature)
         self._gives = self._buffers("output", *signature)
@@ -77,14 +81,15 @@ class LiteRTGpuSession(LiteRTSession):
         buffers = getattr(self._model, f"create_{way}_buffers")(0)
         return {int(details[name]["index"]): buffer for name, buffer in zip(names[f"{way}s"], buffers, strict=True)}
 
-    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        try:
-            for index, value in zip(self._inputs, inputs, strict=True):
+    def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one model, on one GPU
+        return FreeHandle(self._call)
+
+    def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        with self._turns:
+            for index, value in zip(self._inputs, values, strict=True):
                 self._takes[index].write(np.ascontiguousarray(value))
             self._model.run_by_index(0, list(self._takes.values()), list(self._gives.values()))
             return [self._read(index, spec) for index, spec in zip(self._outputs, self.signature.outputs, strict=True)]
-        except (ValueError, RuntimeError) as error:
-            raise TargetError(f"LiteRT {self.engine_version} failed to run the artifact: {error}") from error
 
     def _read(self, index: int, spec: TensorSpec) -> np.ndarray:
         shape = [size or 1 for size in spec.shape]
@@ -92,6 +97,12 @@ class LiteRTGpuSession(LiteRTSession):
 
     def _placed(self) -> tuple[Placed, ...]:
         return self._account
+
+    def _close(self) -> None:
+        super()._close()
+        self._takes.clear()
+        self._gives.clear()
+        self._model.close()
 
 
 def _compiled(data: bytes, *, with_cpu: bool = False) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.placement import Placed
 
 from .base import BaseSession
+from .handle import FreeHandle, Handle
 from .onnxruntime_providers import PROVIDERS, open_on, operators, provider_obstacle
 
 __all__ = ["OnnxRuntimeSession"]
@@ -40,6 +42,8 @@ class OnnxRuntimeSession(BaseSession):
     def obstacle(cls, target: str) -> EdgemlError | None:
         """Why the provider cannot be used here."""
         return provider_obstacle(target)
+
+    _failures: ClassVar[tuple[type[Exception], ...]] = (Exception,)  # its own have no base of their own
 
     @property
     def engine_version(self) -> str:
@@ -88,12 +92,34 @@ class OnnxRuntimeSession(BaseSession):
             shape = tuple(size if isinstance(size, int) else None for size in node.shape)
             self._agree(kind, spec, shape, _DTYPES.get(node.type, node.type))
 
-    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        try:
-            outputs = self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True)))
-        except Exception as error:  # as above
-            raise TargetError(f"onnxruntime {self.engine_version} failed to run the artifact: {error}") from error
+    def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002 - the session has them
+        shapes = [(batch, *spec.shape[1:]) for spec in (*self.signature.inputs, *self.signature.outputs)]
+        text = any(spec.dtype == "string" for spec in (*self.signature.inputs, *self.signature.outputs))
+        if text or self.target != "cpu" or batch != 1 or any(size is None for shape in shapes for size in shape):
+            return FreeHandle(self._call)
+        return self._bound_handle(shapes)
+
+    def _bound_handle(self, shapes: list[Any]) -> Handle:
+        """Memory that onnxruntime reads from and writes to without another copy."""
+        from onnxruntime import OrtValue
+
+        session, binding = self._session, self._session.io_binding()
+        specs = (*self.signature.inputs, *self.signature.outputs)
+        arrays = [np.zeros(shape, spec.dtype) for shape, spec in zip(shapes, specs, strict=True)]
+        values = [OrtValue.ortvalue_from_numpy(array) for array in arrays]
+        count = len(self._inputs)
+        for name, value in zip(self._inputs, values[:count], strict=True):
+            binding.bind_ortvalue_input(name, value)
+        for name, value in zip(self._outputs, values[count:], strict=True):
+            binding.bind_ortvalue_output(name, value)
+        return Handle(arrays[:count], arrays[count:], lambda: session.run_with_iobinding(binding), keep=values)
+
+    def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        outputs = self._session.run(self._outputs, dict(zip(self._inputs, values, strict=True)))
         return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]
 
     def _placed(self) -> tuple[Placed, ...]:
         return operators(self._session, self.target, self.engine_version)
+
+    def _close(self) -> None:
+        del self._session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from edgeml.core.tensors import Quantization, plain_names
 from edgeml.core.worker import Worker, WorkerCrash
 
 from .base import BaseSession
+from .handle import FreeHandle, Handle
 
 __all__ = ["MicroInterpreter", "MicroModel", "MicroSettings", "TfliteMicroSession"]
 
@@ -70,6 +72,7 @@ class TfliteMicroSession(BaseSession):
 
         Of this host, where pointers have 64 bits: a microcontroller needs less.
         """
+        self._check_open()
         return self._call("arena_bytes", returns=int)
 
     def _open(self, data: bytes, needs: Needs, threads: int) -> None:  # noqa: ARG002  # it has one thread
@@ -106,9 +109,15 @@ class TfliteMicroSession(BaseSession):
         names = [spec.name for spec in specs]
         return [names.index(tensor.name) for tensor in found]
 
-    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        found = self._call("invoke", [inputs[place] for place in self._takes], returns=list[np.ndarray])
+    def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one child
+        return FreeHandle(self._run)
+
+    def _run(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        found = self._call("invoke", [values[place] for place in self._takes], returns=list[np.ndarray])
         return [found[self._gives.index(place)] for place in range(len(found))]
+
+    def _close(self) -> None:
+        self._free()
 
     def _placed(self) -> tuple[Placed, ...]:
         return placed((kind, "TFLite Micro", True) for kind in self._operators)
@@ -116,7 +125,10 @@ class TfliteMicroSession(BaseSession):
     def _call(self, method: str, *arguments: object, returns: Any) -> Any:
         try:
             with self._calls:
-                return self._child.call(method, *arguments, returns=returns)
+                try:
+                    return self._child.call(method, *arguments, returns=returns)
+                except WorkerCrash:  # a child ends with the thread that started it: only the second time counts
+                    return self._child.call(method, *arguments, returns=returns)
         except WorkerCrash as error:
             raise TargetError(
                 f"TFLite Micro {self.engine_version} aborts on the artifact: {error.message}", log=error.log

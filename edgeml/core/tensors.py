@@ -23,6 +23,7 @@ __all__ = [
     "Quantization",
     "Signature",
     "TensorSpec",
+    "all_finite",
     "arrays_by_input",
     "decide",
     "dequantize",
@@ -30,10 +31,13 @@ __all__ = [
     "plain_names",
     "positions",
     "quantize",
+    "shaped_by_input",
     "taken",
+    "values_of",
 ]
 
 _SHOWN = 10
+_PIECE = 8192  # numbers; OpenBLAS wakes its threads for longer products
 
 Label = bool | int | float | str
 Meaning = Literal["values", "scores", "label", "position"]
@@ -193,6 +197,8 @@ def positions(outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...], 
 def arrays_by_input(data: object, signature: Signature, what: str) -> dict[str, np.ndarray]:
     """What a caller gave as the inputs of samples, checked, and made floats or text.
 
+    It is `shaped_by_input`, and then `values_of` each array.
+
     Args:
         data: One array ``[samples, ...]`` for a model with one input, or a mapping from input names; a column
             ``[samples]`` will do for an input ``[samples, 1]``.
@@ -207,6 +213,24 @@ def arrays_by_input(data: object, signature: Signature, what: str) -> dict[str, 
         InputError: Another set of names, another shape, not numbers where these are due, not text where that is,
             infinite, a gap where the model takes none, or not the same number of samples in each.
     """
+    shaped = shaped_by_input(data, signature, what)
+    return {spec.name: values_of(shaped[spec.name], spec, what) for spec in signature.inputs}
+
+
+def shaped_by_input(data: object, signature: Signature, what: str) -> dict[str, np.ndarray]:
+    """What a caller gave, with names, shapes and kinds checked, and its values as they are.
+
+    Args:
+        data: As for `arrays_by_input`; a memory map is not read.
+        signature: The source's signature.
+        what: What to call the data in messages.
+
+    Returns:
+        Arrays ``[samples, ...]`` of numbers in any dtype and layout, or of text.
+
+    Raises:
+        InputError: As `arrays_by_input`, but for what `values_of` finds.
+    """
     names = [spec.name for spec in signature.inputs]
     if isinstance(data, Mapping):
         given = dict(data)
@@ -219,14 +243,14 @@ def arrays_by_input(data: object, signature: Signature, what: str) -> dict[str, 
         )
     if sorted(map(str, given)) != sorted(names):
         raise InputError(f"{what}: got inputs {sorted(map(str, given))}, expected {sorted(names)}.")
-    arrays = {spec.name: _checked(given[spec.name], spec, what) for spec in signature.inputs}
+    arrays = {spec.name: _shaped(given[spec.name], spec, what) for spec in signature.inputs}
     counts = {name: len(array) for name, array in arrays.items()}
     if len(set(counts.values())) > 1:
         raise InputError(f"{what}: the inputs have different numbers of samples: {counts}.")
     return arrays
 
 
-def _checked(data: object, spec: TensorSpec, what: str) -> np.ndarray:
+def _shaped(data: object, spec: TensorSpec, what: str) -> np.ndarray:
     where = f"{what}, input '{spec.name}'"
     try:
         # Without a dtype numpy would make text of the numbers that stand beside text.
@@ -246,15 +270,48 @@ def _checked(data: object, spec: TensorSpec, what: str) -> np.ndarray:
             f"{where}: got shape {list(array.shape)}, expected {expected}.",
             fix="add the axis of samples in front: x[None]." if one_sample else "",
         )
+    return array
+
+
+def values_of(array: np.ndarray, spec: TensorSpec, what: str, *, first: int = 0) -> np.ndarray:
+    """Samples as an artifact's session takes them: text, or numbers without infinities, and gaps where they may be.
+
+    Args:
+        array: Of `shaped_by_input`, or some of its samples.
+        spec: The input's spec.
+        what: What to call the data in messages.
+        first: Position of the first sample in all that the caller gave.
+
+    Returns:
+        A C-contiguous array of the same shape: float32, float64 where the input is of that, or text.
+
+    Raises:
+        InputError: A sample holds an infinity, or a gap where the model takes none.
+    """
+    where = f"{what}, input '{spec.name}'"
     if spec.dtype == "string":
-        _check_gaps(np.asarray(array == ""), spec, where, "holds a missing text")
+        _check_gaps(np.asarray(array == ""), spec, where, "holds a missing text", first)
         return np.ascontiguousarray(array)
     with np.errstate(over="ignore"):  # what is too large becomes an infinity, and is found
         array = np.ascontiguousarray(array, dtype=np.float64 if spec.dtype == "float64" else np.float32)
-    if array.size and not np.isfinite([array.min(), array.max()]).all():  # a NaN is both
-        _check_gaps(np.isnan(array), spec, where, "holds NaN or infinity")
-        _raise_at(np.isinf(array), where, "holds NaN or infinity")
+    if not all_finite(array):
+        _check_gaps(np.isnan(array), spec, where, "holds NaN or infinity", first)
+        _raise_at(np.isinf(array), where, "holds NaN or infinity", first)
     return array
+
+
+def all_finite(array: np.ndarray) -> bool:
+    """Whether a contiguous array of floats holds neither NaN nor infinity.
+
+    The sum of squares is finite only then, and takes one fast pass; where it is too large for the dtype, each number
+    is looked at. Of numpy's products `vdot` alone does not warn of that.
+    """
+    flat = array.reshape(-1)
+    for begin in range(0, len(flat), _PIECE):
+        piece = flat[begin : begin + _PIECE]
+        if not math.isfinite(np.vdot(piece, piece)) and not np.isfinite(piece).all():
+            return False
+    return True
 
 
 def _numbers(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
@@ -291,7 +348,7 @@ def _is_gap(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _check_gaps(missing: np.ndarray, spec: TensorSpec, where: str, told: str) -> None:
+def _check_gaps(missing: np.ndarray, spec: TensorSpec, where: str, told: str, first: int) -> None:
     """Raises where a value is missing that the model needs."""
     if spec.gaps is True or not missing.any():
         return
@@ -299,12 +356,14 @@ def _check_gaps(missing: np.ndarray, spec: TensorSpec, where: str, told: str) ->
     if spec.gaps:
         needed = missing.copy()
         needed[..., list(spec.gaps)] = False
-    _raise_at(needed, where, told)
+    _raise_at(needed, where, told, first)
 
 
-def _raise_at(wrong: np.ndarray, where: str, told: str) -> None:
+def _raise_at(wrong: np.ndarray, where: str, told: str, first: int) -> None:
     rows = np.asarray(wrong.reshape(len(wrong), -1).any(axis=1))
     if rows.any():
+        among = f" from {first} on" if first else ""
         raise InputError(
-            f"{where}: sample {int(np.argmax(rows))} {told} ({int(rows.sum())} of {len(rows)} samples do)."
+            f"{where}: sample {first + int(np.argmax(rows))} {told} ({int(rows.sum())} of {len(rows)} samples"
+            f"{among} do)."
         )

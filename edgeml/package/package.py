@@ -100,14 +100,19 @@ class Package:
         return data
 
     def session(
-        self, recipe: str | None = None, *, target: str = "cpu", threads: int = 1, allow_fallback: bool = False
+        self,
+        recipe: str | None = None,
+        *,
+        target: str = "cpu",
+        threads: int | None = None,
+        allow_fallback: bool = False,
     ) -> Session:
         """Makes an artifact ready to run.
 
         Args:
             recipe: Which, for instance ``tflite-int8``. A rejected one runs too. None for the best released one.
             target: Where; ``auto`` for where it runs best, which `reason` of the session then explains.
-            threads: Threads of the engine.
+            threads: Cores that a call may use. None: one for a single sample, all for many.
             allow_fallback: Whether operators that the target does not take may run on the CPU; `placement` of the
                 session tells which.
 
@@ -274,13 +279,13 @@ def open_package(path: str | Path) -> Package:
     return Package(_checked(archive), archive)
 
 
-def load(path: str | Path, *, target: str = AUTO, threads: int = 1, allow_fallback: bool = False) -> Session:
+def load(path: str | Path, *, target: str = AUTO, threads: int | None = None, allow_fallback: bool = False) -> Session:
     """The best released artifact of a package, ready to run on this machine. The session's `reason` says why it is.
 
     Args:
         path: The package.
         target: Where to run; by default where it runs best.
-        threads: Threads of the engine.
+        threads: Cores that a call may use. None: one for a single sample, all for many.
         allow_fallback: Whether operators that the target does not take may run on the CPU.
 
     Raises:

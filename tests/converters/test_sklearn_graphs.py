@@ -215,7 +215,7 @@ def test_gaps_go_the_way_that_the_source_sends_them(model: Any, tmp_path: Path) 
         values[random.random(values.shape) < 0.2] = np.nan
     artifact = converted(model.fit(x, data.y), "tflite-fp32", tmp_path)
     session = opened(model, artifact, tmp_path)
-    found = np.concatenate([session._invoke([row[None]])[0] for row in rows])  # sessions take no gaps themselves
+    found = np.concatenate([session._handle(1, 1)([row[None]])[0] for row in rows])  # sessions take no gaps themselves
     np.testing.assert_allclose(found, model.predict_proba(rows), atol=1e-6)
 
 

@@ -19,6 +19,7 @@ from edgeml.core.recipe import RECIPES
 from edgeml.core.session import Session
 from edgeml.core.tensors import Signature
 from edgeml.core.worker import Worker
+from edgeml.runtimes.lane import real, stored
 from edgeml.trainers.digits import Digits
 
 ALL = [recipe.id for recipe in RECIPES]
@@ -158,24 +159,16 @@ def test_integers_are_rounded_and_clipped(
     steps = np.concatenate([np.arange(-40, 40) / 4, [limits.min - 3, limits.max + 3, 1e6, -1e6]])
     values = ((steps - zero) * scale).astype(np.float32)
     x = np.resize(values, (6, 8, 8, 1))
-    sent: list[np.ndarray] = []
-    session: Any = sessions[recipe]
-    invoke = session._invoke
-
-    def watched(inputs: list[np.ndarray]) -> list[np.ndarray]:
-        sent.extend(inputs)
-        found: list[np.ndarray] = invoke(inputs)
-        return found
-
-    session._invoke = watched
-    try:
-        session.predict(x)
-    finally:
-        del session._invoke
-    stored = np.concatenate(sent)
-    assert stored.dtype == raw.takes["dtype"]
+    session = sessions[recipe]
+    given = stored(x, session.signature.inputs[0])
+    assert given.dtype == raw.takes["dtype"]
     exact = np.clip(x.astype(np.float64) / scale + zero, limits.min, limits.max)
-    assert np.abs(stored - exact).max() <= 0.5 + 1e-3  # no other step is nearer, but for rounding in float32
+    assert np.abs(given - exact).max() <= 0.5 + 1e-3  # no other step is nearer, but for rounding in float32
+    wanted = session.run_quantized({"image": given})["scores"]
+    np.testing.assert_array_equal(session.run_raw({"image": x})["scores"], wanted)
+    for row in range(len(x)):  # and alone, by the way that single samples take
+        found = session.predict(x[row : row + 1])
+        np.testing.assert_array_equal(found, real(wanted[row : row + 1], session.signature.outputs[0]))
 
 
 def test_huge_values_are_clipped_without_a_warning(sessions: dict[str, Session]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from edgeml.core.artifact import Needs
 from edgeml.core.placement import Placed, placed
 from edgeml.runtimes.base import BaseSession
+from edgeml.runtimes.handle import FreeHandle, Handle
 
 __all__ = ["AcmeSession"]
 
@@ -31,8 +33,11 @@ class AcmeSession(BaseSession):
         self._model = onnx.load_from_string(data)
         self._evaluator = ReferenceEvaluator(self._model)
 
-    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        feed = {spec.name: value for spec, value in zip(self.signature.inputs, inputs, strict=True)}
+    def _handle(self, batch: int | None, threads: int) -> Handle:
+        return FreeHandle(self._call)
+
+    def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        feed = {spec.name: value for spec, value in zip(self.signature.inputs, values, strict=True)}
         names = [spec.name for spec in self.signature.outputs]
         return [np.asarray(value) for value in self._evaluator.run(names, feed)]
 

@@ -1,0 +1,65 @@
+"""Samples and batches that come one after the other, gathered so that an engine works on many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Item", "gathered"]
+
+_MOST_SAMPLES = 4096
+_MOST_BYTES = 2**24
+
+
+class Item(NamedTuple):
+    """What came.
+
+    Attributes:
+        arrays: ``[samples, ...]`` by input name.
+        lone: Whether it was a sample without the axis of samples.
+    """
+
+    arrays: dict[str, np.ndarray]
+    lone: bool
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.arrays.values())))
+
+
+Answer = Callable[[dict[str, np.ndarray], int], dict[str, np.ndarray]]
+
+
+def gathered(items: Iterable[Item], answer: Answer) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
+    """Answers to items, in their order, with whether each was a lone sample.
+
+    Args:
+        items: What came; no more is held at a time than 4,096 samples or 16 MB, or one item.
+        answer: From arrays, and the position of their first sample in the whole stream, to arrays by output name.
+    """
+    waiting: list[Item] = []
+    count = size = first = 0
+    for item in items:
+        waiting.append(item)
+        count += item.samples
+        size += sum(array.nbytes for array in item.arrays.values())
+        if count >= _MOST_SAMPLES or size >= _MOST_BYTES:
+            yield from _answered(waiting, answer, first)
+            first += count
+            waiting, count, size = [], 0, 0
+    if waiting:
+        yield from _answered(waiting, answer, first)
+
+
+def _answered(items: list[Item], answer: Answer, first: int) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
+    names = items[0].arrays
+    outputs = answer({name: np.concatenate([item.arrays[name] for item in items]) for name in names}, first)
+    begin = 0
+    for item in items:
+        end = begin + item.samples
+        # Copies: a caller that keeps one answer must not keep them all.
+        yield {name: array[begin:end].copy() for name, array in outputs.items()}, item.lone
+        begin = end
