@@ -3,7 +3,10 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dist clean moved
+# Real targets: what `make target-NAME` sets up in .targets/NAME, once, and tests. It may need root, for apt-get.
+TARGETS := micro tflite-runtime litert-gpu webgpu aarch64 armv7
+
+.PHONY: help demo test check dist targets clean moved $(TARGETS:%=target-%)
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq
 PYTHONS := python3.11 python3.12 python3.13 python3
@@ -16,6 +19,8 @@ help:
 	@echo "make test    run the tests"
 	@echo "make check   ruff and mypy"
 	@echo "make dist    wheel and sdist into dist/, each tried in an empty environment"
+	@echo "make targets other processors by emulation, other engines, GPUs in software: set up, and tested"
+	@echo "make target-NAME  one of them: $(TARGETS)"
 	@echo "make clean   remove what the other targets made, .venv too"
 	@echo "PYTHON=...   the Python a new .venv is made with (3.11 to 3.13)"
 
@@ -36,8 +41,14 @@ dist: $(READY)
 	@log=$$(.venv/bin/python -m build --outdir dist 2>&1) || { echo "$$log"; exit 1; }
 	@.venv/bin/python tests/support/try_dist.py dist
 
+targets: $(TARGETS:%=target-%)
+
+$(TARGETS:%=target-%): target-%: $(READY)
+	@.venv/bin/python tests/support/target_environments.py $*
+	@.venv/bin/python -m pytest -q -rs -s tests/runtimes/test_real_targets.py -k '$(subst -,_,$*)'
+
 clean:
-	rm -rf .venv build dist edgeml.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .targets build dist edgeml.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The file `ready` names the checkout: a copied or moved .venv would run the code of the old place.

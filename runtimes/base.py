@@ -80,7 +80,7 @@ class BaseSession(ABC):
 
     engine: ClassVar[str]
     """The engine's name on PyPI."""
-    family: ClassVar[str]
+    family: str
     """Whose arithmetic it uses: sessions of one family give the same answers, up to rounding."""
     targets: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8", "int16x8")
@@ -89,6 +89,9 @@ class BaseSession(ABC):
     """Samples at a time where the batch is free."""
     _failures: ClassVar[tuple[type[Exception], ...]] = (ValueError, RuntimeError)
     """What the engine raises."""
+
+    _alone: bool = False
+    """Whether opening has shown that the target takes all operators; else `_placed` is asked."""
 
     reason: str = ""
     """Why this artifact and target were chosen; empty where the caller named both."""
@@ -137,7 +140,7 @@ class BaseSession(ABC):
         self._single_shape = lone or (-1,)
         self._singles: Pool[Lane] = Pool(lambda: self._lane(1, threads or 1, lone=lone is not None), lanes)
         self._many: Pool[Lane] = Pool(lambda: self._lane(self._unit, 1), lanes)
-        if target != "cpu" and not allow_fallback:
+        if target != "cpu" and not allow_fallback and not self._alone:
             self._refuse_fallback()
 
     @classmethod

@@ -21,7 +21,7 @@ _COMPILED = "edgetpu-custom-op"
 class LiteRTEdgeTpuSession(LiteRTSession):
     """An int8 TFLite artifact that edgetpu_compiler has compiled. Its documentation is `BaseSession`'s."""
 
-    family: ClassVar[str] = "edgetpu"
+    family = "edgetpu"
     targets: ClassVar[tuple[str, ...]] = ("edgetpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("int8",)
 

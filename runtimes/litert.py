@@ -23,7 +23,7 @@ class LiteRTSession(BaseSession):
     """A TFLite artifact on LiteRT's interpreter with XNNPACK. Its documentation is `BaseSession`'s."""
 
     engine: ClassVar[str] = "ai-edge-litert"
-    family: ClassVar[str] = "xnnpack"
+    family = "xnnpack"
 
     @property
     def engine_version(self) -> str:

@@ -33,7 +33,7 @@ _REFUSED = "Following operations are not supported by GPU delegate:"
 class LiteRTGpuSession(LiteRTSession):
     """A TFLite artifact on the GPU, through WebGPU on Vulkan. Its documentation is `BaseSession`'s."""
 
-    family: ClassVar[str] = "ml-drift"
+    family = "ml-drift"
     targets: ClassVar[tuple[str, ...]] = ("gpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8")
 

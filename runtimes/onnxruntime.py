@@ -13,7 +13,7 @@ from edgeml.core.placement import Placed
 
 from .base import BaseSession
 from .handle import FreeHandle, Handle
-from .onnxruntime_providers import PROVIDERS, open_on, operators, provider_obstacle
+from .onnxruntime_providers import PROVIDERS, open_on, operators, operators_run, provider_obstacle
 
 __all__ = ["OnnxRuntimeSession"]
 
@@ -35,7 +35,7 @@ class OnnxRuntimeSession(BaseSession):
     """An ONNX artifact on one of onnxruntime's providers. Its documentation is `BaseSession`'s."""
 
     engine: ClassVar[str] = "onnxruntime"
-    family: ClassVar[str] = "ort"
+    family = "ort"
     targets: ClassVar[tuple[str, ...]] = tuple(PROVIDERS)
 
     @classmethod
@@ -57,23 +57,16 @@ class OnnxRuntimeSession(BaseSession):
             import onnxruntime
         except ModuleNotFoundError as error:
             raise MissingDependencyError("Running an .onnx artifact", "onnx") from error
-
-        def options() -> Any:
-            made = onnxruntime.SessionOptions()
-            made.intra_op_num_threads = threads
-            made.inter_op_num_threads = 1
-            made.log_severity_level = 3  # errors: they are raised as well
-            return made
-
+        self._data = b"" if self.target == "cpu" else data  # to tell of placement
         try:
-            self._session = open_on(onnxruntime, data, options, self.target)
+            self._session, self._alone = open_on(onnxruntime, data, lambda: _options(threads), self.target)
         except TargetError:
             raise
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise TargetError(
                 f"onnxruntime {self.engine_version} cannot load the artifact, which needs "
                 f"{needs.engine_version} or newer: {error}",
-                fix="pip install --upgrade onnxruntime",
+                fix="pip install --upgrade onnxruntime" if self.target == "cpu" else "take another artifact or target.",
             ) from error
         self._check("input", self.signature.inputs, self._session.get_inputs())
         self._check("output", self.signature.outputs, self._session.get_outputs())
@@ -119,7 +112,29 @@ class OnnxRuntimeSession(BaseSession):
         return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]
 
     def _placed(self) -> tuple[Placed, ...]:
-        return operators(self._session, self.target, self.engine_version)
+        if self.target == "cpu":
+            return operators(self._session, self.engine_version)
+        import onnxruntime
+
+        inputs = {
+            spec.name: np.zeros([size or 1 for size in spec.shape], "U1" if spec.dtype == "string" else spec.dtype)
+            for spec in self.signature.inputs
+        }
+        try:
+            return operators_run(onnxruntime, self._data, _options(1), self.target, inputs)
+        except Exception as error:  # noqa: BLE001  # as above
+            self._fail(error)
 
     def _close(self) -> None:
         del self._session
+        self._data = b""
+
+
+def _options(threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors: they are raised as well
+    return options

@@ -57,7 +57,7 @@ class TfliteMicroSession(BaseSession):
     """
 
     engine: ClassVar[str] = "tflite-micro"
-    family: ClassVar[str] = "tflm"
+    family = "tflm"
     targets: ClassVar[tuple[str, ...]] = ("micro",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "int8", "int16x8")
 

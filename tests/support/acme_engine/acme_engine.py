@@ -21,7 +21,7 @@ class AcmeSession(BaseSession):
     """An ONNX artifact on the reference evaluator, which says that it leaves the last operator to the CPU."""
 
     engine: ClassVar[str] = "acme-engine"
-    family: ClassVar[str] = "acme"
+    family = "acme"
     targets: ClassVar[tuple[str, ...]] = ("acme",)
 
     @property
