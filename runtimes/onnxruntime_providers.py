@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,6 +126,8 @@ def operators_run(
         target: One of `PROVIDERS`.
         inputs: What to run it on.
     """
+    import tempfile
+
     provider = PROVIDERS[target]
     with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "run")

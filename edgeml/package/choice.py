@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeml.core.engines import engines, find_engine, obstacle, opener_of
@@ -46,10 +46,9 @@ def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str
         TargetError: There is no such target, or none of them can run here.
         MissingDependencyError: None of them can, for want of an engine.
     """
-    wanted = [target] if target != AUTO else list(dict.fromkeys(engine.target for engine in engines()))
     problems: list[EdgemlError] = []
     against: list[str] = []
-    for place in wanted:
+    for place in [target] if target != AUTO else _places():
         usable = []
         for record in records:
             problem = _obstacle(record, place)
@@ -70,6 +69,15 @@ def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str
     if not problems:
         raise TargetError(f"There is no artifact to run on '{target}'.")
     raise problems[0]
+
+
+def _places() -> Iterator[str]:
+    """All targets, one by one: third parties' are looked for only where it comes to them."""
+    seen = set()
+    for engine in engines():
+        if engine.target not in seen:
+            seen.add(engine.target)
+            yield engine.target
 
 
 def _obstacle(record: ArtifactRecord, target: str) -> EdgemlError | None:

@@ -247,7 +247,7 @@ def test_predict_with_bad_input(
     failed(run("predict", net_package_file, tmp_path / "x.npy", "-o", tmp_path / "out.npz"), 2, *words)
     failed(
         run("predict", net_package_file, data / "x.npy", "-o", tmp_path / "out.npz", "--target", "npu"),
-        2, "no target 'npu'", "take cpu",
+        2, "no target 'npu'", "take one of cpu",
     )  # fmt: skip
     assert not (tmp_path / "out.npz").exists()
 

@@ -177,7 +177,7 @@ def test_without_what_the_cpu_must_have(small_package: edgeml.Package) -> None:
             record, needs=msgspec.structs.replace(record.needs, cpu_features=needed)
         ),
     )
-    with pytest.raises(TargetError, match="need abacus, which this CPU lacks"):
+    with pytest.raises(TargetError, match="needs abacus, which this CPU lacks"):
         package.best()
     with pytest.raises(TargetError, match="abacus"):
         package.verify()

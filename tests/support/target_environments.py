@@ -139,6 +139,9 @@ def _emulated(name: str, folder: Path) -> None:
     numpy = root / "usr/lib/python3/dist-packages/numpy"
     if name == "armv7":  # Debian's own, as a device has it
         shutil.copytree(numpy, site / "numpy", symlinks=True)
+        for library in ("blas", "lapack"):  # as Debian's alternatives would
+            there = root / "usr/lib/arm-linux-gnueabihf"
+            (there / f"lib{library}.so.3").symlink_to(f"{library}/lib{library}.so.3")
 
 
 def _compile_msgspec(sdist: Path, root: Path, site: Path) -> None:
