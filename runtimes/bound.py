@@ -22,7 +22,7 @@ class Bound:
     the outputs.
 
     Attributes:
-        inputs: Arrays ``[batch, ...]`` by name, to be written to.
+        inputs: Arrays ``[batch, ...]`` by name, to be written to before each run, which may overwrite them.
         outputs: Arrays ``[batch, ...]`` by name, to be read after `run`; copy what is to be kept.
         run: Runs the artifact on what the inputs hold.
 
@@ -34,7 +34,7 @@ class Bound:
         ...     act_on(scores)
     """
 
-    __slots__ = ("_handle", "inputs", "outputs", "run")
+    __slots__ = ("__weakref__", "_handle", "inputs", "outputs", "run")
 
     def __init__(self, handle: Handle, signature: Signature) -> None:
         self._handle: Handle | None = handle

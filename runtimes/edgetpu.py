@@ -22,6 +22,7 @@ class LiteRTEdgeTpuSession(LiteRTSession):
     """An int8 TFLite artifact that edgetpu_compiler has compiled. Its documentation is `BaseSession`'s."""
 
     family = "edgetpu"
+    resizes: ClassVar[bool] = False
     targets: ClassVar[tuple[str, ...]] = ("edgetpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("int8",)
 

@@ -24,6 +24,7 @@ class LiteRTSession(BaseSession):
 
     engine: ClassVar[str] = "ai-edge-litert"
     family = "xnnpack"
+    resizes: ClassVar[bool] = True
 
     @property
     def engine_version(self) -> str:
@@ -90,11 +91,14 @@ class LiteRTSession(BaseSession):
 
     def _made(self, batch: int | None, threads: int) -> Any:
         """The interpreter that opening made, else a new one."""
-        for position, (opened, interpreter) in enumerate(self._opened):
-            if opened == threads and batch == self.signature.inputs[0].shape[0]:
-                del self._opened[position]
-                return interpreter
+        resized = batch != self.signature.inputs[0].shape[0]
+        if not resized and self._opened and self._opened[0][0] == threads:
+            return self._opened.pop()[1]
         interpreter = self._interpreter(threads)
+        if resized:
+            _check_reshapes(interpreter)
+            for index, spec in zip(self._inputs, self.signature.inputs, strict=True):
+                interpreter.resize_tensor_input(index, (batch, *spec.shape[1:]))
         interpreter.allocate_tensors()
         return interpreter
 
@@ -116,6 +120,15 @@ class LiteRTSession(BaseSession):
         interpreter = self._interpreter(1)
         interpreter.allocate_tensors()
         return _delegated(interpreter)
+
+
+def _check_reshapes(interpreter: Any) -> None:
+    """Raises ValueError where a shape with a batch of its own is built in: the interpreter would say so on stderr."""
+    for node in interpreter._get_ops_details():  # noqa: SLF001 - nothing public tells of operators
+        if node["op_name"] == "RESHAPE":
+            shape = interpreter.get_tensor(node["inputs"][1]) if len(node["inputs"]) > 1 else np.empty(0)
+            if not shape.size or shape[0] != -1:
+                raise ValueError("a shape is built in")
 
 
 class _View:

@@ -34,6 +34,7 @@ class LiteRTGpuSession(LiteRTSession):
     """A TFLite artifact on the GPU, through WebGPU on Vulkan. Its documentation is `BaseSession`'s."""
 
     family = "ml-drift"
+    resizes: ClassVar[bool] = False
     targets: ClassVar[tuple[str, ...]] = ("gpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8")
 

@@ -68,6 +68,8 @@ class OnnxRuntimeSession(BaseSession):
                 f"{needs.engine_version} or newer: {error}",
                 fix="pip install --upgrade onnxruntime" if self.target == "cpu" else "take another artifact or target.",
             ) from error
+        self._shrinking = onnxruntime.RunOptions()  # else its arena keeps the memory of the largest batch it saw
+        self._shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._check("input", self.signature.inputs, self._session.get_inputs())
         self._check("output", self.signature.outputs, self._session.get_outputs())
         self._inputs = [spec.name for spec in self.signature.inputs]
@@ -108,7 +110,8 @@ class OnnxRuntimeSession(BaseSession):
         return Handle(arrays[:count], arrays[count:], lambda: session.run_with_iobinding(binding), keep=values)
 
     def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        outputs = self._session.run(self._outputs, dict(zip(self._inputs, values, strict=True)))
+        options = self._shrinking if len(values[0]) > self._batch else None
+        outputs = self._session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
         return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]
 
     def _placed(self) -> tuple[Placed, ...]:

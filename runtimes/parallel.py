@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from time import perf_counter_ns
 from typing import TypeVar
 
 __all__ = ["cores", "in_order"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-_WORTH_NS = 1_000_000  # a thread takes some 0.1 ms to start
 
 
 def cores() -> int:
@@ -27,7 +24,7 @@ def in_order(
     workers: int,
     done: Callable[[int], object] | None = None,
 ) -> list[Result]:
-    """The results of tasks, in their order. The caller's thread works too, alone where the rest takes no time.
+    """The results of tasks, in their order. The caller's thread works too.
 
     Args:
         tasks: What to work on.
@@ -55,14 +52,7 @@ def in_order(
         except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
             failures[position] = error
 
-    begin = perf_counter_ns()
-    for position in positions:
-        results[position] = work(tasks[position])
-        if done is not None:
-            done(1)
-        break
-    left = (perf_counter_ns() - begin) * (len(tasks) - 1)
-    helpers = min(workers, len(tasks) - 1) - 1 if left > _WORTH_NS else 0
+    helpers = min(workers, len(tasks)) - 1
     threads = [threading.Thread(target=serve, name="edgeml", daemon=True) for _ in range(helpers)]
     for thread in threads:
         thread.start()

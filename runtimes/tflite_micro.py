@@ -110,9 +110,9 @@ class TfliteMicroSession(BaseSession):
         return [names.index(tensor.name) for tensor in found]
 
     def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one child
-        return FreeHandle(self._run)
+        return FreeHandle(self._answer)
 
-    def _run(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _answer(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         found = self._call("invoke", [values[place] for place in self._takes], returns=list[np.ndarray])
         return [found[self._gives.index(place)] for place in range(len(found))]
 

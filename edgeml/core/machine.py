@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 from pathlib import Path
 
 from msgspec import Struct
@@ -73,6 +72,8 @@ def missing_features(needed: tuple[str, ...]) -> tuple[str, ...]:
 
     A feature counts on its own architecture alone.
     """
+    if not needed:
+        return ()
     here = cpu()
     pairs = [name.partition(":") for name in needed]
     return tuple(
@@ -84,6 +85,8 @@ def missing_features(needed: tuple[str, ...]) -> tuple[str, ...]:
 
 def installed_version(distribution: str) -> str | None:
     """The version of an installed distribution, or None."""
+    from importlib import metadata  # slow to import, and seldom needed
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

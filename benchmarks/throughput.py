@@ -1,0 +1,106 @@
+"""Samples a second of `predict` on many samples, beside what raw loops give by any means.
+
+    python benchmarks/throughput.py MLPERF_FOLDER [--packages FOLDER] [--json FILE]
+
+The raw loops are those of benchmarks/raw.py (float32 in and out, quantizing; nothing is checked): one interpreter or
+session on one thread, several of them on threads of their own, the engine's own threads, each with batches of several
+sizes. All are timed in turn. The bounds: 1.8 times the best raw loop on one thread (with two cores to itself), and 0.97
+of the best of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import raw
+from interleaved import table, timed, write
+from nets import net
+
+import edgeml
+
+SAMPLES = {"kws": 4096, "ic": 1536, "vww": 1024}
+
+
+def loops(make: Callable[[], raw.Call], x: np.ndarray, batch: int, threads: int) -> Callable[[], object]:
+    """The samples by so many raw loops on threads of their own, each with a share."""
+    calls = [make() for _ in range(threads)]
+    shares = np.array_split(np.arange(0, len(x), batch), threads)
+
+    def work(call: raw.Call, begins: np.ndarray) -> list[np.ndarray]:
+        return [call(x[begin : begin + batch]) for begin in begins]
+
+    def run() -> None:
+        others = [threading.Thread(target=work, args=pair) for pair in zip(calls[1:], shares[1:], strict=True)]
+        for other in others:
+            other.start()
+        work(calls[0], shares[0])
+        for other in others:
+            other.join()
+
+    return run
+
+
+def raw_calls(data: bytes, recipe: str, x: np.ndarray, cores: int) -> dict[str, Callable[[], object]]:
+    """Raw loops by a name that tells batch, loops and the engine's threads."""
+    found = {}
+    for batch in (1, 4, 8, 16, 32):
+        for count, threads in {(1, 1), (cores, 1), (1, cores)}:
+            name = f"batch {batch}, {count} loops, {threads} threads"
+            if recipe.startswith("onnx"):
+                found[name] = loops(lambda t=threads: raw.onnx(data, threads=t), x, batch, count)
+            else:
+                found[name] = loops(lambda b=batch, t=threads: raw.litert(data, batch=b, threads=t), x, batch, count)
+    return found
+
+
+def row_of(name: str, package: edgeml.Package, recipe: str, rounds: int) -> dict:
+    """One artifact."""
+    cores = len(os.sched_getaffinity(0))
+    data = package.read(package.artifact(recipe).file)
+    with package.session(recipe) as session:
+        (takes,) = session.signature.inputs
+        x = np.random.default_rng(0).random((SAMPLES[name], *takes.shape[1:]), dtype=np.float32)
+        calls = raw_calls(data, recipe, x, cores)
+        scan = timed(calls, rounds=3, runs=1)
+        alone = [key for key in calls if "1 loops, 1 threads" in key]
+        best = {min(keys, key=lambda key: np.median(scan[key])): calls for keys in (alone, list(calls))}
+        single, *rest = best
+        top = rest[0] if rest else single
+        final = timed(
+            {"ours": lambda: session.predict(x), "single": calls[single], "top": calls[top]}, rounds=rounds, runs=1
+        )
+    return {
+        "net": name,
+        "artifact": recipe,
+        "ours a second": float(len(x) / np.median(final["ours"]) * 1e6),
+        "best on one thread": single,
+        "times that": float(np.median(final["single"] / final["ours"])),
+        "best of all": top,
+        "share of that": float(np.median(final["top"] / final["ours"])),
+    }
+
+
+def main() -> None:
+    """Measures and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--packages", type=Path, default=Path("benchmarks/packages"))
+    parser.add_argument("--net", action="append", choices=SAMPLES, default=[])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    rows = []
+    for name in given.net or SAMPLES:
+        package = net(name, given.folder, given.packages)
+        rows += [row_of(name, package, record.recipe, given.rounds) for record in package.manifest.artifacts]
+    print(table(rows))
+    write(given.json, rows)
+
+
+if __name__ == "__main__":
+    main()

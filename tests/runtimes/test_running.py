@@ -1,0 +1,321 @@
+"""Batches, streams, threads, the hot loop and closing, against the raw engines on the same bytes."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgeml
+from edgeml.core.errors import InputError, TargetError
+from edgeml.core.session import Session
+from edgeml.runtimes.parallel import in_order
+from edgeml.trainers.digits import Digits
+from tests.runtimes.test_sessions import RawTflite, bytes_of
+
+RECIPES = ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"]
+EACH = pytest.mark.parametrize("recipe", RECIPES)
+
+
+@pytest.fixture
+def session(net_package: edgeml.Package, recipe: str) -> Iterator[Session]:
+    with net_package.session(recipe) as opened:
+        yield opened
+
+
+def arrays(found: object) -> np.ndarray:
+    assert isinstance(found, np.ndarray)
+    return found
+
+
+def resident_mb() -> float:
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * 4096 / 1e6
+
+
+@EACH
+@pytest.mark.parametrize("threads", [None, 1, 2, 3])
+def test_long_batches_answer_as_single_samples_do(
+    net_package: edgeml.Package, digits: Digits, recipe: str, threads: int | None
+) -> None:
+    x = np.concatenate([digits.evaluation] * 3)[:1501]
+    with net_package.session(recipe, threads=1) as alone:
+        wanted = np.concatenate([arrays(alone.predict(x[i : i + 1])) for i in range(600)])
+    with net_package.session(recipe, threads=threads) as session:
+        found = arrays(session.predict(x))
+    assert found.shape == (1501, 10)
+    exact = recipe.startswith("tflite")
+    np.testing.assert_allclose(found[:600], wanted, atol=0 if exact else 1e-5)
+    np.testing.assert_array_equal(found[600:1200], found[:600])  # the same samples, elsewhere in the batch
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8"])
+def test_long_batches_equal_the_raw_interpreter(net_package: edgeml.Package, digits: Digits, session: Session) -> None:
+    raw = RawTflite(bytes_of(net_package, "tflite-int8"))
+    x = digits.evaluation[:500]
+    wanted = np.concatenate([raw.raw(x[i : i + 1]) for i in range(len(x))])
+    np.testing.assert_array_equal(session.run_raw({"image": x})["scores"], wanted)
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "tflite-int16x8"])
+def test_integers_go_in_and_out(net_package: edgeml.Package, recipe: str, session: Session) -> None:
+    raw = RawTflite(bytes_of(net_package, recipe))
+    dtype = raw.takes["dtype"]
+    limits = np.iinfo(dtype)
+    x = np.random.default_rng(0).integers(limits.min, limits.max, (300, 8, 8, 1)).astype(dtype)
+
+    def bare(values: np.ndarray) -> np.ndarray:
+        raw._interpreter.set_tensor(raw.takes["index"], values)
+        raw._interpreter.invoke()
+        return np.array(raw._interpreter.get_tensor(raw.gives["index"]))
+
+    wanted = np.concatenate([bare(x[i : i + 1]) for i in range(len(x))])
+    found = session.run_quantized({"image": x})["scores"]
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, wanted)
+    one = session.run_quantized({"image": x[:1]})["scores"]
+    kept = one.copy()
+    session.run_quantized({"image": x[1:2]})
+    np.testing.assert_array_equal(one, kept)
+    np.testing.assert_array_equal(one, wanted[:1])
+    assert session.run_quantized({"image": x[:0]})["scores"].shape == (0, 10)
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8"])
+def test_integers_of_another_kind(session: Session) -> None:
+    right = np.zeros((2, 8, 8, 1), np.int8)
+    for given, message in (
+        ({"image": right.astype(np.uint8)}, "got dtype uint8, expected int8"),
+        ({"image": right[:1].astype(np.float32)}, "got dtype float32, expected int8"),
+        ({"image": right[:, :7]}, r"got shape \[2, 7, 8, 1\]"),
+        ({"picture": right}, r"got inputs \['picture'\]"),
+    ):
+        with pytest.raises(InputError, match=message):
+            session.run_quantized(given)
+
+
+@pytest.mark.parametrize("recipe", ["tflite-fp32", "onnx-int8"])
+def test_integers_for_an_artifact_that_takes_none(session: Session) -> None:
+    with pytest.raises(InputError, match="takes no integers as 'image'") as caught:
+        session.run_quantized({"image": np.zeros((1, 8, 8, 1), np.int8)})
+    assert "run" in caught.value.fix
+
+
+@EACH
+def test_streams_answer_in_order(session: Session, digits: Digits) -> None:
+    x = digits.evaluation
+    wanted = arrays(session.predict(x[:400]))
+    items = [x[0], x[1:8], x[8:8], x[8], *x[9:60], x[60:400]]
+    found = [*map(arrays, session.stream(iter(items)))]
+    assert [np.shape(part) for part in found] == [(10,), (7, 10), (0, 10), (10,), *[(10,)] * 51, (340, 10)]
+    whole = np.concatenate([np.reshape(part, (-1, 10)) for part in found])
+    np.testing.assert_allclose(whole, wanted, atol=0 if session.engine == "ai-edge-litert" else 1e-5)
+    np.testing.assert_array_equal(session.predict(iter(items)), whole)
+    labels = session.classify(row for row in x[:50])
+    np.testing.assert_array_equal(labels, session.classify(x[:50]))
+    named = session.run({"image": row} for row in x[:50])
+    np.testing.assert_allclose(named["scores"], wanted[:50], atol=1e-5)
+    assert arrays(session.predict(iter([]))).shape == (0, 10)
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
+def test_a_bad_sample_is_told_by_its_place_in_the_stream(session: Session, digits: Digits) -> None:
+    def samples() -> Iterator[np.ndarray]:
+        for i in range(6000):
+            yield digits.evaluation[i % 500] if i != 5003 else np.full((8, 8, 1), np.nan)
+
+    answers = session.stream(samples())
+    for _ in range(4000):
+        next(answers)
+    with pytest.raises(InputError, match=r"sample 5003 holds NaN or infinity"):
+        list(answers)
+    with pytest.raises(InputError, match=r"from sample 2 on.*got shape \[3, 3\]"):
+        list(session.stream([digits.evaluation[0], digits.evaluation[1], np.zeros((3, 3))]))
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
+def test_the_first_of_many_bad_samples_is_told(session: Session, digits: Digits) -> None:
+    x = np.concatenate([digits.evaluation] * 4)
+    x[[1203, 1999], 0, 0, 0] = np.inf
+    with pytest.raises(InputError, match=rf"sample 1203 holds NaN or infinity \(2 of {len(x)} samples do\)"):
+        session.predict(x)
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
+def test_progress_is_told(session: Session, digits: Digits) -> None:
+    told: list[int] = []
+    session.predict(digits.evaluation[:500], progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] <= 500
+    assert len(told) >= 2
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
+def test_a_memory_map_and_a_stream_stay_in_bounds(session: Session, digits: Digits, tmp_path: Path) -> None:
+    """100 MB of float64 go through, of which neither the whole nor a float32 copy is held."""
+    count = 200_000
+    mapped = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.float64, shape=(count, 8, 8, 1))
+    mapped[:] = np.resize(digits.evaluation, (1000, 8, 8, 1)).repeat(count // 1000, axis=0)
+    mapped.flush()
+    del mapped
+    wanted = arrays(session.predict(digits.evaluation[:1]))
+    size = count // 5
+    read = np.load(tmp_path / "x.npy", mmap_mode="r")[:size]
+    for _ in session.stream(read[:2000]):
+        pass
+    before = resident_mb()
+    peak = 0.0
+    for i, scores in enumerate(session.stream(np.array(row) for row in read)):
+        if i % 4000 == 0:
+            peak = max(peak, resident_mb())
+        if i == 0:
+            np.testing.assert_allclose(arrays(scores), wanted[0], atol=1e-5)
+    assert peak - before < 50
+
+
+@EACH
+def test_the_hot_loop(session: Session, digits: Digits) -> None:
+    x = digits.evaluation[:20]
+    hot = session.bind()
+    (spec,) = session.signature.inputs
+    place, scores = hot.inputs["image"], hot.outputs["scores"]
+    assert (place.shape, str(place.dtype)) == ((1, 8, 8, 1), spec.dtype)
+    wanted = session.run_raw({"image": x}, batch_size=1)["scores"]
+    given = x
+    if spec.quantization is not None:
+        given = np.clip(np.rint(x / np.float32(spec.quantization.scale)) + spec.quantization.zero_point, -128, 127)
+    found = []
+    for row in given:
+        place[0] = row
+        hot.run()
+        found.append(scores[0].copy())
+    np.testing.assert_array_equal(np.stack(found), wanted)
+    session.close()
+    with pytest.raises(TargetError, match="closed"):
+        hot.run()
+    np.testing.assert_array_equal(scores[0], found[-1])  # what was taken out stays sound memory
+
+
+@EACH
+def test_after_closing(net_package: edgeml.Package, digits: Digits, recipe: str) -> None:
+    x = digits.evaluation[:300]
+    session = net_package.session(recipe)
+    session.predict(x)
+    session.predict(x[:1])
+    session.close()
+    session.close()
+    for use in (
+        lambda: session.predict(x),
+        lambda: session.predict(x[:1]),
+        lambda: session.predict(x[:0]),
+        lambda: session.classify(x),
+        lambda: session.run({"image": x}),
+        lambda: session.run_raw({"image": x[:1]}),
+        lambda: list(session.stream(iter(x))),
+        session.bind,
+    ):
+        with pytest.raises(TargetError, match="The session is closed"):
+            use()
+
+
+@pytest.mark.parametrize("recipe", ["tflite-fp32", "onnx-fp32"])
+def test_closing_gives_memory_back_and_waits_for_nobody(
+    net_package: edgeml.Package, digits: Digits, recipe: str
+) -> None:
+    wrong: list[Exception] = []
+
+    def use(session: Session) -> None:
+        try:
+            while True:
+                session.predict(digits.evaluation[:5])
+        except TargetError as error:
+            if "closed" not in error.message:
+                wrong.append(error)
+        except Exception as error:  # noqa: BLE001 - told to the test's thread
+            wrong.append(error)
+
+    sessions = []
+    for _ in range(20):
+        session = net_package.session(recipe)
+        threads = [threading.Thread(target=use, args=(session,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.01)
+        session.close()
+        for thread in threads:
+            thread.join(timeout=10)
+            assert not thread.is_alive()
+        sessions.append(session)
+    assert not wrong
+    before = resident_mb()
+    for _ in range(60):
+        with net_package.session(recipe) as session:
+            session.predict(digits.evaluation[:50])
+    assert resident_mb() - before < 15
+
+
+@EACH
+def test_eight_threads_on_one_session(session: Session, digits: Digits) -> None:
+    """Single samples, batches, streams and integers at once, for two seconds."""
+    x = digits.evaluation[:160]
+    wanted = arrays(session.predict(x))
+    loose = 0 if session.engine == "ai-edge-litert" else 1e-5
+    failures: list[object] = []
+    end = time.monotonic() + 2
+
+    def work(part: int) -> None:
+        mine = slice(part * 20, part * 20 + 20)
+        random = np.random.default_rng(part)
+        try:
+            while time.monotonic() < end:
+                row = part * 20 + int(random.integers(20))
+                np.testing.assert_allclose(arrays(session.predict(x[row : row + 1])), wanted[row : row + 1], atol=loose)
+                np.testing.assert_allclose(arrays(session.predict(x[mine])), wanted[mine], atol=loose)
+                np.testing.assert_allclose(np.stack([*map(arrays, session.stream(x[mine]))]), wanted[mine], atol=loose)
+        except Exception as error:  # noqa: BLE001 - told to the test's thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+@pytest.mark.parametrize("recipe", ["onnx-fp32"])
+def test_a_big_batch_does_not_keep_its_memory(session: Session, digits: Digits) -> None:
+    x = np.resize(digits.evaluation, (20_000, 8, 8, 1))
+    session.predict(x)
+    before = resident_mb()
+    session.predict(x, batch_size=20_000)
+    assert resident_mb() - before < 20
+
+
+@pytest.mark.parametrize("recipe", ["onnx-fp32"])
+def test_memory_that_does_not_suffice_is_told(session: Session) -> None:
+    huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (2**50, 8, 8, 1), (0, 0, 0, 0))
+    with pytest.raises(TargetError, match="memory does not suffice") as caught:
+        session.predict(huge, batch_size=2**50)
+    assert "batch_size" in caught.value.fix
+
+
+def test_work_in_order() -> None:
+    assert in_order([], str, 4) == []
+    assert in_order(range(100), str, 4) == [str(i) for i in range(100)]
+
+    def fail(i: int) -> Any:
+        time.sleep(0.001 * (i % 3))
+        if i >= 40:
+            raise InputError(f"task {i}")
+        return i
+
+    with pytest.raises(InputError, match="task 40"):
+        in_order(range(1000), fail, 4)
