@@ -19,10 +19,10 @@ _SHOWN = 10
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz or .csv file to write.")
 @click.option("--artifact", "recipe", help="Which to run, for instance tflite-int8; by default the best released.")
 @click.option("--target", default="cpu", show_default=True, help="Where to run it.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the engine.")
+@click.option("--threads", type=click.IntRange(min=1), help="Cores to run many samples on; by default all.")
 @json_option
 def command(
-    package: Path, inputs: Path, *, output: Path, recipe: str | None, target: str, threads: int, as_json: bool
+    package: Path, inputs: Path, *, output: Path, recipe: str | None, target: str, threads: int | None, as_json: bool
 ) -> None:
     """Run PACKAGE on the arrays in INPUTS (.npy, or .npz with x or one array per input name), or on raw input.
 

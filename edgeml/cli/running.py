@@ -51,7 +51,7 @@ class Running:
         """As `Package.verify`."""
         return self._package.verify(digest=digest)
 
-    def predict(self, inputs: Path, recipe: str | None, target: str, threads: int) -> Predicted:
+    def predict(self, inputs: Path, recipe: str | None, target: str, threads: int | None) -> Predicted:
         """Runs an artifact, by default the best, on the arrays in a file."""
         chosen = recipe or self._package.best()
         session = self._package.session(chosen, target=target, threads=threads)
