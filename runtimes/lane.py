@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgeml.core.encoding import encoder
+from edgeml.core.encoding import Binning, Scaling, encoder
 from edgeml.core.tensors import DECIDED, Quantization, Signature, TensorSpec, all_finite, dequantize, quantize
 
 from .handle import FreeHandle, Handle
@@ -21,8 +21,8 @@ __all__ = ["Encoder", "Lane", "real", "stored"]
 
 Encoder = Callable[[np.ndarray], np.ndarray]
 _SHORT = 8192  # numbers of which the sum of squares is one product, as in `all_finite`
-# Below, a finite sum of squares in float32 (so numbers up to 1.8e19) does not keep the quotient finite.
 _LEAST_SCALE = 1e-15
+_MOST = 1e19
 
 
 def stored(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
@@ -116,8 +116,9 @@ def _single(handle: Handle, signature: Signature) -> Callable[[np.ndarray], np.n
 
 def _fill(place: np.ndarray, spec: TensorSpec) -> Callable[[np.ndarray], None]:
     """What puts finite float32 values into an engine's memory: bit for bit as `stored` gives them."""
-    if spec.encoding is not None or spec.quantization is None or spec.quantization.scale < _LEAST_SCALE:
-        encode = encoder(spec.encoding)
+    encoding, quantization = spec.encoding, spec.quantization
+    if quantization is None or isinstance(encoding, Binning) or not _stays_finite(encoding, quantization):
+        encode = encoder(encoding)
 
         def fill(values: np.ndarray) -> None:
             place[...] = stored(encode(values), spec)
@@ -125,12 +126,10 @@ def _fill(place: np.ndarray, spec: TensorSpec) -> Callable[[np.ndarray], None]:
         def fill_float(values: np.ndarray) -> None:
             place[...] = values
 
-        return fill_float if spec.encoding is None and spec.dtype == "float32" else fill
+        return fill_float if encoding is None and spec.dtype == "float32" else fill
     scratch, limits = np.empty(place.shape, np.float32), np.iinfo(spec.dtype)
-    scale, zero, low, high = _scalars(
-        spec.quantization.scale, spec.quantization.zero_point, int(limits.min), int(limits.max)
-    )
-    divide, rint, add, clip = np.divide, np.rint, np.add, _clip
+    scale, zero, low, high = _scalars(quantization.scale, quantization.zero_point, int(limits.min), int(limits.max))
+    subtract, divide, rint, add, clip = np.subtract, np.divide, np.rint, np.add, _clip
 
     def fill_quantized(values: np.ndarray) -> None:
         divide(values, scale, scratch)
@@ -139,7 +138,24 @@ def _fill(place: np.ndarray, spec: TensorSpec) -> Callable[[np.ndarray], None]:
         clip(scratch, low, high, scratch)
         place[...] = scratch
 
-    return fill_quantized
+    if encoding is None:
+        return fill_quantized
+    offset, width = np.array(encoding.offset, np.float32), np.array(encoding.scale, np.float32)
+
+    def fill_scaled(values: np.ndarray) -> None:
+        subtract(values, offset, scratch)
+        divide(scratch, width, scratch)
+        fill_quantized(scratch)
+
+    return fill_scaled
+
+
+def _stays_finite(scaling: Scaling | None, quantization: Quantization) -> bool:
+    """Whether numbers up to 1.8e19, whose squares are finite in float32, overflow nowhere on the way to integers."""
+    if scaling is None:
+        return quantization.scale >= _LEAST_SCALE
+    widest = max(map(abs, scaling.offset), default=0.0)
+    return min(1.0, min(scaling.scale, default=1.0)) * min(1.0, quantization.scale) >= _LEAST_SCALE and widest <= _MOST
 
 
 def _read(place: np.ndarray, spec: TensorSpec) -> Callable[[], np.ndarray]:

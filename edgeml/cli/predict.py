@@ -20,7 +20,7 @@ _SHOWN = 10
 @click.option("--artifact", "recipe", help="Which to run, for instance tflite-int8; by default the best released.")
 @click.option("--target", default="auto", show_default=True, help="Where to run it: see edgeml targets.")
 @click.option("--allow-fallback", is_flag=True, help="Let operators that the target does not take run on the CPU.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the engine.")
+@click.option("--threads", type=click.IntRange(min=1), help="Cores to run many samples on; by default all.")
 @json_option
 def command(
     package: Path,
@@ -30,7 +30,7 @@ def command(
     recipe: str | None,
     target: str,
     allow_fallback: bool,
-    threads: int,
+    threads: int | None,
     as_json: bool,
 ) -> None:
     """Run PACKAGE on the arrays in INPUTS (.npy, or .npz with x or one array per input name), or on raw input.

@@ -57,7 +57,9 @@ class Running:
         """As `Package.verify`."""
         return self._package.verify(digest=digest)
 
-    def predict(self, inputs: Path, recipe: str | None, target: str, threads: int, allow_fallback: bool) -> Predicted:
+    def predict(
+        self, inputs: Path, recipe: str | None, target: str, threads: int | None, allow_fallback: bool
+    ) -> Predicted:
         """Runs an artifact, by default the best, on the arrays in a file."""
         choice = self._package.choose(recipe, target=target)
         session = self._package.session(

@@ -1,7 +1,5 @@
 """What a converter gives: an artifact, or a refusal."""
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 from edgeml.core.tensors import Signature

@@ -1,7 +1,5 @@
 """What is done to an input's numbers before an artifact takes them, beside its quantization."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 

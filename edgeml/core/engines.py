@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.registry import ENGINES, EXTRA_OF_MODULE, Engine, resolve
@@ -28,6 +27,8 @@ _FORMATS = ("tflite", "onnx")
 def engines() -> Iterator[Engine]:
     """All engines that are known here, ours first. Third parties' are read only when it comes to them."""
     yield from ENGINES
+    from importlib.metadata import entry_points
+
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         format_, _, target = point.name.partition(".")
         if format_ in _FORMATS and target:

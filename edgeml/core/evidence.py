@@ -1,7 +1,5 @@
 """What was measured of an artifact."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from msgspec import Struct

@@ -1,7 +1,5 @@
 """What the user demands of an artifact, and what came of it."""
 
-from __future__ import annotations
-
 import math
 from numbers import Real
 from typing import Literal

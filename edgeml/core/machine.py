@@ -1,7 +1,5 @@
 """What of this machine can change a figure or an answer."""
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 These are the declarations alone; `edgeml.preprocessing` applies them.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

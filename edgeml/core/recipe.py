@@ -1,7 +1,5 @@
 """The nine recipes: a format and a precision, by name, with the parity that each must keep."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from msgspec import Struct

@@ -1,7 +1,5 @@
 """What is known of a trained model, whatever framework made it."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, Protocol
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Named tensors, their quantization, and how a model's outputs become labels."""
 
-from __future__ import annotations
-
 import math
 import numbers
 import re

@@ -1,7 +1,5 @@
 """What a package says of itself: format 1, as canonical JSON."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,8 +16,6 @@ from edgeml.core.recipe import find_recipe
 from edgeml.core.session import Session
 from edgeml.package.archive import FIRST, Archive, pack
 from edgeml.package.choice import AUTO, Choice, choose
-from edgeml.package.failures import Failure, write_failures
-from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
 from edgeml.package.manifest import (
     MAX_MANIFEST_BYTES,
     ArtifactRecord,
@@ -25,7 +24,10 @@ from edgeml.package.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from edgeml.package.storage import write_durably
+
+if TYPE_CHECKING:  # a device that runs a package loads neither
+    from edgeml.package.failures import Failure
+    from edgeml.package.golden import GoldenCheck
 
 __all__ = ["Package", "Verification", "digest_of", "load", "open_package"]
 
@@ -199,6 +201,8 @@ class Package:
             PackageError: The file is not sound.
             TargetError: No artifact can run here, so that nothing was proven.
         """
+        from edgeml.package.golden import check_run, golden_inputs
+
         whole = self.digest()
         if digest is not None and digest != whole:
             raise VerificationError(
@@ -226,6 +230,9 @@ class Package:
         Raises:
             StorageError: It cannot be written. A file that was there before is as it was.
         """
+        from edgeml.package.failures import write_failures
+        from edgeml.package.storage import write_durably
+
         path = Path(path)
         contents = {name: self._archive.read(name) for name in self._archive.sizes}
         write_durably(path, pack(contents))

@@ -34,7 +34,7 @@ def test_command(line: str, demo_run: Demo, edgeml_command: Path) -> None:
 
 
 def test_script(demo_run: Demo) -> None:
-    (script,) = blocks("python")
+    script = "\n".join(blocks("python"))  # one goes on where the other ends
     script += "assert (labels == data['y']).mean() > 0.95\nassert outputs.keys() == {'scores'}\n"
     done = subprocess.run([sys.executable, "-c", script], cwd=demo_run[0], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
