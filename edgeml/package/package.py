@@ -16,6 +16,7 @@ from edgeml.core.recipe import find_recipe
 from edgeml.core.session import Session
 from edgeml.package.archive import FIRST, Archive, pack
 from edgeml.package.choice import AUTO, Choice, choose
+from edgeml.package.golden import GoldenCheck  # a `Verification` crosses from a worker, by its annotations
 from edgeml.package.manifest import (
     MAX_MANIFEST_BYTES,
     ArtifactRecord,
@@ -25,9 +26,8 @@ from edgeml.package.manifest import (
     encode_manifest,
 )
 
-if TYPE_CHECKING:  # a device that runs a package loads neither
+if TYPE_CHECKING:  # a device that runs a package does not load it
     from edgeml.package.failures import Failure
-    from edgeml.package.golden import GoldenCheck
 
 __all__ = ["Package", "Verification", "digest_of", "load", "open_package"]
 
