@@ -6,6 +6,7 @@ import platform
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from edgeml.core.errors import (
     TargetError,
     UnsupportedModelError,
 )
-from edgeml.core.evidence import Fidelity
 from edgeml.core.goal import Goal
 from edgeml.core.machine import cpu, installed_version
 from edgeml.core.preprocessing import Declaration
@@ -33,6 +33,7 @@ from edgeml.core.tensors import DECIDED, Label, Signature
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Package
 from edgeml.package.manifest import FORMAT, DataRecord, Golden, Manifest, Name, RefusalRecord, Text, Version
+from edgeml.pipeline.answers import Answers, ask_source
 from edgeml.pipeline.conversion import ConversionSettings
 from edgeml.pipeline.data import (
     Judged,
@@ -47,8 +48,8 @@ from edgeml.pipeline.data import (
 from edgeml.pipeline.declarations import declarations
 from edgeml.pipeline.entries import Proven, artifact_entries, golden_entries
 from edgeml.pipeline.failures import failure_of, shared_files
-from edgeml.pipeline.gaps import complete_rows, gap_rows, lacks_gaps
-from edgeml.pipeline.judging import compared_sources, gaps_hold, judge_run
+from edgeml.pipeline.gaps import complete_rows, lacks_gaps
+from edgeml.pipeline.judging import gaps_hold, judge_run
 from edgeml.pipeline.model import ModelFile, model_file
 from edgeml.pipeline.proof import ProofSettings, Run
 from edgeml.pipeline.scratch import scratch_folder
@@ -269,15 +270,12 @@ class _Build:
         whole = complete_rows(self.calibration) if self.calibration else {}
         calibration = save_arrays(whole, self.folder / "calibration") if _samples(whole) else {}
         self.ask("asking the source for its own answers")
-        reference = self.reference or self._ask(converting, inputs)
-        self._check_reference(reference)
-        narrowing = self._narrowing(converting, reference)
-        gaps = gap_rows(self.judged.inputs, self.info.signature)
-        gap_files = save_arrays(gaps, self.folder / "gaps") if gaps else {}
-        gap_reference = self._ask(converting, gap_files) if gaps else None
+        answers = ask_source(
+            partial(self._ask, converting), self.info, self.judged, self.reference, inputs, self.folder
+        )
         proven: list[Proven] = []
         refusals: list[Refusal] = []
-        settings = ProofSettings(inputs, self.measure, gap_files)
+        settings = ProofSettings(inputs, self.measure, answers.gap_files)
         with Worker("edgeml.pipeline.proof:Proof", settings, self.folder) as proving:
             for recipe in self.recipes:
                 self.ask(f"converting {recipe.id}")
@@ -286,12 +284,11 @@ class _Build:
                 if isinstance(made, Artifact):
                     run = self._prove(proving, made)
                     if isinstance(run, Run):
-                        item = self._judged(recipe, reference, made, run, narrowing)
-                        proven.append(self._gaps_judged(recipe, item, gap_reference))
+                        proven.append(self._judged(recipe, answers.of(made), made, run))
                         continue
                     made = run
                 refusals.append(made)
-        return self._assembled(proven, refusals, reference, about)
+        return self._assembled(proven, refusals, answers.plain.reference, about)
 
     def _ask(self, converting: Worker, inputs: dict[str, Path]) -> Reference:
         try:
@@ -300,21 +297,6 @@ class _Build:
             raise UnsupportedModelError(f"{self.file.path.name} does not run: {error.message}") from error
         except WorkerCrash as error:
             raise _killed(self.file, "run", error) from error
-
-    def _narrowing(self, converting: Worker, reference: Reference) -> Fidelity | None:
-        """How near the source's answers to float32, which artifacts take, are to those to the float64 given."""
-        if self.judged.wide is None:
-            return None
-        wide = self._ask(converting, save_arrays(self.judged.wide, self.folder / "wide"))
-        return compared_sources(self.info, wide, reference)
-
-    def _check_reference(self, reference: Reference) -> None:
-        for name, values in reference.outputs.items():
-            if not np.isfinite(values).all():
-                raise UnsupportedModelError(
-                    f"The source itself gives NaN or infinity in '{name}' on the {self.judged.origin} data.",
-                    fix="mend the model, or the data.",
-                )
 
     def _convert(self, converting: Worker, recipe: Recipe, calibration: dict[str, Path]) -> Artifact | Refusal:
         # An existing file is packaged as it is; all that is quantized further is ONNX in float32.
@@ -363,10 +345,11 @@ class _Build:
         )
         return msgspec.structs.replace(artifact, signature=Signature(inputs, outputs))
 
-    def _judged(
-        self, recipe: Recipe, reference: Reference, artifact: Artifact, run: Run, narrowing: Fidelity | None
-    ) -> Proven:
-        proven = judge_run(self.info, recipe, self.goal, self.judged, reference, artifact, run, narrowing)
+    def _judged(self, recipe: Recipe, answers: Answers, artifact: Artifact, run: Run) -> Proven:
+        proven = judge_run(
+            self.info, recipe, self.goal, self.judged, answers.reference, artifact, run, answers.narrowing
+        )
+        proven = self._gaps_judged(recipe, proven, answers.gaps)
         if self.info.framework not in FILES or self.reference is not None:
             return proven
         verdict = msgspec.structs.replace(proven.verdict, remarks=(*proven.verdict.remarks, _OWN_REFERENCE))
