@@ -30,6 +30,8 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         digest: ``sha256:…`` of architecture and weights, the same for the same model in any file.
         versions: Version of each package that can change what the model computes.
         whole_inputs: Names of the inputs that stand for whole numbers, as of an embedding or of bytes.
+        computes: In what the model computes, where that is not float32, as ``mixed_float16``. Artifacts are then made
+            of the same weights in float32, and judged by what these give.
     """
 
     framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
@@ -40,6 +42,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     digest: str
     versions: dict[str, str]
     whole_inputs: tuple[str, ...] = ()
+    computes: str = ""
 
 
 class Reference(Struct, frozen=True):
@@ -49,10 +52,12 @@ class Reference(Struct, frozen=True):
         outputs: float32 arrays ``[samples, ...]`` by output name.
         labels: Positions of the source's own labels in the decision's ``[samples]``, or None. For models
             that do not decide by their largest score it is this, not the scores, that counts.
+        own: Where the model computes in something else than float32, what it gives so; else None.
     """
 
     outputs: dict[str, np.ndarray]
     labels: np.ndarray | None = None
+    own: dict[str, np.ndarray] | None = None
 
 
 class Source(Protocol):

@@ -291,7 +291,12 @@ class _Build:
             raise _killed(self.file, "run", error) from error
 
     def _narrowing(self, converting: Worker, reference: Reference) -> Fidelity | None:
-        """How near the source's answers to float32, which artifacts take, are to those to the float64 given."""
+        """How near the source's answers in float32, as artifacts compute, are to its own.
+
+        These differ where float64 was given that float32 does not hold, and where it computes in something else.
+        """
+        if reference.own is not None:
+            return compared_sources(self.info, Reference(reference.own), reference)
         if self.judged.wide is None:
             return None
         wide = self._ask(converting, save_arrays(self.judged.wide, self.folder / "wide"))
