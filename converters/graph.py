@@ -10,6 +10,8 @@ from typing import Any
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.tensors import Signature
 
+from .graph_resizing import resized_by_products
+
 __all__ = ["Graph", "frozen"]
 
 
@@ -61,7 +63,7 @@ def frozen(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
     with _inlined():
         traced = tf.function(function, input_signature=inputs).get_concrete_function()
     _check_state(traced)
-    constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    constant = resized_by_products(convert_variables_to_constants_v2(traced, lower_control_flow=False))
     names = sorted(spec.name for spec in graph.signature.outputs)  # the order in which TensorFlow flattens a dict
 
     def serve(*tensors: Any) -> dict[str, Any]:

@@ -259,7 +259,8 @@ class KerasModels:
         hidden = layers.Normalization(mean=[0.1, 0.2, 0.3, 0.4], variance=[1.0, 2.0, 3.0, 4.0])(x)
         hidden = layers.Conv2D(8, 3, groups=2, bias_initializer=keras.initializers.Constant(-3))(hidden)
         hidden = layers.MaxPooling2D(3, strides=2)(layers.ZeroPadding2D(1)(hidden))
-        return keras.Model(x, layers.Resizing(17, 9)(hidden))
+        kinds = ["nearest", "bilinear", "bicubic", "area"]
+        return keras.Model(x, [layers.Resizing(17, 9, interpolation=kind, name=kind)(hidden) for kind in kinds])
 
     def _mixed_float16(self) -> Any:
         keras, before = self._keras, self._keras.config.dtype_policy()
