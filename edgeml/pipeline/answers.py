@@ -26,8 +26,8 @@ class Answers:
     Attributes:
         reference: To the inputs.
         gaps: To the samples that lack values; None where the source needs all.
-        narrowing: How near the answers to float32 are to those to the float64 that was given; None where float32
-            holds all, or is not what is taken.
+        narrowing: How near the answers in float32 are to those to the float64 that was given, or to the source's own
+            where it computes in something else; None where these are the same, or float32 is not what is taken.
     """
 
     reference: Reference
@@ -80,9 +80,11 @@ def ask_source(
     gap_files = save_arrays(lacking, folder / "gaps") if lacking else {}
     plain = Answers(given or ask(inputs), ask(gap_files) if lacking else None)
     _check(plain.reference, judged)
+    more = Reference(plain.reference.own) if plain.reference.own is not None else None
     if judged.wide is not None:
-        wide = ask(save_arrays(judged.wide, folder / "wide"))
-        plain = Answers(plain.reference, plain.gaps, compared_sources(info, wide, plain.reference))
+        more = ask(save_arrays(judged.wide, folder / "wide"))
+    if more is not None:
+        plain = Answers(plain.reference, plain.gaps, compared_sources(info, more, plain.reference))
     if all(array.dtype != np.float64 for array in judged.inputs.values()):
         return SourceAnswers(plain, plain, gap_files)
     reference = ask(save_arrays(_in_float32(judged.inputs), folder / "single"))
