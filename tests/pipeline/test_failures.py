@@ -15,7 +15,7 @@ import edgeml
 from edgeml.core.artifact import Refusal
 from edgeml.core.errors import InputError
 from edgeml.core.worker import Worker
-from edgeml.pipeline.build import _told
+from edgeml.pipeline import assembly
 from edgeml.pipeline.failures import failure_of, shared_files
 from edgeml.pipeline.model import ModelFile
 
@@ -176,4 +176,4 @@ def test_any_reason_makes_a_script_that_python_reads(tmp_path: Path, reason: str
     ],
 )
 def test_reasons_name_no_folder_and_fill_no_page(reason: str, told: str) -> None:
-    assert _told(reason) == told
+    assert assembly.told(reason) == told
