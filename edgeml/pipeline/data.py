@@ -74,6 +74,11 @@ def with_task(info: SourceInfo, task: Task | None, labels: Sequence[Label] | Non
     found = task or info.task or ("classification" if labels is not None else _guess(info, truth))
     if info.framework == "sklearn" and task not in {None, info.task}:
         raise InputError(f"task: the estimator does {info.task}, not {task}.")
+    if info.framework != "sklearn" and found == "clustering":
+        raise InputError(
+            "task: clustering is told of scikit-learn's clusterers alone.",
+            fix="say task='regression' or 'classification'.",
+        )
     if found != "classification":
         if labels is not None:
             raise InputError(f"labels: the task is {found}, which has none.")
