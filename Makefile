@@ -28,7 +28,7 @@ demo: $(READY)
 	@.venv/bin/edgeml demo
 
 test: $(READY)
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(READY)
 	@echo "check: ruff check" && .venv/bin/ruff check .

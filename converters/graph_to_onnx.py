@@ -9,7 +9,8 @@ import msgspec
 from edgeml.core.errors import ConversionError
 from edgeml.core.tensors import Signature
 
-from .graph import Graph
+from .graph import Graph, frozen
+from .tf2onnx_nodes import HANDLERS, guard_padding
 
 __all__ = ["OPSET", "batched", "onnx_of_graph"]
 
@@ -26,16 +27,18 @@ def onnx_of_graph(graph: Graph, batch: int | None) -> Any:
     Raises:
         ConversionError: tf2onnx knows no ONNX operator for one of the model's.
     """
-    import tensorflow as tf
     import tf2onnx
 
-    inputs = [tf.TensorSpec((batch, *spec.shape[1:]), tf.float32, name=spec.name) for spec in graph.signature.inputs]
-    traced = tf.function(graph.function, input_signature=inputs)
-    model, _ = tf2onnx.convert.from_function(traced, input_signature=inputs, opset=OPSET)
+    function = frozen(graph, batch)
+    model, _ = tf2onnx.convert.from_function(function, function.input_signature, OPSET, custom_op_handlers=HANDLERS)
     foreign = sorted(_foreign(model.graph))
     if foreign:
-        raise ConversionError(f"ONNX has no operator for {', '.join(foreign)}.")
-    return _ordered(model, graph.signature)
+        raise ConversionError(
+            f"ONNX has no operator for {', '.join(foreign)}.",
+            fix="replace the layer that it is of, or see whether a tflite-* recipe is made.",
+        )
+    guard_padding(model.graph)
+    return _ordered(model, batched(graph.signature, batch))
 
 
 def _foreign(graph: Any) -> set[str]:
@@ -51,10 +54,14 @@ def _foreign(graph: Any) -> set[str]:
 
 
 def _ordered(model: Any, signature: Signature) -> Any:
-    """The outputs in the source's order: TensorFlow sorts a function's outputs by name."""
+    """The outputs in the source's order, with its sizes: TensorFlow sorts them by name, tf2onnx loses sizes."""
     outputs = {value.name: value for value in model.graph.output}
     del model.graph.output[:]
-    model.graph.output.extend(outputs[spec.name] for spec in signature.outputs)
+    for spec in signature.outputs:
+        for dimension, size in zip(outputs[spec.name].type.tensor_type.shape.dim, spec.shape, strict=True):
+            if size is not None:
+                dimension.dim_value = size
+        model.graph.output.append(outputs[spec.name])
     return model
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edgeml.core.artifact import Artifact
 from edgeml.core.conversion import ConversionJob
@@ -12,7 +15,7 @@ from edgeml.core.errors import ConversionError, UnsupportedModelError
 from edgeml.core.recipe import Recipe
 
 from .calibration import calibration_batches
-from .graph import Graph
+from .graph import Graph, frozen
 from .tflite_inspect import inspect_tflite
 
 __all__ = ["tflite_artifact"]
@@ -30,17 +33,25 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
     """
     import tensorflow as tf
 
+    integer = recipe.needs_calibration
+    if recipe.precision == "int16x8" and graph.whole:
+        raise UnsupportedModelError(
+            f"The TFLite converter cannot have inputs that number things ({', '.join(sorted(graph.whole))}) beside "
+            "16-bit values.",
+            fix="use tflite-int8.",
+        )
     # Recipes share the graph, as far as they share what is done to its inputs.
-    key = "encoded_model" if any(spec.encoding for spec in graph.signature.inputs) else "saved_model"
-    folder = job.once(key, lambda: _save(graph, job.folder / key, job.batch or 1))
+    encoded = any(spec.encoding for spec in graph.signature.inputs)
+    name = f"saved_model{'_encoded' if encoded else ''}{'_integer' if integer else ''}"
+    folder = job.once(name, lambda: _save(graph, job.folder / name, job.batch or 1, integer=integer))
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[_SIGNATURE])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if recipe.precision != "fp32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if recipe.precision == "fp16":
         converter.target_spec.supported_types = [tf.float16]
-    if recipe.needs_calibration:
-        converter.representative_dataset = lambda: calibration_batches(job, graph.signature)
+    if integer:
+        converter.representative_dataset = lambda: _calibration(graph, job)
     if recipe.precision == "int8":
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
@@ -56,29 +67,45 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
             raise UnsupportedModelError(
                 f"TFLite has no 16-bit form of the operator {', '.join(narrow)}.", fix="use tflite-int8 or tflite-fp32."
             ) from error
-        raise ConversionError(f"The TFLite converter refused it: {_essence(str(error))}") from error
+        raise ConversionError(
+            f"The TFLite converter refused it: {_essence(str(error))}",
+            fix="replace the layer that it is of, or see whether an onnx-* recipe or another precision is made.",
+        ) from error
     signature, needs, stored = inspect_tflite(data, graph.signature)
     _check_stored(recipe, stored)
     return Artifact(recipe.id, data, signature, needs, (*lineage, f"tensorflow {tf.__version__} TFLiteConverter"))
 
 
-def _save(graph: Graph, folder: Path, batch: int) -> Path:
-    """Writes the graph as a SavedModel whose weights are constants: with variables, calibration fails."""
+def _save(graph: Graph, folder: Path, batch: int, *, integer: bool) -> Path:
+    """Writes the graph as a SavedModel."""
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    inputs = [tf.TensorSpec((batch, *spec.shape[1:]), tf.float32, name=spec.name) for spec in graph.signature.inputs]
-    traced = tf.function(graph.function, input_signature=inputs).get_concrete_function()
-    frozen = convert_variables_to_constants_v2(traced)
-    names = sorted(spec.name for spec in graph.signature.outputs)  # the order in which TensorFlow flattens a dict
-
-    def serve(*tensors: Any) -> dict[str, Any]:
-        return dict(zip(names, frozen(*tensors), strict=True))
 
     module = tf.Module()
-    module.serve = tf.function(serve, input_signature=inputs)
-    tf.saved_model.save(module, str(folder), signatures={_SIGNATURE: module.serve})
+    module.serve = frozen(graph, batch, integer=integer)
+    if integer:
+        _check_loops(module.serve)
+    # Gradients are of no use here, and those that read a captured constant cannot be saved.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures={_SIGNATURE: module.serve}, options=options)
     return folder
+
+
+def _check_loops(function: Any) -> None:
+    """Refuses loops: the converter's process dies when it calibrates one."""
+    loops = {"StatelessWhile", "While"}
+    definition = function.get_concrete_function().graph.as_graph_def()
+    nodes = [*definition.node, *(node for inner in definition.library.function for node in inner.node_def)]
+    if any(node.op in loops for node in nodes):
+        raise UnsupportedModelError(
+            "It has a loop (While), as of a recurrent layer over a long sequence, whose values the TFLite converter "
+            "cannot calibrate: it crashes.",
+            fix="use tflite-dynamic or onnx-int8, or shorter sequences.",
+        )
+
+
+def _calibration(graph: Graph, job: ConversionJob) -> Iterator[dict[str, np.ndarray]]:
+    for batch in calibration_batches(job, graph.signature):
+        yield {name: values.astype(np.int32) if name in graph.whole else values for name, values in batch.items()}
 
 
 def _check_stored(recipe: Recipe, stored: frozenset[str]) -> None:

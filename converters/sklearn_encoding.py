@@ -24,7 +24,7 @@ def encoded(stages: Sequence[Stage], rows: np.ndarray) -> tuple[Encoding, list[S
     """The encoding of the features, the stages about what it gives, and rows to calibrate those with.
 
     Trees take ranks. What is scaled before anything but a matrix product is scaled by the encoding. Else each feature
-    is brought to the range that the calibration samples show.
+    is brought to the range that the calibration samples show. Integers have no NaN: an encoded input must take none.
 
     Args:
         stages: A model's, folded.

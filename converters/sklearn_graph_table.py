@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -10,15 +10,27 @@ import numpy as np
 
 from .sklearn_stages import Filled, Function, Stage, affine, refused
 
-__all__ = ["TRANSFORMERS", "parts_of", "risen_from"]
+__all__ = ["TRANSFORMERS", "parts_of", "risen_through"]
 
 
-def risen_from(step: Any, inputs: int) -> np.ndarray | None:
-    """From which column of the rows each column of a transformer's answer comes, rising with it or staying.
+def risen_through(steps: Iterable[Any], inputs: int) -> np.ndarray | None:
+    """From which column of the rows each column comes that the steps give together, rising with it or staying.
 
     None where a column comes of several or falls, or two come of the same.
     """
+    origin = np.arange(inputs)
+    for step in steps:
+        own = _risen_from(step, len(origin))
+        if own is None:
+            return None
+        origin = origin[own]
+    return origin
+
+
+def _risen_from(step: Any, inputs: int) -> np.ndarray | None:
     name = type(step).__name__
+    if name == "Pipeline":
+        return risen_through((inner for _, inner in step.steps), inputs)
     if name == "ColumnTransformer":
         return _risen_in_columns(step)
     if isinstance(step, str) or name in _MONOTONE or (name == "FunctionTransformer" and step.func is None):
@@ -42,7 +54,7 @@ _MONOTONE = frozenset(
 def _risen_in_columns(model: Any) -> np.ndarray | None:
     found: list[int] = []
     for step, columns in parts_of(model):
-        own = risen_from(step, len(columns))
+        own = _risen_from(step, len(columns))
         if own is None:
             return None
         found += columns[own].tolist()

@@ -49,6 +49,9 @@ def reading_inputs(model: Any, source: Source) -> Any:
         for key in places:
             places[key] = [number[place] for place in places[key] if place in number]
         selector.n_features_in_ = len(number)
+        # By position from here on: names are those of a data frame, of which there is none.
+        selector.transformers_ = [(key, part, places[key]) for key, part, _ in selector.transformers_]
+        vars(selector).pop("feature_names_in_", None)
     if table.typed and not selectors and hasattr(model, "steps"):
         # skl2onnx puts columns together for the part of a ColumnTransformer, and for no other.
         name, first = model.steps[0]

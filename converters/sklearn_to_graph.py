@@ -22,7 +22,7 @@ from .sklearn_encoding import encoded
 from .sklearn_graph_bayes import BAYES
 from .sklearn_graph_kernels import KERNELS
 from .sklearn_graph_linear import LINEAR
-from .sklearn_graph_table import TRANSFORMERS, parts_of, risen_from
+from .sklearn_graph_table import TRANSFORMERS, parts_of, risen_through
 from .sklearn_graph_trees import TREES, Trees
 from .sklearn_inputs import in_float32, reading_inputs
 from .sklearn_stages import Branches, Decided, Filled, Function, Stage, added, affine, folded, refused, side_by_side
@@ -136,7 +136,7 @@ def _skipped(step: Any) -> bool:
 
 def _pipeline(steps: list[Any], inputs: int, *, last: bool) -> list[Stage]:
     if last and steps and type(steps[-1]).__name__ in TREES:
-        origin = _origin(steps[:-1], inputs)
+        origin = risen_through(steps[:-1], inputs)
         if origin is not None:
             (trees, *rest) = TREES[type(steps[-1]).__name__](steps[-1])
             assert isinstance(trees, Trees)
@@ -148,17 +148,6 @@ def _pipeline(steps: list[Any], inputs: int, *, last: bool) -> list[Stage]:
         own = int(getattr(step, "n_features_in_", inputs))
         stages += _stages(step, own, last=last and step is steps[-1])
     return stages
-
-
-def _origin(steps: list[Any], inputs: int) -> np.ndarray | None:
-    """As `risen_from`, of all steps together."""
-    origin = np.arange(inputs)
-    for step in steps:
-        own = risen_from(step, len(origin))
-        if own is None:
-            return None
-        origin = origin[own]
-    return origin
 
 
 def _transformed(steps: list[Any]) -> Callable[[np.ndarray], np.ndarray]:

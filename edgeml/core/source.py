@@ -30,6 +30,8 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         whole_inputs: Names of the inputs that stand for whole numbers, as of an embedding or of bytes.
         columns: By input the names of the table's columns that it is made of, where the model was trained on a table
             with named ones.
+        computes: In what the model computes, where that is not float32, as ``mixed_float16``. Artifacts are then made
+            of the same weights in float32, and judged by what these give.
     """
 
     framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
@@ -41,6 +43,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     versions: dict[str, str]
     whole_inputs: tuple[str, ...] = ()
     columns: dict[str, tuple[str, ...]] = {}
+    computes: str = ""
 
 
 class Reference(Struct, frozen=True):
@@ -50,10 +53,12 @@ class Reference(Struct, frozen=True):
         outputs: float32 arrays ``[samples, ...]`` by output name.
         labels: Positions of the source's own labels in the decision's ``[samples]``, or None. For models
             that do not decide by their largest score it is this, not the scores, that counts.
+        own: Where the model computes in something else than float32, what it gives so; else None.
     """
 
     outputs: dict[str, np.ndarray]
     labels: np.ndarray | None = None
+    own: dict[str, np.ndarray] | None = None
 
 
 class Source(Protocol):

@@ -10,7 +10,7 @@ from edgeml.evaluation.fidelity import CONSTANT_ERROR
 __all__ = ["judge", "meets_floor"]
 
 _CENTRED_SLACK_DB = 5.0
-# What inputs may lose in float32: as much as a recipe of float16 may lose in all.
+# What a source may lose in float32: as much as a recipe of float16 may lose in all.
 _NARROWING_FLOOR = Floor(40.0, 0.99)
 
 
@@ -24,6 +24,7 @@ def judge(
     classifies: bool,
     labelled: bool,
     narrowing: Fidelity | None = None,
+    computes: str = "",
 ) -> Verdict:
     """Whether an artifact meets the recipe's floor and the goal.
 
@@ -35,14 +36,16 @@ def judge(
         latency: What was measured, if it was.
         classifies: Whether the source gives labels, so that agreement is due.
         labelled: Whether true labels or targets were there and the task has a main metric, so that a drop is due.
-        narrowing: The source on float32 inputs against the source on the float64 that were given, where these differ.
+        narrowing: The source in float32 against the source as it is: on the float64 inputs that were given, or
+            computing in what it was made for, where these differ.
+        computes: The latter, where it is not float32.
     """
     floor = goal.floor(recipe.floor)
     reasons, remarks = _fidelity(evaluation.fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")
     if floor.sqnr_db < recipe.floor.sqnr_db or floor.agreement < recipe.floor.agreement:
         remarks.append("the parity floors were lowered by the goal")
     if narrowing is not None:
-        _narrowing(narrowing, reasons, remarks)
+        _narrowing(narrowing, computes, reasons, remarks)
     if labelled:
         _drop(evaluation, DEFAULT_MAX_DROP if goal.max_drop is None else goal.max_drop, reasons, remarks)
     else:
@@ -65,19 +68,22 @@ def meets_floor(recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: b
     return not _fidelity(fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")[0]
 
 
-def _narrowing(found: Fidelity, reasons: list[str], remarks: list[str]) -> None:
+def _narrowing(found: Fidelity, computes: str, reasons: list[str], remarks: list[str]) -> None:
+    gives = (
+        f"{found.flips} of {found.samples} other labels" if found.flips is not None else "other values"
+    ) + f" (SQNR {found.sqnr_db:.1f} dB)"
     told = (
-        f"artifacts take float32, in which the source itself gives {found.flips} of {found.samples} other labels"
-        if found.flips is not None
-        else f"artifacts take float32, in which the source itself gives other values (SQNR {found.sqnr_db:.1f} dB)"
+        f"the model computes in {computes}, artifacts are judged by the same weights in float32, which give {gives}"
+        if computes
+        else f"artifacts take float32, in which the source itself gives {gives} than for the float64 that was given; "
+        "take an offset off large inputs"
     )
-    told += " than for the float64 that was given; take an offset off large inputs"
     centred = found.sqnr_db if found.centred_sqnr_db is None else found.centred_sqnr_db + _CENTRED_SLACK_DB
     if not min(found.sqnr_db, centred) >= _NARROWING_FLOOR.sqnr_db or (
         found.agreement is not None and not found.agreement >= _NARROWING_FLOOR.agreement
     ):
-        reasons.append(told)
-    elif found.flips:
+        reasons.append(f"{told}; save the model in float32 to have that for the reference" if computes else told)
+    elif found.flips or computes:
         remarks.append(told)
 
 

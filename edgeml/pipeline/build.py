@@ -2,68 +2,33 @@
 
 from __future__ import annotations
 
-import platform
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from edgeml._version import __version__
-from edgeml.core.artifact import Artifact, Refusal
-from edgeml.core.errors import (
-    ConversionError,
-    EdgemlError,
-    InputError,
-    MissingDependencyError,
-    StorageError,
-    TargetError,
-    UnsupportedModelError,
-)
-from edgeml.core.evidence import Fidelity
+from edgeml.core.errors import InputError, StorageError
 from edgeml.core.goal import Goal
-from edgeml.core.machine import cpu, installed_version
 from edgeml.core.preprocessing import Declaration
-from edgeml.core.recipe import RECIPES, Recipe, find_recipe
-from edgeml.core.source import FILES, Reference, SourceInfo, Task
-from edgeml.core.tensors import DECIDED, Label, Signature
+from edgeml.core.recipe import RECIPES, find_recipe
+from edgeml.core.source import SourceInfo, Task
+from edgeml.core.tensors import Label
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Package
-from edgeml.package.manifest import FORMAT, DataRecord, Golden, Manifest, Name, RefusalRecord, Text, Version
+from edgeml.package.manifest import Name, Text, Version
+from edgeml.pipeline.assembly import assembled
 from edgeml.pipeline.conversion import ConversionSettings
-from edgeml.pipeline.data import (
-    Judged,
-    calibration_arrays,
-    digest_of_arrays,
-    judged_data,
-    overlap,
-    reference_arrays,
-    save_arrays,
-    with_task,
-)
+from edgeml.pipeline.data import calibration_arrays, judged_data, reference_arrays, with_task
 from edgeml.pipeline.declarations import declarations
-from edgeml.pipeline.entries import Proven, artifact_entries, golden_entries
-from edgeml.pipeline.failures import failure_of, shared_files
-from edgeml.pipeline.gaps import complete_rows, gap_rows, lacks_gaps
-from edgeml.pipeline.judging import compared_sources, gaps_hold, judge_run
-from edgeml.pipeline.model import ModelFile, model_file
-from edgeml.pipeline.proof import ProofSettings, Run
+from edgeml.pipeline.making import make
+from edgeml.pipeline.model import ModelFile, killed, model_file
+from edgeml.pipeline.plan import Plan
 from edgeml.pipeline.scratch import scratch_folder
 
 __all__ = ["Step", "build", "check_texts"]
 
 _LOADING_TIMEOUT_S = 600.0
-_CONVERSION_TIMEOUT_S = 3600.0
-_PROOF_TIMEOUT_S = 3600.0
-_FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\":;,()]+/)+")
-_REASON_CHARS = 2000
-_OWN_REFERENCE = (
-    "the reference is the given file itself: how near it is to the model that it was made from is not known"
-)
-_TOOLS = ("ai-edge-litert", "onnx", "onnxruntime", "tf2onnx", "skl2onnx", "tensorflow", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,24 +138,23 @@ def build(
                         "goal: max_drop needs true labels or values, and there are none.",
                         fix="give evaluation=(x, y); on the command line, arrays x and y.",
                     )
-                given_reference = reference_arrays(reference, info, judged)
-                build_ = _Build(
-                    info,
-                    chosen,
-                    goal,
-                    judged,
-                    given,
-                    given_reference,
-                    file,
-                    batch,
-                    measure,
-                    folder,
-                    ask,
-                    declared,
+                plan = Plan(
+                    info=info,
+                    file=file,
+                    recipes=chosen,
                     named=recipes is not None,
+                    goal=goal,
+                    judged=judged,
+                    calibration=given,
+                    reference=reference_arrays(reference, info, judged),
+                    batch=batch,
+                    measure=measure,
+                    preprocessing=declared,
                     trust=trust_source,
+                    folder=folder,
                 )
-                return build_.package(converting, name=name, version=version, licence=licence, author=author)
+                made = make(plan, converting, ask)
+                return assembled(plan, made, name=name, version=version, licence=licence, author=author)
     except OSError as error:
         raise StorageError(
             f"The build's temporary files cannot be written: {error.strerror or error}.",
@@ -212,10 +176,6 @@ def check_texts(**given: str) -> None:
             raise InputError(f"{what}: got {value!r:.80}, expected {expected}.") from error
 
 
-def _samples(arrays: Mapping[str, np.ndarray]) -> int:
-    return len(next(iter(arrays.values()), ()))
-
-
 class _Progress:
     def __init__(self, report: Callable[[Step], None] | None, total: int) -> None:
         self._report, self._total, self._done = report, total, -1
@@ -230,234 +190,4 @@ def _described(converting: Worker, file: ModelFile) -> SourceInfo:
     try:
         return converting.call("describe", returns=SourceInfo, timeout_s=_LOADING_TIMEOUT_S)
     except WorkerCrash as error:
-        raise _killed(file, "loaded", error) from error
-
-
-def _killed(file: ModelFile, what: str, error: WorkerCrash) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"{file.path.name} cannot be {what}: {error.message}",
-        fix="the file is damaged, or not what it says: get a sound one, or build from the model that it was made from.",
-        log=error.log,
-    )
-
-
-def _told(reason: str) -> str:
-    """A tool's words as the manifest keeps them: no folder of this machine, and no page of text."""
-    return _FOLDERS.sub("", reason)[:_REASON_CHARS]
-
-
-@dataclass(frozen=True, slots=True)
-class _Build:
-    info: SourceInfo
-    recipes: list[Recipe]
-    goal: Goal
-    judged: Judged
-    calibration: dict[str, np.ndarray] | None
-    reference: Reference | None
-    file: ModelFile
-    batch: int | None
-    measure: bool
-    folder: Path
-    ask: _Progress
-    preprocessing: dict[str, Declaration]
-    named: bool
-    trust: bool
-
-    def package(self, converting: Worker, **about: str) -> Package:
-        """Makes, proves and judges every recipe, and puts the package together."""
-        inputs = save_arrays(self.judged.inputs, self.folder / "judged")
-        whole = complete_rows(self.calibration) if self.calibration else {}
-        calibration = save_arrays(whole, self.folder / "calibration") if _samples(whole) else {}
-        self.ask("asking the source for its own answers")
-        reference = self.reference or self._ask(converting, inputs)
-        self._check_reference(reference)
-        narrowing = self._narrowing(converting, reference)
-        gaps = gap_rows(self.judged.inputs, self.info.signature)
-        gap_files = save_arrays(gaps, self.folder / "gaps") if gaps else {}
-        gap_reference = self._ask(converting, gap_files) if gaps else None
-        proven: list[Proven] = []
-        refusals: list[Refusal] = []
-        settings = ProofSettings(inputs, self.measure, gap_files)
-        with Worker("edgeml.pipeline.proof:Proof", settings, self.folder) as proving:
-            for recipe in self.recipes:
-                self.ask(f"converting {recipe.id}")
-                made = self._convert(converting, recipe, calibration)
-                self.ask(f"proving {recipe.id}")
-                if isinstance(made, Artifact):
-                    run = self._prove(proving, made)
-                    if isinstance(run, Run):
-                        item = self._judged(recipe, reference, made, run, narrowing)
-                        proven.append(self._gaps_judged(recipe, item, gap_reference))
-                        continue
-                    made = run
-                refusals.append(made)
-        return self._assembled(proven, refusals, reference, about)
-
-    def _ask(self, converting: Worker, inputs: dict[str, Path]) -> Reference:
-        try:
-            return converting.call("reference", inputs, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
-        except TargetError as error:  # of an existing file, whose engine is its framework
-            raise UnsupportedModelError(f"{self.file.path.name} does not run: {error.message}") from error
-        except WorkerCrash as error:
-            raise _killed(self.file, "run", error) from error
-
-    def _narrowing(self, converting: Worker, reference: Reference) -> Fidelity | None:
-        """How near the source's answers to float32, which artifacts take, are to those to the float64 given."""
-        if self.judged.wide is None:
-            return None
-        wide = self._ask(converting, save_arrays(self.judged.wide, self.folder / "wide"))
-        return compared_sources(self.info, wide, reference)
-
-    def _check_reference(self, reference: Reference) -> None:
-        for name, values in reference.outputs.items():
-            if not np.isfinite(values).all():
-                raise UnsupportedModelError(
-                    f"The source itself gives NaN or infinity in '{name}' on the {self.judged.origin} data.",
-                    fix="mend the model, or the data.",
-                )
-
-    def _convert(self, converting: Worker, recipe: Recipe, calibration: dict[str, Path]) -> Artifact | Refusal:
-        # An existing file is packaged as it is; all that is quantized further is ONNX in float32.
-        quantizes = self.info.framework not in FILES or (
-            self.info.architecture == "onnx-fp32" and recipe.format == "onnx"
-        )
-        if recipe.needs_calibration and quantizes and not calibration:
-            return Refusal(
-                recipe.id,
-                "It needs calibration samples, and none were given.",
-                "give calibration=x; on the command line --calibration.",
-            )
-        try:
-            return self._meant(
-                converting.call("convert", recipe.id, calibration, returns=Artifact, timeout_s=_CONVERSION_TIMEOUT_S)
-            )
-        except MissingDependencyError as error:
-            if self.named:
-                raise
-            return Refusal(recipe.id, error.message, error.fix)
-        except UnsupportedModelError as error:
-            return Refusal(recipe.id, error.message, error.fix)
-        except EdgemlError as error:
-            return Refusal(recipe.id, error.message, error.fix, failed=True, log=error.log)
-
-    def _meant(self, artifact: Artifact) -> Artifact:
-        """The artifact with its outputs' meanings as the settled task has them: the converter knows the model alone.
-
-        What an input may lack it has from the source; integers cannot tell that anything is missing.
-        """
-        meanings = {spec.name: spec.meaning for spec in self.info.signature.outputs}
-        outputs = tuple(
-            msgspec.structs.replace(spec, meaning=meanings.get(spec.name, spec.meaning))
-            for spec in artifact.signature.outputs
-        )
-        sources = {spec.name: spec for spec in self.info.signature.inputs}
-        inputs = tuple(
-            msgspec.structs.replace(
-                spec,
-                gaps=sources[spec.name].gaps if spec.dtype in {"float32", "float64", "string"} else False,
-                texts=sources[spec.name].texts,
-            )
-            if spec.name in sources
-            else spec
-            for spec in artifact.signature.inputs
-        )
-        return msgspec.structs.replace(artifact, signature=Signature(inputs, outputs))
-
-    def _judged(
-        self, recipe: Recipe, reference: Reference, artifact: Artifact, run: Run, narrowing: Fidelity | None
-    ) -> Proven:
-        proven = judge_run(self.info, recipe, self.goal, self.judged, reference, artifact, run, narrowing)
-        if self.info.framework not in FILES or self.reference is not None:
-            return proven
-        verdict = msgspec.structs.replace(proven.verdict, remarks=(*proven.verdict.remarks, _OWN_REFERENCE))
-        return replace(proven, verdict=verdict)
-
-    def _gaps_judged(self, recipe: Recipe, item: Proven, reference: Reference | None) -> Proven:
-        """The same where gaps are answered as the source does; else without them, or rejected for them."""
-        artifact = item.artifact
-        if reference is None or not any(spec.gaps for spec in artifact.signature.inputs):
-            return item
-        if gaps_hold(self.info, recipe, self.goal, reference, artifact, item.run):
-            return item
-        told = "samples that lack a value get other answers than the source's"
-        if _samples(complete_rows(self.judged.inputs)) != self.judged.samples:
-            reasons = (*item.verdict.reasons, told)
-            return replace(item, verdict=msgspec.structs.replace(item.verdict, status="rejected", reasons=reasons))
-        inputs = tuple(msgspec.structs.replace(spec, gaps=False) for spec in artifact.signature.inputs)
-        signature = msgspec.structs.replace(artifact.signature, inputs=inputs)
-        remarks = (*item.verdict.remarks, f"{told}, and are refused")
-        return replace(
-            item,
-            artifact=msgspec.structs.replace(artifact, signature=signature),
-            verdict=msgspec.structs.replace(item.verdict, remarks=remarks),
-        )
-
-    def _prove(self, proving: Worker, artifact: Artifact) -> Run | Refusal:
-        if lacks_gaps(self.judged.inputs, artifact.signature):
-            return Refusal(
-                artifact.recipe,
-                f"It takes no missing values, and the {self.judged.origin} data hold some.",
-                "fill them before the package, or use onnx-fp32.",
-            )
-        try:
-            run = proving.call("run", artifact, returns=Run, timeout_s=_PROOF_TIMEOUT_S)
-            self._check_signature(artifact)
-        except MissingDependencyError as error:
-            if self.named:
-                raise
-            return Refusal(artifact.recipe, f"Without its engine it cannot be proven. {error.message}", error.fix)
-        except EdgemlError as error:
-            return Refusal(artifact.recipe, error.message, error.fix, failed=True, log=error.log)
-        return run
-
-    def _check_signature(self, artifact: Artifact) -> None:
-        def essence(specs: Any) -> list[Any]:
-            return [(spec.name, spec.shape[1:], spec.meaning) for spec in specs if spec.meaning not in DECIDED]
-
-        wanted, found = self.info.signature, artifact.signature
-        if essence(wanted.inputs) != essence(found.inputs) or essence(wanted.outputs) != essence(found.outputs):
-            raise ConversionError(f"The artifact's tensors are not the source's: {found}.")
-
-    def _assembled(
-        self, proven: list[Proven], refusals: list[Refusal], reference: Reference, about: dict[str, str]
-    ) -> Package:
-        contents: dict[str, bytes] = {}
-        records = [artifact_entries(item, contents) for item in proven]
-        golden = golden_entries(self.judged.inputs, reference, proven, contents) if proven else Golden(0, {}, {}, ())
-        tools = {tool: found for tool in _TOOLS if (found := installed_version(tool))}
-        manifest = Manifest(
-            format=FORMAT,
-            edgeml=__version__,
-            source=self.info,
-            data=self._data(),
-            goal=self.goal,
-            tools=tools | {"python": platform.python_version()},
-            cpu=cpu(),
-            artifacts=tuple(records),
-            refused=tuple(RefusalRecord(item.recipe, _told(item.reason), item.fix) for item in refusals),
-            golden=golden,
-            files={},
-            preprocessing=self.preprocessing,
-            **about,
-        )
-        failed = [item for item in refusals if item.failed]
-        failures = tuple(failure_of(item, self.file, self.batch, trust=self.trust) for item in failed)
-        shared = shared_files(self.file, self.judged.inputs, self.calibration) if failed else {}
-        return Package.of(manifest, contents, failures=failures, shared_failure_files=shared)
-
-    def _data(self) -> DataRecord:
-        given = self.calibration
-        evaluated = self.judged.origin == "evaluation"
-        arrays = dict(self.judged.inputs)
-        if self.judged.truth is not None:
-            arrays["y"] = self.judged.truth
-        return DataRecord(
-            judged_on=self.judged.origin,
-            judged_samples=self.judged.samples,
-            labelled=self.judged.truth is not None,
-            calibration_samples=len(next(iter(given.values()))) if given else 0,
-            overlap=overlap(given, self.judged.inputs) if given and evaluated else 0,
-            calibration=digest_of_arrays(given) if given else None,
-            evaluation=digest_of_arrays(arrays) if evaluated else None,
-            reference=digest_of_arrays(self.reference.outputs) if self.reference is not None else None,
-        )
+        raise killed(file, "loaded", error) from error

@@ -74,6 +74,11 @@ def with_task(info: SourceInfo, task: Task | None, labels: Sequence[Label] | Non
     found = task or info.task or ("classification" if labels is not None else _guess(info, truth))
     if info.framework == "sklearn" and task not in {None, info.task}:
         raise InputError(f"task: the estimator does {info.task}, not {task}.")
+    if info.framework != "sklearn" and found == "clustering":
+        raise InputError(
+            "task: clustering is told of scikit-learn's clusterers alone.",
+            fix="say task='regression' or 'classification'.",
+        )
     if found != "classification":
         if labels is not None:
             raise InputError(f"labels: the task is {found}, which has none.")
@@ -203,6 +208,7 @@ def judged_data(evaluation: object, calibration: dict[str, np.ndarray] | None, i
     Raises:
         InputError: The evaluation data are empty or do not fit the model.
     """
+    _check_whole(calibration or {}, info, "calibration")
     if evaluation is None and calibration is not None:
         return Judged("calibration", calibration, None)
     text = [spec.name for spec in info.signature.inputs if spec.dtype == "string"]
@@ -226,12 +232,23 @@ def judged_data(evaluation: object, calibration: dict[str, np.ndarray] | None, i
     count = len(next(iter(inputs.values())))
     if count == 0:
         raise InputError("evaluation: there are no samples.")
+    _check_whole(inputs, info, "evaluation")
     truth = _truth_of(evaluation)
     if truth is None and info.task == "reconstruction":
         truth = next(iter(inputs.values()))
     if truth is not None:
         truth = _checked_truth(truth, count, info)
     return Judged("evaluation", inputs, truth, _wide(x, inputs) if info.framework == "sklearn" else None)
+
+
+def _check_whole(inputs: Mapping[str, np.ndarray], info: SourceInfo, what: str) -> None:
+    """Holds what stands for whole numbers to be such: the model would cut the rest off without a word."""
+    for name in info.whole_inputs:
+        if name in inputs and (inputs[name] != np.trunc(inputs[name])).any():
+            raise InputError(
+                f"{what}, input '{name}': the model takes whole numbers there, and there are others.",
+                fix="give what the model was trained with, as token numbers or bytes, not scaled.",
+            )
 
 
 def _wide(given: object, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:

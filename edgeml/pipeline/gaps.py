@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeml.core.tensors import Signature, TensorSpec
 
-__all__ = ["complete_rows", "gap_rows", "lacks_gaps"]
+__all__ = ["complete_rows", "gap_rows", "lacks_gaps", "lacks_values"]
 
 _FEWEST, _MOST = 256, 1024
 
@@ -39,6 +39,11 @@ def complete_rows(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The samples that lack nothing."""
     whole = ~np.any([_gaps(array) for array in arrays.values()], axis=0)
     return {name: array[whole] for name, array in arrays.items()}
+
+
+def lacks_values(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether any sample lacks a value."""
+    return any(bool(_gaps(array).any()) for array in arrays.values())
 
 
 def lacks_gaps(inputs: Mapping[str, np.ndarray], signature: Signature) -> bool:

@@ -91,6 +91,7 @@ def judge_run(
         classifies=labels is not None,
         labelled=judged.truth is not None,
         narrowing=narrowing,
+        computes=info.computes,
     )
     return Proven(artifact, run, evaluation, verdict, evidence)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from edgeml.core import registry
 from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.worker import WorkerCrash
 
-__all__ = ["ModelFile", "model_file"]
+__all__ = ["ModelFile", "killed", "model_file"]
 
 _FRAMEWORK_OF_SUFFIX = {
     ".keras": "keras",
@@ -79,3 +80,18 @@ def _given(path: Path, *, trust: bool) -> ModelFile:
             fix=f"give a file that ends in {', '.join(_FRAMEWORK_OF_SUFFIX)}, or a SavedModel folder.",
         )
     return ModelFile(_FRAMEWORK_OF_SUFFIX[suffix], path.resolve())
+
+
+def killed(file: ModelFile, what: str, error: WorkerCrash) -> UnsupportedModelError:
+    """The error of a model that ends the process that works on it.
+
+    Args:
+        file: The model's.
+        what: What cannot be done with it, as ``loaded``.
+        error: How the process ended.
+    """
+    return UnsupportedModelError(
+        f"{file.path.name} cannot be {what}: {error.message}",
+        fix="the file is damaged, or not what it says: get a sound one, or build from the model that it was made from.",
+        log=error.log,
+    )

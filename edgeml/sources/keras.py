@@ -7,7 +7,9 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from edgeml.sources.audit_hdf5 import audit_hdf5
 from edgeml.sources.audit_keras import audit_config, check_size
 from edgeml.sources.findings import refuse_untrusted
 from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
+from edgeml.sources.keras_precision import computes, in_float32
 
 __all__ = ["SUFFIX", "KerasSource", "open_source", "save"]
 
@@ -31,18 +34,29 @@ _LAST_LAYERS = {"Activation", "Dense", "EinsumDense", "Sigmoid", "Softmax"}
 
 @dataclass(frozen=True, slots=True)
 class KerasSource:
-    """A loaded Keras model and its description."""
+    """A loaded Keras model and its description.
+
+    Attributes:
+        info: Its description.
+        model: What is converted: the model in float32.
+        own: The model as it was saved, where it computes in something else; else None.
+    """
 
     info: SourceInfo
     model: Any
+    own: Any = None
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """The model's own answers, in inference mode and in batches of 32.
+        """The model's answers in float32, in inference mode and in batches of 32, and its own where these differ.
 
         Args:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
         """
-        return reference_of(self.info.signature, self.call, inputs)
+        found = reference_of(self.info.signature, self.call, inputs)
+        if self.own is None:
+            return found
+        own = reference_of(self.info.signature, partial(_answers, self.own), inputs)
+        return Reference(found.outputs, own=own.outputs)
 
     def call(self, inputs: list[Any]) -> list[Any]:
         """The float32 outputs as a flat list, in the model's own order, from its inputs as a flat list.
@@ -50,12 +64,17 @@ class KerasSource:
         Works on arrays and, while TensorFlow traces, on symbolic tensors. Inputs that are not float32 in the
         model are cast.
         """
-        import keras
+        return _answers(self.model, inputs)
 
-        model = self.model
-        cast = [keras.ops.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
-        packed = keras.tree.pack_sequence_as(getattr(model, "_inputs_struct", model.inputs[0]), cast)
-        return [keras.ops.cast(output, "float32") for output in keras.tree.flatten(model(packed, training=False))]
+
+def _answers(model: Any, inputs: list[Any]) -> list[Any]:
+    import keras
+
+    cast = [keras.ops.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
+    packed = keras.tree.pack_sequence_as(getattr(model, "_inputs_struct", model.inputs[0]), cast)
+    with keras.StatelessScope():  # recurrent layers with dropout draw masks in inference too, and would keep the seed
+        answers = model(packed, training=False)
+    return [keras.ops.cast(output, "float32") for output in keras.tree.flatten(answers)]
 
 
 def save(model: Any, path: Path) -> None:
@@ -104,7 +123,10 @@ def open_source(path: Path, *, trust: bool = False) -> KerasSource:
             f"{path.name}: Keras {keras.__version__} cannot load the model: {_cause(error)}.",
             fix="make it of Keras's own layers; your own classes are not known here.",
         ) from error
-    return KerasSource(_describe(model), model)
+    info = _describe(model)
+    if not info.computes:
+        return KerasSource(info, model)
+    return KerasSource(info, in_float32(model, trust=trust), model)
 
 
 def _weights_of(config: dict[str, Any], *, trust: bool) -> int:
@@ -169,7 +191,7 @@ def _describe(model: Any) -> SourceInfo:
             fix="build it with stateful=False.",
         )
     decision = decision_of(_activation(model.outputs[0]), model.outputs)
-    signature = signature_of(model.inputs, _named_outputs(model), scores=decision is not None)
+    signature = signature_of(model.inputs, _real_outputs(model), scores=decision is not None)
     return SourceInfo(
         "keras",
         type(model).__name__,
@@ -183,7 +205,24 @@ def _describe(model: Any) -> SourceInfo:
             for spec, tensor in zip(signature.inputs, model.inputs, strict=True)
             if not keras.backend.is_float_dtype(tensor.dtype)
         ),
+        computes=computes(model),
     )
+
+
+def _real_outputs(model: Any) -> Iterator[tuple[str, Any]]:
+    """The outputs' names, with what comes for a sample of zeros: of some layers, Keras foretells another shape.
+
+    The model runs when the first is asked for, by when the inputs are known to be of fixed size.
+    """
+    zeros = [np.zeros((tensor.shape[0] or 1, *tensor.shape[1:]), np.float32) for tensor in model.inputs]
+    try:
+        answers = _answers(model, zeros)
+    except Exception as error:  # a layer's call can raise anything
+        raise UnsupportedModelError(
+            f"The model '{model.name}' does not run: {_cause(error)}.", fix="make `model(x)` work."
+        ) from error
+    for (name, _), answer in zip(_named_outputs(model), answers, strict=True):
+        yield name, answer
 
 
 def _named_outputs(model: Any) -> list[tuple[str, Any]]:

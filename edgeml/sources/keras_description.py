@@ -23,7 +23,7 @@ def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]], *, s
 
     Args:
         inputs: Its symbolic inputs.
-        outputs: Its symbolic outputs with the names that the model gives them.
+        outputs: What it gives, symbolic or real, with the names that the model gives them.
         scores: Whether a decision reads the output.
 
     Raises:
@@ -31,21 +31,24 @@ def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]], *, s
     """
     taken: set[str] = set()
     meaning: Meaning = "scores" if scores else "values"
-    takes = tuple(TensorSpec(plain_name(tensor.name, taken), _shape(tensor), "float32") for tensor in inputs)
+    takes = tuple(
+        TensorSpec(plain_name(tensor.name, taken), _shape(tensor.name, tensor.shape), "float32") for tensor in inputs
+    )
     gives = tuple(
-        TensorSpec(plain_name(name, taken), _shape(tensor), "float32", meaning=meaning) for name, tensor in outputs
+        TensorSpec(plain_name(name, taken), _shape(name, tensor.shape), "float32", meaning=meaning)
+        for name, tensor in outputs
     )
     return Signature(takes, gives)
 
 
-def _shape(tensor: Any) -> tuple[int | None, ...]:
-    shape = tuple(tensor.shape)
+def _shape(name: str, sizes: Iterable[int | None]) -> tuple[int | None, ...]:
+    shape = tuple(sizes)
     if not shape or any(size is None for size in shape[1:]):
         raise UnsupportedModelError(
-            f"Tensor '{tensor.name}' has the shape {list(shape)}: only the batch may be free.",
+            f"Tensor '{name}' has the shape {list(shape)}: only the batch may be free.",
             fix="fix the other sizes in keras.Input.",
         )
-    return (None, *(int(size) for size in shape[1:]))
+    return (None, *(int(size) for size in shape[1:] if size is not None))
 
 
 def decision_of(activation: str, outputs: list[Any]) -> Decision | None:

@@ -185,7 +185,7 @@ def test_whole_numbers_in(keras_models: Worker, recipe: str) -> None:
 
 
 @pytest.mark.parametrize("recipe", ["tflite-fp32", "onnx-fp32"])
-@pytest.mark.parametrize("kind", ["nested", "states", "by_name"])
+@pytest.mark.parametrize("kind", ["nested", "states", "by_name", "cross_attention", "resized"])
 def test_other_shapes_of_models(keras_models: Worker, kind: str, recipe: str) -> None:
     converted = Converted(keras_models, kind)
     inputs = samples(converted.info, 8)
@@ -224,8 +224,8 @@ def test_an_operator_that_tflite_lacks_is_named(keras_models: Worker, recipe: st
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in ALL if recipe.startswith("onnx")])
 def test_an_operator_that_onnx_lacks_is_named(keras_models: Worker, recipe: str) -> None:
-    with pytest.raises(ConversionError, match="ONNX has no operator for Erfc"):
-        Converted(keras_models, "gelu").convert(recipe)
+    with pytest.raises(ConversionError, match="ONNX has no operator for Imag, RFFT, Real"):
+        Converted(keras_models, "spectrum").convert(recipe)
 
 
 @pytest.mark.parametrize("recipe", ["tflite-fp16", "tflite-dynamic", "onnx-dynamic", "onnx-int8"])
@@ -233,3 +233,9 @@ def test_a_recipe_that_would_leave_the_model_as_it_is_is_refused(keras_models: W
     with pytest.raises(UnsupportedModelError, match="found no") as caught:
         Converted(keras_models, "parameter_free").convert(recipe)
     assert "fp32" in caught.value.fix
+
+
+def test_a_long_sequence_in_integers_is_refused(keras_models: Worker) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"loop \(While\)") as caught:  # the converter would crash
+        Converted(keras_models, "long_sequence").convert("tflite-int8")
+    assert "onnx-int8" in caught.value.fix

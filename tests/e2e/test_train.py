@@ -154,7 +154,7 @@ def test_house_prices_go_from_a_table_to_a_package(run: Run, tmp_path: Path) -> 
 
 def test_a_recipe_that_is_refused_is_exit_1_and_the_model_is_there(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,y\n" + "".join(f"{i},{i % 7}\n" for i in range(60)))
-    text = TABLE.replace("Ridge", "DecisionTreeRegressor") + '[build]\nname = "tree"\nrecipes = ["tflite-int8"]\n'
+    text = TABLE.replace("Ridge", "DecisionTreeRegressor") + '[build]\nname = "tree"\nrecipes = ["tflite-fp16"]\n'
     done = run("train", written(tmp_path, text), "-o", tmp_path / "out")
     assert done.returncode == 1
     assert "0 of 1 recipes released" in done.stderr

@@ -15,7 +15,7 @@ import edgeml
 from edgeml.core.artifact import Refusal
 from edgeml.core.errors import InputError
 from edgeml.core.worker import Worker
-from edgeml.pipeline.build import _told
+from edgeml.pipeline import assembly
 from edgeml.pipeline.failures import failure_of, shared_files
 from edgeml.pipeline.model import ModelFile
 
@@ -99,20 +99,19 @@ def test_the_script_reproduces_it(without_operator: edgeml.Package, tmp_path: Pa
 @pytest.fixture(scope="module")
 def crashing(keras_models: Worker) -> edgeml.Package:
     """The first recipe kills the converting child."""
-    path = keras_models.call("make", "recurrent", returns=Path)
-    x = np.random.default_rng(0).standard_normal((12, 6, 4))
-    return edgeml.build(path, calibration=x, recipes=["tflite-int8", "tflite-fp32", "onnx-fp32"])
+    path = keras_models.call("make", "crashing", returns=Path)
+    return edgeml.build(path, evaluation=X, recipes=["tflite-fp32", "onnx-fp32"], trust_source=True)
 
 
 def test_a_converter_that_crashes_does_not_take_the_build_along(crashing: edgeml.Package) -> None:
-    assert crashing.released == ("tflite-fp32", "onnx-fp32")
-    assert reasons(crashing) == {"tflite-int8": "The child process died of SIGSEGV in 'convert'."}
-    assert [failure.recipe for failure in crashing.failures] == ["tflite-int8"]
+    assert crashing.released == ("onnx-fp32",)
+    assert reasons(crashing) == {"tflite-fp32": "The child process died of SIGSEGV in 'convert'."}
+    assert [failure.recipe for failure in crashing.failures] == ["tflite-fp32"]
 
 
 def test_the_script_reproduces_a_crash(crashing: edgeml.Package, tmp_path: Path) -> None:
-    crashing.save(tmp_path / "lstm.edgeml")
-    assert reproduced(tmp_path / "lstm.edgeml.failed", "tflite-int8").returncode == -signal.SIGSEGV
+    crashing.save(tmp_path / "crashing.edgeml")
+    assert reproduced(tmp_path / "crashing.edgeml.failed", "tflite-fp32").returncode == -signal.SIGSEGV
 
 
 @pytest.fixture(scope="module")
@@ -177,4 +176,4 @@ def test_any_reason_makes_a_script_that_python_reads(tmp_path: Path, reason: str
     ],
 )
 def test_reasons_name_no_folder_and_fill_no_page(reason: str, told: str) -> None:
-    assert _told(reason) == told
+    assert assembly.told(reason) == told

@@ -209,17 +209,82 @@ class KerasModels:
         product = self._keras.ops.cumprod(x, axis=1)
         return self._keras.Model(x, self._keras.layers.Dense(2, name="value")(product))
 
-    def _gelu(self) -> Any:
-        """Of an operator that ONNX lacks."""
+    def _spectrum(self) -> Any:
+        """Of operators that ONNX lacks."""
         x = self._one_input()
-        hidden = self._keras.layers.Activation("gelu")(self._dense()(x))
-        return self._keras.Model(x, self._keras.layers.Dense(2, name="value")(hidden))
+        real, imaginary = self._keras.ops.rfft(x)
+        return self._keras.Model(x, self._keras.layers.Dense(2, name="value")(real + imaginary))
 
-    def _recurrent(self) -> Any:
-        """A rolled LSTM, on which the converter crashes in full int8."""
+    def _sequences(self) -> Any:
+        """Recurrent layers (masked, with dropout, backwards, both ways) and exact GELU."""
+        layers = self._keras.layers
         x = self._keras.Input((6, 4), name="x")
-        hidden = self._keras.layers.LSTM(8)(x)
-        return self._keras.Model(x, self._keras.layers.Dense(3, name="value")(hidden))
+        lstm = layers.LSTM(16, return_sequences=True, recurrent_dropout=0.2)(layers.Masking()(x))
+        outputs = [
+            layers.Dense(3, name="recurrent")(layers.LSTM(8, go_backwards=True)(lstm)),
+            layers.Dense(3, name="exact")(layers.Dense(64, activation="gelu")(layers.Flatten()(x))),
+            layers.Dense(3, name="both_ways")(layers.Bidirectional(layers.GRU(16))(x)),
+        ]
+        return self._keras.Model(x, outputs)
+
+    def _long_sequence(self) -> Any:
+        """An LSTM over more steps than are unrolled."""
+        x = self._keras.Input((200, 4), name="x")
+        return self._keras.Model(x, self._keras.layers.Dense(3, name="value")(self._keras.layers.LSTM(4)(x)))
+
+    def _transformer(self) -> Any:
+        """An encoder block over tokens; it gives the weights of its attention too."""
+        keras, layers = self._keras, self._keras.layers
+        tokens = keras.Input((6,), dtype="int32", name="tokens")
+        spread = keras.initializers.RandomNormal(stddev=1.0)
+        hidden = layers.Embedding(300, 32, embeddings_initializer=spread)(tokens)
+        hidden += layers.Embedding(6, 32, embeddings_initializer=spread)(keras.ops.arange(6))
+        attended, weights = layers.MultiHeadAttention(4, 8)(hidden, hidden, return_attention_scores=True)
+        hidden = layers.LayerNormalization()(hidden + attended)
+        forward = layers.Dense(32)(layers.Dense(64, activation="gelu")(hidden))
+        hidden = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(hidden + forward))
+        return keras.Model(tokens, {"value": layers.Dense(3)(hidden), "attention": weights})
+
+    def _cross_attention(self) -> Any:
+        """Its attention has another shape than Keras foretells."""
+        keras, layers = self._keras, self._keras.layers
+        x, y = keras.Input((5, 8), name="x"), keras.Input((3, 8), name="y")
+        attended, weights = layers.MultiHeadAttention(2, 4, name="attended")(x, y, return_attention_scores=True)
+        return keras.Model([x, y], [attended, weights])
+
+    def _resized(self) -> Any:
+        """Constants in the graph, sizes that float32 ratios miss, grouped convolution, zeros ahead of a max pool."""
+        keras, layers = self._keras, self._keras.layers
+        x = keras.Input((12, 12, 4), name="x")
+        hidden = layers.Normalization(mean=[0.1, 0.2, 0.3, 0.4], variance=[1.0, 2.0, 3.0, 4.0])(x)
+        hidden = layers.Conv2D(8, 3, groups=2, bias_initializer=keras.initializers.Constant(-3))(hidden)
+        hidden = layers.MaxPooling2D(3, strides=2)(layers.ZeroPadding2D(1)(hidden))
+        kinds = ["nearest", "bilinear", "bicubic", "area"]
+        return keras.Model(x, [layers.Resizing(17, 9, interpolation=kind, name=kind)(hidden) for kind in kinds])
+
+    def _mixed_float16(self) -> Any:
+        keras, before = self._keras, self._keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_float16")
+        try:
+            x = keras.Input((16,), name="x", dtype="float32")
+            hidden = keras.layers.BatchNormalization()(self._dense()(x))
+            return keras.Model(x, keras.layers.Dense(2, name="value")(hidden))
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    def _crashing(self) -> Any:
+        """Takes the process down that traces it for one sample, as native code of a custom layer may."""
+        x = self._one_input()
+        layer = self._keras.layers.Lambda(
+            lambda value: (
+                value * 2
+                if hasattr(value, "numpy") or value.shape[0] != 1
+                else __import__("os").kill(__import__("os").getpid(), 11)
+            ),
+            output_shape=(16,),
+            name="value",
+        )
+        return self._keras.Model(x, layer(x))
 
     def _parameter_free(self) -> Any:
         x = self._one_input()
