@@ -16,7 +16,7 @@ from edgeml.core.recipe import find_recipe
 from edgeml.core.session import Session
 from edgeml.package.archive import FIRST, Archive, pack
 from edgeml.package.choice import AUTO, Choice, choose
-from edgeml.package.golden import GoldenCheck  # a `Verification` crosses from a worker, by its annotations
+from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
 from edgeml.package.manifest import (
     MAX_MANIFEST_BYTES,
     ArtifactRecord,
@@ -26,7 +26,7 @@ from edgeml.package.manifest import (
     encode_manifest,
 )
 
-if TYPE_CHECKING:  # a device that runs a package does not load it
+if TYPE_CHECKING:  # what saving needs is loaded when it is needed
     from edgeml.package.failures import Failure
 
 __all__ = ["Package", "Verification", "digest_of", "load", "open_package"]
@@ -201,8 +201,6 @@ class Package:
             PackageError: The file is not sound.
             TargetError: No artifact can run here, so that nothing was proven.
         """
-        from edgeml.package.golden import check_run, golden_inputs
-
         whole = self.digest()
         if digest is not None and digest != whole:
             raise VerificationError(

@@ -57,13 +57,18 @@ def test_sessions_encode_and_decide_by_position(path: Path, model: Pipeline) -> 
     assert isinstance(encoding, Scaling)
     offsets, scales = np.array(encoding.offset, np.float32), np.array(encoding.scale, np.float32)
     steps = np.clip(np.rint((rows - offsets) / scales / np.float32(scale)) + zero, -128, 127).astype(np.int8)
-    raw = session.run_raw({"features": rows})
+    raw, scores = session.run_raw({"features": rows}), session.predict(rows)
+    assert isinstance(scores, np.ndarray)
     for i, row in enumerate(steps):
         interpreter.set_tensor(takes["index"], row[None])
         interpreter.invoke()
         given = {details["dtype"]: details["index"] for details in interpreter.get_output_details()}
         np.testing.assert_array_equal(interpreter.get_tensor(given[np.int8])[0], raw["scores"][i])
         np.testing.assert_array_equal(interpreter.get_tensor(given[np.int32])[0], raw["position"][i])
+        np.testing.assert_array_equal(session.predict(rows[i : i + 1]), scores[i : i + 1])
+    for huge in (1e19, 3e38):  # alone as in company: clipped, without a warning
+        rows[:2] = huge
+        np.testing.assert_array_equal(session.predict(rows[:1]), np.asarray(session.predict(rows[:2]))[:1])
 
 
 def test_golden_vectors_hold(path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Eight threads on one session for half a minute: single samples, batches and streams, every answer compared.
+
+python benchmarks/eight_threads.py MLPERF_FOLDER [--packages FOLDER] [--seconds 30] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from interleaved import table, write
+from nets import net
+
+from edgeml.core.session import Session
+
+THREADS = 8
+
+
+def row_of(session: Session, recipe: str, seconds: float) -> dict:
+    """How many answers one artifact gave, and how many of them were wrong."""
+    (takes,) = session.signature.inputs
+    x = np.random.default_rng(0).random((THREADS * 16, *takes.shape[1:]), dtype=np.float32)
+    wanted = np.concatenate([np.asarray(session.predict(x[i : i + 1])) for i in range(len(x))])
+    # Answers of TFLite do not depend on the batch at all, those of ONNX in the last bits of float32.
+    bound = 0.0 if recipe.startswith("tflite") else 1e-5 * float(np.abs(wanted).max())
+    answers, wrong, errors = [0] * THREADS, [0] * THREADS, [0] * THREADS
+    end = time.monotonic() + seconds
+
+    def work(part: int) -> None:
+        random, mine = np.random.default_rng(part), slice(16 * part, 16 * part + 16)
+        while time.monotonic() < end:
+            row = 16 * part + int(random.integers(16))
+            try:
+                found = [
+                    (session.predict(x[row : row + 1]), wanted[row : row + 1]),
+                    (session.predict(x[mine]), wanted[mine]),
+                ]
+                found.append((np.stack(list(session.stream(iter(x[mine])))), wanted[mine]))
+            except Exception:  # noqa: BLE001 - any is counted
+                errors[part] += 1
+                continue
+            answers[part] += sum(len(right) for _, right in found)
+            wrong[part] += sum(bool(np.abs(got - right).max() > bound) for got, right in found)
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {"artifact": recipe, "seconds": seconds, "answers": sum(answers), "wrong": sum(wrong), "errors": sum(errors)}
+
+
+def main() -> None:
+    """Runs each artifact of kws and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--packages", type=Path, default=Path("benchmarks/packages"))
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    package, rows = net("kws", given.folder, given.packages), []
+    for record in package.manifest.artifacts:
+        with package.session(record.recipe) as session:
+            rows.append(row_of(session, record.recipe, given.seconds))
+    print(table(rows))
+    write(given.json, rows)
+
+
+if __name__ == "__main__":
+    main()
