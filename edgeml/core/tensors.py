@@ -35,7 +35,8 @@ __all__ = [
 ]
 
 _SHOWN = 10
-_PIECE = 8192  # numbers; OpenBLAS wakes its threads for longer products
+_FEW = 8192  # numbers; OpenBLAS wakes its threads for longer products
+_PIECE = 2**16
 
 Label = bool | int | float | str
 Meaning = Literal["values", "scores", "label", "position"]
@@ -301,15 +302,13 @@ def values_of(array: np.ndarray, spec: TensorSpec, what: str, *, first: int = 0)
 def all_finite(array: np.ndarray) -> bool:
     """Whether a contiguous array of floats holds neither NaN nor infinity.
 
-    The sum of squares is finite only then, and takes one fast pass; where it is too large for the dtype, each number
-    is looked at. Of numpy's products `vdot` alone does not warn of that.
+    Of few numbers the sum of squares tells fastest: it is finite only then, and of numpy's products `vdot` alone does
+    not warn where it is too large. Then, and for many, each number is looked at.
     """
     flat = array.reshape(-1)
-    for begin in range(0, len(flat), _PIECE):
-        piece = flat[begin : begin + _PIECE]
-        if not math.isfinite(np.vdot(piece, piece)) and not np.isfinite(piece).all():
-            return False
-    return True
+    if len(flat) <= _FEW and math.isfinite(np.vdot(flat, flat)):
+        return True
+    return all(np.isfinite(flat[begin : begin + _PIECE]).all() for begin in range(0, len(flat), _PIECE))
 
 
 def _numbers(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
