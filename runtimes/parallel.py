@@ -61,4 +61,6 @@ def in_order(
         thread.join()
     if failures:
         raise failures[min(failures)]
+    if done is not None:
+        done(len(tasks))
     return [results[position] for position in range(len(tasks))]

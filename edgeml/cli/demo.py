@@ -118,7 +118,7 @@ def _predict(output: Path, data: Digits) -> None:
     from edgeml.cli.running import Predicted, running
 
     with running(output / "digits-net.edgeml") as child:
-        found = child.call("predict", (output / "digits.npz").absolute(), None, "cpu", 1, returns=Predicted)
+        found = child.call("predict", (output / "digits.npz").absolute(), None, "cpu", 1, False, returns=Predicted)
     out = console()
     out.print()
     out.print(f"Predictions of digits-net by {found.artifact}, its fastest released artifact here:")

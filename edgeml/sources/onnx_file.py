@@ -59,7 +59,10 @@ class OnnxFileSource:
             inputs: float32 arrays ``[samples, ...]`` by input name.
         """
         opener = find_engine("onnx")
-        session = opener(self.model.SerializeToString(), self.signature, needs=Needs("onnxruntime", "unknown", ()))
+        # The operators tell how the session is to batch: some answers depend on it.
+        operators = tuple(sorted({node.op_type for node in self.model.graph.node}))
+        needs = Needs("onnxruntime", "unknown", operators)
+        session = opener(self.model.SerializeToString(), self.signature, needs=needs)
         return Reference(session.run(inputs))
 
 

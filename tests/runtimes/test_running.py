@@ -153,8 +153,7 @@ def test_progress_is_told(session: Session, digits: Digits) -> None:
     told: list[int] = []
     session.predict(digits.evaluation[:500], progress=told.append)
     assert told == sorted(told)
-    assert told[-1] <= 500
-    assert len(told) >= 2
+    assert told[-1] == 500
 
 
 @pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])

@@ -180,7 +180,7 @@ def test_operators_of_others_are_refused(files: dict[str, Path], tmp_path: Path)
     with pytest.raises(UnsupportedModelError, match="the operator Mine is not TFLite's own") as caught:
         open_source(path)
     assert "--trust-source" in caught.value.fix
-    with pytest.raises(UnsupportedModelError, match="does not run: LiteRT"):
+    with pytest.raises(UnsupportedModelError, match="does not run: ai-edge-litert"):
         edgeml.build(path, trust_source=True)
 
 
