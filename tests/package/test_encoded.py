@@ -67,8 +67,8 @@ def test_sessions_encode_and_decide_by_position(path: Path, model: Pipeline) -> 
         np.testing.assert_array_equal(interpreter.get_tensor(given[np.int32])[0], raw["position"][i])
         np.testing.assert_array_equal(session.predict(rows[i : i + 1]), scores[i : i + 1])
     for huge in (1e19, 3e38):  # alone as in company: clipped, without a warning
-        rows[:2] = huge
-        np.testing.assert_array_equal(session.predict(rows[:1]), np.asarray(session.predict(rows[:2]))[:1])
+        large = np.full_like(rows[:2], huge)
+        np.testing.assert_array_equal(session.predict(large[:1]), np.asarray(session.predict(large))[:1])
 
 
 def test_golden_vectors_hold(path: Path) -> None:
