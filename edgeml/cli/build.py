@@ -110,7 +110,7 @@ def _calibration(path: Path, target: str | None) -> object:
     if path.suffix.lower() != ".csv":
         return inputs_of(read_arrays(path))
     frame: Any = read_frame(path)
-    return frame.drop(columns=target, errors="ignore")
+    return frame if target is None else frame.drop(columns=target, errors="ignore")
 
 
 def _evaluation(path: Path, target: str | None) -> object:

@@ -12,6 +12,7 @@ import pytest
 import skops.io
 from sklearn.ensemble import RandomForestRegressor
 
+import edgeml
 from tests.support.houses import houses, pipeline
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -44,6 +45,20 @@ def test_prices_from_a_csv_with_gaps(run: Run, folder: Path, tmp_path: Path) -> 
     assert run("predict", folder / "houses.edgeml", tmp_path / "new.csv", "-o", tmp_path / "out.csv").returncode == 0
     assert pd.read_csv(tmp_path / "out.csv")["scores"].to_numpy(np.float32).tolist() == found.tolist()
     assert run("verify", folder / "houses.edgeml").returncode == 0
+
+
+@pytest.mark.parametrize("target", [[], ["--target", "price"]])
+def test_calibration_from_a_csv_with_or_without_the_target(
+    run: Run, folder: Path, target: list[str], tmp_path: Path
+) -> None:
+    table = folder / "held-out.csv"
+    made = run(
+        "build", folder / "houses.skops", "-o", tmp_path / "x.edgeml", "--calibration", table, "--evaluation", table,
+        "--recipe", "onnx-fp32", *target,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    data = edgeml.open_package(tmp_path / "x.edgeml").manifest.data
+    assert (data.calibration_samples, data.overlap, data.labelled) == (200, 200, bool(target))
 
 
 def test_the_columns_are_told(run: Run, folder: Path) -> None:
