@@ -107,6 +107,12 @@ class _Making:
         # An existing file is packaged as it is; all that is quantized further is ONNX in float32.
         quantizes = info.framework not in FILES or (info.architecture == "onnx-fp32" and recipe.format == "onnx")
         if recipe.needs_calibration and quantizes and not self.calibration:
+            if self.plan.calibration:
+                return Refusal(
+                    recipe.id,
+                    "Each calibration sample lacks a value.",
+                    "give samples that lack none, some 100 of them.",
+                )
             return Refusal(
                 recipe.id,
                 "It needs calibration samples, and none were given.",

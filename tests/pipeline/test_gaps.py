@@ -81,6 +81,14 @@ def test_recipes_that_take_no_gaps_are_refused_where_the_data_hold_some() -> Non
     assert record.signature.inputs[0].gaps is True
 
 
+def test_calibration_samples_that_all_lack_a_value() -> None:
+    numbers = FRAME[NUMBERS].assign(age=np.nan)
+    model = make_pipeline(SimpleImputer(), StandardScaler(), Ridge()).fit(FRAME[NUMBERS], PRICES)
+    package = edgeml.build(model, recipes=["tflite-int8"], calibration=numbers, evaluation=HELD_OUT[NUMBERS].dropna())
+    (refused,) = package.manifest.refused
+    assert refused.reason == "Each calibration sample lacks a value."
+
+
 def test_numbers_of_a_table_in_every_recipe() -> None:
     table = load_wine(as_frame=True)
     rows, labels = table.data, table.target
