@@ -33,4 +33,6 @@ def table(name: str) -> Table:
     """`digits`, `wine`, `breast_cancer` or `diabetes`."""
     x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
     x, held_out, y, _ = train_test_split(x.astype(np.float32), y, test_size=0.3, random_state=0)
+    for array in (x, y, held_out):
+        array.setflags(write=False)  # all tests share them
     return Table(x, y, held_out)
