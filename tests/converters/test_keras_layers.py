@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,10 +11,10 @@ import edgeml
 from edgeml.core.errors import InputError
 from edgeml.core.source import SourceInfo
 from edgeml.core.worker import Worker
+from tests.support.scripts import BENCHMARKS, benchmark
 
 EXACT = ("tflite-fp32", "onnx-fp32")
 INTEGER = ("tflite-int8", "onnx-int8")
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "keras_applications.py"
 
 
 def samples(info: SourceInfo, seed: int) -> dict[str, np.ndarray]:
@@ -92,18 +89,8 @@ def test_a_model_in_mixed_precision_is_carried_in_float32(keras_models: Worker) 
         assert any("the model computes in mixed_float16" in remark for remark in record.verdict.remarks)
 
 
-def sweep() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("keras_applications", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its child finds it there
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_a_net_of_keras_applications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))  # for the child
-    row = sweep().swept("MobileNetV3Small", tmp_path)
+    monkeypatch.syspath_prepend(str(BENCHMARKS))  # for the child
+    row = benchmark("keras_applications").swept("MobileNetV3Small", tmp_path)
     assert row.zeros_db < 20
     assert {outcome.recipe: outcome.verdict for outcome in row.outcomes} == dict.fromkeys(EXACT, "released")

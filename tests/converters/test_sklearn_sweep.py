@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,30 +18,20 @@ from edgeml.converters import sklearn_to_onnx
 from edgeml.core.conversion import ConversionJob
 from edgeml.core.recipe import find_recipe
 from edgeml.sources.sklearn import open_source, save
+from tests.support.scripts import benchmark
 from tests.support.tables import table
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "sklearn_sweep.py"
 LEAST_RIGHT = 120
 
 
-def sweep() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sklearn_sweep", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_estimator_is_right_or_refused_as_the_table_says() -> None:
-    module = sweep()
+    module = benchmark("sklearn_sweep")
     found = {outcome.name: outcome for outcome, _ in module.run()}
     assert found == module.expected()
 
 
 def test_the_table_holds_nothing_wrong_and_enough_that_is_right() -> None:
-    outcomes = sweep().expected().values()
+    outcomes = benchmark("sklearn_sweep").expected().values()
     assert {outcome.outcome for outcome in outcomes} == {"right", "refused"}
     assert all(outcome.reason for outcome in outcomes if outcome.outcome == "refused")
     right = {outcome.name for outcome in outcomes if outcome.outcome == "right" and "(" not in outcome.name}
