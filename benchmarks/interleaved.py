@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,17 @@ import numpy as np
 ENGINES = ("ai-edge-litert", "onnxruntime", "numpy", "scikit-learn")
 
 
-def timed(calls: Mapping[str, Callable[[], object]], *, rounds: int, runs: int) -> dict[str, np.ndarray]:
-    """Microseconds of one call ``[rounds]``, by name: each round runs every call `runs` times, one after the other."""
+def timed(
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, runs: int, rest_s: float = 0.0
+) -> dict[str, np.ndarray]:
+    """Microseconds of one call ``[rounds]``, by name: each round runs every call `runs` times, one after the other.
+
+    Args:
+        calls: What is timed.
+        rounds: How often all are timed, each time in another order.
+        runs: Calls at a time.
+        rest_s: Seconds before each: onnxruntime's threads keep their cores busy for a while after the last call.
+    """
     for call in calls.values():
         call()
     found: dict[str, list[float]] = {name: [] for name in calls}
@@ -26,6 +35,7 @@ def timed(calls: Mapping[str, Callable[[], object]], *, rounds: int, runs: int) 
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             call = calls[name]
+            sleep(rest_s)
             begin = perf_counter_ns()
             for _ in range(runs):
                 call()

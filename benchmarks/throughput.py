@@ -23,6 +23,7 @@ from nets import net
 
 import edgeml
 
+REST_S = 0.1
 SAMPLES = {"kws": 4096, "ic": 1536, "vww": 1024}
 
 
@@ -66,13 +67,16 @@ def row_of(name: str, package: edgeml.Package, recipe: str, rounds: int) -> dict
         (takes,) = session.signature.inputs
         x = np.random.default_rng(0).random((SAMPLES[name], *takes.shape[1:]), dtype=np.float32)
         calls = raw_calls(data, recipe, x, cores)
-        scan = timed(calls, rounds=3, runs=1)
+        scan = timed(calls, rounds=3, runs=1, rest_s=REST_S)
         alone = [key for key in calls if "1 loops, 1 threads" in key]
         best = {min(keys, key=lambda key: np.median(scan[key])): calls for keys in (alone, list(calls))}
         single, *rest = best
         top = rest[0] if rest else single
         final = timed(
-            {"ours": lambda: session.predict(x), "single": calls[single], "top": calls[top]}, rounds=rounds, runs=1
+            {"ours": lambda: session.predict(x), "single": calls[single], "top": calls[top]},
+            rounds=rounds,
+            runs=1,
+            rest_s=REST_S,
         )
     return {
         "net": name,

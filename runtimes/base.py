@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import re
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from time import perf_counter_ns
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, Literal, NoReturn, Self
 from weakref import WeakSet
 
 import numpy as np
 
-from edgeml.core import registry
 from edgeml.core.artifact import Needs
 from edgeml.core.encoding import encoder
 from edgeml.core.errors import EdgemlError, InputError, TargetError
 from edgeml.core.machine import missing_features
 from edgeml.core.placement import Placed, Placement
-from edgeml.core.preprocessing import Declaration, Table
+from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import Precision
 from edgeml.core.tensors import (
     DECIDED,
@@ -33,25 +28,16 @@ from edgeml.core.tensors import (
     values_of,
 )
 
+from .batches import Batches
 from .bound import Bound
 from .handle import Handle
-from .lane import Lane, real, stored
-from .parallel import cores, in_order
-from .pool import Pool
-from .streams import Item, gathered
+from .raw_input import of_raw
+from .streams import Item, gathered, plain_items
 
 __all__ = ["BaseSession"]
 
 _FLOAT32 = np.dtype(np.float32)
-_OUT_OF_MEMORY = re.compile(r"allocat|bad_alloc|out of memory", re.IGNORECASE)
-# How many samples engines take best at a time, measured on MLPerf Tiny's nets, a linear pipeline and a forest: more
-# spare calls, until what is between the layers no longer fits a core's cache. Bytes are those of float32 input.
-_FREE_BYTES, _FREE = 2**20, (8, 128)
-_WIDE_BYTES, _WIDE = 2**17, (4, 256)
-_RANGED = 32  # where the artifact takes its ranges from the batch: as many as the source's reference takes
-_CHUNK_BYTES, _CHUNK = 2**18, (1, 1024)
-_WORTH_NS = 2_000_000  # of work, for which threads are started: they take some 0.1 ms, and Python's lock
-_SHARES = 4  # chunks for each worker, at least: the last ones end together
+_OUT_OF_MEMORY = ("allocat", "bad_alloc", "out of memory")
 _RECHECKED_BYTES = 2**28  # of arrays that are looked through once more, to tell how many samples are bad
 
 
@@ -137,27 +123,25 @@ class BaseSession(ABC):
         self._needs = needs
         self._encoders = [encoder(spec.encoding) for spec in signature.inputs]
         self._unit = signature.inputs[0].shape[0]
-        self._workers = threads or cores()
         self._bound: WeakSet[Bound] = WeakSet()
         self._closed = False
+        self._input_name = signature.inputs[0].name
         self._output_names = [spec.name for spec in signature.outputs]
         quantized = signature.inputs[0].quantization is not None
         self._single_dtype = np.dtype(signature.inputs[0].dtype) if quantized else None
         self._open(data, needs, threads or 1)
-        lanes = max(self._workers, cores())
         lone = _lone_shape(signature)
         self._single_shape = lone or (-1,)
-        self._sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)
-        ranged = "DynamicQuantizeLinear" in needs.operators
-        self._batch = _RANGED if ranged else self._fitting(_FREE_BYTES, _FREE)
-        self._wide_unit = self._fitting(_WIDE_BYTES, _WIDE)
-        self._wide: Pool[Lane] | None = None
-        self._may_widen = self.resizes and self._unit == 1
-        self._lock = threading.Lock()
-        self._lanes = lanes
-        self._sample_ns = 10_000.0  # until it is known
-        self._singles: Pool[Lane] = Pool(lambda: self._lane(1, threads or 1, lone=lone is not None), lanes)
-        self._many: Pool[Lane] = Pool(lambda: self._lane(self._unit, 1), lanes)
+        self._batches = Batches(
+            self._handle,
+            signature,
+            needs,
+            threads=threads,
+            resizes=self.resizes,
+            failures=self._failures,
+            fail=self._fail,
+        )
+        self._singles = self._batches.singles
         if target != "cpu" and not allow_fallback and not self._alone:
             self._refuse_fallback()
 
@@ -257,27 +241,26 @@ class BaseSession(ABC):
         Example:
             >>> session.run_quantized({"image": np.zeros((1, 96, 96, 3), np.int8)})
         """
-        if len(inputs) == 1 and self._single_shape[0] == 1:
-            (spec,) = self.signature.inputs
-            given = inputs.get(spec.name)
-            if type(given) is np.ndarray and given.shape == self._single_shape and given.dtype is self._single_dtype:
-                lane = self._singles.take()
-                try:
-                    return dict(zip(self._output_names, lane((given,)), strict=True))
-                except self._failures as error:
-                    self._fail(error)
-                finally:
-                    self._singles.give(lane)
+        given = inputs.get(self._input_name) if len(inputs) == 1 else None
+        if type(given) is np.ndarray and given.shape == self._single_shape and given.dtype is self._single_dtype:
+            lane = self._singles.take()
+            try:
+                return dict(zip(self._output_names, lane.bare(given), strict=True))
+            except self._failures as error:
+                self._fail(error)
+            finally:
+                self._singles.give(lane)
         floats = [spec.name for spec in self.signature.inputs if spec.quantization is None]
         if floats:
             raise InputError(f"The artifact takes no integers as '{floats[0]}'.", fix="use run, or predict.")
+        self._check_open()
         arrays = shaped_by_input(inputs, self.signature, "data")
         for spec in self.signature.inputs:
             if arrays[spec.name].dtype != spec.dtype:
                 raise InputError(
                     f"data, input '{spec.name}': got dtype {arrays[spec.name].dtype}, expected {spec.dtype}."
                 )
-        return self._computed(list(arrays.values()), None, lambda array, *_: array, as_is=True)
+        return self._batches.run(arrays, None, as_is=True)
 
     def predict(
         self,
@@ -406,10 +389,7 @@ class BaseSession(ABC):
         """
         if not self._closed:
             self._closed = True
-            self._singles.close()
-            self._many.close()
-            if self._wide is not None:
-                self._wide.close()
+            self._batches.close()
             for bound in list(self._bound):
                 bound.close()
             self._close()
@@ -430,28 +410,8 @@ class BaseSession(ABC):
         Raises:
             InputError: The data are not what the model takes, or the package declares no preprocessing.
         """
-        if not raw:
-            return arrays_by_input(data, self.signature, "data")
-        if not self.preprocessing:
-            raise InputError(
-                "The package does not declare what its inputs' numbers mean, so raw input cannot be taken.",
-                fix="give arrays as the model takes them, or build the package with preprocessing.",
-            )
-        names = [spec.name for spec in self.signature.inputs]
-        named = isinstance(data, Mapping) and set(data) == set(names)
-        one_table = len(names) > 1 and all(isinstance(self.preprocessing.get(name), Table) for name in names)
-        several = not one_table and (len(names) > 1 or named)
-        if several and not isinstance(data, Mapping):
-            raise InputError(
-                f"raw input: the model has {len(names)} inputs.", fix=f"give a mapping from {', '.join(names)}."
-            )
-        given = dict(data) if several and isinstance(data, Mapping) else dict.fromkeys(names, data)
-        for spec in self.signature.inputs:
-            if spec.name in self.preprocessing and spec.name in given:
-                declaration = self.preprocessing[spec.name]
-                prepare = registry.resolve(registry.PREPROCESSORS[str(declaration.__struct_config__.tag)])
-                given[spec.name] = prepare(declaration, given[spec.name], spec)
-        return arrays_by_input(given, self.signature, "data")
+        values = of_raw(data, self.signature, self.preprocessing) if raw else data
+        return arrays_by_input(values, self.signature, "data")
 
     def _refuse_fallback(self) -> None:
         elsewhere = self.placement.elsewhere
@@ -505,7 +465,7 @@ class BaseSession(ABC):
         """Outputs of all items of a stream that ends."""
         parts = [part for part, _ in self._streamed(items, batch_size=batch_size, raw=raw, progress=progress)]
         if not parts:
-            return self._nothing(as_is=False)
+            return self._batches.nothing(as_is=False)
         return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in self.signature.outputs}
 
     def _streamed(
@@ -515,23 +475,11 @@ class BaseSession(ABC):
             told = None if progress is None else lambda count: progress(first + count)
             return self._answers(arrays, batch_size=batch_size, first=first, progress=told)
 
-        return gathered(self._items(items, raw=raw), answer)
-
-    def _items(self, items: Iterable[object], *, raw: bool) -> Iterator[Item]:
-        specs, first = self.signature.inputs, 0
-        for item in items:
-            if raw:
-                given: object = self.prepared(item, raw=True)
-            else:
-                given = item if isinstance(item, Mapping) else {specs[0].name: item} if len(specs) == 1 else item
-            lone = False
-            if not raw and isinstance(given, Mapping):
-                sample = given.get(specs[0].name)
-                lone = np.ndim(sample) == len(specs[0].shape) - 1  # type: ignore[arg-type]
-                given = {name: np.asarray(value)[None] for name, value in given.items()} if lone else given
-            arrays = shaped_by_input(given, self.signature, f"data from sample {first} on" if first else "data")
-            yield Item(arrays, lone)
-            first += len(arrays[specs[0].name])
+        if raw:
+            found: Iterator[Item] = (Item(self.prepared(item, raw=True), lone=False) for item in items)
+        else:
+            found = plain_items(items, self.signature)
+        return gathered(found, answer)
 
     def _answers(
         self,
@@ -545,117 +493,20 @@ class BaseSession(ABC):
         """Outputs by name, in the source's units, or as they are in the artifact's."""
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, expected at least 1.")
+        self._check_open()
         arrays = shaped_by_input(data, self.signature, "data")
         specs = self.signature.inputs
 
-        def store(array: np.ndarray, i: int, begin: int) -> np.ndarray:
-            return stored(self._encoders[i](values_of(array, specs[i], "data", first=first + begin)), specs[i])
+        def check(array: np.ndarray, i: int, begin: int) -> np.ndarray:
+            return values_of(array, specs[i], "data", first=first + begin)
 
         try:
-            return self._computed(list(arrays.values()), batch_size, store, as_is=as_is, progress=progress)
+            return self._batches.run(arrays, check, batch_size=batch_size, as_is=as_is, progress=progress)
         except InputError:
             if first == 0 and sum(array.nbytes for array in arrays.values()) <= _RECHECKED_BYTES:
                 for spec in specs:
                     values_of(arrays[spec.name], spec, "data")  # tells of all samples that are bad
             raise
-
-    def _computed(
-        self,
-        arrays: Sequence[np.ndarray],
-        batch_size: int | None,
-        store: Callable[[np.ndarray, int, int], np.ndarray],
-        *,
-        as_is: bool,
-        progress: Callable[[int], object] | None = None,
-    ) -> dict[str, np.ndarray]:
-        """Outputs of samples in chunks, on all workers.
-
-        Args:
-            arrays: Inputs ``[samples, ...]``.
-            batch_size: Samples at a time, where the batch is free.
-            store: From some samples, which input it is and the position of the first, to the artifact's dtype.
-            as_is: Whether the outputs stay in the artifact's dtypes.
-            progress: Told how many samples are done.
-        """
-        self._check_open()
-        specs, count = self.signature.outputs, len(arrays[0])
-        if not count:
-            return self._nothing(as_is=as_is)
-        wide = self._widened(arrays, store) if count >= 2 * self._wide_unit else None
-        size = self._chunk(batch_size, count, self._unit if wide is None else self._wide_unit)
-
-        def work(begin: int) -> list[np.ndarray]:
-            values = [store(array[begin : begin + size], i, begin) for i, array in enumerate(arrays)]
-            pool = wide or (self._singles if count == 1 == self._unit else self._many)
-            outputs = self._run(pool, values)
-            return outputs if as_is else [real(output, spec) for output, spec in zip(outputs, specs, strict=True)]
-
-        told = None if progress is None else lambda tasks: progress(min(tasks * size, count))
-        try:
-            begun = perf_counter_ns()
-            workers = self._workers if self._sample_ns * count > _WORTH_NS else 1
-            parts = in_order(range(0, count, size), work, workers, told)
-            self._sample_ns = (perf_counter_ns() - begun) * workers / count
-            columns = zip(specs, zip(*parts, strict=True), strict=True)
-            return {spec.name: np.concatenate(column) if len(column) > 1 else column[0] for spec, column in columns}
-        except MemoryError as error:
-            self._fail(error)
-
-    def _run(self, pool: Pool[Lane], values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        lane = pool.take()
-        try:
-            return lane(values)
-        except self._failures as error:
-            self._fail(error)
-        finally:
-            pool.give(lane)
-
-    def _chunk(self, batch_size: int | None, count: int, unit: int | None) -> int:
-        """How many samples a worker takes at a time. Of an engine with a free batch answers may depend on it."""
-        if unit is None:
-            return batch_size or self._batch
-        share = -(-count // (_SHARES * self._workers))
-        return -(-min(self._fitting(_CHUNK_BYTES, _CHUNK), share) // unit) * unit
-
-    def _fitting(self, most_bytes: int, limits: tuple[int, int]) -> int:
-        """How many samples fit, as a power of two."""
-        low, high = limits
-        return min(max(1 << (most_bytes // max(self._sample_bytes, 1)).bit_length() >> 1, low), high)
-
-    def _widened(
-        self, arrays: Sequence[np.ndarray], store: Callable[[np.ndarray, int, int], np.ndarray]
-    ) -> Pool[Lane] | None:
-        """Lanes for many samples at a time, where the engine gives the very same answers to the first ones."""
-        if self._may_widen:
-            with self._lock:
-                if self._may_widen:
-                    values = [store(array[: self._wide_unit], i, 0) for i, array in enumerate(arrays)]
-                    self._wide = self._tried(values)
-                    self._may_widen = False
-        return self._wide
-
-    def _tried(self, values: Sequence[np.ndarray]) -> Pool[Lane] | None:
-        try:
-            lane = self._lane(self._wide_unit, 1)
-            found = lane(values)
-        except self._failures:  # the model has its batch built in
-            return None
-        if not all(map(_same, found, self._run(self._many, values))):
-            return None
-        pool: Pool[Lane] = Pool(lambda: self._lane(self._wide_unit, 1), self._lanes)
-        pool.give(lane)
-        return pool
-
-    def _nothing(self, *, as_is: bool) -> dict[str, np.ndarray]:
-        """Outputs of no samples."""
-        empty = {
-            spec.name: np.empty((0, *(size or 0 for size in spec.shape[1:])), _numpy_dtype(spec))
-            for spec in self.signature.outputs
-        }
-        return empty if as_is else {spec.name: real(empty[spec.name], spec) for spec in self.signature.outputs}
-
-    def _lane(self, unit: int | None, threads: int, *, lone: bool = False) -> Lane:
-        return Lane(self._handle(unit, threads), unit, self.signature, lone=lone)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -665,7 +516,8 @@ class BaseSession(ABC):
         """Raises what stands for the engine's own exception."""
         if isinstance(error, EdgemlError):
             raise error
-        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        told = str(error).lower()
+        if isinstance(error, MemoryError) or any(words in told for words in _OUT_OF_MEMORY):
             raise TargetError(
                 f"{self.engine}: memory does not suffice to run the artifact: {error}",
                 fix="give a smaller batch_size, or stream the samples.",
@@ -684,11 +536,3 @@ def _lone_shape(signature: Signature) -> tuple[int, ...] | None:
     )
     numbers = signature.inputs[0].dtype not in {"string", "float64"}
     return (1, *(size for size in sizes if size is not None)) if fixed and numbers else None
-
-
-def _same(some: np.ndarray, others: np.ndarray) -> bool:
-    return some.shape == others.shape and some.tobytes() == others.tobytes()
-
-
-def _numpy_dtype(spec: TensorSpec) -> str:
-    return "U1" if spec.dtype == "string" else spec.dtype

@@ -11,10 +11,11 @@ from edgeml.core.artifact import Needs
 from edgeml.core.errors import MissingDependencyError, TargetError
 from edgeml.core.machine import installed_version
 from edgeml.core.placement import Placed, placed
-from edgeml.core.tensors import Quantization, TensorSpec, plain_names
+from edgeml.core.tensors import Quantization, TensorSpec
 
 from .base import BaseSession
 from .handle import FreeHandle, Handle
+from .interpreters import check_reshapes, delegated, memory, tensors
 
 __all__ = ["LiteRTSession"]
 
@@ -55,7 +56,7 @@ class LiteRTSession(BaseSession):
         try:
             interpreter = self._interpreter(threads)
             interpreter.allocate_tensors()
-            inputs, outputs = _tensors(interpreter)
+            inputs, outputs = tensors(interpreter)
         except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the latter two of damaged files
             raise TargetError(
                 f"{self.engine} {self.engine_version} cannot load the artifact, which needs TensorFlow Lite "
@@ -83,8 +84,8 @@ class LiteRTSession(BaseSession):
     def _handle(self, batch: int | None, threads: int) -> Handle:
         interpreter = self._made(batch, threads)
         try:
-            inputs = [_memory(interpreter, index) for index in self._inputs]
-            outputs = [_memory(interpreter, index) for index in self._outputs]
+            inputs = [memory(interpreter, index) for index in self._inputs]
+            outputs = [memory(interpreter, index) for index in self._outputs]
         except ValueError:  # a tensor that is given memory when its size is known
             return FreeHandle(lambda values: self._by_copies(interpreter, values))
         return Handle(inputs, outputs, interpreter.invoke)
@@ -96,7 +97,7 @@ class LiteRTSession(BaseSession):
             return self._opened.pop()[1]
         interpreter = self._interpreter(threads)
         if resized:
-            _check_reshapes(interpreter)
+            check_reshapes(interpreter)
             for index, spec in zip(self._inputs, self.signature.inputs, strict=True):
                 interpreter.resize_tensor_input(index, (batch, *spec.shape[1:]))
         interpreter.allocate_tensors()
@@ -119,67 +120,4 @@ class LiteRTSession(BaseSession):
         """Kind of each operator, and whether a delegate takes it."""
         interpreter = self._interpreter(1)
         interpreter.allocate_tensors()
-        return _delegated(interpreter)
-
-
-def _check_reshapes(interpreter: Any) -> None:
-    """Raises ValueError where a shape with a batch of its own is built in: the interpreter would say so on stderr."""
-    for node in interpreter._get_ops_details():  # noqa: SLF001 - nothing public tells of operators
-        if node["op_name"] == "RESHAPE":
-            shape = interpreter.get_tensor(node["inputs"][1]) if len(node["inputs"]) > 1 else np.empty(0)
-            if not shape.size or shape[0] != -1:
-                raise ValueError("a shape is built in")
-
-
-class _View:
-    """Tells numpy of an interpreter's memory, and keeps the interpreter."""
-
-    def __init__(self, interpreter: Any, array: np.ndarray) -> None:
-        self._interpreter = interpreter
-        self.__array_interface__ = array.__array_interface__
-
-
-def _memory(interpreter: Any, index: int) -> np.ndarray:
-    """An array over a tensor's memory, which stays where it is until tensors are allocated anew.
-
-    The interpreter refuses to run while an array of its own making is held; of this one it does not know.
-
-    Raises:
-        ValueError: The tensor has no memory yet.
-    """
-    return np.asarray(_View(interpreter, interpreter.tensor(index)()))
-
-
-def _tensors(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The interpreter's account of inputs and outputs, by the names that `core.tflite_file` gives them."""
-    if interpreter.get_signature_list():
-        runner = interpreter.get_signature_runner()
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
-        names = [*inputs, *outputs]
-        if plain_names(names) == names:
-            return inputs, outputs
-    takes, gives = interpreter.get_input_details(), interpreter.get_output_details()
-    names = plain_names(details["name"] for details in (*takes, *gives))
-    return dict(zip(names, takes, strict=False)), dict(zip(names[len(takes) :], gives, strict=True))
-
-
-def _delegated(interpreter: Any) -> list[tuple[str, bool]]:
-    """Kind of each operator, and whether a delegate took it.
-
-    A delegate's node stands for what lies between its inputs and its outputs; the nodes that it took stay listed.
-    """
-    nodes = interpreter._get_ops_details()  # noqa: SLF001  # the one account that there is
-    delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
-    operators = [node for node in nodes if node["op_name"] != "DELEGATE"]
-    maker = {int(tensor): node for node in operators for tensor in node["outputs"]}
-    taken: set[int] = set()
-    for delegate in delegates:
-        ends = set(map(int, delegate["inputs"]))
-        left = list(map(int, delegate["outputs"]))
-        while left:
-            tensor = left.pop()
-            node = None if tensor in ends else maker.get(tensor)
-            if node is not None and node["index"] not in taken:
-                taken.add(node["index"])
-                left += map(int, node["inputs"])
-    return [(node["op_name"], node["index"] in taken) for node in operators]
+        return delegated(interpreter)

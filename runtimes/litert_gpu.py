@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import math
 import re
@@ -24,6 +23,7 @@ from edgeml.core.worker import Worker
 
 from .handle import FreeHandle, Handle
 from .litert import LiteRTSession
+from .vulkan import vulkan_devices
 
 __all__ = ["GpuProbe", "LiteRTGpuSession", "ProbeSettings"]
 
@@ -42,7 +42,7 @@ class LiteRTGpuSession(LiteRTSession):
     def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # there is but one
         """The loader or the device of Vulkan that is missing."""
         try:
-            devices = _vulkan_devices()
+            devices = vulkan_devices()
         except OSError as error:
             return TargetError(
                 f"Target 'gpu' needs Vulkan's loader, which does not load: {error}.", fix="apt-get install libvulkan1"
@@ -149,31 +149,3 @@ def _refused(data: bytes) -> list[str]:
     lines = log.partition(_REFUSED)[2].splitlines()[1:]
     told = itertools.takewhile(lambda line: re.match(r"[A-Z0-9_]+: ", line), lines)
     return [line.partition(":")[0] for line in told]
-
-
-class _InstanceInfo(ctypes.Structure):
-    """VkInstanceCreateInfo of the Vulkan specification."""
-
-    _fields_: ClassVar = [
-        ("type", ctypes.c_int),
-        ("next", ctypes.c_void_p),
-        ("flags", ctypes.c_uint32),
-        ("application", ctypes.c_void_p),
-        ("layer_count", ctypes.c_uint32),
-        ("layers", ctypes.c_void_p),
-        ("extension_count", ctypes.c_uint32),
-        ("extensions", ctypes.c_void_p),
-    ]
-
-
-def _vulkan_devices() -> int:
-    """Number of devices that Vulkan's loader finds. Raises OSError where there is no loader."""
-    vulkan = ctypes.CDLL("libvulkan.so.1")
-    instance, count = ctypes.c_void_p(), ctypes.c_uint32()
-    if vulkan.vkCreateInstance(ctypes.byref(_InstanceInfo(type=1)), None, ctypes.byref(instance)):
-        return 0  # no driver at all
-    try:
-        vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), None)
-    finally:
-        vulkan.vkDestroyInstance(instance, None)
-    return count.value

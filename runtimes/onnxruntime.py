@@ -110,7 +110,7 @@ class OnnxRuntimeSession(BaseSession):
         return Handle(arrays[:count], arrays[count:], lambda: session.run_with_iobinding(binding), keep=values)
 
     def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        options = self._shrinking if len(values[0]) > self._batch else None
+        options = self._shrinking if len(values[0]) > self._batches.free else None
         outputs = self._session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
         return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]
 

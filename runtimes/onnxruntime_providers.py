@@ -11,9 +11,10 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.placement import Placed, placed
@@ -26,7 +27,7 @@ _FATAL = 4
 _COPIES = {"MemcpyFromHost", "MemcpyToHost"}  # onnxruntime's own, between devices
 
 
-class Provider(NamedTuple):
+class Provider(Struct, frozen=True):
     """An execution provider.
 
     Attributes:

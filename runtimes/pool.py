@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from edgeml.core.errors import TargetError
@@ -17,6 +17,8 @@ Item = TypeVar("Item")
 class Pool(Generic[Item]):
     """Lends items, and makes them when they are first needed. Takers beyond the limit wait.
 
+    What was given back last is lent first: it is what the core's cache still holds.
+
     Args:
         make: Makes an item.
         limit: At most so many.
@@ -25,9 +27,11 @@ class Pool(Generic[Item]):
     def __init__(self, make: Callable[[], Item], limit: int) -> None:
         self._make: Callable[[], Item] | None = make
         self._left = limit
+        self._idle: list[Item] = []  # whose append and pop need no lock
+        self._pop = self._idle.pop
         self._lock = threading.Lock()
-        self._idle: SimpleQueue[Item | None] = SimpleQueue()
-        self._get = self._idle.get_nowait
+        self._waiting = 0
+        self._handed: SimpleQueue[Item | None] = SimpleQueue()
 
     def take(self) -> Item:
         """An item, for the caller alone until `give`.
@@ -36,33 +40,59 @@ class Pool(Generic[Item]):
             TargetError: The pool is closed, or the item cannot be made.
         """
         try:
-            item = self._get()
-        except Empty:
-            item = self._another()
-        if item is None:
-            self._idle.put(None)  # for the next taker
-            raise TargetError("The session is closed.", fix="open another: package.session(recipe).")
-        return item
+            return self._pop()
+        except IndexError:
+            return self._another()
 
     def give(self, item: Item) -> None:
         """Takes an item back."""
-        if self._make is not None:
-            self._idle.put(item)
+        # First the item, then the look at who waits: a taker says that it waits before it looks for an item once more.
+        self._idle.append(item)
+        if self._waiting:
+            self._hand_over()
+        elif self._make is None:
+            self._idle.clear()
 
     def close(self) -> None:
         """Lets go of all items; those that are lent, when they are given back."""
         self._make = None
-        while True:
-            try:
-                self._get()
-            except Empty:
-                break
-        self._idle.put(None)
-
-    def _another(self) -> Item | None:
+        self._idle.clear()
         with self._lock:
-            if self._make is not None and self._left > 0:
-                item = self._make()
+            for _ in range(self._waiting):
+                self._handed.put(None)
+            self._waiting = 0
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            if self._waiting and self._idle:
+                try:
+                    item = self._pop()
+                except IndexError:  # another taker was faster, and gives it back in its turn
+                    return
+                self._waiting -= 1
+                self._handed.put(item)
+
+    def _another(self) -> Item:
+        with self._lock:
+            if self._make is None:
+                raise _closed()
+            if self._left > 0:
+                made = self._make()
                 self._left -= 1
+                return made
+            self._waiting += 1
+            try:
+                item = self._pop()
+            except IndexError:
+                pass
+            else:
+                self._waiting -= 1
                 return item
-        return self._idle.get()
+        handed = self._handed.get()
+        if handed is None:
+            raise _closed()
+        return handed
+
+
+def _closed() -> TargetError:
+    return TargetError("The session is closed.", fix="open another: package.session(recipe).")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
+from msgspec import Struct
 
-__all__ = ["Item", "gathered"]
+from edgeml.core.tensors import Signature, shaped_by_input
+
+__all__ = ["Item", "gathered", "plain_items"]
 
 _MOST_SAMPLES = 4096
 _MOST_BYTES = 2**24
 
 
-class Item(NamedTuple):
+class Item(Struct, frozen=True):
     """What came.
 
     Attributes:
@@ -28,6 +30,24 @@ class Item(NamedTuple):
     def samples(self) -> int:
         """Number of samples."""
         return len(next(iter(self.arrays.values())))
+
+
+def plain_items(items: Iterable[object], signature: Signature) -> Iterator[Item]:
+    """Items of samples ``[...]`` or batches ``[samples, ...]``, or mappings from input names to such.
+
+    Raises:
+        InputError: They are not what the artifact takes. A bad item is told by the position of its first sample.
+    """
+    first_spec, first = signature.inputs[0], 0
+    for item in items:
+        given = item if isinstance(item, Mapping) or len(signature.inputs) > 1 else {first_spec.name: item}
+        lone = False
+        if isinstance(given, Mapping):
+            lone = np.ndim(given.get(first_spec.name)) == len(first_spec.shape) - 1  # type: ignore[arg-type]
+            given = {name: np.asarray(value)[None] for name, value in given.items()} if lone else given
+        arrays = shaped_by_input(given, signature, f"data from sample {first} on" if first else "data")
+        yield Item(arrays, lone)
+        first += len(arrays[first_spec.name])
 
 
 Answer = Callable[[dict[str, np.ndarray], int], dict[str, np.ndarray]]

@@ -15,8 +15,8 @@ from edgeml.core.errors import StorageError, TargetError, VerificationError
 from edgeml.core.tensors import DECIDED, decide
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Verification, diff_packages, open_package
-from edgeml.package.choice import AUTO
 from edgeml.package.diff import PackageDiff
+from edgeml.package.package import AUTO
 from edgeml.preprocessing import read_raw
 from edgeml.preprocessing.files import RAW_SUFFIXES
 

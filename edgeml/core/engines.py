@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.registry import ENGINES, EXTRA_OF_MODULE, Engine, resolve
-from edgeml.core.session import SessionOpener
+
+if TYPE_CHECKING:
+    from edgeml.core.session import SessionOpener
 
 __all__ = ["GROUP", "engines", "find_engine", "missing", "obstacle", "opener_of"]
 

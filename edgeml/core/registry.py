@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 __all__ = [
     "CONVERTERS",
@@ -50,7 +52,7 @@ CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
 """Framework and format to a `core.conversion.Converter`."""
 
 
-class Engine(NamedTuple):
+class Engine(Struct, frozen=True):
     """One way to run a format on a target.
 
     Attributes:

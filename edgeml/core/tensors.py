@@ -2,7 +2,6 @@
 
 import math
 import numbers
-import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -35,8 +34,7 @@ __all__ = [
 ]
 
 _SHOWN = 10
-_FEW = 8192  # numbers; OpenBLAS wakes its threads for longer products
-_PIECE = 2**16
+_FEW = 8192  # numbers; OpenBLAS wakes its threads for products of more than 10,000
 
 Label = bool | int | float | str
 Meaning = Literal["values", "scores", "label", "position"]
@@ -119,7 +117,7 @@ def plain_name(name: str, taken: set[str]) -> str:
         name: What the model calls the tensor.
         taken: The names given so far, in lower case; the new one is added.
     """
-    base = re.sub(r"\W", "_", name, flags=re.ASCII)
+    base = "".join(letter if letter == "_" or (letter.isascii() and letter.isalnum()) else "_" for letter in name)
     if not base or not base[0].isalpha():
         base = f"tensor_{base}"
     unique, count = base, 1
@@ -303,12 +301,12 @@ def all_finite(array: np.ndarray) -> bool:
     """Whether a contiguous array of floats holds neither NaN nor infinity.
 
     Of few numbers the sum of squares tells fastest: it is finite only then, and of numpy's products `vdot` alone does
-    not warn where it is too large. Then, and for many, each number is looked at.
+    not warn where it is too large. Then, and of many, the extremes do: both propagate NaN.
     """
     flat = array.reshape(-1)
     if len(flat) <= _FEW and math.isfinite(np.vdot(flat, flat)):
         return True
-    return all(np.isfinite(flat[begin : begin + _PIECE]).all() for begin in range(0, len(flat), _PIECE))
+    return not len(flat) or (math.isfinite(np.minimum.reduce(flat)) and math.isfinite(np.maximum.reduce(flat)))
 
 
 def _numbers(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgeml.package.package import Package, Verification, load, open_package
+from edgeml.package.package import Package, load, open_package
 
 if TYPE_CHECKING:
     from edgeml.package.diff import PackageDiff, diff_packages
     from edgeml.package.failures import Failure
+    from edgeml.package.verification import Verification
 
 __all__ = ["Failure", "Package", "PackageDiff", "Verification", "diff_packages", "load", "open_package"]
 
@@ -16,6 +17,7 @@ __all__ = ["Failure", "Package", "PackageDiff", "Verification", "diff_packages",
 _HOMES = {
     "Failure": "edgeml.package.failures",
     "PackageDiff": "edgeml.package.diff",
+    "Verification": "edgeml.package.verification",
     "diff_packages": "edgeml.package.diff",
 }
 

@@ -7,12 +7,13 @@ Field meanings: PKWARE's APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
+
+from msgspec import Struct
 
 from edgeml.core.errors import InputError, PackageError, StorageError
 
@@ -21,7 +22,7 @@ __all__ = ["FIRST", "Archive", "pack"]
 FIRST = "manifest.json"
 MAX_ENTRIES = 4096
 MAX_BYTES = 2**32 - 2**20  # offsets have 32 bits; the margin holds the directory
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _MAX_NAME = 255
 
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -33,8 +34,7 @@ _MODE = 0o100644 << 16
 _MADE_BY_UNIX = 3 << 8 | _VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     name: str
     crc: int
     size: int
@@ -68,6 +68,11 @@ class _Entry:
             )
             + name
         )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether all parts of a path are of plain letters, and none begins with a dot or a hyphen."""
+    return all(part and part[0] not in ".-" and not part.strip(_LETTERS) for part in name.split("/"))
 
 
 def _order(name: str) -> tuple[bool, str]:
@@ -133,8 +138,12 @@ class Archive:
         """Size in bytes by name, in the archive's order."""
         return {name: entry.size for name, entry in self._entries.items()}
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, *, checksum: bool = True) -> bytes:
         """An entry's bytes.
+
+        Args:
+            name: The entry's.
+            checksum: Whether to hold them to the archive's checksum; needless where a digest is checked.
 
         Raises:
             PackageError: There is none of that name, or it is damaged.
@@ -143,11 +152,10 @@ class Archive:
         if entry is None:
             raise self._unsound(f"it has no entry '{name}'")
         header = entry.local()
-        data = self._bytes(entry.offset, len(header) + entry.size)
-        if data[: len(header)] != header:
+        found, body = self._bytes(entry.offset, len(header), entry.size)
+        if found != header:
             raise self._unsound(f"the header of '{name}' differs from the directory's account")
-        body = data[len(header) :]
-        if zlib.crc32(body) != entry.crc:
+        if checksum and zlib.crc32(body) != entry.crc:
             raise self._unsound(f"the checksum of '{name}' does not hold")
         return body
 
@@ -157,14 +165,14 @@ class Archive:
             raise self._unsound("it is empty")
         if size < _END.size:
             raise self._unsound("it is too short")
-        end = self._bytes(size - _END.size, _END.size)
+        (end,) = self._bytes(size - _END.size, _END.size)
         signature, _, _, _, count, length, begin, _ = _END.unpack(end)
         if signature != b"PK\5\6":
             raise self._unsound("it does not end as a package does: it is cut off, or no package at all")
         fits = 0 < count <= MAX_ENTRIES and length <= count * (_CENTRAL.size + _MAX_NAME)
         if not fits or begin + length + _END.size != size:
             raise self._unsound("its directory does not fit the file")
-        directory = self._bytes(begin, length)
+        (directory,) = self._bytes(begin, length)
         parts, position = [], 0
         for _ in range(count):
             if position + _CENTRAL.size > length:
@@ -173,7 +181,7 @@ class Archive:
             crc, stored, name_length = fields[7], fields[9], fields[10]
             raw = directory[position + _CENTRAL.size : position + _CENTRAL.size + name_length]
             name = raw.decode("latin-1")
-            if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+            if not _is_plain(name) or len(name) > _MAX_NAME:
                 raise self._unsound(f"it has an entry of the forbidden name {name[:80]!r}")
             parts.append((name, crc, stored))
             position += _CENTRAL.size + name_length
@@ -197,19 +205,21 @@ class Archive:
         except OSError as error:
             raise StorageError(f"{self._source} cannot be read: {error.strerror}.") from error
 
-    def _bytes(self, begin: int, count: int) -> bytes:
+    def _bytes(self, begin: int, *counts: int) -> list[bytes]:
+        """Parts that follow each other."""
         if isinstance(self._source, bytes):
-            data = self._source[begin : begin + count]
+            ends = list(accumulate(counts, initial=begin))
+            parts = [self._source[first:last] for first, last in pairwise(ends)]
         else:
             try:
                 with self._source.open("rb") as file:
                     file.seek(begin)
-                    data = file.read(count)
+                    parts = [file.read(count) for count in counts]
             except OSError as error:
                 raise StorageError(f"{self._source} cannot be read: {error.strerror}.") from error
-        if len(data) != count:
+        if list(map(len, parts)) != list(counts):
             raise self._unsound("it is cut off")
-        return data
+        return parts
 
     def _unsound(self, why: str) -> PackageError:
         return PackageError(

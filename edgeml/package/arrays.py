@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
@@ -33,6 +32,8 @@ def encode_array(array: np.ndarray) -> bytes:
 
 def encode_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """An ``.npz`` file, whatever the arrays' names: `np.savez` takes some of them for its own options."""
+    import zipfile  # seldom needed
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edgeml.core.engines import engines, find_engine, obstacle, opener_of
 from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.machine import cpu, missing_features
 from edgeml.core.recipe import find_recipe
 from edgeml.package.manifest import ArtifactRecord, Manifest
+from edgeml.package.package import AUTO
 
-__all__ = ["AUTO", "Choice", "choose"]
-
-AUTO = "auto"
+__all__ = ["Choice", "choose"]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """An artifact and a target.
 
     Attributes:

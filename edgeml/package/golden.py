@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 
 from edgeml.core.errors import InputError, MissingDependencyError, PackageError, TargetError
 from edgeml.core.session import Session
@@ -22,8 +22,7 @@ _FLOAT_SHARE = 1e-4
 _INTEGER_STEPS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class GoldenCheck:
+class GoldenCheck(Struct, frozen=True):
     """The result of one golden run.
 
     Attributes:
@@ -87,20 +86,29 @@ def check_run(
     run: GoldenRun,
     inputs: Mapping[str, np.ndarray],
     read: Callable[[str], bytes],
-    open_session: Callable[[str], Session],
+    open_session: Callable[..., Session],
 ) -> GoldenCheck:
-    """Runs the golden inputs and compares the raw outputs with the stored ones."""
+    """Runs the golden inputs and compares the raw outputs with the stored ones.
+
+    Args:
+        run: What was given, and is to be given again.
+        inputs: The golden inputs.
+        read: Gives an entry's bytes.
+        open_session: As `Package.session`.
+    """
     expected = {name: decode_array(read(file), file) for name, file in run.outputs.items()}
     try:
-        session = open_session(run.recipe)
+        session = open_session(run.recipe, target="micro" if run.family == "tflm" else "cpu")
     except (MissingDependencyError, TargetError) as error:
         return GoldenCheck(run.recipe, run.family, "not run", str(error))
-    if session.family != run.family:
-        return GoldenCheck(run.recipe, run.family, "not run", f"the engine here is of the family {session.family}")
-    try:
-        found = session.run_raw(inputs)
-    except (InputError, TargetError) as error:
-        return GoldenCheck(run.recipe, run.family, "fails", str(error))
+    with session:
+        if session.family != run.family:
+            detail = f"the engine here is of the family {session.family}"
+            return GoldenCheck(run.recipe, run.family, "not run", detail)
+        try:
+            found = session.run_raw(inputs)
+        except (InputError, TargetError) as error:
+            return GoldenCheck(run.recipe, run.family, "fails", str(error))
     problems, nearest = [], []
     for name, values in expected.items():
         problem, note = _compare(name, found.get(name), values, run.bounds.get(name))

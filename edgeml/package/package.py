@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from edgeml.core.engines import find_engine
 from edgeml.core.errors import InputError, PackageError, TargetError, VerificationError
 from edgeml.core.recipe import find_recipe
-from edgeml.core.session import Session
 from edgeml.package.archive import FIRST, Archive, pack
-from edgeml.package.choice import AUTO, Choice, choose
-from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
 from edgeml.package.manifest import (
     MAX_MANIFEST_BYTES,
     ArtifactRecord,
@@ -26,25 +23,16 @@ from edgeml.package.manifest import (
     encode_manifest,
 )
 
-if TYPE_CHECKING:  # what saving needs is loaded when it is needed
+if TYPE_CHECKING:  # what choosing, verifying and saving need is loaded when it is needed
+    from edgeml.core.session import Session
+    from edgeml.package.choice import Choice
     from edgeml.package.failures import Failure
+    from edgeml.package.verification import Verification
 
-__all__ = ["Package", "Verification", "digest_of", "load", "open_package"]
+__all__ = ["AUTO", "Package", "digest_of", "load", "open_package"]
 
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What `Package.verify` found. All of it holds: what does not raises.
-
-    Attributes:
-        entries: Number of entries whose digests were checked.
-        digest: Digest of the whole file.
-        golden: One check per golden run, those that could not be run included.
-    """
-
-    entries: int
-    digest: str
-    golden: tuple[GoldenCheck, ...]
+AUTO = "auto"
+"""For the target that suits this machine best."""
 
 
 def digest_of(data: bytes) -> str:
@@ -52,8 +40,7 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """An opened or built package.
 
     Attributes:
@@ -65,7 +52,12 @@ class Package:
     manifest: Manifest
     _archive: Archive
     failures: tuple[Failure, ...] = ()
-    shared_failure_files: Mapping[str, bytes] = field(default_factory=dict)
+    shared_failure_files: Mapping[str, bytes] = {}
+
+    @property
+    def label(self) -> str:
+        """What messages call it: its file's name."""
+        return self._archive.label
 
     @property
     def released(self) -> tuple[str, ...]:
@@ -93,7 +85,10 @@ class Package:
         Raises:
             PackageError: There is none of that name, or it is damaged.
         """
-        data = self._archive.read(name)
+        return self._entry(name, checksum=False)  # which a digest that holds makes needless
+
+    def _entry(self, name: str, *, checksum: bool = True) -> bytes:
+        data = self._archive.read(name, checksum=checksum)
         expected = self.manifest.files.get(name)
         if expected is None or digest_of(data) != expected.sha256:
             raise VerificationError(
@@ -160,6 +155,8 @@ class Package:
         Example:
             >>> print(package.choose().reason)
         """
+        from edgeml.package.choice import choose
+
         if recipe is not None:
             return choose(self.manifest, [self.artifact(recipe)], target=target)
         if not self.released:
@@ -187,7 +184,7 @@ class Package:
             PackageError: The file is not sound.
         """
         return digest_of(
-            pack({FIRST: self._archive.read(FIRST)} | {name: self.read(name) for name in self.manifest.files})
+            pack({FIRST: self._archive.read(FIRST)} | {name: self._entry(name) for name in self.manifest.files})
         )
 
     def verify(self, *, digest: str | None = None) -> Verification:
@@ -201,26 +198,9 @@ class Package:
             PackageError: The file is not sound.
             TargetError: No artifact can run here, so that nothing was proven.
         """
-        whole = self.digest()
-        if digest is not None and digest != whole:
-            raise VerificationError(
-                f"{self._archive.label} has the digest {whole}, expected {digest}.",
-                fix="get the file from whom you have the digest from.",
-            )
-        inputs = golden_inputs(self.manifest.golden, self.read)
-        checks = [check_run(run, inputs, self.read, self.session) for run in self.manifest.golden.runs]
-        failed = [check for check in checks if check.status == "fails"]
-        if failed:
-            raise VerificationError(
-                f"{self._archive.label}: golden vectors do not hold: "
-                + "; ".join(f"{check.recipe}: {check.detail}" for check in failed)
-                + ".",
-                fix="do not use these artifacts on this machine.",
-            )
-        if all(check.status == "not run" for check in checks):
-            why = "; ".join(sorted({check.detail for check in checks})) or "it has no artifact"
-            raise TargetError(f"{self._archive.label}: all digests hold, and no golden vector could be run: {why}")
-        return Verification(len(self.manifest.files) + 1, whole, tuple(checks))
+        from edgeml.package.verification import verified
+
+        return verified(self, digest)
 
     def save(self, path: str | Path) -> None:
         """Writes the package, durably; and what is kept of failed recipes into ``PATH.failed`` beside it.

@@ -66,11 +66,11 @@ def golden_entries(
     wanted = {name: golden_rows(values) for name, values in reference.outputs.items()}
     runs = []
     for item in proven:
-        run, recipe = item.run, item.artifact.recipe
-        limits = bounds(run.golden_raw, run.golden_real, wanted, item.artifact.signature)
-        runs.append(
-            GoldenRun(recipe, run.family, run.engine_version, put(f"{recipe}.{run.family}", run.golden_raw), limits)
-        )
+        recipe = item.artifact.recipe
+        for given in item.run.golden:
+            files = put(f"{recipe}.{given.family}", given.raw)
+            limits = bounds(given.raw, given.real, wanted, item.artifact.signature)
+            runs.append(GoldenRun(recipe, given.family, given.engine_version, files, limits))
     return Golden(
         GOLDEN_SAMPLES,
         put("input", {name: golden_rows(array) for name, array in inputs.items()}),

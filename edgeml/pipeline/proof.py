@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,17 @@ from msgspec import Struct
 
 from edgeml.core.artifact import Artifact
 from edgeml.core.engines import find_engine
-from edgeml.core.errors import ConversionError, EdgemlError
+from edgeml.core.errors import ConversionError, EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.evidence import Latency
 from edgeml.core.recipe import find_recipe
+from edgeml.core.session import Session
 from edgeml.measurement import measure_latency
 from edgeml.pipeline.conversion import load_arrays
 
-__all__ = ["GOLDEN_SAMPLES", "Proof", "ProofSettings", "Run", "golden_rows"]
+__all__ = ["GOLDEN_SAMPLES", "GoldenAnswers", "Proof", "ProofSettings", "Run", "golden_rows"]
 
 GOLDEN_SAMPLES = 16
+_MOST_MICRO_BYTES = 2**22  # no microcontroller holds more, and the reference kernels would take minutes
 
 
 class ProofSettings(Struct, frozen=True):
@@ -35,23 +38,34 @@ class ProofSettings(Struct, frozen=True):
     gaps: dict[str, Path] = {}
 
 
+class GoldenAnswers(Struct, frozen=True):
+    """What an engine gave for the golden inputs.
+
+    Attributes:
+        family: The engine's family.
+        engine_version: Its version.
+        raw: Outputs ``[samples, ...]`` by name, in the artifact's dtypes.
+        real: The same in the source's units.
+    """
+
+    family: str
+    engine_version: str
+    raw: dict[str, np.ndarray]
+    real: dict[str, np.ndarray]
+
+
 class Run(Struct, frozen=True):
     """What an artifact gave.
 
     Attributes:
         outputs: Arrays ``[samples, ...]`` by output name, in the source's units.
-        golden_raw: Its outputs for the golden inputs, in its own dtypes.
-        golden_real: The same in the source's units.
-        family: The engine family. `engine_version`: and the engine's version.
+        golden: What engines gave for the golden inputs, the one that is judged first.
         latency: Of one sample on one thread, if it was to be measured.
         gap_outputs: What it gave for the samples that lack values; None where it takes none, or fails.
     """
 
     outputs: dict[str, np.ndarray]
-    golden_raw: dict[str, np.ndarray]
-    golden_real: dict[str, np.ndarray]
-    family: str
-    engine_version: str
+    golden: tuple[GoldenAnswers, ...]
     latency: Latency | None
     gap_outputs: dict[str, np.ndarray] | None = None
 
@@ -79,7 +93,7 @@ class Proof:
         opener = find_engine(find_recipe(artifact.recipe).format)
         session = opener(artifact.data, artifact.signature, needs=artifact.needs)
         golden = {name: golden_rows(array) for name, array in self._inputs.items()}
-        golden_raw, golden_real = session.run_raw(golden), session.run(golden)
+        answers = (_answers(session, golden), *_elsewhere(artifact, golden))
         outputs = session.run(self._inputs)
         for name, values in outputs.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -94,4 +108,19 @@ class Proof:
         if self._gaps and any(spec.gaps for spec in artifact.signature.inputs):
             with contextlib.suppress(EdgemlError):
                 gap_outputs = session.run(self._gaps)
-        return Run(outputs, golden_raw, golden_real, session.family, session.engine_version, latency, gap_outputs)
+        return Run(outputs, answers, latency, gap_outputs)
+
+
+def _answers(session: Session, golden: dict[str, np.ndarray]) -> GoldenAnswers:
+    return GoldenAnswers(session.family, session.engine_version, session.run_raw(golden), session.run(golden))
+
+
+def _elsewhere(artifact: Artifact, golden: dict[str, np.ndarray]) -> Iterator[GoldenAnswers]:
+    """Answers of TFLite Micro, where it is installed and takes the artifact: firmware proves itself by them."""
+    recipe = find_recipe(artifact.recipe)
+    if recipe.format != "tflite" or len(artifact.data) > _MOST_MICRO_BYTES:
+        return
+    with contextlib.suppress(MissingDependencyError, TargetError):  # then the package has no vectors of its family
+        opener = find_engine(recipe.format, "micro")
+        with opener(artifact.data, artifact.signature, needs=artifact.needs, target="micro") as session:
+            yield _answers(session, golden)

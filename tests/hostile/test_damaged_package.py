@@ -13,7 +13,7 @@ import pytest
 import edgeml
 from edgeml.core import registry
 from edgeml.core.errors import InputError, PackageError, StorageError
-from edgeml.package import package as package_module
+from edgeml.package import verification as verification_module
 
 READS = ("artifacts/onnx-fp32.onnx", "artifacts/tflite-fp32.tflite", "golden/input.features.npy")
 
@@ -48,8 +48,8 @@ def no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("a damaged package reached a parser")
 
     monkeypatch.setattr(registry, "resolve", lambda name: reached)
-    monkeypatch.setattr(package_module, "golden_inputs", reached)
-    monkeypatch.setattr(package_module, "check_run", reached)
+    monkeypatch.setattr(verification_module, "golden_inputs", reached)
+    monkeypatch.setattr(verification_module, "check_run", reached)
 
 
 def test_the_unchanged_copy_is_sound(patched: Patched) -> None:

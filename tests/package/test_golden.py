@@ -24,6 +24,11 @@ class FakeSession:
     def __init__(self, outputs: dict[str, np.ndarray] | Exception) -> None:
         self._outputs = outputs
 
+    def __enter__(self) -> FakeSession:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
     def run_raw(self, inputs: Mapping[str, object]) -> dict[str, np.ndarray]:
         if isinstance(self._outputs, Exception):
             raise self._outputs
@@ -36,7 +41,7 @@ def check(
     run = GoldenRun("tflite-int8", "xnnpack", "2", {"y": "golden/y.npy"}, {} if bound is None else {"y": bound})
     outputs = found if isinstance(found, Exception) else {"y": found}
     session: Session = FakeSession(outputs)  # type: ignore[assignment]
-    return check_run(run, INPUTS, lambda name: encode_array(stored), opened or (lambda recipe: session))
+    return check_run(run, INPUTS, lambda name: encode_array(stored), opened or (lambda *_, **__: session))
 
 
 def column(*values: float, dtype: str = "float32") -> np.ndarray:
@@ -71,7 +76,7 @@ def test_outputs_are_held_to_the_bound(stored: np.ndarray, found: np.ndarray, bo
 def test_an_output_that_is_not_there_fails() -> None:
     run = GoldenRun("tflite-int8", "xnnpack", "2", {"y": "golden/y.npy"}, {"y": 1.0})
     session: Any = FakeSession({"z": column(1)})
-    found = check_run(run, INPUTS, lambda name: encode_array(column(1)), lambda recipe: session)
+    found = check_run(run, INPUTS, lambda name: encode_array(column(1)), lambda *_, **__: session)
     assert (found.status, found.detail) == ("fails", "'y' has another shape or dtype")
 
 
@@ -83,7 +88,7 @@ def test_a_run_that_is_refused_fails(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", [MissingDependencyError("It", "litert"), TargetError("This CPU lacks vnni.")])
 def test_without_its_engine_it_is_not_run(error: Exception) -> None:
-    def opened(recipe: str) -> Session:
+    def opened(*_: object, **__: object) -> Session:
         raise error
 
     found = check(column(1), column(1), 1.0, opened=opened)

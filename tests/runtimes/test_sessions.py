@@ -19,7 +19,7 @@ from edgeml.core.recipe import RECIPES
 from edgeml.core.session import Session
 from edgeml.core.tensors import Signature
 from edgeml.core.worker import Worker
-from edgeml.runtimes.lane import real, stored
+from edgeml.runtimes.memory import real, stored
 from edgeml.trainers.digits import Digits
 
 ALL = [recipe.id for recipe in RECIPES]

@@ -1,0 +1,226 @@
+"""An artifact's answers to any number of samples: cut into chunks, run on all workers, put together again."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from time import perf_counter_ns
+from typing import NoReturn
+
+import numpy as np
+
+from edgeml.core.artifact import Needs
+from edgeml.core.encoding import encoder
+from edgeml.core.tensors import DECIDED, Signature, TensorSpec
+
+from .handle import Handle
+from .lane import Lane
+from .memory import real, stored
+from .parallel import cores, in_order
+from .pool import Pool
+
+__all__ = ["Batches", "Check"]
+
+Check = Callable[[np.ndarray, int, int], np.ndarray]
+"""From some samples, which input it is and the position of the first, to float32, float64 or text that the model
+takes; or an InputError."""
+
+# How many samples engines take best at a time, measured on MLPerf Tiny's nets, a linear pipeline and a forest: more
+# spare calls, until what is between the layers no longer fits a core's cache. Bytes are those of a float32 sample.
+_FREE = ((2**10, 128), (2**16, 32), (2**18, 16), (math.inf, 8))
+_WIDE = ((2**8, 256), (2**10, 64), (2**12, 32), (math.inf, 16))
+_RANGED = 32  # where the artifact takes its ranges from the batch: as many as the source's reference takes
+_CHUNK = 1024
+_WORTH_NS = 2_000_000  # of work, for which threads are started: they take some 0.1 ms, and Python's lock
+_SHARES = 8  # chunks for each worker, at least: the last ones end together
+
+
+class Batches:
+    """The lanes of one session, and how samples are spread over them.
+
+    Args:
+        handle: Makes one more use of the engine, for so many samples at a time on so many of its threads.
+        signature: The artifact's.
+        needs: What it needs; its operators tell whether answers depend on the batch.
+        threads: Cores that one call may use; None for one for a single sample, and all for many.
+        resizes: Whether `handle` may be asked for more samples at a time than the artifact takes.
+        failures: What the engine raises.
+        fail: Raises what stands for it.
+
+    Attributes:
+        singles: Lanes for one sample.
+        free: Samples at a time, where the artifact leaves its batch free.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[int | None, int], Handle],
+        signature: Signature,
+        needs: Needs,
+        *,
+        threads: int | None,
+        resizes: bool,
+        failures: tuple[type[Exception], ...],
+        fail: Callable[[Exception], NoReturn],
+    ) -> None:
+        def pool(unit: int | None, threads: int = 1) -> Pool[Lane]:
+            return Pool(lambda: Lane(handle(unit, threads), unit, signature), max(self._workers, cores()))
+
+        self._signature, self._failures, self._fail, self._pool = signature, failures, fail, pool
+        self._workers = threads or cores()
+        self._unit = signature.inputs[0].shape[0]
+        self._sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)
+        ranged = "DynamicQuantizeLinear" in needs.operators
+        self.free = _RANGED if ranged else self._fitting(_FREE)
+        self.singles = pool(1, threads or 1)
+        self._many = pool(self._unit)
+        self._wide: Pool[Lane] | None = None
+        self._wide_unit = self._fitting(_WIDE)
+        self._may_widen = resizes and self._unit == 1
+        self._widening = threading.Lock()
+        self._sample_ns = 10_000.0  # until it is known
+
+    def close(self) -> None:
+        """Lets go of all lanes; those that are in use, when they are done."""
+        for pool in (self.singles, self._many, self._wide):
+            if pool is not None:
+                pool.close()
+
+    def run(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        check: Check | None,
+        *,
+        batch_size: int | None = None,
+        as_is: bool,
+        progress: Callable[[int], object] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Outputs ``[samples, ...]`` by name.
+
+        Args:
+            arrays: Inputs ``[samples, ...]`` by name, in the signature's order.
+            check: Makes sure of the samples. None where they are in the artifact's dtypes.
+            batch_size: Samples at a time, where the batch is free.
+            as_is: Whether the outputs stay in the artifact's dtypes.
+            progress: Told how many samples are done.
+        """
+        given = list(arrays.values())
+        count = len(given[0])
+        if not count:
+            return self.nothing(as_is=as_is)
+        wide = self._widened(given, check) if count >= 2 * self._wide_unit else None
+        pool = wide or (self.singles if count == 1 == self._unit else self._many)
+        size = self._chunk(batch_size, count, self._unit if wide is None else self._wide_unit)
+        told = None if progress is None else lambda tasks: progress(min(tasks * size, count))
+        try:
+            begun = perf_counter_ns()
+            workers = self._workers if self._sample_ns * count > _WORTH_NS else 1
+            results = self._room(pool, count, as_is=as_is)
+            if results:
+                work = partial(self._fill, pool, results, given, size, check)
+                in_order(range(0, count, size), work, workers, told)
+            else:
+                ask = partial(self._ask, pool, given, size, check, as_is)
+                parts = in_order(range(0, count, size), ask, workers, told)
+                results = [part[0] if len(part) == 1 else np.concatenate(part) for part in zip(*parts, strict=True)]
+            self._sample_ns = (perf_counter_ns() - begun) * workers / count
+        except MemoryError as error:
+            self._fail(error)
+        return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
+
+    def _room(self, pool: Pool[Lane], count: int, *, as_is: bool) -> list[np.ndarray]:
+        """Arrays for the answers; none where their shapes are not known before."""
+        with self._lent(pool) as lane:
+            return [
+                np.empty((count, *place.shape[1:]), spec.dtype if as_is or spec.meaning in DECIDED else np.float32)
+                for place, spec in zip(lane.outputs, self._signature.outputs, strict=False)
+            ]
+
+    def _fill(
+        self,
+        pool: Pool[Lane],
+        results: list[np.ndarray],
+        arrays: list[np.ndarray],
+        size: int,
+        check: Check | None,
+        begin: int,
+    ) -> None:
+        with self._lent(pool) as lane:
+            lane.into(results, arrays, begin, min(begin + size, len(arrays[0])), check)
+
+    def _ask(
+        self, pool: Pool[Lane], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, begin: int
+    ) -> list[np.ndarray]:
+        values = self._stored(arrays, begin, begin + size, check)
+        with self._lent(pool) as lane:
+            outputs = lane(values)
+        specs = self._signature.outputs
+        return outputs if as_is else [real(output, spec) for output, spec in zip(outputs, specs, strict=True)]
+
+    def _stored(self, arrays: list[np.ndarray], begin: int, end: int, check: Check | None) -> list[np.ndarray]:
+        """Some samples in the artifact's dtypes."""
+        some = [array[begin:end] for array in arrays]
+        if check is None:
+            return some
+        specs = self._signature.inputs
+        return [stored(encoder(specs[i].encoding)(check(values, i, begin)), specs[i]) for i, values in enumerate(some)]
+
+    def nothing(self, *, as_is: bool) -> dict[str, np.ndarray]:
+        """Outputs of no samples."""
+        specs = self._signature.outputs
+        empty = [np.empty((0, *(size or 0 for size in spec.shape[1:])), _numpy_dtype(spec)) for spec in specs]
+        outputs = empty if as_is else map(real, empty, specs)
+        return {spec.name: output for spec, output in zip(specs, outputs, strict=True)}
+
+    @contextmanager
+    def _lent(self, pool: Pool[Lane]) -> Iterator[Lane]:
+        lane = pool.take()
+        try:
+            yield lane
+        except self._failures as error:
+            self._fail(error)
+        finally:
+            pool.give(lane)
+
+    def _chunk(self, batch_size: int | None, count: int, unit: int | None) -> int:
+        """How many samples a worker takes at a time. Of an engine with a free batch answers may depend on it."""
+        if unit is None:
+            return batch_size or self.free
+        share = -(-count // (_SHARES * self._workers))
+        return -(-min(_CHUNK, share) // unit) * unit
+
+    def _fitting(self, table: tuple[tuple[float, int], ...]) -> int:
+        return next(count for most_bytes, count in table if self._sample_bytes <= most_bytes)
+
+    def _widened(self, arrays: list[np.ndarray], check: Check | None) -> Pool[Lane] | None:
+        """Lanes for many samples at a time, where the engine gives the very same answers to the first ones."""
+        if self._may_widen:
+            with self._widening:
+                if self._may_widen:
+                    self._wide = self._tried(self._stored(arrays, 0, self._wide_unit, check))
+                    self._may_widen = False
+        return self._wide
+
+    def _tried(self, values: list[np.ndarray]) -> Pool[Lane] | None:
+        pool = self._pool(self._wide_unit)
+        try:
+            lane = pool.take()
+            found = lane(values)
+        except self._failures:  # the model has its batch built in
+            return None
+        with self._lent(self._many) as narrow:
+            if not all(map(_same, found, narrow(values))):
+                return None
+        pool.give(lane)
+        return pool
+
+
+def _numpy_dtype(spec: TensorSpec) -> str:
+    return "U1" if spec.dtype == "string" else spec.dtype
+
+
+def _same(some: np.ndarray, others: np.ndarray) -> bool:
+    return some.shape == others.shape and some.tobytes() == others.tobytes()

@@ -1,0 +1,166 @@
+"""From the source's numbers to an engine's memory, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from edgeml.core.encoding import Binning, Scaling, encoder
+from edgeml.core.tensors import DECIDED, Quantization, TensorSpec, dequantize, quantize
+
+try:  # the ufunc behind numpy.clip, which itself costs 1.4 µs more a call; numpy gives it no public name
+    from numpy._core.umath import clip as _clip  # type: ignore[attr-defined]
+except ImportError:  # before numpy 2
+    from numpy.core.umath import clip as _clip  # type: ignore[no-redef, attr-defined, unused-ignore]
+
+__all__ = ["filler", "reader", "real", "stored"]
+
+Filler = Callable[[np.ndarray], bool]
+# Of few numbers the sum of squares tells fastest whether all are finite, and of numpy's products `vdot` alone does not
+# warn where it overflows. OpenBLAS wakes its threads for products of more than 10,000.
+_FEW = 8192
+_MOST = 1e19
+_LEAST_SCALE = 1e-15
+
+
+def stored(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """Encoded values in the artifact's dtype."""
+    if spec.quantization is not None:
+        return quantize(values, spec.quantization, spec.dtype)
+    return values if spec.dtype == "string" else values.astype(spec.dtype, copy=False)
+
+
+def real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """An output in the source's units: float32, or as it is where it gives labels."""
+    if spec.meaning in DECIDED:
+        return values
+    if spec.quantization is not None:
+        return dequantize(values, spec.quantization)
+    return values.astype(np.float32, copy=False)
+
+
+def filler(place: np.ndarray, spec: TensorSpec) -> Filler:
+    """What puts float32 values into an engine's memory, bit for bit as `stored` gives them.
+
+    Args:
+        place: The memory, ``[batch, ...]``.
+        spec: The artifact's tensor.
+
+    Returns:
+        From values in one row ``[batch * ...]`` to whether they were put there: not those that hold NaN, infinity or a
+        number whose square overflows. Then the memory holds anything.
+    """
+    encoding, quantization = spec.encoding, spec.quantization
+    if quantization is None and encoding is None and spec.dtype == "float32":
+        return _plain(place)
+    if quantization is not None and not isinstance(encoding, Binning) and _stays_finite(encoding, quantization):
+        quantized = _quantized(place, quantization, spec.dtype)
+        return quantized if encoding is None else _scaled(place, encoding, quantized)
+    encode = encoder(encoding)
+
+    def fill(values: np.ndarray) -> bool:
+        if not _is_plain(values):
+            return False
+        place[...] = stored(encode(values.reshape(place.shape)), spec)
+        return True
+
+    return fill
+
+
+def reader(place: np.ndarray, spec: TensorSpec) -> Callable[[], np.ndarray]:
+    """What takes an output from an engine's memory, bit for bit as `real` gives it."""
+    quantization: Quantization | None = spec.quantization
+    if quantization is None:
+        return place.copy if place.dtype == np.float32 else lambda: place.astype(np.float32)
+    scale, zero = _scalars(quantization.scale, quantization.zero_point)
+    float32 = np.dtype(np.float32)
+
+    def read() -> np.ndarray:
+        values = place.astype(float32)
+        values -= zero
+        values *= scale
+        return values
+
+    return read
+
+
+def _plain(place: np.ndarray) -> Filler:
+    row = place.reshape(-1)
+
+    def fill(values: np.ndarray) -> bool:
+        row[...] = values
+        return _is_plain(row)
+
+    return fill
+
+
+def _quantized(place: np.ndarray, quantization: Quantization, dtype: str) -> Filler:
+    limits, row, scratch = np.iinfo(dtype), place.reshape(-1), np.empty(place.size, np.float32)
+    lowest, highest = int(limits.min), int(limits.max)
+    scale, zero, low, high = _scalars(quantization.scale, quantization.zero_point, lowest, highest)
+    isfinite, vdot, divide, rint, add, clip = math.isfinite, np.vdot, np.divide, np.rint, np.add, _clip
+
+    def fill_few(values: np.ndarray) -> bool:
+        if not isfinite(vdot(values, values)):
+            return False
+        divide(values, scale, scratch)
+        rint(scratch, scratch)
+        add(scratch, zero, scratch)
+        clip(scratch, low, high, scratch)
+        row[...] = scratch
+        return True
+
+    def fill(values: np.ndarray) -> bool:
+        with np.errstate(over="ignore"):
+            divide(values, scale, scratch)
+        rint(scratch, scratch)
+        add(scratch, zero, scratch)
+        least, most = (
+            np.minimum.reduce(scratch),
+            np.maximum.reduce(scratch),
+        )  # in place of clipping, where nothing is to be clipped
+        if not (least >= lowest and most <= highest):
+            if not (isfinite(least) and isfinite(most)):
+                return False
+            clip(scratch, low, high, scratch)
+        row[...] = scratch
+        return True
+
+    return fill_few if place.size <= _FEW else fill
+
+
+def _scaled(place: np.ndarray, scaling: Scaling, quantized: Filler) -> Filler:
+    offset, width = np.array(scaling.offset, np.float32), np.array(scaling.scale, np.float32)
+    scratch = np.empty(place.shape, np.float32)
+    row = scratch.reshape(-1)
+
+    def fill(values: np.ndarray) -> bool:
+        if not _is_plain(values):
+            return False
+        np.subtract(values.reshape(scratch.shape), offset, scratch)
+        np.divide(scratch, width, scratch)
+        return quantized(row)
+
+    return fill
+
+
+def _is_plain(values: np.ndarray) -> bool:
+    """Whether a row of float32 is finite, and its squares are too."""
+    if len(values) <= _FEW:
+        return math.isfinite(np.vdot(values, values))
+    return bool(np.minimum.reduce(values) >= -_MOST and np.maximum.reduce(values) <= _MOST)
+
+
+def _stays_finite(scaling: Scaling | None, quantization: Quantization) -> bool:
+    """Whether numbers up to 1.8e19, whose squares are finite in float32, overflow nowhere on the way to integers."""
+    if scaling is None:
+        return quantization.scale >= _LEAST_SCALE
+    widest = max(map(abs, scaling.offset), default=0.0)
+    return min(1.0, min(scaling.scale, default=1.0)) * min(1.0, quantization.scale) >= _LEAST_SCALE and widest <= _MOST
+
+
+def _scalars(*values: float) -> list[np.ndarray]:
+    """Arrays without axes, which ufuncs take faster than scalars."""
+    return [np.array(value, np.float32) for value in values]
