@@ -30,6 +30,9 @@ _DTYPES = {
     "tensor(string)": "string",
 }
 
+_MANY = 8  # times the usual batch: the memory for larger ones is not kept
+_FEW_BYTES = 2**24  # up to this size of the artifact each worker has a session of its own
+
 
 class OnnxRuntimeSession(BaseSession):
     """An ONNX artifact on one of onnxruntime's providers. Its documentation is `BaseSession`'s."""
@@ -57,7 +60,10 @@ class OnnxRuntimeSession(BaseSession):
             import onnxruntime
         except ModuleNotFoundError as error:
             raise MissingDependencyError("Running an .onnx artifact", "onnx") from error
-        self._data = b"" if self.target == "cpu" else data  # to tell of placement
+        few = len(data) <= _FEW_BYTES
+        self._data = data if few or self.target != "cpu" else b""  # for more sessions, and to tell of placement
+        self._shared = self.target != "cpu" or not few
+        self._spare = threads == 1  # whether this session is yet to serve batches
         try:
             self._session, self._alone = open_on(onnxruntime, data, lambda: _options(threads), self.target)
         except TargetError:
@@ -91,8 +97,18 @@ class OnnxRuntimeSession(BaseSession):
         shapes = [(batch, *spec.shape[1:]) for spec in (*self.signature.inputs, *self.signature.outputs)]
         text = any(spec.dtype == "string" for spec in (*self.signature.inputs, *self.signature.outputs))
         if text or self.target != "cpu" or batch != 1 or any(size is None for shape in shapes for size in shape):
-            return FreeHandle(self._call)
+            session = self._session if batch is not None or self._shared else self._of_its_own()
+            return FreeHandle(lambda values: self._call(session, values))
         return self._bound_handle(shapes)
+
+    def _of_its_own(self) -> Any:
+        """A session for one thread alone: in one that threads share they take each other's memory out of the cache."""
+        if self._spare:
+            self._spare = False
+            return self._session
+        import onnxruntime
+
+        return open_on(onnxruntime, self._data, lambda: _options(1), self.target)[0]
 
     def _bound_handle(self, shapes: list[Any]) -> Handle:
         """Memory that onnxruntime reads from and writes to without another copy."""
@@ -109,9 +125,9 @@ class OnnxRuntimeSession(BaseSession):
             binding.bind_ortvalue_output(name, value)
         return Handle(arrays[:count], arrays[count:], lambda: session.run_with_iobinding(binding), keep=values)
 
-    def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        options = self._shrinking if len(values[0]) > self._batches.free else None
-        outputs = self._session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
+    def _call(self, session: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        options = self._shrinking if len(values[0]) > _MANY * self._batches.free else None
+        outputs = session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
         return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]
 
     def _placed(self) -> tuple[Placed, ...]:
