@@ -6,7 +6,7 @@ SHELL := /bin/sh
 # Real targets: what `make target-NAME` sets up in .targets/NAME, once, and tests. It may need root, for apt-get.
 TARGETS := micro tflite-runtime litert-gpu webgpu aarch64 armv7
 
-.PHONY: help demo test check dist targets clean moved $(TARGETS:%=target-%)
+.PHONY: help demo test check dist targets target-names clean moved $(TARGETS:%=target-%)
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq
 PYTHONS := python3.11 python3.12 python3.13 python3
@@ -42,6 +42,9 @@ dist: $(READY)
 	@.venv/bin/python tests/support/try_dist.py dist
 
 targets: $(TARGETS:%=target-%)
+
+target-names:
+	@echo $(TARGETS)
 
 $(TARGETS:%=target-%): target-%: $(READY)
 	@.venv/bin/python tests/support/target_environments.py $*
