@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 # Real targets: what `make target-NAME` sets up in .targets/NAME, once, and tests. It may need root, for apt-get.
-TARGETS := micro tflite-runtime litert-gpu webgpu aarch64 armv7
+TARGETS := micro tflite-runtime litert-gpu webgpu cuda aarch64 armv7
 
 .PHONY: help demo test check dist targets target-names clean moved $(TARGETS:%=target-%)
 

@@ -217,6 +217,17 @@ def test_webgpu_takes_whole_models_or_says_what_it_leaves(
     assert "Conv" not in allowed["elsewhere"]
 
 
+@needs("cuda")
+def test_a_cuda_provider_that_does_not_load_is_told(net_package: edgeml.Package, on_target: OnTarget) -> None:
+    """The build has the provider, the machine has not its libraries; onnxruntime itself would run on the CPU."""
+    told = on_target("cuda", net_package, "cuda")["artifacts"]["onnx-fp32"]
+    if "refused" not in told:
+        pytest.skip("this machine has CUDA's libraries")
+    assert "cannot load CUDAExecutionProvider, and took ['CPUExecutionProvider']" in told["refused"]
+    assert "install the driver and the libraries" in told["refused"]
+    assert "refused" not in on_target("cuda", net_package, "cpu")["artifacts"]["onnx-fp32"]
+
+
 @pytest.mark.parametrize(
     ("name", "target", "recipe"),
     [

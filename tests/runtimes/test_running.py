@@ -298,7 +298,7 @@ def test_a_big_batch_does_not_keep_its_memory(session: Session, digits: Digits) 
     assert resident_mb() - before < 20
 
 
-@pytest.mark.parametrize("recipe", ["onnx-fp32"])
+@pytest.mark.parametrize("recipe", ["tflite-fp32", "tflite-int8", "onnx-fp32"])
 def test_memory_that_does_not_suffice_is_told(session: Session) -> None:
     huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (2**50, 8, 8, 1), (0, 0, 0, 0))
     with pytest.raises(TargetError, match="memory does not suffice") as caught:

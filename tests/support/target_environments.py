@@ -2,7 +2,8 @@
 
 Usage: python tests/support/target_environments.py NAME...
 
-`micro`, `tflite-runtime`, `litert-gpu` and `webgpu` are virtual environments with one engine's extra. `aarch64` and
+`micro`, `tflite-runtime`, `litert-gpu` and `webgpu` are virtual environments with one engine's extra; `cuda` has the
+engine without CUDA's libraries, as of a machine whose driver is missing. `aarch64` and
 `armv7` are Debian's Python of that architecture, unpacked beside the wheels it needs, for user-mode emulation: no
 chroot, no container, and apt's own state is left alone. As root missing Debian packages are installed; else the
 command is told. Needs nothing but the standard library.
@@ -26,7 +27,13 @@ FOLDER = REPOSITORY / ".targets"
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 """A Vulkan device in software, which Debian's chromium brings."""
 
-_EXTRAS = {"micro": "micro", "tflite-runtime": "tflite-runtime", "litert-gpu": "litert", "webgpu": "onnx-webgpu"}
+_EXTRAS = {
+    "micro": "micro",
+    "tflite-runtime": "tflite-runtime",
+    "litert-gpu": "litert",
+    "webgpu": "onnx-webgpu",
+    "cuda": "",
+}
 _DEBIAN = {"aarch64": "arm64", "armv7": "armhf"}
 _EMULATORS = {
     # The default CPU of QEMU has features with which XNNPACK's int8 answers are wrong in emulation.
@@ -109,7 +116,9 @@ def _virtual(name: str, folder: Path) -> None:
         _debian(SWIFTSHADER.exists, "libvulkan1", "chromium")
     python = "python3.11" if name == "tflite-runtime" else sys.executable  # the last that it has a wheel for
     _run(python, "-m", "venv", folder)
-    _run(folder / "bin/python", "-m", "pip", "install", "-qq", "-e", f"{REPOSITORY}[{_EXTRAS[name]}]")
+    extra = f"[{_EXTRAS[name]}]" if _EXTRAS[name] else ""
+    bare = ["onnxruntime-gpu"] if name == "cuda" else []
+    _run(folder / "bin/python", "-m", "pip", "install", "-qq", "-e", f"{REPOSITORY}{extra}", *bare)
 
 
 def _emulated(name: str, folder: Path) -> None:

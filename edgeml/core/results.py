@@ -1,0 +1,246 @@
+"""What a benchmark found, as a file: figures with their uncertainty, and all that they depend on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edgeml.core.errors import InputError
+from edgeml.core.machine import Cpu
+
+__all__ = [
+    "FORMAT",
+    "Comparison",
+    "Conditions",
+    "Figure",
+    "Machine",
+    "Measurement",
+    "PackageRef",
+    "Quantile",
+    "Results",
+    "Scenario",
+    "Times",
+    "decode_results",
+    "encode_results",
+]
+
+FORMAT = 1
+_MAX_BYTES = 2**28
+
+Scenario = Literal["single-stream", "multi-stream", "offline", "server"]
+Text = Annotated[str, Meta(max_length=10_000)]
+Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class _Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class Machine(_Record, frozen=True):
+    """The machine that measured.
+
+    Attributes:
+        model: The processor's name, as the system tells it.
+        cpu: Its architecture and features.
+        cores: Those that the process could use.
+        memory_mb: Physical memory.
+        system: Operating system and kernel.
+        governor: The frequency governor; empty where the system does not tell.
+        python: Version of Python.
+        versions: Versions of what the figures depend on, by distribution.
+        device: Name of the device in a lab's file, or ``user@host``; empty for the machine at hand.
+    """
+
+    model: Text
+    cpu: Cpu
+    cores: Annotated[int, Meta(ge=1)]
+    memory_mb: Finite
+    system: Text
+    governor: Text
+    python: Text
+    versions: dict[str, Text]
+    device: Text = ""
+
+
+class PackageRef(_Record, frozen=True):
+    """Which package was measured: name, version, and ``sha256:`` digest of the whole file."""
+
+    name: Text
+    version: Text
+    digest: Text
+
+
+class Figure(_Record, frozen=True):
+    """A figure with its 95% interval; ends are None where the count does not support them."""
+
+    value: Finite
+    low: Finite | None = None
+    high: Finite | None = None
+
+
+class Quantile(_Record, frozen=True):
+    """A quantile of latencies, with a distribution-free 95% interval.
+
+    Attributes:
+        at: Which, from 0 to 1.
+        ms: Its estimate, in milliseconds.
+    """
+
+    at: Annotated[float, Meta(gt=0, lt=1)]
+    ms: Figure
+
+
+class Times(_Record, frozen=True):
+    """All times of one measurement, in the order taken, in compact form.
+
+    Attributes:
+        count: How many.
+        unit_ns: What one unit stands for.
+        data: Base64 of zlib of little-endian uint32 units.
+    """
+
+    count: Count
+    unit_ns: Annotated[float, Meta(gt=0)]
+    data: str
+
+
+class Conditions(_Record, frozen=True):
+    """What else the machine did meanwhile. None where the system does not tell.
+
+    Attributes:
+        flags: What makes the figures doubtful, each in a sentence; empty where nothing was seen.
+        others: Share of the cores' time that other processes took.
+        steal: Share that a hypervisor took.
+        preempted: How often the process was preempted.
+        mhz_low: Lowest frequency seen of the cores. `mhz_high`: the highest.
+        celsius: Highest temperature seen.
+        throttled: How often the processor slowed itself down for heat.
+    """
+
+    flags: tuple[Text, ...] = ()
+    others: Finite | None = None
+    steal: Finite | None = None
+    preempted: Count | None = None
+    mhz_low: Finite | None = None
+    mhz_high: Finite | None = None
+    celsius: Finite | None = None
+    throttled: Count | None = None
+
+
+class Measurement(_Record, frozen=True):
+    """One artifact on one target, in one scenario.
+
+    Attributes:
+        artifact: Its recipe.
+        target: Where it ran. `engine`: by what, with its version.
+        scenario: With MLPerf's meaning.
+        threads: Cores that a call could use; None for the session's own choice.
+        batch: Samples a query.
+        queries: How many were timed, after `warm_up` others.
+        seconds: How long that took.
+        latency: Quantiles of a query's latency, in milliseconds, those that the count supports.
+        throughput: Samples a second. In the server scenario the highest rate that held the bound.
+        latency_bound_ms: Of the server scenario, for its 99th percentile.
+        times: Every query's time.
+        size_bytes: Of the artifact.
+        arena_bytes: Of TFLite Micro.
+        cold_start_ms: From the start of a process to the first answer, the median of several.
+        peak_mb: Peak resident memory above that of an idle process with the engine loaded.
+        joules: Energy a sample, where the machine tells.
+        conditions: What else the machine did.
+    """
+
+    artifact: Text
+    target: Text
+    engine: Text
+    scenario: Scenario
+    threads: int | None
+    batch: Annotated[int, Meta(ge=1)]
+    queries: Count
+    warm_up: Count
+    seconds: Finite
+    latency: tuple[Quantile, ...]
+    throughput: Figure | None
+    size_bytes: Count
+    conditions: Conditions
+    times: Times | None = None
+    latency_bound_ms: Finite | None = None
+    arena_bytes: Count | None = None
+    cold_start_ms: Figure | None = None
+    peak_mb: Finite | None = None
+    joules: Finite | None = None
+
+
+class Comparison(_Record, frozen=True):
+    """Two things measured in turn, in one run.
+
+    Attributes:
+        what: Which. `beside`: and with what it is compared.
+        ratio: Time of the first by time of the second, with its interval.
+        verdict: ``indistinguishable`` where the interval holds 1.
+        rounds: Pairs that were measured.
+        conditions: What else the machine did.
+    """
+
+    what: Text
+    beside: Text
+    ratio: Figure
+    verdict: Literal["faster", "slower", "indistinguishable"]
+    rounds: Count
+    conditions: Conditions
+
+
+class Results(_Record, frozen=True):
+    """A results file.
+
+    Attributes:
+        edgeml: The version that measured.
+        date: When it began, UTC, as ``2026-11-20T16:00:00Z``.
+    """
+
+    format: int
+    edgeml: Text
+    date: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    machine: Machine
+    package: PackageRef
+    measurements: tuple[Measurement, ...]
+    comparisons: tuple[Comparison, ...] = ()
+
+
+class _Format(Struct):
+    format: int
+
+
+def encode_results(results: Results) -> bytes:
+    """The JSON text of a results file."""
+    return msgspec.json.format(msgspec.json.encode(results, order="deterministic"), indent=1) + b"\n"
+
+
+def decode_results(data: bytes, label: str) -> Results:
+    """Reads a results file strictly.
+
+    Args:
+        data: The JSON text.
+        label: What to call the file in messages.
+
+    Raises:
+        InputError: It is none, it is cut off, or of another format.
+    """
+    again = "run edgeml bench again."
+    if len(data) > _MAX_BYTES:
+        raise InputError(f"{label} has {len(data)} bytes, at most {_MAX_BYTES} are allowed.")
+    try:
+        found = msgspec.json.decode(data, type=_Format).format
+        if found > FORMAT:
+            raise InputError(
+                f"{label} is of the newer format {found}; this edgeml reads format {FORMAT}.",
+                fix="pip install --upgrade edgeml",
+            )
+        if found < FORMAT:
+            raise InputError(f"{label} is of the older format {found}; this edgeml reads format {FORMAT}.", fix=again)
+        return msgspec.json.decode(data, type=Results)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{label} is no sound results file: {error}.", fix=again) from error
