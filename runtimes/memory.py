@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgeml.core.encoding import Binning, Scaling, encoder
-from edgeml.core.tensors import DECIDED, Quantization, TensorSpec, dequantize, quantize
+from edgeml.core.tensors import DECIDED, Quantization, TensorSpec, dequantize, finite_squares, quantize
 
 try:  # the ufunc behind numpy.clip, which itself costs 1.4 µs more a call; numpy gives it no public name
     from numpy._core.umath import clip as _clip  # type: ignore[attr-defined]
@@ -18,9 +18,7 @@ except ImportError:  # before numpy 2
 __all__ = ["filler", "reader", "real", "stored"]
 
 Filler = Callable[[np.ndarray], bool]
-# Of few numbers the sum of squares tells fastest whether all are finite, and of numpy's products `vdot` alone does not
-# warn where it overflows. OpenBLAS wakes its threads for products of more than 10,000.
-_FEW = 8192
+_FEW = 8192  # numbers of which one product tells whether all are finite, as in `finite_squares`
 _MOST = 1e19
 _LEAST_SCALE = 1e-15
 
@@ -61,7 +59,7 @@ def filler(place: np.ndarray, spec: TensorSpec) -> Filler:
     encode = encoder(encoding)
 
     def fill(values: np.ndarray) -> bool:
-        if not _is_plain(values):
+        if not finite_squares(values):
             return False
         place[...] = stored(encode(values.reshape(place.shape)), spec)
         return True
@@ -87,13 +85,26 @@ def reader(place: np.ndarray, spec: TensorSpec) -> Callable[[], np.ndarray]:
 
 
 def _plain(place: np.ndarray) -> Filler:
-    row = place.reshape(-1)
+    row, isfinite, vdot = place.reshape(-1), math.isfinite, np.vdot
+    parts = [slice(begin, begin + _FEW) for begin in range(0, row.size, _FEW)]
 
-    def fill(values: np.ndarray) -> bool:
+    def fill_few(values: np.ndarray) -> bool:
         row[...] = values
-        return _is_plain(row)
+        return isfinite(vdot(values, values))
 
-    return fill
+    def fill_one(values: np.ndarray) -> bool:
+        row[...] = values
+        for part in parts:
+            some = values[part]
+            if not isfinite(vdot(some, some)):
+                return False
+        return True
+
+    def fill_many(values: np.ndarray) -> bool:
+        row[...] = values
+        return finite_squares(row)
+
+    return fill_few if len(parts) == 1 else fill_one if len(place) == 1 else fill_many
 
 
 def _quantized(place: np.ndarray, quantization: Quantization, dtype: str) -> Filler:
@@ -117,10 +128,8 @@ def _quantized(place: np.ndarray, quantization: Quantization, dtype: str) -> Fil
             divide(values, scale, scratch)
         rint(scratch, scratch)
         add(scratch, zero, scratch)
-        least, most = (
-            np.minimum.reduce(scratch),
-            np.maximum.reduce(scratch),
-        )  # in place of clipping, where nothing is to be clipped
+        # In place of clipping, where nothing is to be clipped.
+        least, most = np.minimum.reduce(scratch), np.maximum.reduce(scratch)
         if not (least >= lowest and most <= highest):
             if not (isfinite(least) and isfinite(most)):
                 return False
@@ -137,20 +146,13 @@ def _scaled(place: np.ndarray, scaling: Scaling, quantized: Filler) -> Filler:
     row = scratch.reshape(-1)
 
     def fill(values: np.ndarray) -> bool:
-        if not _is_plain(values):
+        if not finite_squares(values):
             return False
         np.subtract(values.reshape(scratch.shape), offset, scratch)
         np.divide(scratch, width, scratch)
         return quantized(row)
 
     return fill
-
-
-def _is_plain(values: np.ndarray) -> bool:
-    """Whether a row of float32 is finite, and its squares are too."""
-    if len(values) <= _FEW:
-        return math.isfinite(np.vdot(values, values))
-    return bool(np.minimum.reduce(values) >= -_MOST and np.maximum.reduce(values) <= _MOST)
 
 
 def _stays_finite(scaling: Scaling | None, quantization: Quantization) -> bool:
