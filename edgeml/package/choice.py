@@ -71,8 +71,8 @@ def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str
 
 
 def _places() -> Iterator[str]:
-    """All targets, one by one: third parties' are looked for only where it comes to them."""
-    seen = set()
+    """Targets, one by one, but for those that only simulate: third parties' are looked for where it comes to them."""
+    seen = {"micro"}
     for engine in engines():
         if engine.target not in seen:
             seen.add(engine.target)
