@@ -78,7 +78,9 @@ def _interpreter(data: bytes, batch: int, threads: int) -> tuple:
 def onnx(data: bytes, *, threads: int = 1) -> Call:
     """Float32 in and out by onnxruntime's `run`, any batch."""
     session = _session(data, threads)
-    name, wanted, run = session.get_inputs()[0].name, [session.get_outputs()[0].name], session.run
+    (takes,), gives = session.get_inputs(), session.get_outputs()
+    name, wanted = takes.name, [next(node.name for node in gives if node.type == "tensor(float)")]
+    run = session.run
     return lambda x: run(wanted, {name: x})[0]
 
 

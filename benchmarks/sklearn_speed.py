@@ -13,15 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from interleaved import table, timed, write
-from sklearn.datasets import load_digits
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-import edgeml
-
-RECIPES = ["onnx-fp32", "tflite-fp32", "tflite-int8"]
+from nets import ESTIMATORS, packed
 
 
 def main() -> None:
@@ -30,16 +22,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    digits = load_digits()
-    x = digits.data.astype(np.float32)
-    models = {
-        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
-        "forest": RandomForestClassifier(100, random_state=0),
-    }
     rows = []
-    for name, model in models.items():
-        model.fit(x, digits.target)
-        package = edgeml.build(model, calibration=x[:200], evaluation=(x[:400], digits.target[:400]), recipes=RECIPES)
+    for name in ESTIMATORS:
+        package, model, x = packed(name)
         for count, runs in ((1, 10), (10_000, 1)):
             some = np.resize(x, (count, x.shape[1]))
             sessions = {recipe: package.session(recipe) for recipe in package.released}
