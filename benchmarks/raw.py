@@ -77,7 +77,7 @@ def _interpreter(data: bytes, batch: int, threads: int) -> tuple:
 
 def onnx(data: bytes, *, threads: int = 1) -> Call:
     """Float32 in and out by onnxruntime's `run`, any batch."""
-    session = _session(data, threads)
+    session = onnx_session(data, threads)
     (takes,), gives = session.get_inputs(), session.get_outputs()
     name, wanted = takes.name, [next(node.name for node in gives if node.type == "tensor(float)")]
     run = session.run
@@ -88,7 +88,7 @@ def onnx_bound(data: bytes) -> Call:
     """The same by io-binding on memory of its own, one sample."""
     from onnxruntime import OrtValue
 
-    session = _session(data, 1)
+    session = onnx_session(data, 1)
     (takes,), gives = session.get_inputs(), session.get_outputs()[0]
     source = np.zeros((1, *takes.shape[1:]), np.float32)
     sink = np.array(session.run([gives.name], {takes.name: source})[0])
@@ -106,7 +106,8 @@ def onnx_bound(data: bytes) -> Call:
     return call
 
 
-def _session(data: bytes, threads: int):  # noqa: ANN202 - onnxruntime is imported when it is used
+def onnx_session(data: bytes, threads: int):  # noqa: ANN201 - onnxruntime is imported when it is used
+    """A session of onnxruntime on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
