@@ -6,7 +6,10 @@ SHELL := /bin/sh
 # Real targets: what `make target-NAME` sets up in .targets/NAME, once, and tests. It may need root, for apt-get.
 TARGETS := micro tflite-runtime litert-gpu webgpu cuda aarch64 armv7
 
-.PHONY: help demo test check dist targets target-names clean moved $(TARGETS:%=target-%)
+.PHONY: help demo test check dist bench targets target-names clean moved $(TARGETS:%=target-%)
+
+# The folder of MLPerf Tiny's models and data, which the benchmarks run.
+MLPERF ?= ../shared/mlperf_tiny
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq
 PYTHONS := python3.11 python3.12 python3.13 python3
@@ -19,6 +22,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make check   ruff and mypy"
 	@echo "make dist    wheel and sdist into dist/, each tried in an empty environment"
+	@echo "make bench   sessions beside raw engines and peers, into benchmarks/results; MLPERF=... names MLPerf Tiny"
 	@echo "make targets other processors by emulation, other engines, GPUs in software: set up, and tested"
 	@echo "make target-NAME  one of them: $(TARGETS)"
 	@echo "make clean   remove what the other targets made, .venv too"
@@ -40,6 +44,15 @@ dist: $(READY)
 	@echo "dist: building sdist and wheel"
 	@log=$$(.venv/bin/python -m build --outdir dist 2>&1) || { echo "$$log"; exit 1; }
 	@.venv/bin/python tests/support/try_dist.py dist
+
+bench: $(READY)
+	@test -d "$(MLPERF)" || { echo "bench: there is no folder $(MLPERF); name it: make bench MLPERF=..." >&2; exit 1; }
+	@$(PIP) install polygraphy
+	@set -e; for name in overhead peers throughput cold_start; do \
+		echo "bench: $$name"; .venv/bin/python benchmarks/$$name.py "$(MLPERF)" --json benchmarks/results/$$name.json; \
+	done
+	@echo "bench: sklearn_speed"; .venv/bin/python benchmarks/sklearn_speed.py --json benchmarks/results/sklearn_speed.json
+	@.venv/bin/python benchmarks/page.py
 
 targets: $(TARGETS:%=target-%)
 

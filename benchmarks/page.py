@@ -1,0 +1,66 @@
+"""The page benchmarks/results/README.md, from the results beside it.
+
+python benchmarks/page.py
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+ORDER = ("overhead", "peers", "throughput", "sklearn_speed", "cold_start", "eight_threads")
+
+
+def section(name: str) -> str:
+    """One benchmark: what it measures, in its script's own words, its machine, its table."""
+    text = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8"))) or ""
+    paragraphs = [part for part in text.split("\n\n") if not part.lstrip().startswith("python ")]
+    found = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    tables = [table(rows) for rows in alike(found["rows"])]
+    return "\n\n".join([f"## {name.replace('_', ' ')}", *paragraphs, machine(found["machine"]), *tables])
+
+
+def machine(told: dict[str, Any]) -> str:
+    """The machine in a sentence."""
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    system = f"{told['cpu']}, {told['cores']} cores, {told['architecture']}, Linux {told['kernel']}"
+    return f"{system}, Python {told['python']}, {versions}; load {told['load']:.1f} at the end."
+
+
+def alike(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rows in groups of the same columns."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row), []).append(row)
+    return list(groups.values())
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows as a table of Markdown, figures to the right."""
+    names = list(rows[0])
+    ends = ["---:" if isinstance(rows[0][name], (int, float)) else "---" for name in names]
+    lines = [names, ends, *([figure(row[name]) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def figure(value: object) -> str:
+    """A figure as it is read: three digits where they say something."""
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def main() -> None:
+    """Writes the page."""
+    there = [name for name in ORDER if (RESULTS / f"{name}.json").exists()]
+    head = "# Benchmarks\n\nFigures of one run, with the machine that it ran on. `make bench` makes them anew."
+    text = "\n\n".join([head, *map(section, there)]) + "\n"
+    (RESULTS / "README.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
