@@ -72,8 +72,7 @@ def test_sessions_encode_and_decide_by_position(path: Path, model: Pipeline) -> 
 
 
 def test_golden_vectors_hold(path: Path) -> None:
-    (check,) = open_package(path).verify().golden
-    assert check.status == "holds"
+    assert {check.status for check in open_package(path).verify().golden} == {"holds"}
 
 
 def test_inspect_says_what_firmware_has_to_do(path: Path) -> None:
