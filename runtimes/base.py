@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, Literal, NoReturn, Self
@@ -124,6 +125,7 @@ class BaseSession(ABC):
         self._encoders = [encoder(spec.encoding) for spec in signature.inputs]
         self._unit = signature.inputs[0].shape[0]
         self._bound: WeakSet[Bound] = WeakSet()
+        self._binding = threading.RLock()  # nothing is bound to an engine that is being closed
         self._closed = False
         self._input_name = signature.inputs[0].name
         self._output_names = [spec.name for spec in signature.outputs]
@@ -241,7 +243,10 @@ class BaseSession(ABC):
         Example:
             >>> session.run_quantized({"image": np.zeros((1, 96, 96, 3), np.int8)})
         """
-        given = inputs.get(self._input_name) if len(inputs) == 1 else None
+        try:
+            given = inputs.get(self._input_name) if len(inputs) == 1 else None
+        except (AttributeError, TypeError):  # it is no mapping, and is looked at below
+            given = None
         if type(given) is np.ndarray and given.shape == self._single_shape and given.dtype is self._single_dtype:
             lane = self._singles.take()
             try:
@@ -370,24 +375,28 @@ class BaseSession(ABC):
             InputError: The artifact takes another number of samples at a time.
             TargetError: The session is closed, or the artifact's shapes are not fixed.
         """
-        if self._unit not in {None, batch}:
-            raise InputError(f"batch is {batch}, and the artifact takes {self._unit} at a time.")
-        self._check_open()
-        handle = self._handle(batch, 1)
-        if not handle.outputs:
-            raise TargetError(
-                "The artifact has text or shapes that are not fixed, and cannot be bound.", fix="use run."
-            )
-        bound = Bound(handle, self.signature)
-        self._bound.add(bound)
-        return bound
+        if batch < 1 or self._unit not in {None, batch}:
+            takes = f"and the artifact takes {self._unit} at a time" if self._unit else "expected at least 1"
+            raise InputError(f"batch is {batch}, {takes}.")
+        with self._binding:
+            self._check_open()
+            handle = self._handle(batch, 1)
+            if not handle.outputs:
+                raise TargetError(
+                    "The artifact has text or shapes that are not fixed, and cannot be bound.", fix="use run."
+                )
+            bound = Bound(handle, self.signature)
+            self._bound.add(bound)
+            return bound
 
     def close(self) -> None:
         """Lets go of the engine and of all its memory. Any later use raises TargetError; closing again does nothing.
 
         Calls that run in other threads come to their end.
         """
-        if not self._closed:
+        with self._binding:
+            if self._closed:
+                return
             self._closed = True
             self._batches.close()
             for bound in list(self._bound):
@@ -471,6 +480,8 @@ class BaseSession(ABC):
     def _streamed(
         self, items: Iterable[object], *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
     ) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
+        self._check_open()
+
         def answer(arrays: dict[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
             told = None if progress is None else lambda count: progress(first + count)
             return self._answers(arrays, batch_size=batch_size, first=first, progress=told)

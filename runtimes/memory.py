@@ -48,11 +48,11 @@ def filler(place: np.ndarray, spec: TensorSpec) -> Filler:
 
     Returns:
         From values in one row ``[batch * ...]`` to whether they were put there: not those that hold NaN, infinity or a
-        number whose square overflows. Then the memory holds anything.
+        number whose square overflows, or that the tensor's dtype has not. Then the memory holds anything.
     """
     encoding, quantization = spec.encoding, spec.quantization
-    if quantization is None and encoding is None and spec.dtype == "float32":
-        return _plain(place)
+    if quantization is None and encoding is None:
+        return _plain(place) if spec.dtype == "float32" else _cast(place)
     if quantization is not None and not isinstance(encoding, Binning) and _stays_finite(encoding, quantization):
         quantized = _quantized(place, quantization, spec.dtype)
         return quantized if encoding is None else _scaled(place, encoding, quantized)
@@ -107,6 +107,17 @@ def _plain(place: np.ndarray) -> Filler:
     return fill_few if len(parts) == 1 else fill_one if len(place) == 1 else fill_many
 
 
+def _cast(place: np.ndarray) -> Filler:
+    row, floats = place.reshape(-1), place.dtype.kind == "f"
+
+    def fill(values: np.ndarray) -> bool:
+        with np.errstate(all="ignore"):
+            row[...] = values
+        return bool(np.isfinite(row).all() if floats else (row == values).all())
+
+    return fill
+
+
 def _quantized(place: np.ndarray, quantization: Quantization, dtype: str) -> Filler:
     limits, row, scratch = np.iinfo(dtype), place.reshape(-1), np.empty(place.size, np.float32)
     lowest, highest = int(limits.min), int(limits.max)
@@ -124,7 +135,7 @@ def _quantized(place: np.ndarray, quantization: Quantization, dtype: str) -> Fil
         return True
 
     def fill(values: np.ndarray) -> bool:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             divide(values, scale, scratch)
         rint(scratch, scratch)
         add(scratch, zero, scratch)

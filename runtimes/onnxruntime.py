@@ -96,7 +96,7 @@ class OnnxRuntimeSession(BaseSession):
     def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002 - the session has them
         shapes = [(batch, *spec.shape[1:]) for spec in (*self.signature.inputs, *self.signature.outputs)]
         text = any(spec.dtype == "string" for spec in (*self.signature.inputs, *self.signature.outputs))
-        if text or self.target != "cpu" or batch != 1 or any(size is None for shape in shapes for size in shape):
+        if text or self.target != "cpu" or any(size is None for shape in shapes for size in shape):
             session = self._session if batch is not None or self._shared else self._of_its_own()
             return FreeHandle(lambda values: self._call(session, values))
         return self._bound_handle(shapes)

@@ -50,14 +50,14 @@ class Pool(Generic[Item]):
         self._idle.append(item)
         if self._waiting:
             self._hand_over()
-        elif self._make is None:
+        if self._make is None:
             self._idle.clear()
 
     def close(self) -> None:
         """Lets go of all items; those that are lent, when they are given back."""
-        self._make = None
-        self._idle.clear()
-        with self._lock:
+        with self._lock:  # no item is being made when this is over
+            self._make = None
+            self._idle.clear()
             for _ in range(self._waiting):
                 self._handed.put(None)
             self._waiting = 0

@@ -43,11 +43,24 @@ def plain_items(items: Iterable[object], signature: Signature) -> Iterator[Item]
         given = item if isinstance(item, Mapping) or len(signature.inputs) > 1 else {first_spec.name: item}
         lone = False
         if isinstance(given, Mapping):
-            lone = np.ndim(given.get(first_spec.name)) == len(first_spec.shape) - 1  # type: ignore[arg-type]
-            given = {name: np.asarray(value)[None] for name, value in given.items()} if lone else given
+            lone = _axes(given.get(first_spec.name)) == len(first_spec.shape) - 1
+            given = {name: _as_batch(value) for name, value in given.items()} if lone else given
         arrays = shaped_by_input(given, signature, f"data from sample {first} on" if first else "data")
         yield Item(arrays, lone)
         first += len(arrays[first_spec.name])
+
+
+def _axes(value: object) -> int:
+    """How many axes it has; -1 for what is no regular array, and will be refused as such."""
+    try:
+        return np.ndim(value)  # type: ignore[arg-type]
+    except ValueError:
+        return -1
+
+
+def _as_batch(sample: object) -> object:
+    """One sample with the axis of samples; what is no array yet becomes one with its input's kind in view."""
+    return np.asanyarray(sample)[None] if hasattr(sample, "dtype") else [sample]
 
 
 Answer = Callable[[dict[str, np.ndarray], int], dict[str, np.ndarray]]
@@ -70,6 +83,8 @@ def gathered(items: Iterable[Item], answer: Answer) -> Iterator[tuple[dict[str, 
             yield from _answered(waiting, answer, first)
             first += count
             waiting, count, size = [], 0, 0
+        else:  # a copy: whoever gives the items may fill the same memory with the next one
+            waiting[-1] = Item({name: array.copy() for name, array in item.arrays.items()}, item.lone)
     if waiting:
         yield from _answered(waiting, answer, first)
 

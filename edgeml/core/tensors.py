@@ -139,7 +139,7 @@ def plain_names(names: Iterable[str]) -> list[str]:
 def quantize(values: np.ndarray, quantization: Quantization, dtype: str) -> np.ndarray:
     """Real numbers to the integers of a tensor: rounded to the nearest, clipped to the dtype's range."""
     limits = np.iinfo(dtype)
-    with np.errstate(over="ignore"):  # what overflows is clipped
+    with np.errstate(over="ignore", under="ignore"):  # what overflows is clipped
         steps = np.rint(values / np.float32(quantization.scale)) + quantization.zero_point
     return np.clip(steps, limits.min, limits.max).astype(dtype)
 
@@ -251,6 +251,8 @@ def shaped_by_input(data: object, signature: Signature, what: str) -> dict[str, 
 
 def _shaped(data: object, spec: TensorSpec, what: str) -> np.ndarray:
     where = f"{what}, input '{spec.name}'"
+    if hasattr(data, "filled") and np.ma.is_masked(data):  # the first alone does not load numpy's module of them
+        raise InputError(f"{where}: holds masked values.", fix="give an array without a mask: x.filled(...).")
     try:
         # Without a dtype numpy would make text of the numbers that stand beside text.
         array = np.asarray(data, dtype=object if spec.dtype == "string" and not hasattr(data, "dtype") else None)
@@ -282,17 +284,23 @@ def values_of(array: np.ndarray, spec: TensorSpec, what: str, *, first: int = 0)
         first: Position of the first sample in all that the caller gave.
 
     Returns:
-        A C-contiguous array of the same shape: float32, float64 where the input is of that, or text.
+        A C-contiguous array of the same shape: float32, the input's own dtype where it is float16, float64 or one of
+        integers that stand for themselves, or text.
 
     Raises:
-        InputError: A sample holds an infinity, or a gap where the model takes none.
+        InputError: A sample holds an infinity, a gap where the model takes none, or a number that an input of such
+            integers has not.
     """
     where = f"{what}, input '{spec.name}'"
     if spec.dtype == "string":
         _check_gaps(np.asarray(array == ""), spec, where, "holds a missing text", first)
         return np.ascontiguousarray(array)
-    with np.errstate(over="ignore"):  # what is too large becomes an infinity, and is found
-        array = np.ascontiguousarray(array, dtype=np.float64 if spec.dtype == "float64" else np.float32)
+    own = np.dtype(spec.dtype if spec.quantization is None and spec.encoding is None else np.float32)
+    with np.errstate(all="ignore"):  # what is too large becomes an infinity, and is found
+        given, array = array, np.ascontiguousarray(array, dtype=own)
+    if own.kind != "f":
+        _raise_at(np.asarray(array != given), where, f"holds NaN, infinity or a number that is no {own}", first)
+        return array
     if not all_finite(array):
         _check_gaps(np.isnan(array), spec, where, "holds NaN or infinity", first)
         _raise_at(np.isinf(array), where, "holds NaN or infinity", first)
@@ -318,7 +326,7 @@ def finite_squares(flat: np.ndarray) -> bool:
         parts = [flat[begin : begin + _FEW] for begin in range(0, len(flat), _FEW)]
         return all(math.isfinite(np.vdot(part, part)) for part in parts)
     rows = flat[:whole].reshape(-1, _FEW)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         products = _vecdot(rows, rows)
     rest = flat[whole:]
     return math.isfinite(np.vdot(rest, rest)) and bool(np.isfinite(products).all())

@@ -9,7 +9,7 @@ from typing import Literal
 from edgeml.core.errors import InputError, StorageError, UnsupportedModelError
 from edgeml.core.tensors import Decision, Meaning, Signature, TensorSpec
 
-__all__ = ["batch_of", "decision_of_file", "float_signature", "read_file"]
+__all__ = ["batch_of", "decision_of_file", "float_signature", "read_file", "whole_inputs"]
 
 # What one sample's tensor may hold: 256 drawn samples of it still fit into memory.
 _MOST_ELEMENTS = 2**24
@@ -83,3 +83,10 @@ def decision_of_file(last: Literal["softmax", "sigmoid"] | None, signature: Sign
     if last == "sigmoid" and units == 1:
         return Decision((0, 1), threshold=0.5)
     return None
+
+
+def whole_inputs(signature: Signature) -> tuple[str, ...]:
+    """Names of the inputs that take integers which stand for themselves."""
+    return tuple(
+        spec.name for spec in signature.inputs if spec.quantization is None and not spec.dtype.startswith("float")
+    )

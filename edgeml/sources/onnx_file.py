@@ -17,7 +17,7 @@ from edgeml.core.recipe import Precision
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
 from edgeml.sources.audit_onnx import audit_onnx
-from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, read_file
+from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, read_file, whole_inputs
 
 __all__ = ["SUFFIX", "OnnxFileSource", "open_source"]
 
@@ -139,6 +139,7 @@ def _described(model: Any, name: str) -> OnnxFileSource:
         decision,
         f"sha256:{digest}",
         {package: installed_version(package) or "unknown" for package in ("onnx", "onnxruntime")},
+        whole_inputs=whole_inputs(signature),
     )
     return OnnxFileSource(info, model, signature, precision)
 

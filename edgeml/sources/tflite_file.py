@@ -15,7 +15,7 @@ from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.core.tflite_file import TfliteFile
-from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, read_file
+from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, read_file, whole_inputs
 from edgeml.sources.findings import refuse_untrusted
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
@@ -87,6 +87,7 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
             decision,
             f"sha256:{hashlib.sha256(data).hexdigest()}",
             {"ai-edge-litert": installed_version("ai-edge-litert") or "unknown"},
+            whole_inputs=whole_inputs(signature),
         ),
         file,
         data,

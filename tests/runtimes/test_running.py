@@ -14,7 +14,7 @@ import pytest
 
 import edgeml
 from edgeml.core.errors import InputError, TargetError
-from edgeml.core.session import Session
+from edgeml.core.session import HotLoop, Session
 from edgeml.runtimes.parallel import in_order
 from edgeml.trainers.digits import Digits
 from tests.runtimes.test_sessions import RawTflite, bytes_of
@@ -96,9 +96,13 @@ def test_integers_of_another_kind(session: Session) -> None:
         ({"image": right[:1].astype(np.float32)}, "got dtype float32, expected int8"),
         ({"image": right[:, :7]}, r"got shape \[2, 7, 8, 1\]"),
         ({"picture": right}, r"got inputs \['picture'\]"),
+        ({"image": right[:1], "mask": right[:1]}, r"got inputs \['image', 'mask'\]"),
+        (3, r"got shape \[\]"),
     ):
         with pytest.raises(InputError, match=message):
-            session.run_quantized(given)
+            session.run_quantized(given)  # type: ignore[arg-type]
+    one = session.run_quantized({"image": right[:1]})["scores"]
+    np.testing.assert_array_equal(session.run_quantized(right[:1])["scores"], one)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("recipe", ["tflite-fp32", "onnx-int8"])
@@ -318,3 +322,74 @@ def test_work_in_order() -> None:
 
     with pytest.raises(InputError, match="task 40"):
         in_order(range(1000), fail, 4)
+
+
+@EACH
+def test_a_stream_whose_items_share_one_memory(session: Session, digits: Digits) -> None:
+    """As a camera's loop gives them, which reads every frame into the same array."""
+    x = digits.evaluation[:50]
+
+    def frames() -> Iterator[np.ndarray]:
+        frame = np.empty(x.shape[1:], np.float32)
+        for row in x:
+            frame[...] = row
+            yield frame
+
+    wanted = arrays(session.predict(x))
+    np.testing.assert_allclose(np.stack([*map(arrays, session.stream(frames()))]), wanted, atol=1e-5)
+    np.testing.assert_allclose(arrays(session.predict(frames())), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
+def test_a_stream_of_lists(session: Session, digits: Digits) -> None:
+    x = digits.evaluation[:3]
+    np.testing.assert_array_equal([*map(arrays, session.stream(x.tolist()))], session.predict(x))
+    with pytest.raises(InputError, match="is no regular array"):
+        list(session.stream([[[[0.0]] * 8, [[0.0]] * 7]]))
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
+def test_an_empty_stream_after_closing(session: Session) -> None:
+    session.close()
+    for use in (lambda: session.predict(iter([])), lambda: list(session.stream([]))):
+        with pytest.raises(TargetError, match="The session is closed"):
+            use()
+
+
+@pytest.mark.parametrize("recipe", ["onnx-fp32", "onnx-int8"])
+def test_the_hot_loop_with_several_samples(session: Session, digits: Digits) -> None:
+    hot = session.bind(4)
+    hot.inputs["image"][...] = digits.evaluation[:4]
+    hot.run()
+    np.testing.assert_array_equal(hot.outputs["scores"], session.predict(digits.evaluation[:4], batch_size=4))
+    with pytest.raises(InputError, match="batch is 0, expected at least 1"):
+        session.bind(0)
+
+
+@pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
+def test_binding_while_another_thread_closes(net_package: edgeml.Package, recipe: str) -> None:
+    for pause in range(20):
+        session = net_package.session(recipe)
+        bound: list[HotLoop] = []
+        failures: list[Exception] = []
+
+        def bind(
+            session: Session = session, bound: list[HotLoop] = bound, failures: list[Exception] = failures
+        ) -> None:
+            try:
+                while True:
+                    bound.append(session.bind())
+            except Exception as error:  # noqa: BLE001 - told to the test's thread
+                failures.append(error)
+
+        thread = threading.Thread(target=bind)
+        thread.start()
+        time.sleep(pause / 5000)
+        session.close()
+        thread.join(timeout=10)
+        (failure,) = failures
+        assert isinstance(failure, TargetError)
+        assert "closed" in failure.message
+        for hot in bound:
+            with pytest.raises(TargetError, match="closed"):
+                hot.run()

@@ -318,6 +318,7 @@ BAD: dict[str, tuple[object, str]] = {
     "complex numbers": (np.zeros((3, 8, 8, 1), complex), "got dtype complex128, expected numbers"),
     "dates": (np.zeros((3, 8, 8, 1), "datetime64[s]"), r"got dtype datetime64\[s\], expected numbers"),
     "ragged": (RAGGED, "is no regular array"),
+    "masked": (np.ma.masked_greater(GAPS + 1, 0), "holds masked values"),
 }
 
 
@@ -421,3 +422,12 @@ def test_the_interpreter_keeps_the_bytes_it_needs(net_package: edgeml.Package, d
         session.predict(digits.evaluation[:9]),
         raw_scores(bytes_of(net_package, "tflite-fp32"), "tflite-fp32", digits.evaluation[:9]),
     )
+
+
+@pytest.mark.parametrize("recipe", ["tflite-fp32", "onnx-fp32"])
+@pytest.mark.parametrize("count", [1, 3, 600])
+def test_tiny_values_where_numpy_raises(sessions: dict[str, Session], recipe: str, count: int) -> None:
+    x = np.full((count, 8, 8, 1), 1e-30, np.float32)
+    wanted = sessions[recipe].predict(x)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(sessions[recipe].predict(x), wanted)
