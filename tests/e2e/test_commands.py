@@ -72,7 +72,7 @@ def test_build_writes_a_package_that_inspect_verify_and_predict_take(
     assert shown.returncode == 0
     assert "digits 2.1.0" in shown.stderr
     checked = json.loads(run("verify", package, "--json").stdout)
-    assert [check["status"] for check in checked["golden"]] == ["holds", "holds"]
+    assert {check["status"] for check in checked["golden"]} == {"holds"}
     assert run("verify", package, "--digest", checked["digest"]).returncode == 0
     failed(run("verify", package, "--digest", "sha256:" + "0" * 64), 3, "digest", checked["digest"])
     done = run("predict", package, data / "x.npy", "-o", tmp_path / "out.npz", "--json")
