@@ -502,8 +502,8 @@ class BaseSession(ABC):
         progress: Callable[[int], object] | None = None,
     ) -> dict[str, np.ndarray]:
         """Outputs by name, in the source's units, or as they are in the artifact's."""
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}, expected at least 1.")
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise InputError(f"batch_size is {batch_size}, expected a whole number, at least 1.")
         self._check_open()
         arrays = shaped_by_input(data, self.signature, "data")
         specs = self.signature.inputs

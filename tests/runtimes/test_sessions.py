@@ -116,9 +116,9 @@ def test_onnx_batches_may_have_any_size(sessions: dict[str, Session], digits: Di
         np.testing.assert_allclose(scores_of(session, x, batch_size=size), wanted, atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [0, -1])
+@pytest.mark.parametrize("size", [0, -1, 2.5])
 def test_a_batch_size_below_one(sessions: dict[str, Session], digits: Digits, size: int) -> None:
-    with pytest.raises(InputError, match=f"batch_size is {size}, expected at least 1"):
+    with pytest.raises(InputError, match=f"batch_size is {size}, expected a whole number, at least 1"):
         sessions["onnx-fp32"].predict(digits.evaluation[:2], batch_size=size)
 
 
