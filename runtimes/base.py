@@ -502,7 +502,7 @@ class BaseSession(ABC):
         progress: Callable[[int], object] | None = None,
     ) -> dict[str, np.ndarray]:
         """Outputs by name, in the source's units, or as they are in the artifact's."""
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        if batch_size is not None and not _is_count(batch_size):
             raise InputError(f"batch_size is {batch_size}, expected a whole number, at least 1.")
         self._check_open()
         arrays = shaped_by_input(data, self.signature, "data")
@@ -534,6 +534,10 @@ class BaseSession(ABC):
                 fix="give a smaller batch_size, or stream the samples.",
             ) from error
         raise TargetError(f"{self.engine} {self.engine_version} failed to run the artifact: {error}") from error
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 1
 
 
 def _lone_shape(signature: Signature) -> tuple[int, ...] | None:
