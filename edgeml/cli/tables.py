@@ -9,7 +9,10 @@ from edgeml.cli.output import console
 if TYPE_CHECKING:
     from edgeml.package.manifest import ArtifactRecord, Manifest
 
-__all__ = ["artifact_table"]
+__all__ = ["SELDOM", "artifact_table"]
+
+SELDOM = 0.05
+"""The p-value below which a difference is said to be seldom chance."""
 
 # What goes first where the terminal is too narrow for all.
 _DISPENSABLE = ("ms", "kB", "SQNR", "agree", "drop [95%]", "accuracy", "r2", "relative_mse")
@@ -74,6 +77,7 @@ def _notes(manifest: Manifest) -> list[str]:
     everywhere = len(manifest.artifacts)
     for remark, recipes in remarks.items():
         lines.append(f"{'All' if len(recipes) == everywhere else ', '.join(recipes)}: {remark}.")
+    lines += _chance(manifest)
     data = manifest.data
     if data.overlap:
         lines.append(
@@ -82,6 +86,25 @@ def _notes(manifest: Manifest) -> list[str]:
         )
     if data.judged_on != "evaluation":
         lines.append(f"Judged on {data.judged_samples} {data.judged_on} samples: no evaluation data were given.")
+    return lines
+
+
+def _chance(manifest: Manifest) -> list[str]:
+    """Where accuracy changed by more than chance, and how well probabilities are calibrated."""
+    lines = []
+    for record in manifest.artifacts:
+        test = record.evaluation.mcnemar
+        if test is not None and test.p_value < SELDOM:
+            lines.append(
+                f"{record.recipe} loses {test.lost} right answers of the source and gains {test.gained}, which is "
+                f"seldom chance (McNemar, p = {test.p_value:.2g})."
+            )
+    errors = [(found.source_ece, found.ece) for found in (record.evaluation for record in manifest.artifacts)]
+    known = [(before, after) for before, after in errors if before is not None and after is not None]
+    if known:
+        low, high = (f"{pick(after for _, after in known):.1%}" for pick in (min, max))
+        found = low if low == high else f"{low} to {high}"
+        lines.append(f"Calibration error (ECE): {known[0][0]:.1%} of the source, {found} of the artifacts.")
     return lines
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from edgeml.core.tensors import Label
 
-__all__ = ["Drop", "Evaluation", "Fidelity", "Latency", "Metrics", "WorstClass"]
+__all__ = ["Drop", "ErrorRise", "Evaluation", "Fidelity", "Latency", "McNemar", "Metrics", "WorstClass"]
 
 
 class _Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -81,13 +81,53 @@ class WorstClass(_Record, frozen=True):
     samples: int
 
 
+class McNemar(_Record, frozen=True):
+    """McNemar's exact test of whether a classifier and its artifact err equally often on the same samples.
+
+    Attributes:
+        lost: Samples that the source alone gets right. `gained`: that the artifact alone gets right.
+        p_value: How likely so uneven counts, or more uneven ones, are where both are equally good.
+    """
+
+    lost: int
+    gained: int
+    p_value: float
+
+
+class ErrorRise(_Record, frozen=True):
+    """How far the mean absolute error rose above the source's, with a paired 95% interval, in the targets' units.
+
+    Attributes:
+        value: Artifact minus source, so that positive is worse.
+        low: Lower end of the interval. `high`: the upper end.
+        method: How the interval was found.
+    """
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
 class Evaluation(_Record, frozen=True):
-    """All that was found of an artifact's outputs on the judged data."""
+    """All that was found of an artifact's outputs on the judged data.
+
+    Attributes:
+        source_metrics: The source's own.
+        mcnemar: Of classifiers. `error_rise`: of regressors and reconstruction.
+        ece: Expected calibration error of the top probability, where the outputs are probabilities.
+        source_ece: The source's own.
+    """
 
     fidelity: Fidelity
     metrics: Metrics | None = None
     drop: Drop | None = None
     worst_class: WorstClass | None = None
+    source_metrics: Metrics | None = None
+    mcnemar: McNemar | None = None
+    error_rise: ErrorRise | None = None
+    source_ece: float | None = None
+    ece: float | None = None
 
 
 class Latency(_Record, frozen=True):

@@ -77,11 +77,14 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         status: ``released`` artifacts may be chosen; ``rejected`` ones run only when they are named.
         reasons: Why it was rejected; empty where it was released.
         remarks: What limits the proof: an open interval, a constant reference, no labels.
+        samples_to_settle: Where the interval of the drop holds the goal, of how many samples such as these it would
+            no longer; None where it does not, and where no number would do.
     """
 
     status: Literal["released", "rejected"]
     reasons: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    samples_to_settle: int | None = None
 
     @property
     def released(self) -> bool:

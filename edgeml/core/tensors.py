@@ -106,10 +106,13 @@ class Decision(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         labels: The source's own labels, in the order of the scores.
         threshold: None where the largest score wins. Else the model has one score and two labels,
             and scores above the threshold mean the second one.
+        probabilities: Whether the scores are probabilities: of a softmax, a sigmoid, or scikit-learn's
+            `predict_proba`.
     """
 
     labels: tuple[Label, ...]
     threshold: float | None = None
+    probabilities: bool = False
 
 
 def plain_name(name: str, taken: set[str]) -> str:

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from edgeml.evaluation.calibration import calibration_of
+from edgeml.evaluation.confusion import confusion_of
 from edgeml.evaluation.drop import drop_of
 from edgeml.evaluation.fidelity import fidelity_of, ties
 from edgeml.evaluation.judge import judge, meets_floor
-from edgeml.evaluation.metrics import class_recalls, metrics_of, worst_class
+from edgeml.evaluation.mcnemar import mcnemar_of
+from edgeml.evaluation.metrics import class_recalls, metrics_of, worst_class, worst_classes
+from edgeml.evaluation.residuals import error_rise, output_errors, worst_samples
+from edgeml.evaluation.settling import samples_to_settle
 
-__all__ = ["class_recalls", "drop_of", "fidelity_of", "judge", "meets_floor", "metrics_of", "ties", "worst_class"]
+__all__ = [
+    "calibration_of",
+    "class_recalls",
+    "confusion_of",
+    "drop_of",
+    "error_rise",
+    "fidelity_of",
+    "judge",
+    "mcnemar_of",
+    "meets_floor",
+    "metrics_of",
+    "output_errors",
+    "samples_to_settle",
+    "ties",
+    "worst_class",
+    "worst_classes",
+    "worst_samples",
+]

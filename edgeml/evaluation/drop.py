@@ -8,12 +8,12 @@ import numpy as np
 
 from edgeml.core.evidence import Drop
 from edgeml.core.source import Task
+from edgeml.evaluation.bootstrap import RESAMPLES, mean_interval
+from edgeml.evaluation.mcnemar import discordant
 
-__all__ = ["drop_of"]
+__all__ = ["drop_of", "matched_interval"]
 
 _Z = 1.959963984540054  # of a two-sided 95% interval
-_RESAMPLES = 1000
-_CHUNK = 50  # resamples at a time, which bounds the memory
 
 
 def drop_of(task: Task, truth: np.ndarray, source: np.ndarray, artifact: np.ndarray, *, seed: int = 0) -> Drop | None:
@@ -30,7 +30,9 @@ def drop_of(task: Task, truth: np.ndarray, source: np.ndarray, artifact: np.ndar
         None for a task without a main metric, or where it is not defined on the data.
     """
     if task == "classification":
-        return _accuracy_drop(truth == source, truth == artifact)
+        lost, gained = discordant(truth, source, artifact)
+        low, high = matched_interval(lost, gained, len(truth))
+        return Drop("accuracy", (lost - gained) / len(truth), low, high, "Agresti-Min")
     if task not in {"regression", "reconstruction"}:
         return None
     wanted = truth.reshape(len(truth), -1).astype(np.float64)
@@ -41,17 +43,20 @@ def drop_of(task: Task, truth: np.ndarray, source: np.ndarray, artifact: np.ndar
     return _rise("relative_mse", after - before, spread.mean(), seed)
 
 
-def _accuracy_drop(before: np.ndarray, after: np.ndarray) -> Drop:
-    """Agresti and Min's interval for matched proportions (Statistics in Medicine 24, 2005).
+def matched_interval(lost: float, gained: float, samples: int) -> tuple[float, float]:
+    """Agresti and Min's 95% interval of the drop of accuracy (Statistics in Medicine 24, 2005).
 
     Half a sample is added to each cell, so that no flips do not mean no uncertainty.
+
+    Args:
+        lost: Samples that the source alone gets right.
+        gained: Samples that the artifact alone gets right.
+        samples: All of them.
     """
-    count = len(before)
-    lost, gained = int((before & ~after).sum()), int((~before & after).sum())
-    n, b, c = count + 2, lost + 0.5, gained + 0.5
+    n, b, c = samples + 2, lost + 0.5, gained + 0.5
     centre = (b - c) / n
     margin = _Z * np.sqrt((b + c) - (b - c) ** 2 / n) / n
-    return Drop("accuracy", (lost - gained) / count, float(centre - margin), float(centre + margin), "Agresti-Min")
+    return float(centre - margin), float(centre + margin)
 
 
 def _rise(metric: Literal["r2", "relative_mse"], squares: np.ndarray, spread: np.ndarray, seed: int) -> Drop | None:
@@ -62,9 +67,4 @@ def _rise(metric: Literal["r2", "relative_mse"], squares: np.ndarray, spread: np
     if not (spread > 0).all():
         return None
     rises = (squares / spread).mean(axis=1)  # per sample, so that resampling is cheap
-    rng = np.random.default_rng(seed)
-    means = [
-        rises[rng.integers(len(rises), size=(_CHUNK, len(rises)))].mean(axis=1) for _ in range(_RESAMPLES // _CHUNK)
-    ]
-    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
-    return Drop(metric, float(rises.mean()), float(low), float(high), f"bootstrap of {_RESAMPLES}")
+    return Drop(metric, float(rises.mean()), *mean_interval(rises, seed), f"bootstrap of {RESAMPLES}")

@@ -6,6 +6,7 @@ from edgeml.core.evidence import Evaluation, Fidelity, Latency
 from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Verdict
 from edgeml.core.recipe import Floor, Recipe
 from edgeml.evaluation.fidelity import CONSTANT_ERROR
+from edgeml.evaluation.settling import samples_to_settle
 
 __all__ = ["judge", "meets_floor"]
 
@@ -46,8 +47,9 @@ def judge(
         remarks.append("the parity floors were lowered by the goal")
     if narrowing is not None:
         _narrowing(narrowing, computes, reasons, remarks)
+    settling = None
     if labelled:
-        _drop(evaluation, DEFAULT_MAX_DROP if goal.max_drop is None else goal.max_drop, reasons, remarks)
+        settling = _drop(evaluation, DEFAULT_MAX_DROP if goal.max_drop is None else goal.max_drop, reasons, remarks)
     else:
         remarks.append("accuracy was not measured")
         if goal.max_drop is not None:
@@ -59,7 +61,7 @@ def judge(
             "was not measured" if latency is None else f"of {latency.p95_ms:.3g} ms is more than {goal.max_p95_ms:g} ms"
         )
         reasons.append(f"the p95 latency {found}")
-    return Verdict("rejected" if reasons else "released", tuple(reasons), tuple(remarks))
+    return Verdict("rejected" if reasons else "released", tuple(reasons), tuple(remarks), settling)
 
 
 def meets_floor(recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: bool) -> bool:
@@ -107,14 +109,23 @@ def _fidelity(found: Fidelity, floor: Floor, *, classifies: bool, exact: bool) -
     return reasons, remarks
 
 
-def _drop(evaluation: Evaluation, bound: float, reasons: list[str], remarks: list[str]) -> None:
+def _drop(evaluation: Evaluation, bound: float, reasons: list[str], remarks: list[str]) -> int | None:
+    """Judges the drop; gives how many samples would settle it where it is open."""
     drop = evaluation.drop
     if drop is None:
         reasons.append("the drop is not defined on this data")
-        return
+        return None
     if not drop.value <= bound:
         reasons.append(f"{drop.metric} drops by {drop.value:.4f}, more than {bound:g}")
-    if drop.low <= bound < drop.high:
-        remarks.append(
-            f"open: the 95% interval of the drop, {drop.low:.4f} to {drop.high:.4f}, holds the goal of {bound:g}"
-        )
+    if not drop.low <= bound < drop.high:
+        return None
+    settling = samples_to_settle(drop, bound, evaluation.fidelity.samples, evaluation.mcnemar)
+    told = (
+        "no number of samples would settle it, for the drop is the goal"
+        if settling is None
+        else f"some {int(float(f'{settling:.2g}')):,} samples such as these would settle it"
+    )
+    remarks.append(
+        f"open: the 95% interval of the drop, {drop.low:.4f} to {drop.high:.4f}, holds the goal of {bound:g}; {told}"
+    )
+    return settling

@@ -6,15 +6,17 @@ with the plain mean over outputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from edgeml.core.evidence import Metrics, WorstClass
+from edgeml.core.evidence_file import MOST_WORST
 from edgeml.core.source import Task
 from edgeml.core.tensors import Label
 
-__all__ = ["class_recalls", "metrics_of", "worst_class"]
+__all__ = ["class_recalls", "metrics_of", "worst_class", "worst_classes"]
 
 
 def metrics_of(task: Task, truth: np.ndarray, scores: np.ndarray, predicted: np.ndarray | None) -> Metrics:
@@ -61,6 +63,8 @@ def _auc(truth: np.ndarray, scores: np.ndarray) -> float | None:
     columns = scores.reshape(len(scores), -1).astype(np.float64)
     if columns.shape[1] <= 2:
         return _binary_auc(truth == 1, columns[:, -1])
+    if len(np.unique(truth)) < columns.shape[1]:
+        return None
     found = [_binary_auc(truth == label, columns[:, label]) for label in range(columns.shape[1])]
     known = [value for value in found if value is not None]
     return float(np.mean(known)) if len(known) == len(found) else None
@@ -78,25 +82,34 @@ def _binary_auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
 
 def class_recalls(truth: np.ndarray, predicted: np.ndarray, classes: int) -> list[float | None]:
     """Share of each class's samples that get its label; None for a class without samples."""
-    return [
-        float((predicted[truth == label] == label).mean()) if (truth == label).any() else None
-        for label in range(classes)
-    ]
+    totals = np.bincount(truth, minlength=classes).tolist()
+    hits = np.bincount(truth[truth == predicted], minlength=classes).tolist()
+    return [right / total if total else None for right, total in zip(hits, totals, strict=True)]
 
 
 def worst_class(
     truth: np.ndarray, source: np.ndarray, predicted: np.ndarray, labels: Sequence[Label]
 ) -> WorstClass | None:
     """The class whose recall fell most from the source to the artifact; all arguments but the last are positions."""
-    before, after = (class_recalls(truth, found, len(labels)) for found in (source, predicted))
-    falls = [
-        (b - a, position)
-        for position, (b, a) in enumerate(zip(before, after, strict=True))
-        if a is not None and b is not None
-    ]
-    if not falls:
-        return None
-    _, worst = max(falls, key=lambda fall: (fall[0], -fall[1]))
-    recall_before, recall_after = before[worst], after[worst]
-    assert recall_before is not None and recall_after is not None
-    return WorstClass(labels[worst], recall_before, recall_after, int((truth == worst).sum()))
+    return next(_by_fall(truth, source, predicted, labels), None)
+
+
+def worst_classes(
+    truth: np.ndarray, source: np.ndarray, predicted: np.ndarray, labels: Sequence[Label]
+) -> tuple[WorstClass, ...]:
+    """The classes that lost recall, up to ten, the largest loss first; arguments as for `worst_class`."""
+    first = itertools.islice(_by_fall(truth, source, predicted, labels), MOST_WORST)
+    return tuple(found for found in first if found.recall < found.source_recall)
+
+
+def _by_fall(
+    truth: np.ndarray, source: np.ndarray, predicted: np.ndarray, labels: Sequence[Label]
+) -> Iterator[WorstClass]:
+    """The classes that have samples, the largest fall of recall first, of equal ones the first label."""
+    totals = np.bincount(truth, minlength=len(labels))
+    before, after = (np.bincount(truth[truth == found], minlength=len(labels)) for found in (source, predicted))
+    there = np.flatnonzero(totals)
+    falls = (before - after)[there] / totals[there]
+    for place in there[np.argsort(-falls, kind="stable")].tolist():
+        total = int(totals[place])
+        yield WorstClass(labels[place], int(before[place]) / total, int(after[place]) / total, total)

@@ -69,7 +69,7 @@ class ArtifactRecord(_Record, frozen=True):
     Attributes:
         recipe: Its recipe, which also names it.
         file: The entry with its bytes.
-        evidence: The entry with the flips and the recall of each class, if there is one.
+        evidence: The entry with the details, a `core.evidence_file.Evidence`, if there is one.
         lineage: The steps that made it.
     """
 

@@ -26,6 +26,7 @@ from edgeml.package.manifest import (
 if TYPE_CHECKING:  # what choosing, verifying and saving need is loaded when it is needed
     import numpy as np
 
+    from edgeml.core.evidence_file import Evidence
     from edgeml.core.session import Session
     from edgeml.package.choice import Choice
     from edgeml.package.failures import Failure
@@ -125,6 +126,24 @@ class Package(Struct, frozen=True):
             InputError: The package has no such artifact.
         """
         return self.manifest.files[self.artifact(recipe).file].size_bytes
+
+    def evidence(self, recipe: str) -> Evidence | None:
+        """The details behind an artifact's figures: flips, confusion, calibration; None where it has none.
+
+        Raises:
+            InputError: The package has no artifact of that recipe.
+            PackageError: The entry is damaged, or not sound.
+        """
+        from edgeml.package.evidence import MAX_EVIDENCE_BYTES, decode_evidence
+
+        name = self.artifact(recipe).evidence
+        if name is None:
+            return None
+        size = self.manifest.files[name].size_bytes
+        if size > MAX_EVIDENCE_BYTES:
+            raise PackageError(f"{self.label}: '{name}' has {size} bytes, at most {MAX_EVIDENCE_BYTES} are allowed.")
+        decision = self.manifest.source.decision
+        return decode_evidence(self.read(name), f"{self.label}: '{name}'", len(decision.labels) if decision else 0)
 
     def session(
         self,

@@ -111,7 +111,7 @@ def _classifying(info: SourceInfo, labels: Sequence[Label] | None) -> SourceInfo
             )
         if len(labels) != len(decision.labels):
             raise InputError(f"labels: got {len(labels)}, the model tells {len(decision.labels)} classes apart.")
-        decision = Decision(tuple(labels), decision.threshold)
+        decision = msgspec.structs.replace(decision, labels=tuple(labels))
     outputs = (msgspec.structs.replace(output, meaning="scores"),)
     return msgspec.structs.replace(
         info, task="classification", decision=decision, signature=Signature(info.signature.inputs, outputs)

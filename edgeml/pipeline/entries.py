@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeml.core.artifact import Artifact
 from edgeml.core.evidence import Evaluation
+from edgeml.core.evidence_file import Evidence
 from edgeml.core.goal import Verdict
 from edgeml.core.recipe import find_recipe
 from edgeml.core.source import Reference
@@ -28,7 +29,7 @@ class Proven:
     run: Run
     evaluation: Evaluation
     verdict: Verdict
-    evidence: msgspec.Struct | None
+    evidence: Evidence
 
 
 def artifact_entries(item: Proven, contents: dict[str, bytes]) -> ArtifactRecord:
@@ -36,10 +37,8 @@ def artifact_entries(item: Proven, contents: dict[str, bytes]) -> ArtifactRecord
     artifact = item.artifact
     file = f"artifacts/{artifact.recipe}.{find_recipe(artifact.recipe).format}"
     contents[file] = artifact.data
-    evidence = None
-    if item.evidence is not None:
-        evidence = f"evidence/{artifact.recipe}.json"
-        contents[evidence] = msgspec.json.encode(item.evidence) + b"\n"
+    evidence = f"evidence/{artifact.recipe}.json"
+    contents[evidence] = msgspec.json.encode(item.evidence) + b"\n"
     return ArtifactRecord(
         artifact.recipe,
         file,

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from msgspec import Struct
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.evidence import Drop, Evaluation, Fidelity, Metrics, WorstClass
+from edgeml.core.evidence import Fidelity
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import Recipe
 from edgeml.core.source import Reference, SourceInfo
-from edgeml.core.tensors import Decision, Label, positions
-from edgeml.evaluation import class_recalls, drop_of, fidelity_of, judge, meets_floor, metrics_of, ties, worst_class
+from edgeml.core.tensors import Decision, positions
+from edgeml.evaluation import fidelity_of, judge, meets_floor, ties
 from edgeml.pipeline.data import Judged
 from edgeml.pipeline.entries import Proven
+from edgeml.pipeline.evidence import Labels, evaluated
 from edgeml.pipeline.proof import Run
 
-__all__ = ["ClassRecall", "Evidence", "Flip", "compared_sources", "gaps_hold", "judge_run"]
-
-
-class Flip(Struct, frozen=True):
-    """A sample that gets another label than the source's."""
-
-    sample: int
-    source: Label
-    artifact: Label | None
-
-
-class ClassRecall(Struct, frozen=True):
-    """Share of a class's samples that get its label; None without samples."""
-
-    label: Label
-    source: float | None
-    artifact: float | None
-
-
-class Evidence(Struct, frozen=True):
-    """The details behind a classifier's figures."""
-
-    flips: tuple[Flip, ...]
-    recalls: tuple[ClassRecall, ...]
+__all__ = ["compared_sources", "gaps_hold", "judge_run"]
 
 
 def gaps_hold(info: SourceInfo, recipe: Recipe, goal: Goal, reference: Reference, artifact: Artifact, run: Run) -> bool:
@@ -71,17 +48,14 @@ def judge_run(
     """Compares an artifact with its source and with the truth, and gives the verdict."""
     labels = None
     if info.decision is not None:
-        wanted = _labels_of(reference, info, info.decision)
-        got = positions(run.outputs, artifact.signature.outputs, info.decision)
         (output,) = info.signature.outputs
-        labels = wanted, got, ties(reference.outputs[output.name], info.decision)
-    evaluation = Evaluation(fidelity_of(reference.outputs, run.outputs, labels=labels))
-    evidence = None
-    if judged.truth is not None:
-        metrics, drop, worst, evidence = _against_truth(info, judged.truth, reference, run, labels)
-        evaluation = Evaluation(evaluation.fidelity, metrics, drop, worst)
-    elif labels is not None:
-        evidence = Evidence(_flips(labels, info), ())
+        labels = Labels(
+            info.decision,
+            _labels_of(reference, info, info.decision),
+            positions(run.outputs, artifact.signature.outputs, info.decision),
+            ties(reference.outputs[output.name], info.decision),
+        )
+    evaluation, evidence = evaluated(info, reference.outputs, run.outputs, judged.truth, labels)
     verdict = judge(
         recipe,
         goal,
@@ -113,49 +87,3 @@ def _labels_of(reference: Reference, info: SourceInfo, decision: Decision) -> np
     if reference.labels is not None:
         return reference.labels
     return positions(reference.outputs, info.signature.outputs, decision)
-
-
-def _against_truth(
-    info: SourceInfo,
-    truth: np.ndarray,
-    reference: Reference,
-    run: Run,
-    labels: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
-) -> tuple[Metrics, Drop | None, WorstClass | None, Evidence | None]:
-    assert info.task is not None
-    (output,) = info.signature.outputs
-    scores = run.outputs[output.name]
-    if labels is None or info.decision is None:
-        return (
-            metrics_of(info.task, truth, scores, None),
-            drop_of(info.task, truth, reference.outputs[output.name], scores),
-            None,
-            None,
-        )
-    wanted, got, _ = labels
-    names = info.decision.labels
-    recalls = tuple(
-        ClassRecall(name, before, after)
-        for name, before, after in zip(
-            names,
-            class_recalls(truth, wanted, len(names)),
-            class_recalls(truth, got, len(names)),
-            strict=True,
-        )
-    )
-    return (
-        metrics_of(info.task, truth, scores, got),
-        drop_of(info.task, truth, wanted, got),
-        worst_class(truth, wanted, got, names),
-        Evidence(_flips(labels, info), recalls),
-    )
-
-
-def _flips(labels: tuple[np.ndarray, np.ndarray, np.ndarray], info: SourceInfo) -> tuple[Flip, ...]:
-    assert info.decision is not None
-    wanted, got, tied = labels
-    names = info.decision.labels
-    return tuple(
-        Flip(int(row), names[wanted[row]], names[got[row]] if got[row] >= 0 else None)
-        for row in np.flatnonzero((wanted != got) & ~tied)
-    )

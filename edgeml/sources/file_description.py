@@ -79,9 +79,9 @@ def decision_of_file(last: Literal["softmax", "sigmoid"] | None, signature: Sign
         return None
     units = signature.outputs[0].shape[1] or 0
     if last == "softmax" and units > 1:
-        return Decision(tuple(range(units)))
+        return Decision(tuple(range(units)), probabilities=True)
     if last == "sigmoid" and units == 1:
-        return Decision((0, 1), threshold=0.5)
+        return Decision((0, 1), threshold=0.5, probabilities=True)
     return None
 
 

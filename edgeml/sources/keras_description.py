@@ -57,9 +57,9 @@ def decision_of(activation: str, outputs: list[Any]) -> Decision | None:
         return None
     units = outputs[0].shape[1]
     if activation == "softmax" and units > 1:
-        return Decision(tuple(range(units)))
+        return Decision(tuple(range(units)), probabilities=True)
     if activation == "sigmoid" and units == 1:
-        return Decision((0, 1), threshold=0.5)
+        return Decision((0, 1), threshold=0.5, probabilities=True)
     return None
 
 

@@ -229,7 +229,7 @@ def _describe(model: Any, digest: str) -> SklearnSource:
             f"The {name} does not take a table of numbers (it has no n_features_in_).",
             fix="put what turns the raw input into numbers before the package.",
         )
-    decision = _decision(model, name) if task == "classification" else None
+    decision = _decision(model, name, method) if task == "classification" else None
     table = model_table(model, count)
     # The output's shape is seen, not derived: it depends on options, and on how many classes or targets there were.
     try:
@@ -303,7 +303,7 @@ def _task(model: Any, name: str) -> tuple[Task, Any]:
     )
 
 
-def _decision(model: Any, name: str) -> Decision:
+def _decision(model: Any, name: str, method: str) -> Decision:
     if isinstance(model.classes_, list):
         raise _several_labels(name)
     labels = tuple(model.classes_.tolist())
@@ -311,7 +311,7 @@ def _decision(model: Any, name: str) -> Decision:
         raise UnsupportedModelError(
             f"The {name} has labels of type {type(labels[0]).__name__}.", fix="train it with numbers or text as labels."
         )
-    return Decision(labels)
+    return Decision(labels, probabilities=method == "predict_proba")
 
 
 def _several_labels(name: str) -> UnsupportedModelError:

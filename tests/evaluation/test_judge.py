@@ -180,3 +180,17 @@ def test_released_means_that_every_figure_is_there_and_holds() -> None:
     for values in itertools.product(*good.values()):
         change = dict(zip(good, values, strict=True))
         assert verdict(**change).released is (values == (15.0, 0.95, 0.01))
+
+
+def test_an_open_verdict_says_how_many_samples_would_settle_it() -> None:
+    found = verdict(drop=Drop("r2", 0.005, -0.01, 0.02, "bootstrap of 1000"))  # of 1,000 samples
+    assert found.samples_to_settle == pytest.approx(1000 * (0.015 / 0.005) ** 2, abs=1)
+    assert found.remarks[0].endswith("some 9,000 samples such as these would settle it")
+    assert verdict(drop=0.005).samples_to_settle is None  # its interval leaves the goal out
+
+
+def test_a_drop_that_is_the_goal_is_settled_by_no_number_of_samples() -> None:
+    found = verdict(drop=Drop("accuracy", 0.01, 0.0, 0.02, "Agresti-Min"))
+    assert found.released
+    assert found.samples_to_settle is None
+    assert "no number of samples would settle it" in found.remarks[0]

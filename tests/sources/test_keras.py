@@ -87,9 +87,9 @@ def test_several_outputs_of_one_layer_have_names_of_their_own(keras_models: Work
 @pytest.mark.parametrize(
     ("kind", "decision"),
     [
-        ("tokens", Decision((0, 1, 2))),
-        ("nested", Decision((0, 1, 2, 3))),
-        ("sigmoid", Decision((0, 1), threshold=0.5)),
+        ("tokens", Decision((0, 1, 2), probabilities=True)),
+        ("nested", Decision((0, 1, 2, 3), probabilities=True)),
+        ("sigmoid", Decision((0, 1), threshold=0.5, probabilities=True)),
         ("logits", None),
         ("autoencoder", None),
         ("many", None),

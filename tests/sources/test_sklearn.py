@@ -47,7 +47,7 @@ def test_pipeline_describes_itself(tmp_path: Path) -> None:
     assert info.framework == "sklearn"
     assert info.architecture == "Pipeline(StandardScaler, PCA, LogisticRegression)"
     assert info.task == "classification"
-    assert info.decision == Decision(("eight", "nine", "ten"))
+    assert info.decision == Decision(("eight", "nine", "ten"), probabilities=True)
     assert info.signature.inputs == (TensorSpec("features", (None, 13), "float32"),)
     assert info.signature.outputs == (TensorSpec("scores", (None, 3), "float32", meaning="scores"),)
     assert set(info.versions) == {"scikit-learn", "numpy", "scipy", "skops"}

@@ -53,7 +53,12 @@ def test_names_are_such_as_every_format_takes(legacy_models: Worker, form: str) 
 
 
 @pytest.mark.parametrize(
-    ("kind", "decision"), [("many", None), ("sigmoid", Decision((0, 1), 0.5)), ("nested", Decision((0, 1, 2, 3)))]
+    ("kind", "decision"),
+    [
+        ("many", None),
+        ("sigmoid", Decision((0, 1), 0.5, probabilities=True)),
+        ("nested", Decision((0, 1, 2, 3), probabilities=True)),
+    ],
 )
 def test_what_the_model_tells_of_its_task(legacy_models: Worker, kind: str, decision: Decision | None) -> None:
     info = described(legacy_models, legacy_models.call("make", kind, ".h5", returns=Path))
