@@ -16,7 +16,7 @@ INFO = SourceInfo("keras", "Functional", Signature((), (SPEC,)), "classification
 
 
 def test_flips_are_counted_all_and_listed_up_to_ten_thousand() -> None:
-    no = np.tile(np.float32([0.9, 0.1]), (20_000, 1))
+    no = np.tile(np.array([0.9, 0.1], np.float32), (20_000, 1))
     zeros = np.zeros(20_000, np.int64)
     labels = Labels(DECISION, zeros, zeros + 1, zeros.astype(bool))
     evaluation, evidence = evaluated(INFO, {"scores": no}, {"scores": no[:, ::-1]}, zeros, labels)
@@ -29,7 +29,7 @@ def test_flips_are_counted_all_and_listed_up_to_ten_thousand() -> None:
 
 
 def test_a_label_that_is_not_among_the_labels_is_a_flip_to_none() -> None:
-    no = np.tile(np.float32([0.9, 0.1]), (3, 1))
+    no = np.tile(np.array([0.9, 0.1], np.float32), (3, 1))
     labels = Labels(DECISION, np.zeros(3, np.int64), np.array([0, -1, 0]), np.zeros(3, bool))
     _, evidence = evaluated(INFO, {"scores": no}, {"scores": no}, None, labels)
     (flip,) = evidence.flips
