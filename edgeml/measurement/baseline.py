@@ -6,6 +6,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.core.results import Comparison, Figure, Machine, Measurement, Results, unpack_times
+from edgeml.measurement.cases import Case
 from edgeml.measurement.comparison import verdict
 
 __all__ = ["against_baseline", "check_baseline", "ratio_of_runs"]
@@ -111,7 +112,7 @@ def _compared(new: Measurement, old: Measurement, date: str) -> Comparison:
         machine=here / there if here and there and here > 0 and there > 0 else 1.0,
     )
     return Comparison(
-        what=f"{new.artifact} on {new.target}, {new.scenario}",
+        what=str(Case(new.artifact, new.target, new.scenario, new.threads, new.batch)),
         beside=f"the run of {date}",
         ratio=ratio,
         verdict=verdict(ratio),

@@ -182,7 +182,7 @@ def compare_cases(
         InputError: The clock went back.
         TargetError: One cannot run there.
     """
-    names = [f"{item.artifact} on {item.target}" for item in (case, beside)]
+    names = [case.setting, beside.setting]
     if package is not other:
         names = [f"{item.label}: {name}" for item, name in zip((package, other), names, strict=True)]
     return compare(
