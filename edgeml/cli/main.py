@@ -20,7 +20,7 @@ __all__ = ["cli", "exit_code", "main"]
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
-_COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff", "targets")
+_COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff", "bench", "targets")
 
 
 class _Commands(click.Group):
@@ -50,6 +50,7 @@ def cli() -> None:
     edgeml verify net.edgeml                     check it on this machine
     edgeml predict net.edgeml x.npy -o out.npz   run it
     edgeml diff net.edgeml new.edgeml            what an update would change
+    edgeml bench net.edgeml                      how fast its artifacts are here
     edgeml targets                               what this machine can run packages on
 
     \b

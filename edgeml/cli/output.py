@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 import msgspec
@@ -16,13 +16,30 @@ from edgeml.core.errors import EdgemlError, InputError, StorageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgeml.pipeline import Step
-
-__all__ = ["check_output", "console", "json_option", "print_json", "printable", "progress", "show_error"]
+__all__ = ["Step", "check_output", "console", "json_option", "print_json", "printable", "progress", "show_error"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 
 _LOG_LINES = 15
+
+
+class Step(Protocol):
+    """Progress: `done` of `total` steps, and what is being done now. `Step` in `edgeml.pipeline` is one."""
+
+    @property
+    def done(self) -> int:
+        """Steps that are done."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """Of so many."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What is being done now."""
+        ...
 
 
 def check_output(output: Path, *inputs: Path | None) -> None:

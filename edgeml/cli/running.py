@@ -7,13 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
 from edgeml.cli.arrays import inputs_of, read_arrays
 from edgeml.core.errors import StorageError, TargetError, VerificationError
+from edgeml.core.results import Comparison, Measurement, Scenario
 from edgeml.core.tensors import DECIDED, decide
 from edgeml.core.worker import Worker, WorkerCrash
+from edgeml.measurement import Case, Options, Plan, compare_cases, measure, plan
 from edgeml.package import Verification, diff_packages, open_package
 from edgeml.package.diff import PackageDiff
 from edgeml.package.package import AUTO
@@ -51,6 +54,7 @@ class Running:
     """Lives in a `Worker`."""
 
     def __init__(self, settings: RunningSettings) -> None:
+        self._file = settings.package
         self._package = open_package(settings.package)
 
     def verify(self, digest: str | None) -> Verification:
@@ -93,6 +97,38 @@ class Running:
         """As `diff_packages`, of this package as the old one."""
         data = inputs_of(read_arrays(inputs)) if inputs is not None else None
         return diff_packages(self._package, open_package(new), inputs=data)
+
+    def bench_plan(
+        self,
+        artifacts: tuple[str, ...],
+        targets: tuple[str, ...],
+        threads: tuple[int, ...],
+        batches: tuple[int, ...],
+        scenarios: tuple[Scenario, ...],
+        options: Options,
+    ) -> Plan:
+        """As `plan`."""
+        return plan(
+            self._package,
+            artifacts=artifacts,
+            targets=targets,
+            threads=threads,
+            batches=batches,
+            scenarios=scenarios,
+            options=options,
+        )
+
+    def bench(self, case: Case, options: Options) -> Measurement:
+        """As `measure`."""
+        return measure(self._package, self._file, case, options)
+
+    def bench_beside(self, case: Case, other: str, options: Options) -> Comparison:
+        """Measures a case in turn with that of another package, or with another artifact or target."""
+        if other.endswith(".edgeml"):
+            return compare_cases(self._package, case, open_package(other), case, options)
+        artifact, _, target = other.partition("@")
+        beside = msgspec.structs.replace(case, artifact=artifact or case.artifact, target=target or case.target)
+        return compare_cases(self._package, case, self._package, beside, options)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ __all__ = [
     "ENGINES",
     "EXTRA_OF_MODULE",
     "IMAGE_READER",
+    "PACKAGE_OPENER",
     "PREPROCESSORS",
     "READERS",
     "SOURCES",
@@ -109,6 +110,9 @@ IMAGE_READER = "edgeml.preprocessing.image_files:read_image"
 
 DURABLE_WRITER = "edgeml.package.storage:write_durably"
 """What replaces a file, from a path and bytes, so that a crash leaves the old one or the new one."""
+
+PACKAGE_OPENER = "edgeml.package:open_package"
+"""What opens a package, from a path to a `core.packaged.Packaged`."""
 
 EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
     {

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import zlib
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 from edgeml.core.errors import InputError
@@ -25,10 +29,15 @@ __all__ = [
     "Times",
     "decode_results",
     "encode_results",
+    "pack_times",
+    "unpack_times",
 ]
 
 FORMAT = 1
 _MAX_BYTES = 2**28
+_KEPT_TIMES = 20_000  # of one measurement, some 40 kB
+_STEPS = 2000  # units in a median time: half a thousandth of it is kept
+_UINT32 = 2**32 - 1
 
 Scenario = Literal["single-stream", "multi-stream", "offline", "server"]
 Text = Annotated[str, Meta(max_length=10_000)]
@@ -95,16 +104,16 @@ class Quantile(_Record, frozen=True):
 
 
 class Times(_Record, frozen=True):
-    """All times of one measurement, in the order taken, in compact form.
+    """The times of one measurement, in the order taken, in compact form. `pack_times` makes it.
 
     Attributes:
-        count: How many.
+        count: How many. Where there were more than 20,000 every second, third … was kept.
         unit_ns: What one unit stands for.
         data: Base64 of zlib of little-endian uint32 units.
     """
 
-    count: Count
-    unit_ns: Annotated[float, Meta(gt=0)]
+    count: Annotated[int, Meta(ge=0, le=_KEPT_TIMES)]
+    unit_ns: Annotated[float, Meta(gt=0, le=1e300)]
     data: str
 
 
@@ -115,8 +124,9 @@ class Conditions(_Record, frozen=True):
         flags: What makes the figures doubtful, each in a sentence; empty where nothing was seen.
         others: Share of the cores' time that other processes took.
         steal: Share that a hypervisor took.
+        waited: Share of the process's own time in which it could have run and had no core.
         preempted: How often the process was preempted.
-        mhz_low: Lowest frequency seen of the cores. `mhz_high`: the highest.
+        mhz_low: Lowest frequency seen of the core that ran it. `mhz_high`: the highest.
         celsius: Highest temperature seen.
         throttled: How often the processor slowed itself down for heat.
     """
@@ -124,6 +134,7 @@ class Conditions(_Record, frozen=True):
     flags: tuple[Text, ...] = ()
     others: Finite | None = None
     steal: Finite | None = None
+    waited: Finite | None = None
     preempted: Count | None = None
     mhz_low: Finite | None = None
     mhz_high: Finite | None = None
@@ -139,13 +150,14 @@ class Measurement(_Record, frozen=True):
         target: Where it ran. `engine`: by what, with its version.
         scenario: With MLPerf's meaning.
         threads: Cores that a call could use; None for the session's own choice.
-        batch: Samples a query.
+        batch: Samples a query. In the offline scenario all of them are given in one call.
         queries: How many were timed, after `warm_up` others.
         seconds: How long that took.
         latency: Quantiles of a query's latency, in milliseconds, those that the count supports.
-        throughput: Samples a second. In the server scenario the highest rate that held the bound.
+        throughput: Samples a second, with an interval by batch means. In the server scenario the highest rate at
+            which the bound held; None where none did.
         latency_bound_ms: Of the server scenario, for its 99th percentile.
-        times: Every query's time.
+        times: The queries' times.
         size_bytes: Of the artifact.
         arena_bytes: Of TFLite Micro.
         cold_start_ms: From the start of a process to the first answer, the median of several.
@@ -181,8 +193,9 @@ class Comparison(_Record, frozen=True):
     Attributes:
         what: Which. `beside`: and with what it is compared.
         ratio: Time of the first by time of the second, with its interval.
-        verdict: ``indistinguishable`` where the interval holds 1.
-        rounds: Pairs that were measured.
+        verdict: ``indistinguishable`` where the interval holds 1, or lacks an end.
+        rounds: Ratios that the interval is of: blocks of a run in which both were measured in turn, or of two runs
+            the stretches that were compared.
         conditions: What else the machine did.
     """
 
@@ -262,3 +275,32 @@ def decode_results(data: bytes, label: str) -> Results:
         return msgspec.json.decode(data, type=Results)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{label} is no sound results file: {error}.", fix=again) from error
+
+
+def pack_times(times_ns: np.ndarray) -> Times:
+    """The compact form of times.
+
+    Args:
+        times_ns: Nanoseconds ``[count]``, not negative, in the order taken.
+    """
+    kept = times_ns[:: -(-len(times_ns) // _KEPT_TIMES) or 1]
+    unit = max(1.0, float(np.median(kept)) / _STEPS, float(kept.max()) / _UINT32) if len(kept) else 1.0
+    units = np.minimum(np.rint(kept / unit), _UINT32).astype("<u4")
+    return Times(len(kept), unit, base64.b64encode(zlib.compress(units.tobytes(), 9)).decode())
+
+
+def unpack_times(times: Times) -> np.ndarray:
+    """Nanoseconds ``[count]``, float64, in the order taken.
+
+    Raises:
+        InputError: The text is no such data, or holds another number of times than it says.
+    """
+    expected, fix = 4 * times.count, "run edgeml bench again."
+    try:
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(base64.b64decode(times.data, validate=True), expected + 1)
+    except (binascii.Error, ValueError, zlib.error) as error:
+        raise InputError(f"The times of a measurement cannot be read: {error}.", fix=fix) from error
+    if len(data) != expected or not unpacker.eof:
+        raise InputError(f"The times of a measurement are damaged: there are not {times.count} of them.", fix=fix)
+    return np.frombuffer(data, "<u4") * times.unit_ns

@@ -1,4 +1,4 @@
-"""Latency of one sample through a session."""
+"""Latency of one sample through a session, as a package's evidence has it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from time import perf_counter_ns
 import numpy as np
 
 from edgeml.core.evidence import Latency
+from edgeml.measurement.timing import timed
 
 __all__ = ["measure_latency"]
 
-_WARM_UP_NS = 50_000_000
+_WARM_UP_NS = 300_000_000
 _LEAST_NS = 300_000_000
 _LEAST_RUNS = 60  # below some 60 samples the 95th percentile is little more than the maximum
 _MOST_RUNS = 20_000
 
 
 def measure_latency(call: Callable[[], object], *, clock_ns: Callable[[], int] = perf_counter_ns) -> Latency:
-    """Times a call: warm-up, then at least 60 runs and 0.3 s.
+    """Times a call: warm-up until steady, then at least 60 runs and 0.3 s.
 
     Args:
         call: Runs one sample.
         clock_ns: A monotonic clock, in nanoseconds.
     """
-    begin = clock_ns()
-    while clock_ns() - begin < _WARM_UP_NS:
-        call()
-    times: list[int] = []
-    begin = clock_ns()
-    while len(times) < _LEAST_RUNS or (clock_ns() - begin < _LEAST_NS and len(times) < _MOST_RUNS):
-        start = clock_ns()
-        call()
-        times.append(clock_ns() - start)
-    milliseconds = np.array(times) / 1e6
-    return Latency(len(times), float(np.median(milliseconds)), float(np.quantile(milliseconds, 0.95)))
+    found = timed(
+        call,
+        least_ns=_LEAST_NS,
+        least_calls=_LEAST_RUNS,
+        most_calls=_MOST_RUNS,
+        warm_up_limit_ns=_WARM_UP_NS,
+        clock_ns=clock_ns,
+    )
+    milliseconds = found.times_ns / 1e6
+    return Latency(len(milliseconds), float(np.median(milliseconds)), float(np.quantile(milliseconds, 0.95)))

@@ -24,6 +24,8 @@ from edgeml.package.manifest import (
 )
 
 if TYPE_CHECKING:  # what choosing, verifying and saving need is loaded when it is needed
+    import numpy as np
+
     from edgeml.core.session import Session
     from edgeml.package.choice import Choice
     from edgeml.package.failures import Failure
@@ -58,6 +60,16 @@ class Package(Struct, frozen=True):
     def label(self) -> str:
         """What messages call it: its file's name."""
         return self._archive.label
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+        return self.manifest.version
 
     @property
     def released(self) -> tuple[str, ...]:
@@ -95,6 +107,24 @@ class Package(Struct, frozen=True):
                 f"{self._archive.label}: the digest of '{name}' does not hold.", fix="get the file again."
             )
         return data
+
+    def golden_inputs(self) -> dict[str, np.ndarray]:
+        """Typical inputs ``[samples, ...]`` by tensor name, in the source's own units.
+
+        Raises:
+            PackageError: An entry is damaged.
+        """
+        from edgeml.package.golden import golden_inputs
+
+        return golden_inputs(self.manifest.golden, self.read)
+
+    def size_bytes(self, recipe: str) -> int:
+        """Of the artifact's file.
+
+        Raises:
+            InputError: The package has no such artifact.
+        """
+        return self.manifest.files[self.artifact(recipe).file].size_bytes
 
     def session(
         self,

@@ -1,0 +1,161 @@
+"""Whether edgeml's own figures can be believed on this machine.
+
+    python benchmarks/sceptic.py demo/digits-net.edgeml [--artifact tflite-int8] [--json FILE]
+
+- same: an artifact measured in turn with itself. The 95% interval of the ratio should hold 1.
+- slower: the same with a busy wait of 5% of the median added to each call. It should be found.
+- runs: two separate runs of `edgeml bench`, in processes of their own, the second against the first as its baseline.
+- busy: a run while another process keeps a core busy should be flagged; told beside it are the flags of one without.
+- server: at 50%, 80% and 95% of the rate back to back, whether the 99th percentile holds a bound, by edgeml and by a
+  loop of this script's own, which spins by another clock and draws other arrivals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter_ns
+
+import numpy as np
+from interleaved import table, write
+
+import edgeml
+from edgeml.core.results import Comparison, decode_results
+from edgeml.measurement import Case, against_baseline, compare
+from edgeml.measurement.conditions import Watch
+from edgeml.measurement.queries import opener
+from edgeml.measurement.scenarios import back_to_back, serve
+
+PLANTED = 0.05
+LOADS = (0.5, 0.8, 0.95)
+
+
+@contextlib.contextmanager
+def slowed(ready: Callable[[], contextlib.AbstractContextManager], wait_ns: int) -> Iterator[Callable[[], None]]:
+    """A call that takes so much longer."""
+    with ready() as call:
+
+        def slow() -> None:
+            call()
+            end = perf_counter_ns() + wait_ns
+            while perf_counter_ns() < end:
+                pass
+
+        yield slow
+
+
+@contextlib.contextmanager
+def busy_core() -> Iterator[None]:
+    """Another process that never rests."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.2)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def two_runs(given: argparse.Namespace) -> Comparison:
+    """The second run by the first."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = []
+        for name in ("first", "second"):
+            file = Path(folder) / f"{name}.json"
+            options = ["--artifact", given.artifact, "--scenario", "single-stream", "--seconds", str(given.seconds)]
+            command = [sys.executable, "-m", "edgeml", "bench", str(given.package), *options, "--cold-starts", "0"]
+            subprocess.run([*command, "-o", str(file)], check=True, capture_output=True)
+            found.append(decode_results(file.read_bytes(), name))
+        return against_baseline(found[1], found[0])[0]
+
+
+def own_loop(call: Callable[[], object], rate: float, bound_s: float, count: int, seed: int) -> bool:
+    """Whether at most 1% of Poisson arrivals, served in order, miss the bound."""
+    draw, missed, due = random.Random(seed), 0, time.monotonic()  # noqa: S311  # no secret
+    for _ in range(count):
+        due += draw.expovariate(rate)
+        while time.monotonic() < due:
+            pass
+        call()
+        missed += time.monotonic() - due > bound_s
+    return missed <= 0.01 * count
+
+
+def main() -> None:
+    """Measures and prints tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("package", type=Path)
+    parser.add_argument("--artifact", default="tflite-int8")
+    parser.add_argument("--repeat", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    package = edgeml.open_package(given.package)
+    ready = opener(package, Case(given.artifact, "cpu", "single-stream", None, 1))
+    with ready() as call:
+        alone = back_to_back(call, scenario="single-stream", seconds=1)
+    median_ns = float(np.median(alone.times_ns))
+
+    def in_turn(repeat: int, wait_ns: int) -> Comparison:
+        first = (lambda: slowed(ready, wait_ns)) if wait_ns else ready
+        return compare("this", first, "itself", ready, seconds=given.seconds, seed=repeat)
+
+    kinds = {
+        "same": lambda repeat: in_turn(repeat, 0),
+        "slower": lambda repeat: in_turn(repeat, round(PLANTED * median_ns)),
+        "runs": lambda _: two_runs(given),
+    }
+    rows = []
+    for name, measure in kinds.items():
+        begin, right, ratios, others = time.monotonic(), 0, [], []
+        for repeat in range(given.repeat):
+            found = measure(repeat)
+            right += found.verdict == ("slower" if name == "slower" else "indistinguishable")
+            ratios.append((found.ratio.value, found.ratio.low or np.nan, found.ratio.high or np.nan))
+            others.append(found.conditions.others or 0.0)
+        values, low, high = np.array(ratios).T
+        rows.append(
+            {
+                "kind": name,
+                "right": f"{right} of {given.repeat}",
+                "ratio": float(np.median(values)),
+                "lowest": float(values.min()),
+                "highest": float(values.max()),
+                "width": float(np.median(high - low)),
+                "seconds each": (time.monotonic() - begin) / given.repeat,
+                "others": float(np.median(others)),
+                "load": os.getloadavg()[0],
+            }
+        )
+        print(table(rows[-1:]), flush=True)
+
+    watched = []
+    for name, around in (("one core kept busy", busy_core), ("as it is", contextlib.nullcontext)):
+        with around(), ready() as call:
+            watch = Watch()
+            back_to_back(call, scenario="single-stream", seconds=2)
+            watched.append({"kind": name, "flags": " ".join(watch.conditions().flags) or "none"})
+    print(table(watched))
+
+    served = []
+    with ready() as call:
+        for load in LOADS:
+            for times in (4, 400):
+                rate, bound_ms = load * 1e9 / median_ns, times * median_ns / 1e6
+                ours = serve(call, rate=rate, bound_ms=bound_ms, seconds=2, seed=0)
+                theirs = own_loop(call, rate, bound_ms / 1e3, round(2 * rate), 1)
+                served.append({"load": load, "bound ms": bound_ms, "edgeml holds": ours.held, "own loop holds": theirs})
+    print(table(served))
+    write(given.json, [*rows, *watched, *served])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""`edgeml bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeml.cli.output import check_output, console, json_option, print_json, progress
+from edgeml.core.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from edgeml.cli.journal import Journal
+    from edgeml.core.results import Comparison, Results
+    from edgeml.core.worker import Worker
+    from edgeml.measurement import Case, Options
+
+__all__ = ["command"]
+
+_MOST_SHARE = 1000.0
+_SCENARIOS = ("single-stream", "multi-stream", "offline", "server")
+
+
+@click.command("bench", short_help="Measure a package's artifacts on this machine.")
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The results file to write, JSON.")
+@click.option("--artifact", "artifacts", multiple=True, help="Which; by default the released ones. Repeatable.")
+@click.option("--target", "targets", multiple=True, help="Where: see edgeml targets; by default cpu. Repeatable.")
+@click.option("--scenario", "scenarios", multiple=True, type=click.Choice(_SCENARIOS), help="Repeatable.")
+@click.option("--threads", multiple=True, type=click.IntRange(min=1), help="Cores that a call may use. Repeatable.")
+@click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 65536), help="Samples a query. Repeatable.")
+@click.option("--seconds", type=click.FloatRange(0.01, 86400), default=3.0, show_default=True, help="Of a measurement.")
+@click.option("--latency-bound", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Of a server's p99.")
+@click.option("--cold-starts", type=click.IntRange(0, 1000), default=6, show_default=True, help="Fresh processes.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of a server's arrivals and a comparison's order.")
+@click.option("--compare", metavar="OTHER", help="Measure in turn with a package, RECIPE, @TARGET or RECIPE@TARGET.")
+@click.option("--baseline", type=click.Path(path_type=Path), help="The results of an earlier run, to compare with.")
+@click.option("--fail-if", metavar="slower=5%", help="Exit with 1 where a median grew by more since the baseline.")
+@click.option("--journal", type=click.Path(path_type=Path), help="Keep what is done here, and go on from it.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    package: Path,
+    *,
+    output: Path | None,
+    artifacts: tuple[str, ...],
+    targets: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    threads: tuple[int, ...],
+    batches: tuple[int, ...],
+    seconds: float,
+    latency_bound: float | None,
+    cold_starts: int,
+    seed: int,
+    compare: str | None,
+    baseline: Path | None,
+    fail_if: str | None,
+    journal: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure PACKAGE: latency, throughput, cold start and memory, with 95% intervals, in MLPerf's scenarios.
+
+    \b
+    edgeml bench net.edgeml -o results.json
+    edgeml bench net.edgeml --artifact tflite-int8 --scenario offline --batch 1 --batch 32 --threads 1 --threads 4
+    edgeml bench net.edgeml --scenario server --latency-bound 5
+    edgeml bench net.edgeml --artifact tflite-int8 --compare onnx-int8
+    edgeml bench net.edgeml --baseline results.json --fail-if slower=5%
+
+    single-stream: one sample after the other. multi-stream: queries of 8 samples, or of --batch. offline: all
+    samples in one call. server: the highest rate of random arrivals at which the 99th percentile holds the bound.
+    --compare measures two in turn, in one run, and says which is faster, or that they cannot be told apart.
+
+    Exit code 1: with --fail-if, something became slower. What else the machine did is told with the figures.
+    """
+    from edgeml.cli.bench_table import comparison_lines, measurement_table
+    from edgeml.cli.journal import Journal, JournalHead
+    from edgeml.cli.running import running
+    from edgeml.core.registry import DURABLE_WRITER, resolve
+    from edgeml.core.results import encode_results
+    from edgeml.measurement import Options, Plan, against_baseline, now, results_of, this_machine
+    from edgeml.measurement.baseline import check_baseline
+    from edgeml.package import open_package
+
+    allowed = _allowed(fail_if, baseline)
+    if compare is not None and (scenarios or baseline is not None):
+        raise InputError("--compare goes with neither --scenario nor --baseline.", fix="run edgeml bench twice.")
+    if output is not None:
+        check_output(output, package, baseline, journal)
+    options = Options(seconds, latency_bound, cold_starts, seed)
+    opened, machine = open_package(package), this_machine()
+    earlier = None if baseline is None else _read(baseline)
+    if earlier is not None:
+        check_baseline(earlier, opened.name, machine)
+    beside = _beside(compare)
+    kept = Journal(journal, JournalHead(opened.digest(), beside, options, machine, now()))
+    if compare is not None:
+        scenarios = ("multi-stream",) if batches else ("single-stream",)
+    with running(package) as child:
+        planned = child.call("bench_plan", artifacts, targets, threads, batches, scenarios, options, returns=Plan)
+        _measure(child, planned.cases, compare, options, kept)
+    entries = [kept.done[case] for case in planned.cases if case in kept.done]
+    measurements = tuple(entry.measurement for entry in entries if entry.measurement is not None)
+    comparisons = tuple(entry.comparison for entry in entries if entry.comparison is not None)
+    found = results_of(opened, kept.head.date, machine, measurements, comparisons)
+    if earlier is not None:
+        comparisons = against_baseline(found, earlier)
+        found = results_of(opened, kept.head.date, machine, measurements, comparisons)
+    if output is not None:
+        resolve(DURABLE_WRITER)(output, encode_results(found))
+    if as_json:
+        print_json(found)
+    else:
+        measurement_table(measurements)
+        comparison_lines(comparisons)
+        for line in planned.skipped:
+            console().print(f"not measured: {line}", soft_wrap=True)
+    ctx.exit(1 if allowed is not None and _slower(comparisons, allowed) else 0)
+
+
+def _measure(child: Worker, cases: tuple[Case, ...], compare: str | None, options: Options, journal: Journal) -> None:
+    """Measures what the journal does not hold yet."""
+    from msgspec import Struct
+
+    from edgeml.cli.journal import Entry
+    from edgeml.core.results import Comparison, Measurement
+
+    class Step(Struct, frozen=True):
+        done: int
+        total: int
+        text: str
+
+    with progress() as report:
+        for done, case in enumerate(cases):
+            report(Step(done, len(cases), str(case)))
+            if case in journal.done:
+                continue
+            if compare is None:
+                journal.add(Entry(case, measurement=child.call("bench", case, options, returns=Measurement)))
+            else:
+                entry = Entry(case, comparison=child.call("bench_beside", case, compare, options, returns=Comparison))
+                journal.add(entry)
+
+
+def _read(path: Path) -> Results:
+    from edgeml.core.results import decode_results
+
+    try:
+        return decode_results(path.read_bytes(), path.name)
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _beside(compare: str | None) -> str:
+    """What a journal calls the other side."""
+    from edgeml.package import open_package
+
+    if compare is None:
+        return ""
+    return open_package(compare).digest() if compare.endswith(".edgeml") else compare
+
+
+def _allowed(fail_if: str | None, baseline: Path | None) -> float | None:
+    """By which share a median may grow."""
+    if fail_if is None:
+        return None
+    if baseline is None:
+        raise InputError("--fail-if needs something to compare with.", fix="give --baseline RESULTS.json.")
+    name, _, text = fail_if.partition("=")
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if name.strip() != "slower" or not 0 <= share <= _MOST_SHARE:
+        raise InputError(f"--fail-if: got '{fail_if}', expected for instance slower=5%.")
+    return share
+
+
+def _slower(comparisons: tuple[Comparison, ...], allowed: float) -> bool:
+    """Whether one grew by more, and cannot be as fast as it was; says which."""
+    from edgeml.cli.bench_table import ratio_text
+
+    failed = [item for item in comparisons if item.verdict == "slower" and item.ratio.value > 1 + allowed]
+    opened = [item for item in comparisons if item.verdict != "slower" and item.ratio.value > 1 + allowed]
+    for item in failed:
+        console().print(
+            f"failed: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}; "
+            f"{allowed:.3g} more is allowed.",
+            soft_wrap=True,
+        )
+    for item in opened:
+        console().print(
+            f"open: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}, which may be noise; "
+            "measure for longer.",
+            soft_wrap=True,
+        )
+    return bool(failed)

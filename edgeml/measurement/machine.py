@@ -1,0 +1,53 @@
+"""The machine that measures, as results describe it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from edgeml.core.machine import cpu, installed_version
+from edgeml.core.results import Machine
+
+__all__ = ["this_machine"]
+
+_ENGINES = ("ai-edge-litert", "tflite-runtime", "tflite-micro", "onnxruntime", "onnxruntime-gpu", "onnxruntime-webgpu")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_CPU_NAMES = ("model name", "model", "hardware")  # on x86-64; on a Raspberry Pi; on older 32-bit Arm
+
+
+def this_machine(device: str = "") -> Machine:
+    """This machine.
+
+    Args:
+        device: What to call it.
+    """
+    versions = {name: installed_version(name) for name in ("numpy", *_ENGINES)}
+    return Machine(
+        model=_model(),
+        cpu=cpu(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_mb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6),
+        system=f"{platform.system()} {platform.release()}",
+        governor=_text(_GOVERNOR).strip(),
+        python=platform.python_version(),
+        versions={name: version for name, version in versions.items() if version is not None},
+        device=device,
+    )
+
+
+def _model() -> str:
+    pairs = [line.partition(":")[::2] for line in _text(Path("/proc/cpuinfo")).splitlines()]
+    for wanted in _CPU_NAMES:
+        for key, value in pairs:
+            # "model" is a bare number on x86-64, where "model name" was found before
+            if key.strip().lower() == wanted and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
