@@ -112,9 +112,11 @@ class SshServer:
 
     def listing(self) -> list[str]:
         """All that lies in its home and temporary folders."""
-        return sorted(
-            str(path.relative_to(self.folder)) for name in ("home", "tmp") for path in (self.folder / name).rglob("*")
-        )
+        found = []
+        for name in ("home", "tmp"):
+            for folder, folders, files in os.walk(self.folder / name):
+                found += [str((Path(folder) / entry).relative_to(self.folder)) for entry in folders + files]
+        return sorted(found)
 
     def _answers(self) -> bool:
         try:

@@ -33,11 +33,12 @@ from typing import Any
 __all__ = ["run", "serve"]
 
 _ABANDONED_S = 3600.0
-_HEARTBEAT_S = 2.0
+_HEARTBEAT_S = 1.0
 _POLL_S = 0.2
 _ENDING_S = 10.0
 _LOG_BYTES = 20_000
 _VARIABLE = "EDGEML_DEVICE_JOB"
+_MADE = ".made"
 _CHECK = """
 import importlib, importlib.util, json, sys
 lacking = {}
@@ -63,7 +64,7 @@ def serve(mark: str) -> None:
         "start": _start,
         "follow": _follow,
         "fetch": _fetch,
-        "remove": _remove,
+        "finish": _finish,
     }
     for line in sys.stdin.buffer:
         request = json.loads(line)
@@ -128,18 +129,20 @@ def _start(job: str, size: int, arguments: list[str], lease_s: float) -> Iterato
 
 def _unpack(data: bytes, folder: Path, settings: dict[str, Any]) -> None:
     fresh = folder.with_name(f"{folder.name}.{os.getpid()}.new")
-    made = [str(parent) for parent in (folder.parent, *folder.parent.parents) if not parent.exists()]
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.parent.lstat().st_uid != os.getuid():  # a temporary folder is everybody's
-        raise PermissionError(errno.EACCES, "it belongs to somebody else", str(folder.parent))
+    base = folder.parent
+    made = [str(parent) for parent in base.parents if not parent.exists()]
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if base.lstat().st_uid != os.getuid():  # a temporary folder is everybody's
+        raise PermissionError(errno.EACCES, "it belongs to somebody else", str(base))
     fresh.mkdir(mode=0o700)
     lock = _lock(fresh)  # tells others that it is no rest of a cut connection
     assert lock is not None
     try:
+        if made:
+            (base / _MADE).write_text(json.dumps(made), encoding="utf-8")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             archive.extractall(fresh)
         (fresh / "tmp").mkdir()
-        (fresh / "made.json").write_text(json.dumps(made), encoding="utf-8")
         (fresh / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         (fresh / "contact").touch()
         fresh.rename(folder)
@@ -176,14 +179,15 @@ def _fetch(job: str) -> Iterator[dict[str, Any]]:
         codes, files = {}, {}
     logs = {step: _end_of(folder / f"{step}.log") for step in codes}
     yield {"codes": codes, "logs": logs, "files": files, "free_bytes": _free_bytes(folder)}
-    with contextlib.suppress(FileNotFoundError):
-        (folder / "fetched").touch()
 
 
-def _remove(job: str) -> Iterator[dict[str, Any]]:
-    """Ends the job, and deletes all that is of it."""
+def _finish(job: str, *, keep: bool) -> Iterator[dict[str, Any]]:
+    """Ends the job, and deletes all that is of it, or keeps it as one whose results have arrived."""
     folder = _base() / job
-    _delete(folder)
+    if keep and folder.exists():
+        (folder / "fetched").touch()
+    else:
+        _delete(folder)
     yield {"state": _state(folder)}
 
 
@@ -249,7 +253,7 @@ def _packed(path: Path) -> str | None:
 
 def _tidy(base: Path) -> None:
     """Deletes what cut connections, and jobs that died and that nobody asked after, have left."""
-    for folder in base.iterdir() if base.exists() else ():
+    for folder in base.glob("*/"):
         lock = _lock(folder)
         if lock is not None:
             cut, kept = folder.suffix == ".new", (folder / "fetched").exists()
@@ -259,20 +263,27 @@ def _tidy(base: Path) -> None:
 
 
 def _delete(folder: Path) -> None:
-    """Ends the job and its processes; deletes its folder, and those above that were made for it and are empty."""
+    """Ends the job and its processes; deletes its folder; with the last one also those above that were made for it."""
     _end(folder)
-    try:
-        made = json.loads((folder / "made.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        made = []
     for _ in range(5):  # a process that is dying may still write
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             break
         time.sleep(_POLL_S)
-    for parent in {str(folder.parent): None} | dict.fromkeys(made):
-        with contextlib.suppress(OSError):
-            Path(parent).rmdir()
+    with contextlib.suppress(OSError):  # another caller does the same, or something else lies there
+        for parent in _made_for(folder.parent):
+            parent.rmdir()
+
+
+def _made_for(base: Path) -> list[Path]:
+    """The folder of all benchmarks and those above that were made for it, where it is empty now."""
+    made = base / _MADE
+    above = []
+    if [path.name for path in base.iterdir()] == [_MADE]:
+        with contextlib.suppress(ValueError):  # the disk was full when it was written
+            above = json.loads(made.read_text(encoding="utf-8"))
+        made.unlink()
+    return [base, *map(Path, above)]
 
 
 def _end(folder: Path) -> None:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 _SILENCE_S = 60.0
 _TICK_S = 0.2
 _END_S = 2.0
+_CHUNK_BYTES = 2**16
 _LINE_BYTES = 2**29
 _NOISE_BYTES = 2**24
 _SHOWN_BYTES = 4000
@@ -182,9 +183,14 @@ class Connection:
 
     def _write(self, data: bytes) -> None:
         assert self._process.stdin is not None
+        pipe = self._process.stdin.fileno()
+        view = memoryview(data)
         with contextlib.suppress(BrokenPipeError):  # the missing answer tells
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
+            while view:
+                while not select.select([], [pipe], [], _TICK_S)[1]:
+                    if self._cancelled():
+                        raise Cancelled
+                view = view[os.write(pipe, view[:_CHUNK_BYTES]) :]
 
     def _line(self) -> bytes:
         """The next line behind the mark; what a login shell prints beside is passed over."""

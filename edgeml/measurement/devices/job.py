@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import json
-import math
 import time
 import zlib
 from collections.abc import Callable
@@ -32,7 +31,7 @@ from edgeml.measurement.devices.device import Device
 __all__ = ["Job", "News", "bench_on_device"]
 
 _STARTS = 3
-_LONGEST_PAUSE_S = 30.0
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _SPACE = 8  # the archive, what is unpacked from it, journal and results
 _LEAST_FREE = 16 * 2**20
 _FULL = 2**16
@@ -170,18 +169,21 @@ class _Run:
                 error.fix = f"run the same command again to go on with the benchmark there; {self._alone}"
             raise
         except BaseException:
-            if self._begun and not self._job.keep:
+            if self._begun:
                 self._clear()
             raise
 
     def _patiently(self) -> Results:
-        pause_s, deadline = 1.0, -math.inf
+        pause_s, deadline = _SHORTEST_PAUSE_S, 0.0
         while True:
+            connected = False
             try:
                 with Connection(self._device, cancelled=self._cancelled) as connection:
-                    pause_s, deadline = 1.0, time.monotonic() + self._job.patience_s
+                    connected = True
                     return self._through(connection)
             except ConnectionLost as error:
+                if connected:
+                    pause_s, deadline = _SHORTEST_PAUSE_S, time.monotonic() + self._job.patience_s
                 if not self._begun or time.monotonic() + pause_s > deadline:
                     raise
                 self._report(News(f"{error.message.rstrip('.')}; connecting again in {pause_s:.0f} s", remark=True))
@@ -206,8 +208,10 @@ class _Run:
         results = self._read(fetched)
         if self._job.keep:
             self._report(News(f"its files are kept there in {look.folder}", remark=True))
-        else:
-            connection.ask("remove", job=self._name, returns=_Progress)
+        try:
+            connection.ask("finish", job=self._name, keep=self._job.keep, returns=_Progress)
+        except ConnectionLost:
+            self._clear()
         return results
 
     def _look(self, connection: Connection) -> _Look:
@@ -219,7 +223,8 @@ class _Run:
         )  # fmt: skip
         title = self._device.title
         lacking = {name: why for name, why in look.lacking.items() if name in NEEDED}
-        engines = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
+        litert = "tflite-runtime" if connection.machine.startswith("arm") else "ai-edge-litert"
+        engines = {"tflite": litert, "onnx": "onnxruntime"}
         wanted = [] if look.engines else [engines[format_] for format_ in self._job.formats[:1]]
         if lacking or wanted:
             what = [f"{name} ({why})" for name, why in lacking.items()]
@@ -321,7 +326,7 @@ class _Run:
         try:
             with Connection(self._device, cancelled=lambda: False) as connection:
                 self._look(connection)  # tells it the variables that name its folder
-                connection.ask("remove", job=self._name, returns=_Progress)
+                connection.ask("finish", job=self._name, keep=self._job.keep, returns=_Progress)
         except EdgemlError as error:
             why = error.message.rstrip(".")
             self._report(News(f"the benchmark could not be removed there: {why}; {self._alone}", remark=True))

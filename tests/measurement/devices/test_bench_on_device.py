@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy
 import pytest
 
 import edgeml
@@ -84,8 +85,8 @@ def nothing_left(server: SshServer) -> bool:
 def command(server: SshServer, *options: str | Path) -> list[str | Path]:
     device = here(server)
     ssh = [word for option in device.ssh_options for word in ("--ssh-option", option)]
-    words = [sys.executable, "-m", "edgeml", "bench", PACKAGE, "--device", device.host, "--python", device.python]
-    return [*words, *ssh, *options]
+    there = ["--device", device.host, "--python", device.python]
+    return [sys.executable, "-m", "edgeml", "bench", PACKAGE, *there, *ssh, *options]
 
 
 def test_a_benchmark_on_a_device(server: SshServer, package: edgeml.Package, tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_a_benchmark_that_nobody_asks_after_ends_and_removes_itself(server: SshS
         " Job(Path(package), '', ('onnx',), ('--seconds', '60'), lease_s=1))"
     )
     device = here(server)
-    words = [sys.executable, "-c", code, device.host, device.python, PACKAGE, *device.ssh_options]
+    words = [sys.executable, "-c", code, device.host, device.python, str(PACKAGE), *device.ssh_options]
     caller = subprocess.Popen(words, cwd=repository())
     assert eventually(lambda: len(processes(server)) > 1, within_s=30)
     caller.kill()
@@ -199,19 +200,38 @@ def test_what_a_login_shell_prints_is_passed_over_and_files_are_kept_when_asked_
     assert noisy.listing() == ["home/.bashrc"]
 
 
-def test_a_lab_goes_on_without_the_device_that_fails(server: SshServer, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with what a device needs, and no more: no edgeml, click or rich."""
+    folder = tmp_path_factory.mktemp("bare") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    ours = Path(numpy.__file__).parents[1]
+    for pattern in ("numpy*", "msgspec*", "onnxruntime*"):
+        for path in ours.glob(pattern):
+            (site / path.name).symlink_to(path)
+    return folder / "bin/python"
+
+
+def test_a_lab_goes_on_without_the_device_that_fails(server: SshServer, bare_python: Path, tmp_path: Path) -> None:
     lab = tmp_path / "lab.toml"
     lab.write_text(
-        f'[one]\nhost = "{server.host}"\npython = "{sys.executable}"\nssh_options = {list(server.options)}\n'
+        f'[one]\nhost = "{server.host}"\npython = "{bare_python}"\nssh_options = {list(server.options)}\n'
         f'options = ["--seed", "7"]\n[gone]\nhost = "no-such-host.invalid"\n'
     )
-    words = [sys.executable, "-m", "edgeml", "bench", PACKAGE, *QUICK, "--lab", lab, "-o", tmp_path / "out", "--json"]
+    options: list[str | Path] = [*QUICK, "--lab", lab, "-o", tmp_path / "out", "--json"]
+    words = [sys.executable, "-m", "edgeml", "bench", PACKAGE, *options]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=repository())
     assert done.returncode == 2, done.stderr
     assert "error: gone cannot be reached: " in done.stderr
     (file,) = (tmp_path / "out").iterdir()
     assert file.name == "one.json"
-    assert decode_results(file.read_bytes(), file.name).machine.device == "one"
+    results = decode_results(file.read_bytes(), file.name)
+    assert results.machine.device == "one"
+    assert {check.artifact: check.status for check in results.golden} == {
+        "tflite-int8": "not run",
+        "onnx-fp32": "holds",
+    }
     assert list(json.loads(done.stdout)) == ["one"]
     assert nothing_left(server)
 
@@ -270,8 +290,8 @@ def test_a_device_without_python(server: SshServer, new_server: Server) -> None:
 
 
 def test_a_python_that_lacks_modules(server: SshServer, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
-    device = server.device(python=f"{tmp_path}/bare/bin/python")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "empty")], check=True)
+    device = server.device(python=f"{tmp_path}/empty/bin/python")
     words = r"lacks numpy \(ModuleNotFoundError: .*msgspec .*an engine for tflite or onnx artifacts.*"
     failed(server, device, TargetError, words + "python -m pip install numpy msgspec ai-edge-litert")
 
@@ -289,7 +309,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     def make(megabytes: int) -> Path:
         folder = tmp_path / f"disk{len(made)}"
         folder.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder]
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
         if subprocess.run(mount, capture_output=True, check=False).returncode:
             pytest.skip("only root can mount a small disk")
         made.append(folder)
