@@ -15,7 +15,7 @@ import numpy as np
 from edgeml.core.results import Comparison, Figure
 from edgeml.measurement.conditions import Watch
 from edgeml.measurement.quantiles import median
-from edgeml.measurement.timing import Call, Clock, elapsed, warm_up
+from edgeml.measurement.timing import Call, Clock, clock_cost_ns, elapsed, warm_up
 
 __all__ = ["Opener", "Verdict", "compare", "verdict"]
 
@@ -46,7 +46,7 @@ def compare(
     change a time by some percent, and then times slices of 2 ms of both in turn, in random order; its ratio is the
     median of its rounds' ratios of the slices' medians. What the machine does for longer than a round falls on both.
     The result is the median of the blocks' ratios, with its interval by order statistics: it supposes nothing of how
-    they are distributed.
+    they are distributed. The ends stand a tick of the clock further out: less than that no count can tell apart.
 
     Args:
         what: The first's name.
@@ -60,14 +60,22 @@ def compare(
     Raises:
         InputError: The clock went back.
     """
-    orders, ratios = np.random.default_rng(seed), list[float]()
+    orders, tick_ns = np.random.default_rng(seed), clock_cost_ns(clock_ns).tick_ns
+    ratios, times_ns = list[float](), list[float]()
     watch, opened = Watch(), clock_ns()
     limit_ns = round(seconds * 1e9)
     while (passed := elapsed(opened, clock_ns())) < limit_ns or len(ratios) < _LEAST_BLOCKS:
         if passed > _PATIENCE * limit_ns and ratios:
             break
-        ratios.append(_block((first, second), limit_ns // _BLOCKS, orders, clock_ns))
-    ratio = median(np.array(ratios))
+        block, time_ns = _block((first, second), limit_ns // _BLOCKS, orders, clock_ns)
+        ratios.append(block)
+        times_ns.append(time_ns)
+    found, blur = median(np.array(ratios)), 1 + tick_ns / statistics.median(times_ns)
+    ratio = Figure(
+        found.value,
+        None if found.low is None else found.low / blur,
+        None if found.high is None else found.high * blur,
+    )
     return Comparison(
         what=what,
         beside=beside,
@@ -88,8 +96,10 @@ def verdict(ratio: Figure) -> Verdict:
     return "indistinguishable"
 
 
-def _block(openers: tuple[Opener, Opener], budget_ns: int, orders: np.random.Generator, clock_ns: Clock) -> float:
-    """The ratio of one block."""
+def _block(
+    openers: tuple[Opener, Opener], budget_ns: int, orders: np.random.Generator, clock_ns: Clock
+) -> tuple[float, float]:
+    """The ratio of one block, and the second's time in nanoseconds."""
     with contextlib.ExitStack() as stack:
         calls: list[Call] = [lambda: None, lambda: None]
         for side in orders.permutation(2):
@@ -99,13 +109,14 @@ def _block(openers: tuple[Opener, Opener], budget_ns: int, orders: np.random.Gen
         for side in orders.permutation(2):
             _, _, median_ns = warm_up(calls[side], limit_ns=budget_ns // 4, clock_ns=clock_ns)
             runs[side] = max(1, round(_SLICE_NS / max(median_ns, 1.0)))
-        logs = list[float]()
+        logs, times_ns = list[float](), list[float]()
         while len(logs) < _LEAST_ROUNDS or elapsed(begin, clock_ns()) < budget_ns:
             medians = [0.0, 0.0]
             for side in orders.permutation(2):
                 medians[side] = _slice(calls[side], runs[side], clock_ns)
             logs.append(math.log(medians[0] / medians[1]))
-    return math.exp(statistics.median(logs))
+            times_ns.append(medians[1])
+    return math.exp(statistics.median(logs)), statistics.median(times_ns)
 
 
 def _slice(call: Call, runs: int, clock_ns: Clock) -> float:

@@ -1,0 +1,128 @@
+"""`edgeml bench` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edgeml.core.results import Results, decode_results, encode_results, pack_times, unpack_times
+from tests.support.processes import repository
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+PACKAGE = repository() / "tests" / "data" / "format1.edgeml"
+QUICK = ("--seconds", "0.1", "--cold-starts", "0", "--artifact", "onnx-fp32")
+
+
+@pytest.fixture(scope="module")
+def results(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of both scenarios, with the journal beside it."""
+    path = tmp_path_factory.mktemp("bench") / "results.json"
+    done = run("bench", PACKAGE, *QUICK, "-o", path, "--journal", path.with_name("journal"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads(path.read_text())
+    return path
+
+
+def changed(path: Path, folder: Path, **fields: Any) -> Path:
+    file = folder / "changed.json"
+    file.write_bytes(encode_results(msgspec.structs.replace(decode_results(path.read_bytes(), "r"), **fields)))
+    return file
+
+
+def failed(done: subprocess.CompletedProcess[str], words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_table_for_people(run: Run, results: Path) -> None:
+    done = run("bench", PACKAGE, *QUICK, "--journal", results.with_name("journal"), env=os.environ | {"COLUMNS": "200"})
+    assert done.returncode == 0
+    head, *rows = done.stderr.splitlines()
+    assert head.split()[:4] == ["artifact", "target", "scenario", "threads"]
+    assert [row.split()[2] for row in rows[:2]] == ["single-stream", "offline"]
+
+
+def test_what_a_journal_holds_is_not_measured_again(run: Run, results: Path, tmp_path: Path) -> None:
+    lines = results.with_name("journal").read_bytes().splitlines(keepends=True)
+    assert len(lines) == 3
+    journal = tmp_path / "journal"
+    journal.write_bytes(b"".join(lines[:2]) + lines[2][:100])  # cut off while it was written
+    done = run("bench", PACKAGE, *QUICK, "--journal", journal, "--json")
+    assert done.returncode == 0, done.stderr
+    before, after = decode_results(results.read_bytes(), "before"), decode_results(done.stdout.encode(), "after")
+    assert after.measurements[0] == before.measurements[0]
+    assert after.measurements[1] != before.measurements[1]
+    assert after.date == before.date
+    assert len(journal.read_bytes().splitlines()) == 3
+
+
+def test_a_journal_of_something_else_is_refused(run: Run, results: Path, tmp_path: Path) -> None:
+    journal = results.with_name("journal")
+    kept = journal.read_bytes()
+    failed(run("bench", PACKAGE, *QUICK, "--seconds", "5", "--journal", journal), "journal of other options")
+    assert journal.read_bytes() == kept
+    other = tmp_path / "journal"
+    other.write_bytes(kept.replace(decode_results(results.read_bytes(), "r").package.digest.encode(), b"sha256:0"))
+    failed(run("bench", PACKAGE, *QUICK, "--journal", other), "journal of another package")
+    other.write_text("no journal\n")
+    failed(run("bench", PACKAGE, *QUICK, "--journal", other), "no journal of this edgeml")
+
+
+def test_a_regression_is_exit_code_1(run: Run, results: Path, tmp_path: Path) -> None:
+    def baseline(factor: float) -> Path:
+        read: Results = decode_results(results.read_bytes(), "r")
+        single = read.measurements[0]
+        assert single.times is not None
+        times = pack_times(factor * unpack_times(single.times))
+        return changed(results, tmp_path, measurements=(msgspec.structs.replace(single, times=times),))
+
+    kept = ("--journal", results.with_name("journal"), "--fail-if", "slower=5%")
+    done = run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(0.1))
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"failed: onnx-fp32 on cpu, single-stream takes (9\.9|10\.0)\d* times \[", done.stderr)
+    assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(1.0)).returncode == 0
+    assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(10.0)).returncode == 0
+
+
+def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> None:
+    def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return run("bench", PACKAGE, *QUICK, *arguments)
+
+    package = decode_results(results.read_bytes(), "r").package
+    other = changed(results, tmp_path, package=msgspec.structs.replace(package, name="wine"))
+    failed(bench("--baseline", other), "The baseline is of package 'wine', not of 'digits-format1'.")
+    failed(bench("--baseline", changed(results, tmp_path, format=0)), "older format 0")
+    cut = tmp_path / "cut.json"
+    cut.write_bytes(results.read_bytes()[:-100])
+    failed(bench("--baseline", cut), "cut.json is no sound results file")
+    failed(bench("--target", "moon"), "There is no target 'moon'")
+    failed(bench("--scenario", "server"), "needs a latency bound")
+    failed(bench("--fail-if", "slower=5%"), "give --baseline")
+    failed(bench("--fail-if", "slower=much", "--baseline", results), "expected for instance slower=5%")
+    failed(bench("--compare", "tflite-int8", "--baseline", results), "--compare goes with neither")
+    failed(bench("-o", tmp_path / "none" / "results.json"), "cannot be written")
+
+
+def test_two_are_compared_in_one_run(run: Run, tmp_path: Path) -> None:
+    output = tmp_path / "compared.json"
+    done = run("bench", PACKAGE, *QUICK, "--compare", "tflite-int8", "--seconds", "0.5", "-o", output)
+    assert done.returncode == 0, done.stderr
+    (found,) = decode_results(output.read_bytes(), "r").comparisons
+    assert found.verdict == "slower"
+    assert "onnx-fp32 on cpu is slower than tflite-int8 on cpu: " in done.stderr
+    copy = tmp_path / "next.edgeml"
+    copy.write_bytes(PACKAGE.read_bytes())
+    done = run("bench", PACKAGE, *QUICK, "--compare", copy, "--seconds", "0.5", "--json")
+    (found,) = decode_results(done.stdout.encode(), "r").comparisons
+    assert 0.8 < found.ratio.value < 1.25
+    assert found.beside == "next.edgeml: onnx-fp32 on cpu"

@@ -1,0 +1,189 @@
+"""Benchmarks of a real package: what the figures say beside what a plain loop, the file and the system say."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import metadata
+from time import perf_counter_ns
+
+import msgspec
+import numpy as np
+import pytest
+
+import edgeml
+from edgeml.core.errors import InputError, TargetError
+from edgeml.core.results import Results, decode_results, encode_results, pack_times, unpack_times
+from edgeml.measurement import Case, Options, against_baseline, bench, compare_cases, plan, this_machine
+from tests.support.processes import repository
+
+QUICK = Options(seconds=0.1, cold_starts=0)
+
+
+@pytest.fixture(scope="module")
+def package() -> edgeml.Package:
+    """An artifact for each engine, of a small net on images of 8 by 8."""
+    return edgeml.open_package(repository() / "tests" / "data" / "format1.edgeml")
+
+
+@pytest.fixture(scope="module")
+def results(package: edgeml.Package) -> Results:
+    told: list[Case] = []
+    found = bench(
+        package,
+        scenarios=["single-stream", "offline", "multi-stream"],
+        options=Options(seconds=0.15, cold_starts=1),
+        progress=told.append,
+    )
+    assert [case.artifact for case in told] == ["tflite-int8"] * 3 + ["onnx-fp32"] * 3
+    return found
+
+
+def test_results_say_what_was_measured_and_where(package: edgeml.Package, results: Results) -> None:
+    assert decode_results(encode_results(results), "results") == results
+    assert results.package.name == "digits-format1"
+    assert results.package.digest == package.digest()
+    assert results.machine.versions["numpy"] == np.__version__
+    assert [item.engine for item in results.measurements[::3]] == [
+        f"{name} {metadata.version(name)}" for name in ("ai-edge-litert", "onnxruntime")
+    ]
+    for item in results.measurements:
+        record = package.artifact(item.artifact)
+        assert item.size_bytes == len(package.read(record.file))
+        assert item.times is not None
+        assert item.queries >= item.times.count > 0
+        assert item.seconds >= 0.15
+        assert item.conditions.others is not None
+
+
+def test_latency_is_that_of_a_plain_loop(package: edgeml.Package, results: Results) -> None:
+    array = package.golden_inputs()["image"]
+    for item in results.measurements:
+        if item.scenario != "single-stream":
+            continue
+        with package.session(item.artifact) as session:
+            times = []
+            for turn in range(3000):
+                start = perf_counter_ns()
+                session.predict(array[turn % 16 : turn % 16 + 1])
+                times.append(perf_counter_ns() - start)
+        medians = {quantile.at: quantile.ms.value for quantile in item.latency}
+        assert medians[0.5] == pytest.approx(np.median(times) / 1e6, rel=0.5)  # the machine may be busy
+        assert medians[0.5] <= medians[0.9] <= medians[0.99]
+        assert item.times is not None
+        assert medians[0.5] == pytest.approx(np.median(unpack_times(item.times)) / 1e6, rel=0.1)
+
+
+def test_throughput_is_that_of_the_times(results: Results) -> None:
+    for turn, item in enumerate(results.measurements):
+        assert item.times is not None
+        assert item.throughput is not None
+        if item.queries == item.times.count:
+            seconds = unpack_times(item.times).sum() / 1e9
+            assert item.throughput.value == pytest.approx(item.queries * item.batch / seconds, rel=0.01)
+        assert (item.batch == 1, item.batch == 8, item.batch >= 64) == (turn % 3 == 0, turn % 3 == 2, turn % 3 == 1)
+
+
+def test_fresh_processes_tell_cold_start_and_memory(results: Results) -> None:
+    for item in results.measurements:
+        if item.scenario == "single-stream":
+            assert item.cold_start_ms is not None
+            assert item.cold_start_ms.value > 50  # Python and numpy alone take longer
+            assert item.peak_mb is not None
+            assert 0 < item.peak_mb < 200
+        else:
+            assert item.cold_start_ms is None
+
+
+def test_threads_batches_and_targets_multiply(package: edgeml.Package) -> None:
+    found = plan(package, threads=[1, 2], batches=[1, 4, 4], scenarios=["offline", "single-stream"])
+    assert len(found.cases) == 2 * 2 * (2 + 1)
+    assert found.skipped == ()
+    mixed = plan(package, targets=["cpu", "micro"] if importlib.util.find_spec("tflite_micro") else ["cpu"])
+    assert {case.target for case in mixed.cases if case.artifact == "onnx-fp32"} == {"cpu"}
+    if importlib.util.find_spec("tflite_micro"):
+        (skipped,) = mixed.skipped
+        assert skipped.startswith("onnx-fp32 on micro: ")
+
+
+def test_the_arena_is_that_of_tflite_micro(package: edgeml.Package) -> None:
+    pytest.importorskip("tflite_micro")
+    found = bench(
+        package,
+        artifacts=["tflite-int8"],
+        targets=["micro"],
+        scenarios=["single-stream"],
+        options=Options(seconds=0.05, cold_starts=1),
+    )
+    with package.session("tflite-int8", target="micro") as session:
+        assert found.measurements[0].arena_bytes == getattr(session, "arena_bytes", None)
+    assert found.measurements[0].peak_mb is None  # it lives in another process
+
+
+def test_a_server_holds_its_bound(package: edgeml.Package) -> None:
+    options = Options(seconds=0.1, latency_bound_ms=500.0)
+    found = bench(package, artifacts=["onnx-fp32"], scenarios=["server"], options=options).measurements[0]
+    assert found.throughput is not None
+    assert found.throughput.value > 100
+    p99 = {quantile.at: quantile.ms.value for quantile in found.latency}[0.99]
+    assert p99 <= 500 == found.latency_bound_ms
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "words"),
+    [
+        ({"artifacts": ["tflite-int4"]}, InputError, "has no artifact 'tflite-int4'"),
+        ({"targets": ["moon"]}, TargetError, "no target 'moon'"),
+        ({"artifacts": ["onnx-fp32"], "targets": ["micro"]}, TargetError, "not onnx"),
+        ({"artifacts": ["onnx-fp32", "tflite-int8"], "targets": ["micro"]}, TargetError, "not onnx"),
+        ({"scenarios": ["server"]}, InputError, "latency bound"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    package: edgeml.Package, asked: dict[str, list[str]], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        bench(package, options=QUICK, **asked)  # type: ignore[arg-type]
+
+
+def test_two_artifacts_are_measured_in_turn(package: edgeml.Package) -> None:
+    first = Case("tflite-int8", "cpu", "single-stream", None, 1)
+    second = msgspec.structs.replace(first, artifact="onnx-fp32")
+    found = compare_cases(package, first, package, second, Options(seconds=0.5))
+    assert found.verdict == "faster"  # some 10 against 30 microseconds
+    assert found.ratio.value < 0.9
+    assert (found.what, found.beside) == ("tflite-int8 on cpu", "onnx-fp32 on cpu")
+
+
+def slowed(results: Results, factor: float) -> Results:
+    """The same run on a machine on which everything took so many times as long."""
+    changed = [
+        msgspec.structs.replace(item, times=pack_times(factor * unpack_times(item.times)))
+        for item in results.measurements
+        if item.times is not None
+    ]
+    return msgspec.structs.replace(results, measurements=tuple(changed))
+
+
+def test_a_run_is_compared_with_an_earlier_one(results: Results) -> None:
+    same = against_baseline(results, results)
+    assert [item.verdict for item in same] == ["indistinguishable"] * 6
+    worse = {item.what: item for item in against_baseline(slowed(results, 3.0), results)}
+    single = worse["tflite-int8 on cpu, single-stream"]
+    assert single.verdict == "slower"
+    assert single.ratio.value == pytest.approx(3.0, rel=0.01)
+    better = {item.what: item for item in against_baseline(slowed(results, 1 / 3), results)}
+    assert better["tflite-int8 on cpu, single-stream"].verdict == "faster"
+
+
+def test_a_baseline_of_something_else_is_refused(results: Results) -> None:
+    replace = msgspec.structs.replace
+    other = replace(results, package=replace(results.package, name="wine"))
+    with pytest.raises(InputError, match="of package 'wine', not of 'digits-format1'"):
+        against_baseline(results, other)
+    with pytest.raises(InputError, match="another machine: its cores is 64"):
+        against_baseline(results, replace(results, machine=replace(this_machine(), cores=64)))
+    with pytest.raises(InputError, match="holds no times"):
+        against_baseline(results, replace(results, measurements=()))
+    elsewhere = [replace(item, target="gpu") for item in results.measurements]
+    with pytest.raises(InputError, match="no measurement in common"):
+        against_baseline(results, replace(results, measurements=tuple(elsewhere)))

@@ -1,0 +1,91 @@
+"""A server under load, by a clock that is the test's own, against queueing theory and a recursion."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from edgeml.core.errors import InputError
+from edgeml.measurement.scenarios import highest_rate, serve
+from tests.support.virtual_clock import VirtualClock
+
+MS = 1_000_000
+
+
+def test_latency_counts_from_the_scheduled_arrival() -> None:
+    services = np.random.default_rng(5).gamma(2, 0.4, 4000)
+    clock = VirtualClock(look_ns=1000)
+    found = serve(
+        clock.call(iter(services * MS)),
+        rate=900,
+        bound_ms=1e6,
+        seconds=4,
+        seed=3,
+        clock_ns=clock,
+        sleep=clock.sleep,
+    )
+    arrivals = np.cumsum(np.random.default_rng(3).exponential(1000 / 900, 3600))
+    free, expected = 0.0, []
+    for arrival, service in zip(arrivals, services, strict=False):  # Lindley
+        free = max(free, arrival) + service
+        expected.append(free - arrival)
+    assert len(found.latencies_ns) == 3600
+    np.testing.assert_allclose(found.latencies_ns / MS, expected, atol=0.2)
+    assert found.held
+
+
+def test_a_server_that_falls_behind_is_stopped_early() -> None:
+    clock = VirtualClock(look_ns=1000)
+    found = serve(
+        clock.call(itertools.repeat(MS)), rate=2000, bound_ms=5, seconds=10, seed=0, clock_ns=clock, sleep=clock.sleep
+    )
+    assert not found.held
+    assert clock.calls < 1000
+
+
+@pytest.mark.parametrize(("rate", "held"), [(500, True), (900, False)])
+def test_whether_the_bound_holds_is_what_theory_says(rate: float, held: bool) -> None:
+    # M/D/1 with a service of 1 ms: Crommelin's formula puts the 99th percentile of the wait at about 3.4 ms for a
+    # load of 0.5, and above 20 ms for one of 0.9.
+    clock = VirtualClock(look_ns=1000)
+    found = serve(
+        clock.call(itertools.repeat(MS)), rate=rate, bound_ms=10, seconds=60, seed=1, clock_ns=clock, sleep=clock.sleep
+    )
+    assert found.held == held
+
+
+def test_the_highest_rate_is_that_of_theory() -> None:
+    clock = VirtualClock(look_ns=5000)
+    found = highest_rate(
+        clock.call(itertools.repeat(MS)),
+        most=1000,
+        bound_ms=10,
+        seconds=20,
+        seed=1,
+        clock_ns=clock,
+        sleep=clock.sleep,
+    )
+
+    def late(load: float) -> float:
+        """P(wait > 9) of M/D/1 by its exponential tail (Kingman): the decay solves load (exp(x) - 1) = x."""
+        decay = optimize.brentq(lambda x: load * math.expm1(x) - x, 1e-6, 5)
+        return (1 - load) / (load * math.exp(decay) - 1) * math.exp(-9 * decay)
+
+    assert found.held
+    assert found.rate == pytest.approx(1000 * optimize.brentq(lambda load: late(load) - 0.01, 0.5, 0.95), rel=0.08)
+    none = highest_rate(
+        clock.call(itertools.repeat(MS)),
+        most=1000,
+        bound_ms=0.5,
+        seconds=1,
+        seed=1,
+        clock_ns=clock,
+        sleep=clock.sleep,
+    )
+    assert not none.held
+    with pytest.raises(InputError, match="latency bound is 0"):
+        highest_rate(clock.call(itertools.repeat(MS)), most=1000, bound_ms=0, seconds=1, seed=1, clock_ns=clock)
