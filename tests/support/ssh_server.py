@@ -118,6 +118,21 @@ class SshServer:
                 found += [str((Path(folder) / entry).relative_to(self.folder)) for entry in folders + files]
         return sorted(found)
 
+    def processes(self) -> list[int]:
+        """Those of benchmarks: they inherit the variable that names theirs, and the home folder."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                variables = (folder / "environ").read_bytes().split(b"\0")
+                ours = f"HOME={self.home}".encode() in variables
+                if ours and any(variable.startswith(b"EDGEML_DEVICE_JOB=") for variable in variables):
+                    found.append(int(folder.name))
+        return sorted(found)
+
+    def nothing_left(self) -> bool:
+        """Whether no file and no process of a benchmark is there."""
+        return self.listing() == [] and self.processes() == []
+
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1) as connection:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy
+import numpy as np
 import pytest
 
 import edgeml
@@ -65,23 +65,6 @@ def here(server: SshServer) -> Device:
     return server.device(python=sys.executable)
 
 
-def processes(server: SshServer) -> list[int]:
-    """Those that a benchmark started through the server: they inherit its home folder."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            variables = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"HOME={server.home}".encode() in variables and any(v.startswith(b"EDGEML_DEVICE_JOB=") for v in variables):
-            found.append(int(folder.name))
-    return sorted(found)
-
-
-def nothing_left(server: SshServer) -> bool:
-    return server.listing() == [] and processes(server) == []
-
-
 def command(server: SshServer, *options: str | Path) -> list[str | Path]:
     device = here(server)
     ssh = [word for option in device.ssh_options for word in ("--ssh-option", option)]
@@ -104,7 +87,7 @@ def test_a_benchmark_on_a_device(server: SshServer, package: edgeml.Package, tmp
         (c.recipe, c.family, c.status, c.detail) for c in checks
     ]
     assert {g.status for g in results.golden} == {"holds"}
-    assert nothing_left(server)
+    assert server.nothing_left()
 
 
 def test_a_benchmark_survives_a_cut_connection_and_a_device_that_is_started_anew(server: SshServer) -> None:
@@ -116,11 +99,11 @@ def test_a_benchmark_survives_a_cut_connection_and_a_device_that_is_started_anew
         if news.text != "measuring":
             return
         if not running:
-            running.extend(processes(server))
+            running.extend(server.processes())
             assert server.cut() > 0
         elif len(seen_by("connecting again")) == 1 and news.done:
-            assert set(running) & set(processes(server))  # it went on meanwhile
-            for process in processes(server):
+            assert set(running) & set(server.processes())  # it went on meanwhile
+            for process in server.processes():
                 os.kill(process, signal.SIGKILL)
             server.cut()
 
@@ -131,25 +114,25 @@ def test_a_benchmark_survives_a_cut_connection_and_a_device_that_is_started_anew
     assert len(seen_by("sending the package")) == 1
     anew = seen_by("connecting again")
     assert len(anew) == 2
-    assert min(news.done for news in seen[anew[1] :] if news.done) == 1  # from the journal
+    assert all(news.done >= seen[anew[1] - 1].done > 0 for news in seen[anew[1] :] if news.text == "measuring")
     assert [m.artifact for m in results.measurements] == ["onnx-fp32", "tflite-int8"]
     assert {check.status for check in results.golden} == {"holds"}
-    assert nothing_left(server)
+    assert server.nothing_left()
 
 
 def test_the_benchmark_of_a_caller_that_died_is_taken_up(server: SshServer, tmp_path: Path) -> None:
     words = command(server, *SLOW, "-o", tmp_path / "r.json")
     first = subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=repository())
-    assert eventually(lambda: len(processes(server)) > 1, within_s=30)
-    started = processes(server)[0]
+    assert eventually(lambda: len(server.processes()) > 1, within_s=30)
+    started = server.processes()[0]
     first.kill()
     first.wait()
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=repository())
     assert done.returncode == 0, done.stderr
     assert "going on with the benchmark that is there" in done.stderr
     assert len(decode_results((tmp_path / "r.json").read_bytes(), "r.json").measurements) == 2
-    assert not eventually(lambda: started in processes(server), within_s=0)
-    assert nothing_left(server)
+    assert not eventually(lambda: started in server.processes(), within_s=0)
+    assert server.nothing_left()
 
 
 def test_a_benchmark_that_nobody_asks_after_ends_and_removes_itself(server: SshServer) -> None:
@@ -161,21 +144,21 @@ def test_a_benchmark_that_nobody_asks_after_ends_and_removes_itself(server: SshS
     device = here(server)
     words = [sys.executable, "-c", code, device.host, device.python, str(PACKAGE), *device.ssh_options]
     caller = subprocess.Popen(words, cwd=repository())
-    assert eventually(lambda: len(processes(server)) > 1, within_s=30)
+    assert eventually(lambda: len(server.processes()) > 1, within_s=30)
     caller.kill()
     caller.wait()
     assert server.listing() != []
-    assert eventually(lambda: nothing_left(server), within_s=15)
+    assert eventually(server.nothing_left, within_s=15)
 
 
 def test_ctrl_c_removes_what_is_there(server: SshServer) -> None:
     caller = subprocess.Popen(command(server, *SLOW), stderr=subprocess.PIPE, text=True, cwd=repository())
-    assert eventually(lambda: len(processes(server)) > 1, within_s=30)
+    assert eventually(lambda: len(server.processes()) > 1, within_s=30)
     caller.send_signal(signal.SIGINT)
     _, errors = caller.communicate(timeout=30)
     assert caller.returncode == 130
     assert errors.strip() == "Interrupted."
-    assert nothing_left(server)
+    assert server.nothing_left()
 
 
 def test_what_a_login_shell_prints_is_passed_over_and_files_are_kept_when_asked_for(new_server: Server) -> None:
@@ -206,7 +189,7 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (site,) = folder.glob("lib/python*/site-packages")
-    ours = Path(numpy.__file__).parents[1]
+    ours = Path(np.__file__).parents[1]
     for pattern in ("numpy*", "msgspec*", "onnxruntime*"):
         for path in ours.glob(pattern):
             (site / path.name).symlink_to(path)
@@ -228,12 +211,9 @@ def test_a_lab_goes_on_without_the_device_that_fails(server: SshServer, bare_pyt
     assert file.name == "one.json"
     results = decode_results(file.read_bytes(), file.name)
     assert results.machine.device == "one"
-    assert {check.artifact: check.status for check in results.golden} == {
-        "tflite-int8": "not run",
-        "onnx-fp32": "holds",
-    }
+    assert [check.status for check in results.golden] == ["not run", "holds"]  # it has onnxruntime alone
     assert list(json.loads(done.stdout)) == ["one"]
-    assert nothing_left(server)
+    assert server.nothing_left()
 
 
 def test_benchmarks_on_one_device_take_turns(server: SshServer) -> None:
@@ -242,7 +222,7 @@ def test_benchmarks_on_one_device_take_turns(server: SshServer) -> None:
     found = bench_in_lab(tuple(devices), job(*QUICK), report=lambda _, news: seen.append(news.text))
     assert all(isinstance(results, Results) for results in found.values()), found
     assert "waiting for another benchmark there" in seen
-    assert nothing_left(server)
+    assert server.nothing_left()
 
 
 def failed(server: SshServer, device: Device, kind: type[Exception], words: str) -> None:
@@ -251,7 +231,7 @@ def failed(server: SshServer, device: Device, kind: type[Exception], words: str)
     with pytest.raises(kind, match=words):
         bench_on_device(device, job(*QUICK))
     assert server.listing() == before
-    assert eventually(lambda: processes(server) == [])
+    assert eventually(lambda: server.processes() == [])
 
 
 def test_a_device_that_cannot_be_reached(server: SshServer, new_server: Server) -> None:
