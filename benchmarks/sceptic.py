@@ -34,6 +34,7 @@ from edgeml.measurement.conditions import Watch
 from edgeml.measurement.queries import opener
 from edgeml.measurement.scenarios import back_to_back, serve
 
+KINDS = ("same", "slower", "runs", "busy", "server")
 PLANTED = 0.05
 LOADS = (0.5, 0.8, 0.95)
 BOUND_MS = 30.0  # several time slices of a scheduler; the other bound is four times a query
@@ -90,75 +91,89 @@ def own_loop(call: Callable[[], object], rate: float, bound_s: float, count: int
     return missed <= 0.01 * count
 
 
+def median_ns(ready: Callable[[], contextlib.AbstractContextManager]) -> float:
+    """Of a call, back to back."""
+    with ready() as call:
+        return float(np.median(back_to_back(call, scenario="single-stream", seconds=1).times_ns))
+
+
+def believed(kind: str, ready: Callable[[], contextlib.AbstractContextManager], given: argparse.Namespace) -> dict:
+    """How often a comparison says what is true."""
+    wait_ns = 0
+    if kind == "slower":
+        bare = median_ns(ready)
+        wait_ns = max(1, round((1 + PLANTED) * bare - median_ns(lambda: slowed(ready, 0))))
+    first = (lambda: slowed(ready, wait_ns)) if wait_ns else ready
+    begin, right, ratios, others = time.monotonic(), 0, [], []
+    for repeat in range(given.repeat):
+        if kind == "runs":
+            found = two_runs(given)
+        else:
+            found = compare("this", first, "itself", ready, seconds=given.seconds, seed=repeat)
+        right += found.verdict == ("slower" if kind == "slower" else "indistinguishable")
+        ratios.append((found.ratio.value, found.ratio.low or np.nan, found.ratio.high or np.nan))
+        others.append(found.conditions.others or 0.0)
+    values, low, high = np.array(ratios).T
+    return {
+        "kind": kind,
+        "right": f"{right} of {given.repeat}",
+        "ratio": float(np.median(values)),
+        "lowest": float(values.min()),
+        "highest": float(values.max()),
+        "width": float(np.median(high - low)),
+        "seconds each": (time.monotonic() - begin) / given.repeat,
+        "others": float(np.median(others)),
+        "load": os.getloadavg()[0],
+    }
+
+
+def watched(ready: Callable[[], contextlib.AbstractContextManager]) -> list[dict]:
+    """What is flagged with one core kept busy, and without."""
+    found = []
+    for name, around in (("one core kept busy", busy_core), ("as it is", contextlib.nullcontext)):
+        with around(), ready() as call:
+            watch = Watch()
+            back_to_back(call, scenario="single-stream", seconds=2)
+            found.append({"kind": name, "flags": " ".join(watch.conditions().flags) or "none"})
+    return found
+
+
+def served(ready: Callable[[], contextlib.AbstractContextManager]) -> list[dict]:
+    """Whether two loops agree on what holds."""
+    found, alone = [], median_ns(ready)
+    with ready() as call:
+        for load in LOADS:
+            for bound_ms in (4 * alone / 1e6, BOUND_MS):
+                rate = load * 1e9 / alone
+                ours = serve(call, rate=rate, bound_ms=bound_ms, seconds=2, seed=0)
+                theirs = own_loop(call, rate, bound_ms / 1e3, round(2 * rate), 1)
+                found.append({"load": load, "bound ms": bound_ms, "edgeml holds": ours.held, "own loop holds": theirs})
+    return found
+
+
 def main() -> None:
     """Measures and prints tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", type=Path)
     parser.add_argument("--artifact", default="tflite-int8")
     parser.add_argument("--repeat", type=int, default=20)
+    parser.add_argument("--kind", action="append", choices=KINDS, default=[], help="repeatable; all by default")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     package = edgeml.open_package(given.package)
     ready = opener(package, Case(given.artifact, "cpu", "single-stream", None, 1))
-    with ready() as call:
-        alone = back_to_back(call, scenario="single-stream", seconds=1)
-    median_ns = float(np.median(alone.times_ns))
-    with slowed(ready, 0) as call:
-        around = back_to_back(call, scenario="single-stream", seconds=1)
-    wait_ns = max(0, round((1 + PLANTED) * median_ns - float(np.median(around.times_ns))))
-
-    def in_turn(repeat: int, wait_ns: int) -> Comparison:
-        first = (lambda: slowed(ready, wait_ns)) if wait_ns else ready
-        return compare("this", first, "itself", ready, seconds=given.seconds, seed=repeat)
-
-    kinds = {
-        "same": lambda repeat: in_turn(repeat, 0),
-        "slower": lambda repeat: in_turn(repeat, wait_ns),
-        "runs": lambda _: two_runs(given),
-    }
-    rows = []
-    for name, measure in kinds.items():
-        begin, right, ratios, others = time.monotonic(), 0, [], []
-        for repeat in range(given.repeat):
-            found = measure(repeat)
-            right += found.verdict == ("slower" if name == "slower" else "indistinguishable")
-            ratios.append((found.ratio.value, found.ratio.low or np.nan, found.ratio.high or np.nan))
-            others.append(found.conditions.others or 0.0)
-        values, low, high = np.array(ratios).T
-        rows.append(
-            {
-                "kind": name,
-                "right": f"{right} of {given.repeat}",
-                "ratio": float(np.median(values)),
-                "lowest": float(values.min()),
-                "highest": float(values.max()),
-                "width": float(np.median(high - low)),
-                "seconds each": (time.monotonic() - begin) / given.repeat,
-                "others": float(np.median(others)),
-                "load": os.getloadavg()[0],
-            }
-        )
-        print(table(rows[-1:]), flush=True)
-
-    watched = []
-    for name, around in (("one core kept busy", busy_core), ("as it is", contextlib.nullcontext)):
-        with around(), ready() as call:
-            watch = Watch()
-            back_to_back(call, scenario="single-stream", seconds=2)
-            watched.append({"kind": name, "flags": " ".join(watch.conditions().flags) or "none"})
-    print(table(watched))
-
-    served = []
-    with ready() as call:
-        for load in LOADS:
-            for bound_ms in (4 * median_ns / 1e6, BOUND_MS):
-                rate = load * 1e9 / median_ns
-                ours = serve(call, rate=rate, bound_ms=bound_ms, seconds=2, seed=0)
-                theirs = own_loop(call, rate, bound_ms / 1e3, round(2 * rate), 1)
-                served.append({"load": load, "bound ms": bound_ms, "edgeml holds": ours.held, "own loop holds": theirs})
-    print(table(served))
-    write(given.json, [*rows, *watched, *served])
+    rows: list[dict] = []
+    for kind in given.kind or KINDS:
+        if kind == "busy":
+            found = watched(ready)
+        elif kind == "server":
+            found = served(ready)
+        else:
+            found = [believed(kind, ready, given)]
+        print(table(found), flush=True)
+        rows += found
+    write(given.json, rows)
 
 
 if __name__ == "__main__":

@@ -96,13 +96,15 @@ def progress() -> Iterator[Callable[[Step], None]]:
     """A bar on a terminal, nothing elsewhere."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    shown = console()
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console(),
+        console=shown,
         transient=True,
+        disable=not shown.is_terminal,
     ) as bar:
         task = bar.add_task("starting", total=None)
 
