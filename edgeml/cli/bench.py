@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
+from edgeml.cli.bench_device import bench_there, device_options, devices_of
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
 from edgeml.core.errors import InputError, StorageError
 
@@ -38,6 +41,7 @@ _SCENARIOS = ("single-stream", "multi-stream", "offline", "server")
 @click.option("--baseline", type=click.Path(path_type=Path), help="The results of an earlier run, to compare with.")
 @click.option("--fail-if", metavar="slower=5%", help="Exit with 1 where a median grew by more since the baseline.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Keep what is done here, and go on from it.")
+@device_options
 @json_option
 @click.pass_context
 def command(
@@ -58,6 +62,11 @@ def command(
     baseline: Path | None,
     fail_if: str | None,
     journal: Path | None,
+    device: tuple[str, ...],
+    lab: Path | None,
+    python: str,
+    ssh_option: tuple[str, ...],
+    keep: bool,
     as_json: bool,
 ) -> None:
     """Measure PACKAGE: latency, throughput, cold start and memory, with 95% intervals, in MLPerf's scenarios.
@@ -68,6 +77,8 @@ def command(
     edgeml bench net.edgeml --scenario server --latency-bound 5
     edgeml bench net.edgeml --artifact tflite-int8 --compare onnx-int8
     edgeml bench net.edgeml --baseline results.json --fail-if slower=5%
+    edgeml bench net.edgeml --device pi@raspberrypi.local -o pi.json
+    edgeml bench net.edgeml --lab devices.toml -o results
 
     single-stream: one sample after the other. multi-stream: queries of 8 samples, or of --batch. offline: all
     samples in one call. server: the highest rate of random arrivals at which the 99th percentile holds the bound.
@@ -75,23 +86,26 @@ def command(
 
     Exit code 1: with --fail-if, something became slower. What else the machine did is told with the figures.
     """
-    from edgeml.cli.bench_table import comparison_lines, measurement_table
     from edgeml.cli.journal import Journal, JournalHead
     from edgeml.cli.running import running
-    from edgeml.core.registry import DURABLE_WRITER, resolve
-    from edgeml.core.results import encode_results
-    from edgeml.measurement import Options, Plan, against_baseline, now, results_of, this_machine
+    from edgeml.measurement import Options, Plan, now, results_of, this_machine
     from edgeml.measurement.baseline import check_baseline
     from edgeml.package import open_package
 
     allowed = _allowed(fail_if, baseline)
     if compare is not None and (scenarios or baseline is not None):
         raise InputError("--compare goes with neither --scenario nor --baseline.", fix="run edgeml bench twice.")
-    if output is not None:
+    devices = devices_of(device, lab, python, ssh_option)
+    if output is not None and len(devices) < 2 and lab is None:
         check_output(output, package, baseline, journal)
     options = Options(seconds, latency_bound, cold_starts, seed)
     opened, machine = open_package(package), this_machine()
     earlier = None if baseline is None else _read(baseline)
+    if devices:
+        if journal is not None or (compare is not None and compare.endswith(".edgeml")):
+            raise InputError("--journal and --compare with another package are not for devices.")
+        tell = partial(_tell, earlier=earlier, allowed=allowed)
+        ctx.exit(bench_there(ctx, package, devices, output=output, keep=keep, as_json=as_json, tell=tell))
     if earlier is not None:
         check_baseline(earlier, opened.name, machine)
     beside = _beside(compare)
@@ -105,19 +119,29 @@ def command(
     measurements = tuple(entry.measurement for entry in entries if entry.measurement is not None)
     comparisons = tuple(entry.comparison for entry in entries if entry.comparison is not None)
     found = results_of(opened, kept.head.date, machine, measurements, comparisons)
+    code = _tell(found, output, as_json=as_json, earlier=earlier, allowed=allowed)
+    for line in planned.skipped:
+        console().print(f"not measured: {line}", soft_wrap=True)
+    ctx.exit(code)
+
+
+def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Results | None, allowed: float | None) -> int:
+    """Compares results with earlier ones, writes and shows them; gives the exit code."""
+    from edgeml.cli.bench_table import comparison_lines, measurement_table
+    from edgeml.core.registry import DURABLE_WRITER, resolve
+    from edgeml.core.results import encode_results
+    from edgeml.measurement import against_baseline
+
     if earlier is not None:
-        comparisons = against_baseline(found, earlier)
-        found = results_of(opened, kept.head.date, machine, measurements, comparisons)
+        found = replace(found, comparisons=against_baseline(found, earlier))
     if output is not None:
         resolve(DURABLE_WRITER)(output, encode_results(found))
     if as_json:
         print_json(found)
     else:
-        measurement_table(measurements)
-        comparison_lines(comparisons)
-        for line in planned.skipped:
-            console().print(f"not measured: {line}", soft_wrap=True)
-    ctx.exit(1 if allowed is not None and _slower(comparisons, allowed) else 0)
+        measurement_table(found.measurements)
+        comparison_lines(found.comparisons)
+    return 1 if allowed is not None and _slower(found.comparisons, allowed) else 0
 
 
 def _measure(child: Worker, cases: tuple[Case, ...], compare: str | None, options: Options, journal: Journal) -> None:

@@ -16,7 +16,7 @@ from edgeml._version import __version__
 from edgeml.cli.output import show_error
 from edgeml.core.errors import ConversionError, EdgemlError, PackageError, UnsupportedModelError
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "exit_code", "main"]
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
@@ -84,7 +84,7 @@ def _run() -> int:
         code = error.exit_code
     except EdgemlError as error:
         show_error(error)
-        code = _exit_code(error)
+        code = exit_code(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing to flush to
         code = EXIT_INTERRUPTED
@@ -95,7 +95,8 @@ def _run() -> int:
     return int(code or 0)
 
 
-def _exit_code(error: EdgemlError) -> int:
+def exit_code(error: EdgemlError) -> int:
+    """The exit code of a command that ends with the error."""
     if isinstance(error, PackageError):
         return EXIT_UNSOUND
     if isinstance(error, UnsupportedModelError | ConversionError):

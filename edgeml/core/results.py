@@ -19,6 +19,7 @@ __all__ = [
     "Comparison",
     "Conditions",
     "Figure",
+    "GoldenResult",
     "Machine",
     "Measurement",
     "PackageRef",
@@ -209,12 +210,28 @@ class Comparison(_Record, frozen=True):
     conditions: Conditions
 
 
+class GoldenResult(_Record, frozen=True):
+    """Whether an artifact answered there as it did where its package was made.
+
+    Attributes:
+        artifact: Its recipe.
+        family: Of the engine.
+        detail: How far from the bound, or why it was not run.
+    """
+
+    artifact: Text
+    family: Text
+    status: Literal["holds", "fails", "not run"]
+    detail: Text
+
+
 class Results(_Record, frozen=True):
     """A results file.
 
     Attributes:
         edgeml: The version that measured.
         date: When it began, UTC, as ``2026-11-20T16:00:00Z``.
+        golden: Of a device: what came of the package's golden vectors there.
     """
 
     format: int
@@ -224,6 +241,7 @@ class Results(_Record, frozen=True):
     package: PackageRef
     measurements: tuple[Measurement, ...]
     comparisons: tuple[Comparison, ...] = ()
+    golden: tuple[GoldenResult, ...] = ()
 
 
 class _Format(Struct):

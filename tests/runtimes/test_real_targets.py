@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,13 @@ from ai_edge_litert.interpreter import Interpreter
 
 import edgeml
 from edgeml.core.tensors import dequantize
+from edgeml.measurement.devices import Job, News, bench_on_device
 from edgeml.package.golden import golden_inputs
 from edgeml.trainers.digits import Digits
 from tests.support.mlperf import mlperf_model
 from tests.support.packing import artifact_bytes
-from tests.support.processes import repository
+from tests.support.processes import eventually, repository
+from tests.support.ssh_server import SshServer, missing_sshd
 from tests.support.target_environments import Environment, environment
 
 ON_TARGET = repository() / "tests/support/on_target.py"
@@ -77,6 +80,48 @@ def source_labels(package: edgeml.Package) -> np.ndarray:
     decision = package.manifest.source.decision
     assert decision is not None
     return np.array(decision.labels)[scores.argmax(axis=1)]
+
+
+@needs("aarch64")
+@pytest.mark.skipif(bool(missing_sshd()), reason=missing_sshd())
+def test_a_benchmark_on_an_aarch64_device(net_package: edgeml.Package, tmp_path: Path) -> None:
+    """A real SSH server on this machine, and behind it the emulated Python; the connection is cut once."""
+    net_package.save(tmp_path / "net.edgeml")
+    found = made("aarch64")
+    site = found.variables["PYTHONPATH"].split(os.pathsep)[1]  # without this checkout: edgeml is sent along
+    python = tmp_path / "python3"
+    emulator, *options = found.python
+    # -0 tells Python that the script is itself, so that its children are emulated too.
+    python.write_text(f'#!/bin/sh\nexec {emulator} -0 "$0" {" ".join(options)} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    server = SshServer(tmp_path / "server")
+    told: list[str] = []
+
+    def report(news: News) -> None:
+        if news.text == "measuring" and "measuring" not in told:
+            assert server.cut() > 0
+        told.append(news.text)
+
+    try:
+        results = bench_on_device(
+            server.device(name="pi", python=str(python), env={"PYTHONPATH": site, "PYTHONHOME": "/usr"}),
+            Job(
+                tmp_path / "net.edgeml", net_package.digest(), ("tflite", "onnx"),
+                ("--artifact", "tflite-int8", "--artifact", "onnx-fp32", "--seconds", "0.1", "--cold-starts", "0"),
+            ),
+            report=report,
+        )  # fmt: skip
+        assert eventually(server.nothing_left)
+    finally:
+        server.stop()
+    assert sum("connecting again" in text for text in told) == 1
+    assert (results.machine.device, results.machine.cpu.architecture) == ("pi", "aarch64")
+    assert {measurement.artifact for measurement in results.measurements} == {"tflite-int8", "onnx-fp32"}
+    here = [check for check in net_package.verify().golden if check.family != "tflm"]  # which it has no wheel for
+    there = [check for check in results.golden if check.family != "tflm"]
+    assert [(check.artifact, check.family, check.status) for check in there] == [
+        (check.recipe, check.family, "holds") for check in here
+    ]
 
 
 @needs("aarch64")

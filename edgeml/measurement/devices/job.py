@@ -1,0 +1,362 @@
+"""A benchmark on a device, from the first look at the device to the last file removed from it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from edgeml.core.errors import (
+    ConversionError,
+    EdgemlError,
+    StorageError,
+    TargetError,
+    VerificationError,
+)
+from edgeml.core.registry import ENGINES
+from edgeml.core.results import GoldenResult, Results, decode_results
+from edgeml.measurement.devices.code import CARRIED, NEEDED, archive
+from edgeml.measurement.devices.connection import Cancelled, Connection, ConnectionLost
+from edgeml.measurement.devices.device import Device
+
+__all__ = ["Job", "News", "bench_on_device"]
+
+_STARTS = 3
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_SPACE = 8  # the archive, what is unpacked from it, journal and results
+_LEAST_FREE = 16 * 2**20
+_FULL = 2**16
+_MAX_BYTES = 2**28
+_UNSOUND = 3
+
+
+class Job(Struct, frozen=True):
+    """What is to be measured.
+
+    Attributes:
+        package: The package's file.
+        digest: Its digest, as ``sha256:…``.
+        formats: Of its artifacts, as ``tflite``.
+        options: Of ``edgeml bench``, but not where to write.
+        keep: Leaves the files on the device.
+        patience_s: How long to try after a connection was cut.
+        lease_s: After what time without a caller the benchmark there ends and removes itself.
+    """
+
+    package: Path
+    digest: str
+    formats: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    keep: bool = False
+    patience_s: float = 600.0
+    lease_s: float = 3600.0
+
+
+class News(Struct, frozen=True):
+    """How a benchmark on a device gets on.
+
+    Attributes:
+        text: What it does, or what happened.
+        done: How many measurements are done.
+        remark: Whether this is to be kept in view, not replaced by what comes next.
+    """
+
+    text: str
+    done: int = 0
+    remark: bool = False
+
+
+State = Literal["none", "running", "done", "kept", "stopped"]
+
+
+class _Look(Struct, frozen=True):
+    lacking: dict[str, str]
+    engines: tuple[str, ...]
+    free_bytes: int
+    folder: str
+    state: State
+
+
+class _Progress(Struct, frozen=True):
+    state: State
+    waiting: bool = False
+    lines: int = 0
+    log: str = ""
+    free_bytes: int | None = None
+
+
+class _Fetched(Struct, frozen=True):
+    codes: dict[str, int] = {}
+    logs: dict[str, str] = {}
+    files: dict[str, str | None] = {}
+    free_bytes: int = 0
+
+
+class _Check(Struct, frozen=True):
+    recipe: str
+    family: str
+    status: Literal["holds", "fails", "not run"]
+    detail: str
+
+
+class _Verified(Struct, frozen=True):
+    golden: tuple[_Check, ...]
+
+
+def bench_on_device(
+    device: Device,
+    job: Job,
+    *,
+    report: Callable[[News], None] = lambda _: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Results:
+    """Measures a package on a device, and checks its golden vectors there; leaves nothing behind.
+
+    The benchmark goes on there while the connection is cut; it is connected to again, and so is one of the same
+    package and options whose caller has died.
+
+    Args:
+        device: The device.
+        job: What to measure.
+        report: Called with how it gets on.
+        cancelled: Asked now and then; where it is true, the benchmark is ended and removed.
+
+    Returns:
+        The results, with the device's title and its golden checks.
+
+    Raises:
+        ConnectionLost: The device cannot be reached, or could not be for too long. The benchmark may be there still.
+        TargetError: It lacks something, or the benchmark failed there.
+        StorageError: Its storage fails.
+        VerificationError: Golden vectors do not hold there, or it brought the results of another package.
+        Cancelled: As the caller asked for.
+    """
+    return _Run(device, job, report, cancelled).results()
+
+
+class _Run:
+    def __init__(self, device: Device, job: Job, report: Callable[[News], None], cancelled: Callable[[], bool]) -> None:
+        self._device = device
+        self._job = job
+        self._report = report
+        self._cancelled = cancelled
+        self._options = [*job.options, *device.options]
+        self._archive = archive(job.package, ())
+        self._name = _name(self._archive, self._options, device)
+        self._begun = False
+        self._starts = 0
+        self._carried: tuple[str, ...] = ()
+
+    @property
+    def _alone(self) -> str:
+        return f"left alone it ends and removes itself within {self._job.lease_s / 60:.0f} minutes."
+
+    def results(self) -> Results:
+        """As `bench_on_device`."""
+        try:
+            return self._patiently()
+        except ConnectionLost as error:
+            if self._begun:
+                error.fix = f"run the same command again to go on with the benchmark there; {self._alone}"
+            raise
+        except BaseException:
+            if self._begun:
+                self._clear()
+            raise
+
+    def _patiently(self) -> Results:
+        pause_s, deadline = _SHORTEST_PAUSE_S, 0.0
+        while True:
+            connected = False
+            try:
+                with Connection(self._device, cancelled=self._cancelled) as connection:
+                    connected = True
+                    return self._through(connection)
+            except ConnectionLost as error:
+                if connected:
+                    pause_s, deadline = _SHORTEST_PAUSE_S, time.monotonic() + self._job.patience_s
+                if not self._begun or time.monotonic() + pause_s > deadline:
+                    raise
+                self._report(News(f"{error.message.rstrip('.')}; connecting again in {pause_s:.0f} s", remark=True))
+                self._sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _through(self, connection: Connection) -> Results:
+        """From whatever the state is there to the end."""
+        look = self._look(connection)
+        state = look.state
+        if state in {"running", "done", "stopped"} and not self._begun:
+            self._report(News("going on with the benchmark that is there", remark=True))
+        self._begun = True
+        fetched = _Fetched()
+        while not fetched.codes:
+            while state != "done":
+                if state != "running":
+                    self._start(connection, send=state != "stopped")
+                state = self._follow(connection)
+            fetched = connection.ask("fetch", job=self._name, returns=_Fetched)
+            state = "none"
+        results = self._read(fetched)
+        if self._job.keep:
+            self._report(News(f"its files are kept there in {look.folder}", remark=True))
+        try:
+            connection.ask("finish", job=self._name, keep=self._job.keep, returns=_Progress)
+        except ConnectionLost:
+            self._clear()
+        return results
+
+    def _look(self, connection: Connection) -> _Look:
+        modules = " ".join([*NEEDED, *CARRIED])
+        ours = [engine.module for engine in ENGINES if engine.format in self._job.formats]
+        look = connection.ask(
+            "look", job=self._name, variables=self._device.env, modules=modules, engines=" ".join(dict.fromkeys(ours)),
+            returns=_Look,
+        )  # fmt: skip
+        title = self._device.title
+        lacking = {name: why for name, why in look.lacking.items() if name in NEEDED}
+        litert = "tflite-runtime" if connection.machine.startswith("arm") else "ai-edge-litert"
+        engines = {"tflite": litert, "onnx": "onnxruntime"}
+        wanted = [] if look.engines else [engines[format_] for format_ in self._job.formats[:1]]
+        if lacking or wanted:
+            what = [f"{name} ({why})" for name, why in lacking.items()]
+            if wanted:
+                what.append(f"an engine for {' or '.join(self._job.formats)} artifacts")
+            python = self._device.python or "python3"
+            raise TargetError(
+                f"{title} (Python {connection.python}, {connection.machine}) lacks {', '.join(what)}.",
+                fix=f"there: {python} -m pip install {' '.join([*lacking, *wanted])}",
+            )
+        self._carried = tuple(name for name in CARRIED if name in look.lacking)
+        needed = _SPACE * len(self._archive) + _LEAST_FREE
+        if look.state == "none" and look.free_bytes < needed:
+            raise StorageError(
+                f"{title} has {look.free_bytes / 1e6:.1f} MB free in {look.folder}, {needed / 1e6:.1f} are needed.",
+                fix="free some space there, or name another folder by XDG_CACHE_HOME in the lab's file.",
+            )
+        return look
+
+    def _start(self, connection: Connection, *, send: bool) -> None:
+        self._starts += 1
+        data = b""
+        if send:
+            self._report(News("sending the package"))
+            data = archive(self._job.package, self._carried) if self._carried else self._archive
+        connection.ask(
+            "start", job=self._name, size=len(data), arguments=self._options, lease_s=self._job.lease_s,
+            payload=data, returns=_Progress,
+        )  # fmt: skip
+
+    def _follow(self, connection: Connection) -> State:
+        """Watches it until it is no longer running."""
+        progress = connection.ask("follow", job=self._name, returns=_Progress)
+        while progress.state == "running":
+            waits = "waiting for another benchmark there" if progress.waiting else "measuring"
+            self._report(News(waits, max(0, progress.lines - 1)))  # the first says what is measured
+            progress = connection.answer(_Progress)
+        if progress.state == "stopped":
+            if "No space left" in progress.log or (progress.free_bytes or 0) < _FULL:
+                raise self._full(progress.log)
+            if self._starts >= _STARTS:
+                raise TargetError(f"{self._device.title}: the benchmark's process died.", log=progress.log)
+        return progress.state
+
+    def _read(self, fetched: _Fetched) -> Results:
+        """The results, checked.
+
+        A package whose golden vectors could not be run there, for want of the engine, is measured nevertheless.
+        """
+        for step, code in fetched.codes.items():
+            if code and (step == "bench" or code == _UNSOUND):
+                raise self._failed(step, code, fetched)
+        for line in fetched.logs.get("bench", "").splitlines():
+            if line.startswith("not measured: "):
+                self._report(News(line, remark=True))
+        results = decode_results(self._unpacked(fetched, "results.json"), f"what {self._device.title} brought")
+        if results.package.digest != self._job.digest:
+            raise VerificationError(
+                f"{self._device.title} measured the package {results.package.digest}, expected {self._job.digest}."
+            )
+        golden: tuple[GoldenResult, ...] = ()
+        if fetched.codes.get("verify") == 0:
+            verified = _decoded(self._unpacked(fetched, "golden.json"), self._device.title)
+            golden = tuple(GoldenResult(c.recipe, c.family, c.status, c.detail) for c in verified.golden)
+        else:
+            message, _ = _told(fetched.logs.get("verify", ""))
+            self._report(News(f"its answers could not be checked there: {message}", remark=True))
+        machine = msgspec.structs.replace(results.machine, device=self._device.title)
+        return msgspec.structs.replace(results, machine=machine, golden=golden)
+
+    def _failed(self, step: str, code: int, fetched: _Fetched) -> EdgemlError:
+        log = fetched.logs.get(step, "")
+        message, fix = _told(log)
+        title = self._device.title
+        if fetched.free_bytes < _FULL or "No space left" in log:
+            return self._full(log)
+        if code == _UNSOUND:
+            return VerificationError(f"{title}: {message}", fix=fix)
+        if message:
+            return (ConversionError if code == 1 else TargetError)(f"{title}: {message}", fix=fix)
+        return TargetError(f"{title}: edgeml {step} ended there with {code}.", log=log)
+
+    def _full(self, log: str) -> StorageError:
+        return StorageError(f"{self._device.title}: its disk is full.", fix="free some space there.", log=log)
+
+    def _unpacked(self, fetched: _Fetched, name: str) -> bytes:
+        packed = fetched.files.get(name)
+        try:
+            unpacker = zlib.decompressobj()
+            data = unpacker.decompress(base64.b64decode(packed or "", validate=True), _MAX_BYTES)
+        except (binascii.Error, ValueError, zlib.error) as error:
+            raise TargetError(f"{self._device.title} brought a damaged {name}: {error}.") from error
+        if not unpacker.eof:
+            raise TargetError(f"{self._device.title} brought no whole {name}.")
+        return data
+
+    def _clear(self) -> None:
+        """Removes what is there, after an error."""
+        try:
+            with Connection(self._device, cancelled=lambda: False) as connection:
+                self._look(connection)  # tells it the variables that name its folder
+                connection.ask("finish", job=self._name, keep=self._job.keep, returns=_Progress)
+        except EdgemlError as error:
+            why = error.message.rstrip(".")
+            self._report(News(f"the benchmark could not be removed there: {why}; {self._alone}", remark=True))
+
+    def _sleep(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self._cancelled():
+                raise Cancelled
+            time.sleep(min(left, 0.2))
+
+
+def _name(data: bytes, options: list[str], device: Device) -> str:
+    """What the folder there is called: the same for the same package, edgeml, options and Python."""
+    settings = json.dumps([device.title, options, device.python, device.env], sort_keys=True).encode()
+    return hashlib.sha256(hashlib.sha256(data).digest() + settings).hexdigest()[:24]
+
+
+def _decoded(data: bytes, title: str) -> _Verified:
+    try:
+        return msgspec.json.decode(data, type=_Verified)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TargetError(f"{title} brought golden checks that cannot be read: {error}.") from error
+
+
+def _told(log: str) -> tuple[str, str]:
+    """The message and the fix that a command printed."""
+    found = dict.fromkeys(("error", "fix"), "")
+    for line in log.splitlines():
+        word, colon, text = line.partition(": ")
+        if colon and word.lower() in found:  # click has its own "Error"
+            found[word.lower()] = text
+    return found["error"], found["fix"]

@@ -1,0 +1,322 @@
+"""Benchmarks on a device: a real SSH server on this machine, that has a home folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeml
+from edgeml.core.errors import StorageError, TargetError
+from edgeml.core.results import Results, decode_results
+from edgeml.measurement.devices import ConnectionLost, Device, Job, News, bench_in_lab, bench_on_device
+from tests.support.processes import eventually, repository
+from tests.support.ssh_server import SshServer, missing_sshd
+
+pytestmark = pytest.mark.skipif(bool(missing_sshd()), reason=missing_sshd())
+
+PACKAGE = repository() / "tests/data/format1.edgeml"
+QUICK = ("--artifact", "onnx-fp32", "--scenario", "single-stream", "--cold-starts", "0", "--seconds", "0.1")
+SLOW = (*QUICK[:-1], "1.5", "--artifact", "tflite-int8")
+Server = Callable[..., SshServer]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    made = SshServer(tmp_path_factory.mktemp("server"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def new_server(tmp_path: Path) -> Iterator[Server]:
+    """Servers with variables of their own."""
+    made: list[SshServer] = []
+
+    def make(**variables: str) -> SshServer:
+        made.append(SshServer(tmp_path / f"server{len(made)}", **variables))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture(scope="module")
+def package() -> edgeml.Package:
+    return edgeml.open_package(PACKAGE)
+
+
+def job(*options: str, keep: bool = False, patience_s: float = 20, lease_s: float = 60) -> Job:
+    digest = edgeml.open_package(PACKAGE).digest()
+    return Job(PACKAGE, digest, ("tflite", "onnx"), options, keep=keep, patience_s=patience_s, lease_s=lease_s)
+
+
+def here(server: SshServer) -> Device:
+    return server.device(python=sys.executable)
+
+
+def command(server: SshServer, *options: str | Path) -> list[str | Path]:
+    device = here(server)
+    ssh = [word for option in device.ssh_options for word in ("--ssh-option", option)]
+    there = ["--device", device.host, "--python", device.python]
+    return [sys.executable, "-m", "edgeml", "bench", PACKAGE, *there, *ssh, *options]
+
+
+def test_a_benchmark_on_a_device(server: SshServer, package: edgeml.Package, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(server, *QUICK, "-o", tmp_path / "r.json"), capture_output=True, text=True, check=False,
+        cwd=repository(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = decode_results((tmp_path / "r.json").read_bytes(), "r.json")
+    assert results.machine.device == server.host
+    assert [(m.artifact, m.target, m.scenario) for m in results.measurements] == [("onnx-fp32", "cpu", "single-stream")]
+    assert results.measurements[0].latency
+    checks = package.verify().golden
+    assert [(g.artifact, g.family, g.status, g.detail) for g in results.golden] == [
+        (c.recipe, c.family, c.status, c.detail) for c in checks
+    ]
+    assert {g.status for g in results.golden} == {"holds"}
+    assert server.nothing_left()
+
+
+def test_a_benchmark_survives_a_cut_connection_and_a_device_that_is_started_anew(server: SshServer) -> None:
+    seen: list[News] = []
+    running: list[int] = []
+
+    def report(news: News) -> None:
+        seen.append(news)
+        if news.text != "measuring":
+            return
+        if not running:
+            running.extend(server.processes())
+            assert server.cut() > 0
+        elif len(seen_by("connecting again")) == 1 and news.done:
+            assert set(running) & set(server.processes())  # it went on meanwhile
+            for process in server.processes():
+                os.kill(process, signal.SIGKILL)
+            server.cut()
+
+    def seen_by(text: str) -> list[int]:
+        return [index for index, news in enumerate(seen) if text in news.text]
+
+    results = bench_on_device(here(server), job(*SLOW), report=report)
+    assert len(seen_by("sending the package")) == 1
+    anew = seen_by("connecting again")
+    assert len(anew) == 2
+    assert all(news.done >= seen[anew[1] - 1].done > 0 for news in seen[anew[1] :] if news.text == "measuring")
+    assert [m.artifact for m in results.measurements] == ["onnx-fp32", "tflite-int8"]
+    assert {check.status for check in results.golden} == {"holds"}
+    assert server.nothing_left()
+
+
+def test_the_benchmark_of_a_caller_that_died_is_taken_up(server: SshServer, tmp_path: Path) -> None:
+    words = command(server, *SLOW, "-o", tmp_path / "r.json")
+    first = subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=repository())
+    assert eventually(lambda: len(server.processes()) > 1, within_s=30)
+    started = server.processes()[0]
+    first.kill()
+    first.wait()
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=repository())
+    assert done.returncode == 0, done.stderr
+    assert "going on with the benchmark that is there" in done.stderr
+    assert len(decode_results((tmp_path / "r.json").read_bytes(), "r.json").measurements) == 2
+    assert not eventually(lambda: started in server.processes(), within_s=0)
+    assert server.nothing_left()
+
+
+def test_a_benchmark_that_nobody_asks_after_ends_and_removes_itself(server: SshServer) -> None:
+    code = (
+        "import sys; from pathlib import Path; from edgeml.measurement.devices import *; host, python, package, *ssh ="
+        " sys.argv[1:]; bench_on_device(Device(host, python=python, ssh_options=tuple(ssh)),"
+        " Job(Path(package), '', ('onnx',), ('--seconds', '60'), lease_s=1))"
+    )
+    device = here(server)
+    words = [sys.executable, "-c", code, device.host, device.python, str(PACKAGE), *device.ssh_options]
+    caller = subprocess.Popen(words, cwd=repository())
+    assert eventually(lambda: len(server.processes()) > 1, within_s=30)
+    caller.kill()
+    caller.wait()
+    assert server.listing() != []
+    assert eventually(server.nothing_left, within_s=15)
+
+
+def test_ctrl_c_removes_what_is_there(server: SshServer) -> None:
+    caller = subprocess.Popen(command(server, *SLOW), stderr=subprocess.PIPE, text=True, cwd=repository())
+    assert eventually(lambda: len(server.processes()) > 1, within_s=30)
+    caller.send_signal(signal.SIGINT)
+    _, errors = caller.communicate(timeout=30)
+    assert caller.returncode == 130
+    assert errors.strip() == "Interrupted."
+    assert server.nothing_left()
+
+
+def test_what_a_login_shell_prints_is_passed_over_and_files_are_kept_when_asked_for(new_server: Server) -> None:
+    noisy = new_server()
+    lines = [
+        "printf 'Welcome! \\033[2J\\007 \\000\\377'",
+        'echo \'edgeml-0123 {"python": "3.11"}\'',
+        "head -c 200000 /dev/urandom",
+        "(for i in 1 2 3 4 5 6 7 8; do sleep 0.3; printf 'You have mail'; echo mail >&2; done) &",
+        "echo 'Last login: today' >&2",
+        'printf \'{"state": "done"}\'',
+    ]
+    (noisy.home / ".bashrc").write_text("\n".join(lines), encoding="utf-8")
+    seen: list[News] = []
+    results = bench_on_device(here(noisy), job(*QUICK, keep=True), report=seen.append)
+    assert len(results.measurements) == 1
+    (kept,) = [news for news in seen if news.remark]
+    assert (Path(kept.text.rpartition(" ")[2]) / "results.json").exists()
+    seen.clear()
+    bench_on_device(here(noisy), job(*QUICK), report=seen.append)  # what was fetched before is no result of this run
+    assert any(news.text == "sending the package" for news in seen)
+    assert noisy.listing() == ["home/.bashrc"]
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with what a device needs, and no more: no edgeml, click or rich."""
+    folder = tmp_path_factory.mktemp("bare") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    ours = Path(np.__file__).parents[1]
+    for pattern in ("numpy*", "msgspec*", "onnxruntime*"):
+        for path in ours.glob(pattern):
+            (site / path.name).symlink_to(path)
+    return folder / "bin/python"
+
+
+def test_a_lab_goes_on_without_the_device_that_fails(server: SshServer, bare_python: Path, tmp_path: Path) -> None:
+    lab = tmp_path / "lab.toml"
+    lab.write_text(
+        f'[one]\nhost = "{server.host}"\npython = "{bare_python}"\nssh_options = {list(server.options)}\n'
+        f'options = ["--seed", "7"]\n[gone]\nhost = "no-such-host.invalid"\n'
+    )
+    options: list[str | Path] = [*QUICK, "--lab", lab, "-o", tmp_path / "out", "--json"]
+    words = [sys.executable, "-m", "edgeml", "bench", PACKAGE, *options]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=repository())
+    assert done.returncode == 2, done.stderr
+    assert "error: gone cannot be reached: " in done.stderr
+    (file,) = (tmp_path / "out").iterdir()
+    assert file.name == "one.json"
+    results = decode_results(file.read_bytes(), file.name)
+    assert results.machine.device == "one"
+    assert [check.status for check in results.golden] == ["not run", "holds"]  # it has onnxruntime alone
+    assert list(json.loads(done.stdout)) == ["one"]
+    assert server.nothing_left()
+
+
+def test_benchmarks_on_one_device_take_turns(server: SshServer) -> None:
+    devices = [Device(server.host, name, sys.executable, ssh_options=server.options) for name in ("one", "two")]
+    seen: list[str] = []
+    found = bench_in_lab(tuple(devices), job(*QUICK), report=lambda _, news: seen.append(news.text))
+    assert all(isinstance(results, Results) for results in found.values()), found
+    assert "waiting for another benchmark there" in seen
+    assert server.nothing_left()
+
+
+def failed(server: SshServer, device: Device, kind: type[Exception], words: str) -> None:
+    """Asserts that a benchmark fails with such a message, and that nothing is left."""
+    before = server.listing()
+    with pytest.raises(kind, match=words):
+        bench_on_device(device, job(*QUICK))
+    assert server.listing() == before
+    assert eventually(lambda: server.processes() == [])
+
+
+def test_a_device_that_cannot_be_reached(server: SshServer, new_server: Server) -> None:
+    other = new_server()
+    other.stop()
+    began = time.monotonic()
+    failed(server, here(other), ConnectionLost, "cannot be reached: .*Connection refused.*see that it is on")
+    assert time.monotonic() - began < 5  # what was never there is not waited for
+    failed(server, Device("no-such-host.invalid"), ConnectionLost, "Could not resolve hostname")
+
+
+def test_a_device_whose_host_key_is_unknown_or_another(server: SshServer, new_server: Server) -> None:
+    known = f"UserKnownHostsFile={server.folder / 'home'}/none"
+    device = Device(server.host, ssh_options=(known, *here(server).ssh_options))
+    failed(server, device, TargetError, "SSH does not know its host key.*run once, and compare the key: ssh ")
+    other = new_server()
+    text = (other.folder / "known_hosts").read_text(encoding="utf-8").replace(f":{other.port} ", f":{server.port} ")
+    (other.folder / "known_hosts").write_text(text, encoding="utf-8")
+    device = Device(server.host, ssh_options=(f"UserKnownHostsFile={other.folder}/known_hosts", *server.options))
+    failed(server, device, TargetError, "its host key is another than SSH knows")
+
+
+def test_a_device_that_lets_nobody_in(server: SshServer, new_server: Server) -> None:
+    options = (f"IdentityFile={new_server().folder / 'user_key'}", *server.options[1:])
+    failed(server, Device(server.host, ssh_options=options), TargetError, "lets nobody in .*ssh-copy-id")
+
+
+def test_a_device_without_python(server: SshServer, new_server: Server) -> None:
+    (bare := server.folder / "bin").mkdir()
+    (bare / "sh").symlink_to("/bin/sh")
+    without = new_server(PATH=str(bare))
+    failed(without, without.device(), TargetError, "has no Python 3.11 or newer: there is no python3")
+    for python in ("/no/python3", "/usr/bin/env", "~/it's $HOME"):
+        words = "has no Python 3.11 or newer: .* is none"
+        failed(server, server.device(python=python), TargetError, words)
+
+
+def test_a_python_that_lacks_modules(server: SshServer, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "empty")], check=True)
+    device = server.device(python=f"{tmp_path}/empty/bin/python")
+    words = r"lacks numpy \(ModuleNotFoundError: .*msgspec .*an engine for tflite or onnx artifacts.*"
+    failed(server, device, TargetError, words + "python -m pip install numpy msgspec ai-edge-litert")
+
+
+def test_a_device_that_has_no_shell(new_server: Server) -> None:
+    silent = new_server(PATH="/nowhere", SHELL="/bin/false")
+    failed(silent, silent.device(), TargetError, "has no POSIX shell: .*not found")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes file systems of so many megabytes."""
+    made: list[Path] = []
+
+    def make(megabytes: int) -> Path:
+        folder = tmp_path / f"disk{len(made)}"
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("only root can mount a small disk")
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_is_too_small(new_server: Server, small_disk: Callable[[int], Path]) -> None:
+    disk = small_disk(2)
+    full = new_server(XDG_CACHE_HOME=str(disk))
+    failed(full, here(full), StorageError, r"has 2\.\d MB free in .*disk0/edgeml-bench/\w+, \d\d\.\d are needed")
+    assert list(disk.iterdir()) == []
+
+
+def test_a_disk_that_fills_up(new_server: Server, small_disk: Callable[[int], Path]) -> None:
+    disk = small_disk(64)
+    full = new_server(XDG_CACHE_HOME=str(disk))
+
+    def fill(news: News) -> None:
+        if news.text == "measuring" and not (disk / "filler").exists():
+            with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+                while file.write(bytes(2**20)):
+                    pass
+
+    with pytest.raises(StorageError, match="its disk is full"):
+        bench_on_device(here(full), job(*SLOW), report=fill)
+    assert [path.name for path in disk.iterdir()] == ["filler"]
