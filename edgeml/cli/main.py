@@ -20,7 +20,7 @@ __all__ = ["cli", "main"]
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
-_COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff", "targets")
+_COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff", "report", "targets")
 
 
 class _Commands(click.Group):
@@ -50,6 +50,7 @@ def cli() -> None:
     edgeml verify net.edgeml                     check it on this machine
     edgeml predict net.edgeml x.npy -o out.npz   run it
     edgeml diff net.edgeml new.edgeml            what an update would change
+    edgeml report net.edgeml -o report.html      all that is known of it, as a page
     edgeml targets                               what this machine can run packages on
 
     \b

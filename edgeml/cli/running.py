@@ -19,6 +19,7 @@ from edgeml.package.diff import PackageDiff
 from edgeml.package.package import AUTO
 from edgeml.preprocessing import read_raw
 from edgeml.preprocessing.files import RAW_SUFFIXES
+from edgeml.report import Format, make_report
 
 __all__ = ["Predicted", "Running", "RunningSettings", "running"]
 
@@ -93,6 +94,10 @@ class Running:
         """As `diff_packages`, of this package as the old one."""
         data = inputs_of(read_arrays(inputs)) if inputs is not None else None
         return diff_packages(self._package, open_package(new), inputs=data)
+
+    def report(self, results: list[Path], form: Format) -> bytes:
+        """As `make_report`."""
+        return make_report(self._package, results, form)
 
 
 @contextlib.contextmanager

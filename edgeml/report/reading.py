@@ -1,0 +1,187 @@
+"""What a report is made of: a package, and results files that belong to it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from edgeml.core.errors import InputError, PackageError
+from edgeml.core.results import Machine, Measurement, Results, Times, decode_results
+from edgeml.core.tensors import Label
+from edgeml.package import Package
+from edgeml.trainers.trained import TrainingCurves
+
+__all__ = ["ClassRecall", "Details", "Device", "Flip", "details_of", "durations_ms", "read_devices", "training_of"]
+
+T = TypeVar("T")
+
+_UNIT_BYTES = 4
+_NS_PER_MS = 1e6
+_MOST_TIMES = 2**26
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A machine that measured, and what it found.
+
+    Attributes:
+        name: Of the device, or of its processor; unlike all others of the report.
+        date: When it began.
+    """
+
+    name: str
+    machine: Machine
+    edgeml: str
+    date: str
+    results: Results
+
+
+class Flip(Struct, frozen=True):
+    """A sample that got another label than the source's."""
+
+    sample: int
+    source: Label
+    artifact: Label
+
+
+class ClassRecall(Struct, frozen=True):
+    """Share of a class's samples that got its label; None without samples."""
+
+    label: Label
+    source: float | None = None
+    artifact: float | None = None
+
+
+class Details(Struct, frozen=True):
+    """What a report takes of an artifact's evidence; what else is there is passed over."""
+
+    flips: tuple[Flip, ...] = ()
+    recalls: tuple[ClassRecall, ...] = ()
+
+
+def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
+    """Reads results files of a package.
+
+    Raises:
+        InputError: One is missing, no sound results file, of another package, or empty.
+        StorageError: One cannot be read.
+    """
+    digest = package.digest() if paths else ""
+    found = []
+    for path in paths:
+        results = _read(path)
+        label, measured = path.name, results.package
+        if measured.digest != digest:
+            raise InputError(
+                f"{label} is of another package: {measured.name} {measured.version}, {measured.digest[:19]}…, expected "
+                f"{package.manifest.name} {package.manifest.version}, {digest[:19]}….",
+                fix=f"give the package that it was measured on, or run edgeml bench on {package.label}.",
+            )
+        _check(results, package, label)
+        found.append(results)
+    return tuple(
+        Device(name, results.machine, results.edgeml, results.date, results)
+        for name, results in zip(_names(found), found, strict=True)
+    )
+
+
+def _read(path: Path) -> Results:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return decode_results(data, path.name)
+
+
+def _check(results: Results, package: Package, label: str) -> None:
+    again = "run edgeml bench again."
+    if not results.measurements:
+        raise InputError(f"{label} holds no measurement.", fix=again)
+    there = {record.recipe for record in package.manifest.artifacts}
+    for measured in results.measurements:
+        if measured.artifact not in there:
+            raise InputError(f"{label} measures '{measured.artifact}', which {package.label} does not hold.", fix=again)
+        if measured.queries == 0:
+            raise InputError(f"{label} has no samples of {measured.artifact} on {measured.target}.", fix=again)
+        for figure in _figures(measured):
+            if figure <= 0:
+                raise InputError(
+                    f"{label} has a time or rate of {figure:g} of {measured.artifact}; expected one above 0.", fix=again
+                )
+        if measured.times is not None:
+            durations_ms(measured.times, label)
+
+
+def _figures(measured: Measurement) -> list[float]:
+    rates = [measured.throughput.value] if measured.throughput is not None else []
+    return [quantile.ms.value for quantile in measured.latency] + rates
+
+
+def durations_ms(times: Times, label: str) -> np.ndarray:
+    """All times of a measurement, float64 ``[count]``, in milliseconds.
+
+    Raises:
+        InputError: They are not as many as is said, or not in the compact form.
+    """
+    wanted = _UNIT_BYTES * times.count
+    try:
+        if times.count > _MOST_TIMES:
+            raise ValueError("too many")
+        reader = zlib.decompressobj()
+        # One byte more than is due, so that a longer text is found out without being unpacked.
+        data = reader.decompress(base64.b64decode(times.data, validate=True), wanted + 1)
+    except (ValueError, binascii.Error, zlib.error) as error:
+        raise InputError(
+            f"{label}: the times of a measurement are not sound: {error}.", fix="run edgeml bench again."
+        ) from error
+    if len(data) != wanted:
+        raise InputError(
+            f"{label}: a measurement does not hold the {times.count} times that it tells of.",
+            fix="run edgeml bench again.",
+        )
+    return np.frombuffer(data, "<u4").astype(np.float64) * (times.unit_ns / _NS_PER_MS)
+
+
+def _names(found: Sequence[Results]) -> list[str]:
+    """A name for each, by which readers tell them apart."""
+    names = [results.machine.device or results.machine.model or "this machine" for results in found]
+    dated = [f"{name}, {found[i].date}" if names.count(name) > 1 else name for i, name in enumerate(names)]
+    return [f"{name} ({i + 1})" if dated.count(name) > 1 else name for i, name in enumerate(dated)]
+
+
+def details_of(package: Package, recipe: str) -> Details:
+    """An artifact's evidence, empty where the package has none.
+
+    Raises:
+        PackageError: It is damaged.
+    """
+    entry = package.artifact(recipe).evidence
+    return _decoded(package, entry, Details) if entry is not None else Details()
+
+
+def training_of(package: Package) -> TrainingCurves | None:
+    """The epochs that the model was trained in, where the package holds them.
+
+    Raises:
+        PackageError: They are damaged.
+    """
+    entry = package.manifest.training
+    return _decoded(package, entry, TrainingCurves) if entry is not None else None
+
+
+def _decoded(package: Package, entry: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(package.read(entry), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PackageError(f"{package.label}: '{entry}' is not sound: {error}.") from error
