@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from edgeml.core.errors import MissingDependencyError
 from edgeml.report.document import Chart, Frame, Palette, Spec
 
-__all__ = ["config", "drawn", "picture", "spaced"]
+__all__ = ["config", "drawn", "log_axis", "picture", "spaced"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -78,6 +80,28 @@ def config(palette: Palette) -> Spec:
         "text": {"color": palette.ink, "fontSize": _SIZE},
         "range": {"category": list(palette.series)},
     }
+
+
+def log_axis(
+    lows: Iterable[float], highs: Iterable[float], most: int, *, room: float = 0.08
+) -> tuple[list[float], list[float]]:
+    """A domain for a logarithmic axis with some room at its ends, and round ticks.
+
+    Args:
+        lows: Values above 0 that must be in it.
+        highs: Likewise.
+        most: How many ticks there may be.
+        room: At each end, by the whole length.
+    """
+    low, high = spaced(math.log10(min(lows)), math.log10(max(highs)), room)
+    domain = [10**low, 10**high]
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    inside: list[float] = []
+    for steps in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        inside = [t for power in powers for step in steps if domain[0] <= (t := step * 10.0**power) <= domain[1]]
+        if len(inside) <= most:
+            break
+    return domain, inside[:: -(-len(inside) // most) or 1]
 
 
 def spaced(low: float, high: float, share: float = 0.08) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Placed", "placed"]
+__all__ = ["Box", "Placed", "placed"]
 
 _LETTER, _LINE = 6.6, 15.0  # of 12 pixel text
 _RINGS = (0.0, 14.0, 28.0, 44.0, 62.0, 80.0, 100.0)
@@ -13,31 +13,38 @@ _RINGS = (0.0, 14.0, 28.0, 44.0, 62.0, 80.0, 100.0)
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A label's left end and middle, in pixels, and whether a line must lead to its point."""
+    """A label's left end, centre and height, in pixels, and whether a line must lead to its point."""
 
     left: float
+    centre: float
     middle: float
     apart: bool
 
 
-_Box = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 
 
 def placed(
-    points: Sequence[tuple[float, float, float]], texts: Sequence[str], width: float, height: float
+    points: Sequence[tuple[float, float, float]],
+    texts: Sequence[str],
+    width: float,
+    height: float,
+    lines: Sequence[Box] = (),
 ) -> list[Placed]:
     """Places labels beside points, one after the other, at the nearest free spot.
 
     Args:
         points: Of each its place in pixels and its radius.
         texts: The labels.
-        width: Of the plot. `height`: the same.
+        width: Of the plot.
+        height: Of the plot.
+        lines: Boxes about lines that labels had better not stand on: left, top, right, bottom.
     """
-    taken: list[_Box] = [(x - r, y - r, x + r, y + r) for x, y, r in points]
+    taken: list[Box] = [*((x - r, y - r, x + r, y + r) for x, y, r in points), *lines]
     found = []
     for (x, y, r), text in zip(points, texts, strict=True):
         long = _LETTER * len(text)
-        best: tuple[float, _Box, bool] | None = None
+        best: tuple[float, Box, bool] | None = None
         for ring in _RINGS:
             for dx, dy in ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1)):
                 gap = r + 4 + ring
@@ -51,11 +58,11 @@ def placed(
         assert best is not None
         box = best[1]
         taken.append(box)
-        found.append(Placed(box[0], (box[1] + box[3]) / 2, best[2]))
+        found.append(Placed(box[0], (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, best[2]))
     return found
 
 
-def _shared(one: _Box, other: _Box) -> float:
+def _shared(one: Box, other: Box) -> float:
     """The area that two boxes share."""
     wide = min(one[2], other[2]) - max(one[0], other[0])
     high = min(one[3], other[3]) - max(one[1], other[1])

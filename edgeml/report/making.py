@@ -19,14 +19,14 @@ from edgeml.report.sections.throughput import throughput_section
 from edgeml.report.sections.tradeoff import tradeoff_section
 from edgeml.report.sections.training import training_section
 from edgeml.report.speeds import Speed, fastest, speeds_by_machine
-from edgeml.report.words import configuration, drop_text, first, interval, kilobytes, milliseconds, rate, shown
+from edgeml.report.words import drop_text, first, interval, kilobytes, milliseconds, rate, shown
 
 __all__ = ["FORMATS", "Format", "make_report", "written"]
 
 Format = Literal["html", "markdown", "png"]
 FORMATS: tuple[Format, ...] = ("html", "markdown", "png")
 
-_MOST_CAUTIONS = 20
+_MOST_CAUTIONS, _MOST_NAMES, _MOST_OTHERS = 20, 4, 4
 _METRICS = {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
 
 
@@ -76,6 +76,7 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
     sizes = {record.recipe: manifest.files[record.file].size_bytes for record in manifest.artifacts}
     chosen = fastest([record for record in manifest.artifacts if record.verdict.released], here, sizes)
     best = chosen[0] if chosen is not None else None
+    doubtful = any(_flags(device) for device in devices)
     training = training_of(package)
     sections = (
         tradeoff_section(manifest, speeds),
@@ -92,9 +93,11 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
     return Document(
         f"{manifest.name} {manifest.version}",
         shown(f"{source.framework} {source.architecture}, {source.task or 'no task'}"),
-        "bad" if best is None else "open" if any(_open(remark) for remark in best.verdict.remarks) else "good",
-        _verdict(manifest, chosen, here, next(iter(speeds), "")),
-        _facts(manifest, best, here, sizes),
+        "bad" if best is None else "open" if doubtful or any(map(_open, best.verdict.remarks)) else "good",
+        _verdict(manifest, chosen, here, next(iter(speeds), ""))
+        + _elsewhere(manifest, speeds, sizes)
+        + " Some of the measurements are doubtful, as told below." * doubtful,
+        _facts(best, here, sizes),
         _cautions(manifest, devices),
         _table(manifest, here, best),
         tuple(section for section in sections if section is not None),
@@ -130,16 +133,27 @@ def _verdict(
     took = f", {milliseconds(speed.median.value)} ms a sample on {shown(machine)}" if speed is not None else ""
     opened = [remark for remark in best.verdict.remarks if _open(remark)]
     still = f" The verdict is {shown(opened[0], 300)}." if opened else ""
-    return f"Ship {best.recipe}: {lost}{took}, {size}. It is {why}, of the released artifacts. {counts}{still}"
+    return f"Ship {best.recipe}: {lost}{took}, {size}. Of the released artifacts it is {why}. {counts}{still}"
+
+
+def _elsewhere(manifest: Manifest, speeds: dict[str, dict[str, Speed]], sizes: dict[str, int]) -> str:
+    """What to take on the devices after the first."""
+    released = [record for record in manifest.artifacts if record.verdict.released]
+    parts = []
+    for machine, found in list(speeds.items())[1 : 1 + _MOST_OTHERS]:
+        best = fastest([record for record in released if record.recipe in found], found, sizes)
+        if best is not None:
+            took = milliseconds(found[best[0].recipe].median.value)
+            parts.append(f"on {shown(machine)} take {best[0].recipe}, {took} ms")
+    told = "; ".join(parts)
+    return f" {told[0].upper()}{told[1:]}." if told else ""
 
 
 def _metric_title(metric: str) -> str:
     return {"r2": "R²", "relative_mse": "relative squared error"}.get(metric, metric)
 
 
-def _facts(
-    manifest: Manifest, best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[str, int]
-) -> tuple[Fact, ...]:
+def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[str, int]) -> tuple[Fact, ...]:
     """The figures of the artifact to ship; beside float32 of its format where that is there."""
     if best is None:
         return ()
@@ -164,37 +178,52 @@ def _facts(
 
 
 def _cautions(manifest: Manifest, devices: Sequence[Device]) -> tuple[str, ...]:
-    """Flags of the measurements, remarks of the verdicts, what was rejected or refused."""
-    lines: dict[str, None] = {}
-    for device in devices:
-        for one in device.results.measurements:
-            for flag in one.conditions.flags:
-                lines[f"{shown(device.name)}, {one.artifact}, {one.scenario}, {configuration(one, batch=one.batch > 1)}: "
-                      f"{shown(flag, 200)}"] = None  # fmt: skip
-        for pair in device.results.comparisons:
-            for flag in pair.conditions.flags:
-                lines[f"{shown(device.name)}, {shown(pair.what)} beside {shown(pair.beside)}: {shown(flag, 200)}"] = (
-                    None
-                )
-    for record in manifest.artifacts:
-        if not record.verdict.released:
-            lines[f"{record.recipe} is rejected: {shown('; '.join(record.verdict.reasons), 300)}."] = None
+    """Flags of the measurements, what was rejected or refused, remarks of the verdicts."""
+    data, records = manifest.data, manifest.artifacts
+    lines = [line for device in devices for line in _flags(device)]
+    lines += [
+        f"{record.recipe} is rejected: {shown('; '.join(record.verdict.reasons), 300)}."
+        for record in records
+        if not record.verdict.released
+    ]
     for refused in manifest.refused:
         fix = f" Fix: {shown(refused.fix, 200)}" if refused.fix else ""
-        lines[f"{shown(refused.recipe)} is refused: {shown(refused.reason, 300)}{fix}"] = None
+        lines.append(f"{shown(refused.recipe)} is refused: {shown(refused.reason, 300)}{fix}")
     remarks: dict[str, list[str]] = {}
-    for record in manifest.artifacts:
+    for record in records:
         for remark in record.verdict.remarks:
             remarks.setdefault(remark, []).append(record.recipe)
     for remark, recipes in remarks.items():
-        who = "All artifacts" if len(recipes) == len(manifest.artifacts) else ", ".join(recipes)
-        lines[f"{who}: {shown(remark, 300)}."] = None
-    data = manifest.data
+        who = "All artifacts" if len(recipes) == len(records) else ", ".join(recipes)
+        lines.append(f"{who}: {shown(remark, 300)}.")
     if data.overlap:
-        lines[f"{data.overlap:,} of the {data.judged_samples:,} evaluation samples are calibration samples too, which "
-              "flatters the quantized artifacts."] = None  # fmt: skip
-    kept, left_out = first(list(lines), _MOST_CAUTIONS)
+        lines.append(
+            f"{data.overlap:,} of the {data.judged_samples:,} evaluation samples are calibration samples too, which "
+            "flatters the quantized artifacts."
+        )
+    kept, left_out = first(lines, _MOST_CAUTIONS)
     return (*kept, f"{left_out:,} more remarks are left out.") if left_out else kept
+
+
+def _flags(device: Device) -> list[str]:
+    """What makes a device's figures doubtful, each with the artifacts that it was seen with."""
+    found: dict[str, list[str]] = {}
+    for one in device.results.measurements:
+        for flag in one.conditions.flags:
+            found.setdefault(flag, []).append(one.artifact)
+    for pair in device.results.comparisons:
+        for flag in pair.conditions.flags:
+            found.setdefault(flag, []).append(f"{pair.what} beside {pair.beside}")
+    count = len(device.results.measurements) + len(device.results.comparisons)
+    lines = []
+    for flag, where in found.items():
+        names, more = first(list(dict.fromkeys(map(shown, where))), _MOST_NAMES)
+        told = ", ".join(names) + (f" and {more} more" if more else "")
+        lines.append(
+            f"Doubtful on {shown(device.name)}: {shown(flag, 200).rstrip('.')}, in {len(where)} of {count} "
+            f"measurements ({told})."
+        )
+    return lines
 
 
 def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | None) -> Table:
@@ -218,7 +247,7 @@ def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | 
         cells["median, ms"] = ["–" if one is None else interval(one.median) for one in timed]
         cells[f"{at}, ms"] = ["–" if one is None or one.high is None else milliseconds(one.high.value) for one in timed]
     if any(one is not None and one.throughput for one in timed):
-        cells["samples/s"] = [
+        cells["most samples/s"] = [
             "–" if one is None or one.throughput is None else rate(one.throughput.value) for one in timed
         ]
     cells["verdict"] = [record.verdict.status for record in records]

@@ -20,18 +20,16 @@ def markdown(document: Document) -> str:
         lines += [f"- {_plain(caution)}" for caution in document.cautions]
         lines.append("")
     for section in document.sections:
-        tables = [
-            part if isinstance(part, Table) else part.table for part in section.parts if isinstance(part, Table | Chart)
-        ]
-        notes = [part.summary for part in section.parts if isinstance(part, Chart)]
+        charts = [part for part in section.parts if isinstance(part, Chart)]
+        parts = [part.table if isinstance(part, Chart) else part for part in section.parts]
+        tables = [part for part in parts if isinstance(part, Table)]
         if not tables:
             continue
         fold = section.key not in _SPOKEN
-        lines += (
-            ["<details>", f"<summary>{_plain(section.title)}</summary>", ""] if fold else [f"### {section.title}", ""]
-        )
-        for note in notes:
-            lines += [_plain(note), ""]
+        title = _plain(section.title)
+        lines += ["<details>", f"<summary>{title}</summary>", ""] if fold else [f"### {title}", ""]
+        for chart in charts:
+            lines += [_plain(chart.summary), ""]
         for table in tables:
             lines += [*_table(table), ""]
         lines += ["</details>", ""] if fold else []

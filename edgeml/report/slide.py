@@ -69,10 +69,10 @@ def _sizes(manifest: Manifest) -> Spec:
         "width": 170,
         "height": 360,
         "data": {"values": values},
+        "encoding": {"y": y, "x": x},
         "layer": [
             {"mark": {"type": "bar", "color": LIGHT.series[6], "cornerRadiusEnd": 3, "height": {"band": 0.6}},
-             "encoding": {"y": y, "x": x,
-                          "fillOpacity": {"field": "solid", "type": "quantitative", "scale": None, "legend": None}}},
-            {"mark": {"type": "text", "align": "left", "dx": 6}, "encoding": {"y": y, "x": x, "text": {"field": "text"}}},
+             "encoding": {"fillOpacity": {"field": "solid", "type": "quantitative", "scale": None, "legend": None}}},
+            {"mark": {"type": "text", "align": "left", "dx": 6}, "encoding": {"text": {"field": "text"}}},
         ],
     }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeml.core.tensors import Label
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
@@ -17,6 +17,7 @@ _MOST_CLASSES = 24
 _MOST_LABELS = 20
 _MOST_PAIRS = 15
 _MOST_MATRICES = 3
+_FEW = 4  # pairs that a picture says no better than a table
 _LETTERS = 16
 
 
@@ -50,8 +51,9 @@ def classes_section(details: Mapping[str, Details]) -> Section | None:
     for number, name in enumerate(matrices):
         flips = details[name].flips
         counts = Counter((flip.source, flip.artifact) for flip in flips)
-        title = f"Labels that {name} changes: {len(flips):,} samples"
-        parts.append(matrix_chart(f"flips-{number}", Matrix(title, "source's label", f"label by {name}", counts)))
+        title = f"Labels that {name} changes: {len(flips):,} sample{'s' * (len(flips) != 1)}"
+        chart = matrix_chart(f"flips-{number}", Matrix(title, "source's label", f"label by {name}", counts))
+        parts.append(chart if len(counts) >= _FEW else replace(chart.table, title=title))
     if left_out:
         parts.append(f"{left_out} more artifacts change fewer labels.")
     if not flipped and recalls is not None:
@@ -104,7 +106,7 @@ def _recall_chart(details: Mapping[str, Details]) -> Chart | None:
         for name in names
         if (label, name) in lost
     ]
-    note = "Points of recall that an artifact loses against the source, the worst classes first."
+    note = "Points of recall that an artifact loses against the source, the worst classes first; green where it gains."
     if left_out:
         note += f" {left_out:,} more classes are left out."
     return Chart(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgeml.package.manifest import Manifest
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
+from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device
 from edgeml.report.speeds import Speed, fastest
 from edgeml.report.words import bounded, first, interval, milliseconds, points, shown
@@ -78,22 +79,25 @@ def _chart(recipes: Sequence[str], devices: Sequence[Device], speeds: dict[str, 
 
 def _spec(values: list[dict[str, object]], names: list[str], devices: list[str], frame: Frame) -> Spec:
     y = {"field": "artifact", "type": "nominal", "title": None, "sort": names, "axis": {"grid": True}}
-    x = {"type": "quantitative", "title": "Latency, ms (logarithmic)", "scale": {"type": "log"},
-         "axis": {"format": "~g", "tickCount": 5, "grid": False}}  # fmt: skip
-    colour = {"field": "device", "type": "nominal", "title": None, "sort": devices}
-    legend = {"legend": {"columns": 1 if frame.narrow else 3}}
+    lows, highs = ([float(str(value[end])) for value in values] for end in ("low", "high"))
+    domain, ticks = log_axis(lows, highs, 5 if frame.narrow else 9)
+    x = {"type": "quantitative", "title": "Latency, ms (logarithmic)",
+         "scale": {"type": "log", "domain": domain, "nice": False},
+         "axis": {"format": "~g", "values": ticks, "grid": False}}  # fmt: skip
+    who = {"field": "device", "type": "nominal", "title": None, "legend": {"columns": 1 if frame.narrow else 3}}
+    colour = {**who, "scale": {"domain": devices, "range": list(frame.palette.series[: len(devices)])}}
     shapes = ["circle", "diamond", "square", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left"]
-    shape = {**colour, **legend, "scale": {"domain": devices, "range": shapes[: len(devices)]}}
+    shape = {**who, "scale": {"domain": devices, "range": shapes[: len(devices)]}}
     return {
         "width": frame.width - 120,
         "height": 28 * len(names),
         "data": {"values": values},
         "layer": [
-            {"mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.6, "aria": False},
+            {"mark": {"type": "rule", "strokeWidth": 2, "aria": False},
              "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"},
-                          "color": {**colour, **legend}}},
+                          "color": colour}},
             {"mark": {"type": "point", "filled": True, "size": 85, "opacity": 1},
-             "encoding": {"y": y, "x": {**x, "field": "ms"}, "color": {**colour, **legend}, "shape": shape,
+             "encoding": {"y": y, "x": {**x, "field": "ms"}, "color": colour, "shape": shape,
                           "description": {"field": "told"}}},
         ],
     }  # fmt: skip

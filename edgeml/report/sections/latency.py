@@ -8,6 +8,7 @@ import numpy as np
 
 from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
+from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device, durations_ms
 from edgeml.report.words import configuration, first, interval, milliseconds, quantile, shown
 
@@ -92,7 +93,7 @@ def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: 
     cells, ticks, spans = [], [], []
     every = []
     for row, (one, name) in enumerate(zip(kept, names, strict=True)):
-        at = {"row": row, "top": row + 0.14, "bottom": row + 0.86}
+        at = {"top": row + 0.14, "middle": row + 0.5, "bottom": row + 0.86}
         figures = [(word, figure) for q, word in _TICKS if (figure := quantile(one, q)) is not None]
         every += [figure.value for _, figure in figures]
         for word, figure in figures:
@@ -110,10 +111,10 @@ def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: 
     longest = max(map(len, names))
     extent = min(150 if frame.narrow else 260, 8 + round(6.8 * longest))
     palette = frame.palette
-    low, high = min(every), max(every)
-    scale = {"type": "log", "domain": [low / 1.06, high * 1.06], "nice": False}
+    domain, marks = log_axis(every, every, 5 if frame.narrow else 9)
+    scale = {"type": "log", "domain": domain, "nice": False}
     x = {"field": "ms", "type": "quantitative", "scale": scale, "title": "Latency, ms (logarithmic)",
-         "axis": {"tickCount": 4 if frame.narrow else 7, "format": "~g", "grid": True}}  # fmt: skip
+         "axis": {"values": marks, "format": "~g", "grid": True}}  # fmt: skip
     rows: Spec = {
         "type": "quantitative",
         "axis": None,
@@ -124,7 +125,6 @@ def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: 
     return {
         "width": frame.width - extent - 16,
         "height": height,
-        "padding": {"left": extent, "right": 12, "top": 5, "bottom": 5},
         "layer": [
             {
                 "data": {"values": labels},
@@ -142,7 +142,7 @@ def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: 
             {
                 "data": {"values": spans},
                 "mark": {"type": "rule", "color": palette.series[0], "strokeWidth": 3, "opacity": 0.4, "aria": False},
-                "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": {"field": "row", **rows, "bandPosition": 0}},
+                "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": {"field": "middle", **rows}},
             },
             {
                 "data": {"values": ticks},

@@ -51,7 +51,7 @@ def _data(data: DataRecord) -> tuple[Step, ...]:
 
 def _artifact(manifest: Manifest, record: ArtifactRecord) -> Step:
     file = manifest.files[record.file]
-    details = (*(shown(step, 80) for step in record.lineage), f"{kilobytes(file.size_bytes)} kB, {_short(file.sha256)}")
+    details = (shown(", ".join(record.lineage), 160), f"{kilobytes(file.size_bytes)} kB, {_short(file.sha256)}")
     return Step("artifact", record.recipe, details, record.verdict.status)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
+from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device
-from edgeml.report.words import bounded, configuration, first, interval, rate, shown
+from edgeml.report.words import bounded, configuration, first, interval, rate, shown, threads_text
 
 __all__ = ["throughput_section"]
 
@@ -59,16 +60,12 @@ def _chart(device: Device, number: int) -> Chart | None:
     ]
     return Chart(
         f"throughput-{number}",
-        f"On {shown(device.name)}",
+        f"Samples a second on {shown(device.name)}",
         summary,
         lambda frame: (_curves if over_batches else _dots)(kept, panels, frame),
         Table("Throughput of the offline scenario", columns, rows, (), rows_left_out),
         " ".join(missing),
     )
-
-
-def _threads(one: Measurement) -> str:
-    return "default threads" if one.threads is None else f"{one.threads} thread{'s' * (one.threads != 1)}"
 
 
 def _values(kept: Sequence[Measurement]) -> list[dict[str, object]]:
@@ -80,12 +77,17 @@ def _values(kept: Sequence[Measurement]) -> list[dict[str, object]]:
         panel = f"{one.artifact}, {shown(one.target, 24)}" if several else one.artifact
         values.append(
             {
-                "panel": panel, "batch": one.batch, "threads": _threads(one),
+                "panel": panel, "batch": one.batch, "threads": threads_text(one.threads),
                 "rate": one.throughput.value, "low": low, "high": high,
-                "told": f"{panel}, {_threads(one)}, batch {one.batch}: {interval(one.throughput, rate)} samples a second",
+                "told": f"{panel}, {configuration(one, batch=True)}: {interval(one.throughput, rate)} samples a second",
             }
         )  # fmt: skip
     return values
+
+
+def _rates(kept: Sequence[Measurement], most: int) -> tuple[list[float], list[float]]:
+    ends = [bounded(one.throughput) for one in kept if one.throughput is not None]
+    return log_axis([low for low, _ in ends], [high for _, high in ends], most)
 
 
 def _colour(values: Sequence[dict[str, object]]) -> Spec:
@@ -101,8 +103,9 @@ def _curves(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame)
     width = (frame.width - 70) // columns - 22
     x = {"field": "batch", "type": "quantitative", "title": "Batch", "scale": {"type": "log", "base": 2, "nice": False},
          "axis": {"values": batches[:: max(1, len(batches) // 4)], "format": "d", "grid": False}}  # fmt: skip
-    y = {"type": "quantitative", "title": "Samples a second", "scale": {"type": "log"},
-         "axis": {"format": "~s", "tickCount": 4}}  # fmt: skip
+    domain, ticks = _rates(kept, 4)
+    y = {"type": "quantitative", "title": None, "scale": {"type": "log", "domain": domain, "nice": False},
+         "axis": {"format": "~s", "values": ticks}}  # fmt: skip
     colour = _colour(values)
     return {
         "data": {"values": values},
@@ -131,8 +134,9 @@ def _dots(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame) -
     y = {"field": "panel", "type": "nominal", "title": None, "axis": {"labelLimit": 150, "grid": True},
          "sort": list(dict.fromkeys(str(value["panel"]) for value in values))}  # fmt: skip
     title = f"Samples a second, batch {kept[0].batch} (logarithmic)"
-    x = {"type": "quantitative", "title": title, "scale": {"type": "log"},
-         "axis": {"format": "~s", "tickCount": 5, "grid": False}}  # fmt: skip
+    domain, ticks = _rates(kept, 6)
+    x = {"type": "quantitative", "title": title, "scale": {"type": "log", "domain": domain, "nice": False},
+         "axis": {"format": "~s", "values": ticks, "grid": False}}  # fmt: skip
     colour = _colour(values)
     return {
         "width": frame.width - 130,
