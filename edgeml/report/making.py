@@ -26,7 +26,7 @@ __all__ = ["FORMATS", "Format", "make_report", "written"]
 Format = Literal["html", "markdown", "png"]
 FORMATS: tuple[Format, ...] = ("html", "markdown", "png")
 
-_MOST_CAUTIONS, _MOST_NAMES, _MOST_OTHERS = 20, 4, 4
+_MOST_CAUTIONS, _MOST_NAMES, _MOST_OTHERS = 20, 4, 2
 _METRICS = {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
 
 

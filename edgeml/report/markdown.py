@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from edgeml.report.document import Chart, Document, Table
 
 __all__ = ["markdown"]
 
-# All that Markdown or HTML could take for markup, and @ and #, by which a host would call people and issues.
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&@$:])")
+# All that Markdown could take for markup, and $ and :, by which hosts know formulas and links.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()+!|~$:])")
+# By these hosts call people and issues, whatever stands before them: what follows must be no name.
+_CALLS = re.compile(r"([@#])")
 _SPOKEN = frozenset({"devices"})
 
 
@@ -54,4 +57,4 @@ def _row(cells: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", text)
+    return _CALLS.sub(r"\\\1&#8203;", _MARKUP.sub(r"\\\1", html.escape(text, quote=False)))

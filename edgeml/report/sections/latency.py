@@ -18,7 +18,7 @@ _MOST_DEVICES, _MOST_ROWS = 6, 24
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _TICKS = ((0.5, "median"), (0.9, "90%"), (0.99, "99%"))
 _BINS = 60
-_TAIL = 0.999  # the slowest of a thousand would squeeze all others into a corner
+_TAIL = 0.995  # the few slowest would squeeze all others into a corner
 _ROW = 26
 
 
@@ -70,7 +70,8 @@ def _chart(device: Device, number: int) -> Chart | None:
         lambda frame: _spec(kept, names, device.name, frame),
         Table("Quantiles of latency; a dash where the count does not support one", tuple(columns), rows, (), left_out),
         "The darker, the more queries took so long; the marks are the median, the 90th and the 99th percentile, where "
-        "the count supports them." + (f" {left_out} more measurements are left out." if left_out else ""),
+        "the count supports them. The slowest 0.5% are not drawn."
+        + (f" {left_out} more measurements are left out." if left_out else ""),
     )
 
 
@@ -103,7 +104,7 @@ def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: 
             times = durations_ms(one.times, label)
             times = times[times > 0]
             if times.size:
-                high = float(np.quantile(times, _TAIL))
+                high = float(np.quantile(times, _TAIL, method="lower"))
                 every += [float(times.min()), high]
                 cells += _density(times[times <= high], at)
         elif len(figures) > 1:

@@ -78,8 +78,8 @@ def tradeoff_chart(manifest: Manifest, speeds: dict[str, Speed], machine: str, n
     drop = points[0].drop
     lost = unit_of_drop(drop.metric) if drop is not None else "SQNR, dB (higher is better)"
     summary = (
-        f"{'Loss' if dropped else 'Fidelity'} against {cost} of {len(points)} artifacts. None is better in both than "
-        f"{', '.join(names)}, which make the Pareto front."
+        f"{'Loss' if dropped else 'Fidelity'} against {cost} of {len(points)} artifacts. "
+        f"On the Pareto front: {', '.join(names) or 'none, since none is released'}."
     )
     cells: dict[Column, list[str]] = {
         Column("artifact", figures=False): [point.recipe for point in points],

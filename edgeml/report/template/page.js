@@ -45,7 +45,11 @@
       go(to);
     });
   }
-  addEventListener("scroll", hide, { passive: true });
+  // A focus that scrolls its mark into view keeps its words.
+  addEventListener("scroll", () => {
+    const mark = document.activeElement.closest(".plot [aria-label][tabindex]");
+    if (mark) show(mark); else hide();
+  }, { passive: true });
 
   // On paper nothing can be pointed at: the tables are opened.
   const details = [...document.querySelectorAll("details")];
