@@ -10,6 +10,7 @@ from edgeml.package import Package
 from edgeml.package.manifest import ArtifactRecord, Manifest
 from edgeml.report.document import Column, Document, Fact, Table
 from edgeml.report.reading import Device, details_of, read_devices, training_of
+from edgeml.report.sections.calibration import calibration_section
 from edgeml.report.sections.classes import classes_section
 from edgeml.report.sections.devices import comparison_section, device_section
 from edgeml.report.sections.latency import latency_section
@@ -77,6 +78,8 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
     chosen = fastest([record for record in manifest.artifacts if record.verdict.released], here, sizes)
     best = chosen[0] if chosen is not None else None
     doubtful = any(_flags(device) for device in devices)
+    ship = best.recipe if best is not None else None
+    details = {record.recipe: details_of(package, record.recipe) for record in manifest.artifacts}
     training = training_of(package)
     sections = (
         tradeoff_section(manifest, speeds),
@@ -84,7 +87,8 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
         latency_section(devices),
         throughput_section(devices),
         comparison_section(devices),
-        classes_section({record.recipe: details_of(package, record.recipe) for record in manifest.artifacts}),
+        classes_section(details, manifest.source.decision.labels if manifest.source.decision else (), ship),
+        calibration_section(details[ship], ship) if ship is not None else None,
         training_section(training) if training is not None else None,
         lineage_section(manifest, training),
         machine_section(manifest, devices),

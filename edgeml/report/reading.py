@@ -20,7 +20,19 @@ from edgeml.core.tensors import Label
 from edgeml.package import Package
 from edgeml.trainers.trained import TrainingCurves
 
-__all__ = ["ClassRecall", "Details", "Device", "Flip", "details_of", "durations_ms", "read_devices", "training_of"]
+__all__ = [
+    "Calibration",
+    "CalibrationBin",
+    "ClassRecall",
+    "Confusion",
+    "Details",
+    "Device",
+    "Flip",
+    "details_of",
+    "durations_ms",
+    "read_devices",
+    "training_of",
+]
 
 T = TypeVar("T")
 
@@ -50,7 +62,7 @@ class Flip(Struct, frozen=True):
 
     sample: int
     source: Label
-    artifact: Label
+    artifact: Label | None = None
 
 
 class ClassRecall(Struct, frozen=True):
@@ -61,11 +73,48 @@ class ClassRecall(Struct, frozen=True):
     artifact: float | None = None
 
 
+class Confusion(Struct, frozen=True):
+    """Which classes are taken for which.
+
+    Attributes:
+        cells: Position of the true label, of the given one (-1 for one that is not among the labels), samples.
+        left_out: Samples of other cells.
+    """
+
+    cells: tuple[tuple[int, int, int], ...]
+    left_out: int = 0
+
+
+class CalibrationBin(Struct, frozen=True):
+    """Samples with about the same top probability: how many, its mean, and the share of right ones."""
+
+    samples: int = 0
+    confidence: float | None = None
+    accuracy: float | None = None
+
+
+class Calibration(Struct, frozen=True):
+    """How well probabilities tell how often they are right; `ece` is the expected calibration error."""
+
+    ece: float
+    bins: tuple[CalibrationBin, ...]
+
+
 class Details(Struct, frozen=True):
-    """What a report takes of an artifact's evidence; what else is there is passed over."""
+    """What a report takes of an artifact's evidence; what else is there is passed over.
+
+    Attributes:
+        flips: Samples with another label than the source's. `recalls`: of each class.
+        confusion: Of the artifact. `source_confusion`: of the source.
+        calibration: Of the artifact's probabilities. `source_calibration`: of the source's.
+    """
 
     flips: tuple[Flip, ...] = ()
     recalls: tuple[ClassRecall, ...] = ()
+    confusion: Confusion | None = None
+    source_confusion: Confusion | None = None
+    calibration: Calibration | None = None
+    source_calibration: Calibration | None = None
 
 
 def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
+from sklearn.metrics import confusion_matrix
 
 import edgeml
 from edgeml.core.evidence import Drop
@@ -142,6 +143,44 @@ def test_training_curves_are_drawn(package: edgeml.Package) -> None:
     loss = chart(trained, "training")
     assert [row[:2] for row in loss.table.rows] == [("1", "1"), ("2", "0.5"), ("3", "0.3333"), ("4", "0.25")]
     assert loss.table.states == ("", "", "best", "")
+
+
+def with_evidence(package: edgeml.Package, **evidence: object) -> edgeml.Package:
+    contents = {name: package.read(name) for name in package.manifest.files}
+    contents |= {f"evidence/{recipe}.json": json.dumps(evidence).encode() for recipe in package.released}
+    return edgeml.Package.of(package.manifest, contents)
+
+
+def test_confusion_matrices_are_scikit_learns(package: edgeml.Package) -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 10, 500)
+    given = np.where(rng.random(500) < 0.8, true, (true + 1) % 10)
+    matrix = confusion_matrix(true, given)
+    cells = [[int(i), int(j), int(matrix[i, j])] for i, j in np.argwhere(matrix)] + [[3, -1, 7]]
+    changed = with_evidence(package, confusion={"cells": cells}, source_confusion={"cells": cells})
+    document = written(changed, ())
+    charts = [part for section in document.sections for part in section.parts if isinstance(part, Chart)]
+    (found,) = [one for one in charts if one.key == "confusion-artifact"]
+    labels = [str(label) for label in decision(package)]
+    drawn = {(v["row"], v["column"]): v["text"] for v in found.draw(Frame(900, narrow=False))["data"]["values"]}
+    assert drawn.pop((labels[3], "none of these")) == "7"
+    assert drawn == {(labels[i], labels[j]): str(matrix[i, j]) for i, j in np.argwhere(matrix)}
+    errors = matrix - np.diag(np.diag(matrix))
+    assert found.table.rows[0][2] == str(errors.max())
+
+
+def decision(package: edgeml.Package) -> tuple[object, ...]:
+    found = package.manifest.source.decision
+    assert found is not None
+    return found.labels
+
+
+def test_calibration_is_drawn_beside_the_sources(package: edgeml.Package) -> None:
+    bins = [{"samples": 0}] * 13 + [{"samples": 4, "confidence": 0.9, "accuracy": 0.75}, {"samples": 96}]
+    changed = with_evidence(package, calibration={"ece": 0.15, "bins": bins}, source_calibration={"ece": 0, "bins": []})
+    found = chart(changed, "calibration")
+    assert "0.1500" in found.title
+    assert [row[1:] for row in found.table.rows] == [("90.0%", "75.0%", "4")]
 
 
 def test_markdown_holds_the_verdict_and_the_table(package: edgeml.Package, results_files: tuple[Path, Path]) -> None:

@@ -19,6 +19,7 @@ _MOST_PAIRS = 15
 _MOST_MATRICES = 3
 _FEW = 4  # pairs that a picture says no better than a table
 _LETTERS = 16
+_NONE = "none of these"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +37,24 @@ class Matrix:
     counts: Mapping[tuple[Label, Label], int]
 
 
-def classes_section(details: Mapping[str, Details]) -> Section | None:
-    """Recall by class and artifact, and the flips of each artifact; None without either.
+def classes_section(details: Mapping[str, Details], labels: Sequence[Label], best: str | None) -> Section | None:
+    """Recall by class and artifact, confusions, and what each artifact changes; None without any of it.
 
     Args:
         details: The evidence of each artifact, by recipe.
+        labels: The source's.
+        best: The artifact to ship, whose confusion matrix is shown beside the source's.
     """
     parts: list[Chart | Table | str] = []
     recalls = _recall_chart({name: one for name, one in details.items() if one.recalls})
     if recalls is not None:
         parts.append(recalls)
+    parts += _confusions(details, labels, best)
     flipped = sorted((name for name, one in details.items() if one.flips), key=lambda name: -len(details[name].flips))
     matrices, left_out = first(flipped, _MOST_MATRICES)
     for number, name in enumerate(matrices):
         flips = details[name].flips
-        counts = Counter((flip.source, flip.artifact) for flip in flips)
+        counts = Counter((flip.source, _NONE if flip.artifact is None else flip.artifact) for flip in flips)
         title = f"Labels that {name} changes: {len(flips):,} sample{'s' * (len(flips) != 1)}"
         chart = matrix_chart(f"flips-{number}", Matrix(title, "source's label", f"label by {name}", counts))
         parts.append(chart if len(counts) >= _FEW else replace(chart.table, title=title))
@@ -59,6 +63,23 @@ def classes_section(details: Mapping[str, Details]) -> Section | None:
     if not flipped and recalls is not None:
         parts.append("No artifact changes the label of any sample.")
     return Section("classes", "Classes", tuple(parts)) if parts else None
+
+
+def _confusions(details: Mapping[str, Details], labels: Sequence[Label], best: str | None) -> list[Chart]:
+    chosen = details.get(best or "") or next(iter(details.values()), Details())
+    found = [("source", "the source", chosen.source_confusion)]
+    found += [("artifact", best, chosen.confusion)] if best is not None else []
+    charts = []
+    for key, name, confusion in found:
+        counts = {
+            (labels[true], labels[given] if given >= 0 else _NONE): count
+            for true, given, count in (confusion.cells if confusion is not None else ())
+            if 0 <= true < len(labels) and given < len(labels) and count > 0
+        }
+        if counts:
+            title = f"Confusion matrix of {name}"
+            charts.append(matrix_chart(f"confusion-{key}", Matrix(title, "true class", "label given", counts)))
+    return charts
 
 
 def _recall_chart(details: Mapping[str, Details]) -> Chart | None:
@@ -84,6 +105,7 @@ def _recall_chart(details: Mapping[str, Details]) -> Chart | None:
         summary = f"Recall lost by class. The most is {points(worst[head])} points of class {shown(head)} by {culprit}."
     else:
         summary = f"Recall lost by class. No artifact loses any in the {len(source):,} classes."
+    most = max(map(abs, lost.values()))
     rows = tuple(
         (
             titles[label],
@@ -97,7 +119,8 @@ def _recall_chart(details: Mapping[str, Details]) -> Chart | None:
         {
             "row": titles[label],
             "column": name,
-            "value": 100 * lost[label, name],
+            "good": lost[label, name] < 0,
+            "share": _share(abs(lost[label, name]), most),
             "text": points(lost[label, name]) if round(1000 * lost[label, name]) else "·",
             "told": f"Class {titles[label]}, {name}: {points(lost[label, name])} points of recall lost, "
             f"of the source's {source[label]:.1%}",
@@ -113,7 +136,7 @@ def _recall_chart(details: Mapping[str, Details]) -> Chart | None:
         "recalls",
         "Recall lost by class, points",
         summary,
-        lambda frame: _heat(values, [titles[label] for label in labels], names, "class", "", frame, signed=True),
+        lambda frame: _heat(values, [titles[label] for label in labels], names, "class", "", frame, low=True),
         Table("Recall of the source, and points of it lost, by class", columns, rows, (), left_out),
         note,
     )
@@ -126,25 +149,30 @@ def matrix_chart(key: str, matrix: Matrix) -> Chart:
         key: Names it in the page.
         matrix: The counts.
     """
+    # Errors first: of many classes those that are mistaken are shown.
     weights: Counter[Label] = Counter()
     for (row, column), count in matrix.counts.items():
-        weights[row] += count
-        weights[column] += count
+        for label in (row, column):
+            weights[label] += count if row != column else 0
     heavy, left_out = first([label for label, _ in weights.most_common()], _MOST_LABELS)
     kept = _in_order(heavy)
     titles = _distinct(kept)
     pairs = sorted(matrix.counts.items(), key=lambda pair: -pair[1])
-    told, pairs_left_out = first(pairs, _MOST_PAIRS)
+    wrong = [(labels, count) for labels, count in pairs if labels[0] != labels[1]]
+    told, pairs_left_out = first(wrong or pairs, _MOST_PAIRS)
     values: list[dict[str, object]] = [
         {
-            "row": titles[row], "column": titles[column], "value": count, "text": f"{count:,}",
+            "row": titles[row], "column": titles[column], "text": f"{count:,}", "good": row == column,
+            "share": _share(count, max(other for (a, b), other in pairs if (a == b) == (row == column))),
             "told": f"{matrix.rows} {titles[row]}, {matrix.columns} {titles[column]}: {count:,} samples",
         }
         for (row, column), count in pairs
         if row in titles and column in titles
     ]  # fmt: skip
-    (row, column), most = pairs[0]
-    summary = f"{matrix.title}. Most often {shown(row)} becomes {shown(column)}, {most:,} times."
+    summary = f"{matrix.title}. No sample gets another label."
+    if wrong:
+        (row, column), most = wrong[0]
+        summary = f"{matrix.title}. Most often {shown(row)} becomes {shown(column)}, {most:,} times."
     columns = (Column(matrix.rows, figures=False), Column(matrix.columns, figures=False), Column("samples"))
     rows = tuple((shown(row), shown(column), f"{count:,}") for (row, column), count in told)
     order = [titles[label] for label in kept]
@@ -153,9 +181,14 @@ def matrix_chart(key: str, matrix: Matrix) -> Chart:
         matrix.title,
         summary,
         lambda frame: _heat(values, order, order, matrix.rows, matrix.columns, frame),
-        Table("Pairs of labels", columns, rows, (), pairs_left_out),
+        Table("Pairs of different labels" if wrong else "Pairs of labels", columns, rows, (), pairs_left_out),
         f"{left_out:,} more labels are left out." if left_out else "",
     )
+
+
+def _share(number: float, most: float) -> float:
+    """How deep a ground is: ink keeps its contrast on it, in the light and in the dark."""
+    return round(0.07 + 0.63 * number / most, 3) if number else 0.04
 
 
 def _in_order(labels: Sequence[Label]) -> list[Label]:
@@ -181,19 +214,13 @@ def _heat(
     column_title: str,
     frame: Frame,
     *,
-    signed: bool = False,
+    low: bool = False,
 ) -> Spec:
-    """Cells whose ground is the deeper the larger the value; of signed ones gains have another colour."""
+    """Cells whose ground is the deeper the larger their share; good ones have another colour."""
     palette = frame.palette
     room = 26 + round(6.8 * max(map(len, rows)))
-    side = min(54 if signed else 40, (frame.width - room - 20) / len(columns))
-    most = max([abs(float(str(value["value"]))) for value in values], default=0.0) or 1.0
-    for value in values:
-        number = float(str(value["value"]))
-        value["share"] = round(0.07 + 0.63 * abs(number) / most, 3) if number else 0.04
-        value["better"] = signed and number < 0
+    side = min(54 if low else 40, (frame.width - room - 20) / len(columns))
     letters = max(len(str(value["text"])) for value in values) if values else 0
-    # Ink on a ground of at most 70% of the colour keeps its contrast, in the light and in the dark.
     text = [] if letters * 6.2 > side else [{
         "mark": {"type": "text", "fontSize": 11, "aria": False, "color": palette.ink},
         "encoding": {"text": {"field": "text"}},
@@ -202,7 +229,7 @@ def _heat(
     slanted = max(map(len, columns)) * 6.8 > side
     return {
         "width": side * len(columns),
-        "height": (26 if signed else min(40.0, max(22.0, side))) * len(rows),
+        "height": (26 if low else min(40.0, max(22.0, side))) * len(rows),
         "data": {"values": values},
         "encoding": {
             "x": {"field": "column", "type": "nominal", "sort": list(columns), "title": column_title or None,
@@ -217,10 +244,8 @@ def _heat(
                 "mark": {"type": "rect", "stroke": palette.paper, "strokeWidth": 2, "cornerRadius": 3},
                 "encoding": {
                     "fillOpacity": {"field": "share", "type": "quantitative", "scale": None, "legend": None},
-                    "color": {"field": "better", "type": "nominal", "legend": None,
-                              "scale": {"domain": [False, True],
-                                        "range": [palette.series[1] if signed else palette.series[0],
-                                                  palette.series[2]]}},
+                    "color": {"field": "good", "type": "nominal", "legend": None,
+                              "scale": {"domain": [False, True], "range": [palette.series[1], palette.series[2]]}},
                     "description": {"field": "told"},
                 },
             },

@@ -48,7 +48,7 @@
   // A focus that scrolls its mark into view keeps its words.
   addEventListener("scroll", () => {
     const mark = document.activeElement.closest(".plot [aria-label][tabindex]");
-    if (mark) show(mark); else hide();
+    if (mark && !tip.hidden) show(mark); else hide();
   }, { passive: true });
 
   // On paper nothing can be pointed at: the tables are opened.
