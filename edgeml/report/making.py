@@ -12,6 +12,7 @@ from edgeml.report.document import Column, Document, Fact, Table
 from edgeml.report.reading import Device, details_of, read_devices, training_of
 from edgeml.report.sections.calibration import calibration_section
 from edgeml.report.sections.classes import classes_section
+from edgeml.report.sections.costs import costs_section
 from edgeml.report.sections.devices import comparison_section, device_section
 from edgeml.report.sections.latency import latency_section
 from edgeml.report.sections.lineage import lineage_section
@@ -86,6 +87,7 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
         device_section(manifest, devices, speeds),
         latency_section(devices),
         throughput_section(devices),
+        costs_section(devices),
         comparison_section(devices),
         classes_section(details, manifest.source.decision.labels if manifest.source.decision else (), ship),
         calibration_section(details[ship], ship) if ship is not None else None,

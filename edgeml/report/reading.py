@@ -39,6 +39,8 @@ T = TypeVar("T")
 _UNIT_BYTES = 4
 _NS_PER_MS = 1e6
 _MOST_TIMES = 2**26
+# Milliseconds, and samples a second: beyond these no machine is, and no axis draws them.
+_LEAST, _MOST = 1e-9, 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +166,18 @@ def _check(results: Results, package: Package, label: str) -> None:
         if measured.queries == 0:
             raise InputError(f"{label} has no samples of {measured.artifact} on {measured.target}.", fix=again)
         for figure in _figures(measured):
-            if figure <= 0:
-                raise InputError(
-                    f"{label} has a time or rate of {figure:g} of {measured.artifact}; expected one above 0.", fix=again
-                )
+            if not _LEAST <= figure <= _MOST:
+                told = f"{figure:g} of {measured.artifact}; expected {_LEAST:g} to {_MOST:g}."
+                raise InputError(f"{label} has a time or rate of {told}", fix=again)
         if measured.times is not None:
             durations_ms(measured.times, label)
 
 
 def _figures(measured: Measurement) -> list[float]:
-    rates = [measured.throughput.value] if measured.throughput is not None else []
-    return [quantile.ms.value for quantile in measured.latency] + rates
+    """Values, and the upper ends of intervals; a lower one may be anything where few queries were timed."""
+    figures = [quantile.ms for quantile in measured.latency]
+    figures += [measured.throughput] if measured.throughput is not None else []
+    return [end for one in figures for end in (one.value, one.high) if end is not None]
 
 
 def durations_ms(times: Times, label: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from edgeml.core.text import printable
 
 __all__ = [
     "bounded",
+    "bounded_above_0",
     "configuration",
     "drop_text",
     "first",
@@ -100,6 +101,12 @@ def bounded(figure: Figure) -> tuple[float, float]:
         figure.value if figure.low is None else figure.low,
         figure.value if figure.high is None else figure.high,
     )
+
+
+def bounded_above_0(figure: Figure) -> tuple[float, float]:
+    """The same for a logarithmic axis, on which a lower end far below the figure stands at a hundredth of it."""
+    low, high = bounded(figure)
+    return max(low, figure.value / 100), high
 
 
 def threads_text(count: int | None) -> str:

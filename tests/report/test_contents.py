@@ -145,6 +145,34 @@ def test_training_curves_are_drawn(package: edgeml.Package) -> None:
     assert loss.table.states == ("", "", "best", "")
 
 
+def test_other_costs_and_loads_are_told(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
+    first = single(
+        "tflite-int8", Figure(1.0), cold_start_ms=Figure(210.0, 200.0, 240.0), peak_mb=12.25, joules=0.0042,
+        arena_bytes=5000,
+    )  # fmt: skip
+    server = replace(first, scenario="server", throughput=Figure(800.0, 750.0, 820.0), latency_bound_ms=5.0)
+    none = replace(server, artifact="onnx-fp32", throughput=None)
+    path = tmp_path / "results.json"
+    path.write_bytes(encode_results(replace(measured, measurements=(first, server, none))))
+    document = written(package, read_devices([path], package))
+    (found,) = [one for one in document.sections if one.key == "costs"]
+    costs, loads = (part for part in found.parts if isinstance(part, Table))
+    assert costs.rows[0] == ("tflite-int8, cpu", "bench-1", "210 [200, 240]", "12.2", "5.0", "4.2")
+    assert [row[-1] for row in loads.rows] == ["800 [750, 820]", "none"]
+
+
+def test_intervals_that_reach_below_0_are_drawn(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
+    """Few queries may give a rate such an interval; a logarithmic axis has no place for it."""
+    wide = Figure(100.0, -20.0, 220.0)
+    measurements = tuple(replace(one, throughput=one.throughput and wide) for one in measured.measurements)
+    path = tmp_path / "results.json"
+    path.write_bytes(encode_results(replace(measured, measurements=measurements)))
+    page = make_report(package, [path]).decode()
+    assert "100 [-20, 220]" in page
+    assert "NaN" not in page
+    assert "Infinity" not in page
+
+
 def with_evidence(package: edgeml.Package, **evidence: object) -> edgeml.Package:
     contents = {name: package.read(name) for name in package.manifest.files}
     contents |= {f"evidence/{recipe}.json": json.dumps(evidence).encode() for recipe in package.released}

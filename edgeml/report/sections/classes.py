@@ -105,7 +105,7 @@ def _recall_chart(details: Mapping[str, Details]) -> Chart | None:
         summary = f"Recall lost by class. The most is {points(worst[head])} points of class {shown(head)} by {culprit}."
     else:
         summary = f"Recall lost by class. No artifact loses any in the {len(source):,} classes."
-    most = max(map(abs, lost.values()))
+    most = max(map(abs, lost.values()), default=0.0)
     rows = tuple(
         (
             titles[label],

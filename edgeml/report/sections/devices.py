@@ -9,7 +9,7 @@ from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device
 from edgeml.report.speeds import Speed, fastest
-from edgeml.report.words import bounded, first, interval, milliseconds, points, shown
+from edgeml.report.words import bounded_above_0, first, interval, milliseconds, points, shown
 
 __all__ = ["comparison_section", "device_section"]
 
@@ -51,7 +51,7 @@ def _chart(recipes: Sequence[str], devices: Sequence[Device], speeds: dict[str, 
     for device in timed:
         for name in names:
             if (speed := speeds[device].get(name)) is not None:
-                low, high = bounded(speed.median)
+                low, high = bounded_above_0(speed.median)
                 told = f"{name} on {shown(device)}: median {interval(speed.median)} ms"
                 values.append(
                     {"artifact": name, "device": titles[device], "ms": speed.median.value, "low": low, "high": high,

@@ -8,7 +8,7 @@ from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device
-from edgeml.report.words import bounded, configuration, first, interval, rate, shown, threads_text
+from edgeml.report.words import bounded_above_0, configuration, first, interval, rate, shown, threads_text
 
 __all__ = ["throughput_section"]
 
@@ -73,7 +73,7 @@ def _values(kept: Sequence[Measurement]) -> list[dict[str, object]]:
     values: list[dict[str, object]] = []
     for one in kept:
         assert one.throughput is not None
-        low, high = bounded(one.throughput)
+        low, high = bounded_above_0(one.throughput)
         panel = f"{one.artifact}, {shown(one.target, 24)}" if several else one.artifact
         values.append(
             {
@@ -86,7 +86,7 @@ def _values(kept: Sequence[Measurement]) -> list[dict[str, object]]:
 
 
 def _rates(kept: Sequence[Measurement], most: int) -> tuple[list[float], list[float]]:
-    ends = [bounded(one.throughput) for one in kept if one.throughput is not None]
+    ends = [bounded_above_0(one.throughput) for one in kept if one.throughput is not None]
     return log_axis([low for low, _ in ends], [high for _, high in ends], most)
 
 

@@ -15,7 +15,17 @@ from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.report.drawing import log_axis, spaced
 from edgeml.report.labels import Box, placed
 from edgeml.report.speeds import Speed
-from edgeml.report.words import bounded, drop_text, first, interval, kilobytes, milliseconds, shown, unit_of_drop
+from edgeml.report.words import (
+    bounded,
+    bounded_above_0,
+    drop_text,
+    first,
+    interval,
+    kilobytes,
+    milliseconds,
+    shown,
+    unit_of_drop,
+)
 
 __all__ = ["front", "tradeoff_chart", "tradeoff_section"]
 
@@ -154,7 +164,7 @@ def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *,
     formats = {point.recipe: find_recipe(point.recipe).format for point in points}
     values = [
         {
-            "x": point.x.value, "low": bounded(point.x)[0], "high": bounded(point.x)[1],
+            "x": point.x.value, "low": bounded_above_0(point.x)[0], "high": bounded_above_0(point.x)[1],
             "y": point.y.value, "y_low": bounded(point.y)[0], "y_high": bounded(point.y)[1],
             "area": area, "format": formats[point.recipe], "solid": 0.85 if point.released else 0.0, "told": point.told,
         }
@@ -244,7 +254,7 @@ def _boxes(one: tuple[float, float], other: tuple[float, float]) -> tuple[Box, B
 
 
 def _axes(points: list[_Point], lost: str, *, timed: bool) -> tuple[_Axis, _Axis]:
-    lows, highs = zip(*(bounded(point.x) for point in points), strict=True)
+    lows, highs = zip(*(bounded_above_0(point.x) for point in points), strict=True)
     ends = [end for point in points for end in bounded(point.y)]
     cost = "Median latency of one sample, ms" if timed else "Size, kB"
     y = _Axis(lost, *spaced(min(ends), max(ends), 0.12))
