@@ -37,6 +37,7 @@ HEAVY = {
     "google",
     "h5py",
     "jax",
+    "jinja2",
     "joblib",
     "keras",
     "matplotlib",
@@ -53,6 +54,7 @@ HEAVY = {
     "tflite_micro",
     "tflite_runtime",
     "torch",
+    "vl_convert",
 }
 BASE = {"numpy", "msgspec", "click", "rich"}
 LINKED = {"converters", "runtimes"}

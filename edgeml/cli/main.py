@@ -20,7 +20,7 @@ __all__ = ["cli", "exit_code", "main"]
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
-_COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "targets")
+_COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "report", "targets")
 
 
 class _Commands(click.Group):
@@ -52,6 +52,7 @@ def cli() -> None:
     edgeml diff net.edgeml new.edgeml            what an update would change
     edgeml bench net.edgeml                      how fast its artifacts are here
     edgeml explain net.edgeml                    why each artifact's verdict is what it is
+    edgeml report net.edgeml -o report.html      all that is known of it, as a page
     edgeml targets                               what this machine can run packages on
 
     \b

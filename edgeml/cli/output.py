@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from edgeml.core.errors import EdgemlError, InputError, StorageError
+from edgeml.core.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,11 +57,6 @@ def check_output(output: Path, *inputs: Path | None) -> None:
     if output.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         why = "it is a folder" if output.is_dir() else "its folder is missing or may not be written to"
         raise StorageError(f"{output} cannot be written: {why}.", fix="give another --output.")
-
-
-def printable(text: str) -> str:
-    """The text with what would steer a terminal, or end a line, shown as an escape: labels come with packages."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def console() -> Console:

@@ -22,6 +22,7 @@ from edgeml.package.diff import PackageDiff
 from edgeml.package.package import AUTO
 from edgeml.preprocessing import read_raw
 from edgeml.preprocessing.files import RAW_SUFFIXES
+from edgeml.report import Format, make_report
 
 __all__ = ["Predicted", "Running", "RunningSettings", "running"]
 
@@ -129,6 +130,10 @@ class Running:
         artifact, _, target = other.partition("@")
         beside = msgspec.structs.replace(case, artifact=artifact or case.artifact, target=target or case.target)
         return compare_cases(self._package, case, self._package, beside, options)
+
+    def report(self, results: list[Path], form: Format) -> bytes:
+        """As `make_report`."""
+        return make_report(self._package, results, form)
 
 
 @contextlib.contextmanager

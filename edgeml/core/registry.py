@@ -133,6 +133,8 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "skops": "sklearn",
         "PIL": "images",
         "matplotlib": "train",
+        "vl_convert": "report",
+        "jinja2": "report",
     }
 )
 """Third-party module to the extra that installs it."""

@@ -149,6 +149,7 @@ class Manifest(_Record, frozen=True):
         cpu: The processor on which figures and golden vectors were found.
         files: All entries but the manifest.
         preprocessing: How raw input becomes the values of an input, by its name, where that was declared.
+        training: The entry with the epochs of the training, where edgeml trained the model.
     """
 
     format: int
@@ -167,6 +168,7 @@ class Manifest(_Record, frozen=True):
     licence: Text = ""
     author: Text = ""
     preprocessing: dict[str, Declaration] = {}
+    training: str | None = None
 
 
 class _Format(Struct):
@@ -213,6 +215,7 @@ def _check_references(manifest: Manifest, label: str) -> None:
     golden = manifest.golden
     named = [record.file for record in manifest.artifacts]
     named += [record.evidence for record in manifest.artifacts if record.evidence]
+    named += [manifest.training] if manifest.training is not None else []
     for group in (golden.inputs, golden.outputs, *(run.outputs for run in golden.runs)):
         named += group.values()
     if sorted(named) != sorted(manifest.files):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from edgeml.core.recipe import find_recipe
@@ -13,9 +14,11 @@ from edgeml.package import Package
 from edgeml.pipeline.build import Step, build, check_texts
 from edgeml.trainers import Csv, Packaging, Sklearn, Trained
 from edgeml.trainers.csv_table import read_csv_table
-from edgeml.trainers.trained import ColumnKind
+from edgeml.trainers.trained import ColumnKind, TrainingCurves
 
 __all__ = ["build_trained", "check_packaging"]
+
+_TRAINING = "evidence/training.json"
 
 
 def check_packaging(wanted: Packaging) -> None:
@@ -46,7 +49,7 @@ def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], Non
     wanted = trained.training.build or Packaging()
     net = not isinstance(trained.training.model, Sklearn)
     calibration, evaluation = _samples(trained, folder)
-    return build(
+    package = build(
         folder / trained.model,
         name=wanted.name,
         version=wanted.version,
@@ -62,6 +65,20 @@ def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], Non
         author=wanted.author,
         preprocessing=trained.preprocessing,
         progress=progress,
+    )
+    return _with_curves(package, trained) if trained.history and trained.best_epoch is not None else package
+
+
+def _with_curves(package: Package, trained: Trained) -> Package:
+    """The package with the epochs of its model's training, for reports."""
+    assert trained.best_epoch is not None
+    contents = {name: package.read(name) for name in package.manifest.files}
+    contents[_TRAINING] = msgspec.json.encode(TrainingCurves(history=trained.history, best_epoch=trained.best_epoch))
+    return Package.of(
+        msgspec.structs.replace(package.manifest, training=_TRAINING),
+        contents,
+        failures=package.failures,
+        shared_failure_files=package.shared_failure_files,
     )
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.tensors import Label
 from edgeml.trainers.training import Training, TrainingTask
 
-__all__ = ["Candidate", "ClassMetrics", "Column", "ColumnKind", "Epoch", "SearchResult", "Trained", "TrainingMetrics"]
+__all__ = [
+    "Candidate",
+    "ClassMetrics",
+    "Column",
+    "ColumnKind",
+    "Epoch",
+    "SearchResult",
+    "Trained",
+    "TrainingCurves",
+    "TrainingMetrics",
+]
 
 
 ColumnKind = Literal["numbers", "text"]
@@ -39,6 +49,17 @@ class Epoch(_Record, frozen=True):
     validation_accuracy: float | None = None
     mae: float | None = None
     validation_mae: float | None = None
+
+
+class TrainingCurves(_Record, frozen=True):
+    """What a package keeps of the training of a net.
+
+    Attributes:
+        history: Its epochs, at least one. `best_epoch`: the number of the one whose weights were kept.
+    """
+
+    history: Annotated[tuple[Epoch, ...], Meta(min_length=1, max_length=100_000)]
+    best_epoch: int
 
 
 class Candidate(_Record, frozen=True):

@@ -378,7 +378,9 @@ def test_ctrl_c_is_exit_130_without_traceback(edgeml_command: Path, net_file: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["", "demo", "build", "inspect", "verify", "predict", "diff", "explain"])
+@pytest.mark.parametrize(
+    "command", ["", "demo", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "report"]
+)
 def test_help_teaches_by_examples(command: str, run: Run) -> None:
     done = run(*command.split(), "--help")
     assert done.returncode == 0

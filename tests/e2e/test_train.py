@@ -93,6 +93,9 @@ def test_digits_are_learnt_and_packaged(digits_run: Trained) -> None:
     assert package.manifest.goal.max_drop == 0.02
     assert package.manifest.data.overlap == 0
     assert package.manifest.preprocessing.keys() == {"image"}
+    assert package.manifest.training is not None
+    curves = json.loads(package.read(package.manifest.training))
+    assert curves == {key: told["trained"][key] for key in ("history", "best_epoch")}
     assert "XNNPACK" not in done.stderr
     assert "held out: accuracy" in done.stderr
     assert "2 of 2 recipes released" in done.stderr

@@ -11,23 +11,8 @@ from typing import Any
 
 import pytest
 
-import edgeml
 from edgeml.core.worker import Worker
-
-ROOT = Path(edgeml.__file__).parent.parent
-
-# Python runs it at every start. Modules are missing as they are where a wheel was never installed: not found.
-SITE = """
-import sys
-from importlib.machinery import PathFinder
-
-class Without(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in {missing!r} else super().find_spec(name, path, target)
-
-sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
-"""
+from tests.support.without import without
 
 SCRIPT = """
 import json, sys
@@ -50,10 +35,9 @@ def model(keras_models: Worker) -> Path:
 
 def built(folder: Path, missing: list[str], model: Path, *recipes: str) -> dict[str, Any]:
     """What a build without some modules comes to."""
-    (folder / "sitecustomize.py").write_text(SITE.format(missing=missing), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(model), *recipes],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])},
+        env=os.environ | without(folder, missing),
         capture_output=True,
         text=True,
         check=True,

@@ -1,0 +1,269 @@
+"""From a package and its results to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from edgeml.package import Package
+from edgeml.package.manifest import ArtifactRecord, Manifest
+from edgeml.report.document import Column, Document, Fact, Table
+from edgeml.report.reading import Device, details_of, read_devices, training_of
+from edgeml.report.sections.calibration import calibration_section
+from edgeml.report.sections.classes import classes_section
+from edgeml.report.sections.costs import costs_section
+from edgeml.report.sections.devices import comparison_section, device_section
+from edgeml.report.sections.latency import latency_section
+from edgeml.report.sections.lineage import lineage_section
+from edgeml.report.sections.machine import machine_section
+from edgeml.report.sections.throughput import throughput_section
+from edgeml.report.sections.tradeoff import tradeoff_section
+from edgeml.report.sections.training import training_section
+from edgeml.report.speeds import Speed, fastest, speeds_by_machine
+from edgeml.report.words import drop_text, first, interval, kilobytes, milliseconds, rate, shown
+
+__all__ = ["FORMATS", "Format", "make_report", "written"]
+
+Format = Literal["html", "markdown", "png"]
+FORMATS: tuple[Format, ...] = ("html", "markdown", "png")
+
+_MOST_CAUTIONS, _MOST_NAMES, _MOST_OTHERS = 20, 4, 2
+_METRICS = {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
+
+
+def make_report(package: Package, results: Sequence[Path], form: Format = "html") -> bytes:
+    """A report of a package, and of what was measured of it.
+
+    Args:
+        package: The package.
+        results: Results files of `edgeml bench`, one for each device.
+        form: ``html`` for a page that needs no network, ``markdown`` for a pull request, ``png`` for a slide.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        InputError: A results file is missing, not sound, of another package, or empty.
+        PackageError: The package is damaged.
+        MissingDependencyError: The extra ``report`` is not installed.
+
+    Example:
+        >>> Path("report.html").write_bytes(make_report(edgeml.open_package("net.edgeml"), []))
+    """
+    devices = read_devices(results, package)
+    document = written(package, devices)
+    if form == "markdown":
+        from edgeml.report.markdown import markdown
+
+        return markdown(document).encode()
+    if form == "png":
+        from edgeml.report.slide import slide
+
+        return slide(document, package.manifest, speeds_by_machine(package.manifest, devices))
+    from edgeml.report.page import page
+
+    return page(document).encode()
+
+
+def written(package: Package, devices: Sequence[Device]) -> Document:
+    """What the report says.
+
+    Raises:
+        PackageError: The package is damaged.
+    """
+    manifest = package.manifest
+    speeds = speeds_by_machine(manifest, devices)
+    here = next(iter(speeds.values()), {})
+    sizes = {record.recipe: manifest.files[record.file].size_bytes for record in manifest.artifacts}
+    chosen = fastest([record for record in manifest.artifacts if record.verdict.released], here, sizes)
+    best = chosen[0] if chosen is not None else None
+    doubtful = any(_flags(device) for device in devices)
+    ship = best.recipe if best is not None else None
+    details = {record.recipe: details_of(package, record.recipe) for record in manifest.artifacts}
+    training = training_of(package)
+    sections = (
+        tradeoff_section(manifest, speeds),
+        device_section(manifest, devices, speeds),
+        latency_section(devices),
+        throughput_section(devices),
+        costs_section(devices),
+        comparison_section(devices),
+        classes_section(details, manifest.source.decision.labels if manifest.source.decision else (), ship),
+        calibration_section(details[ship], ship) if ship is not None else None,
+        training_section(training) if training is not None else None,
+        lineage_section(manifest, training),
+        machine_section(manifest, devices),
+    )
+    source = manifest.source
+    return Document(
+        f"{manifest.name} {manifest.version}",
+        shown(f"{source.framework} {source.architecture}, {source.task or 'no task'}"),
+        "bad" if best is None else "open" if doubtful or any(map(_open, best.verdict.remarks)) else "good",
+        _verdict(manifest, chosen, here, next(iter(speeds), ""))
+        + _elsewhere(manifest, speeds, sizes)
+        + " Some of the measurements are doubtful, as told below." * doubtful,
+        _facts(best, here, sizes),
+        _cautions(manifest, devices),
+        _table(manifest, here, best),
+        tuple(section for section in sections if section is not None),
+        f"edgeml {manifest.edgeml}",
+    )
+
+
+def _open(remark: str) -> bool:
+    return remark.startswith("open:")
+
+
+def _verdict(
+    manifest: Manifest, chosen: tuple[ArtifactRecord, str] | None, speeds: dict[str, Speed], machine: str
+) -> str:
+    asked = len(manifest.artifacts) + len(manifest.refused)
+    released = sum(record.verdict.released for record in manifest.artifacts)
+    counts = f"{released} of {asked} recipes {'is' if released == 1 else 'are'} released."
+    if chosen is None:
+        reasons = [reason for record in manifest.artifacts for reason in record.verdict.reasons]
+        reasons += [refused.reason for refused in manifest.refused]
+        why = f": {shown(reasons[0], 200)}" if reasons else ""
+        return f"Ship none of these: no artifact is released{why}. {counts}"
+    best, why = chosen
+    data, drop, fidelity = manifest.data, best.evaluation.drop, best.evaluation.fidelity
+    judged = f"{data.judged_samples:,} {shown(data.judged_on)} samples"
+    if drop is not None:
+        unit = " points" if drop.metric == "accuracy" else ""
+        lost = f"a drop in {_metric_title(drop.metric)} of {drop_text(drop)}{unit} on {judged}"
+    else:
+        lost = f"an SQNR of {fidelity.sqnr_db:.1f} dB on {judged}; accuracy was not measured"
+    size = f"{kilobytes(manifest.files[best.file].size_bytes)} kB"
+    speed = speeds.get(best.recipe)
+    took = f", {milliseconds(speed.median.value)} ms a sample on {shown(machine)}" if speed is not None else ""
+    opened = [remark for remark in best.verdict.remarks if _open(remark)]
+    still = f" The verdict is {shown(opened[0], 300)}." if opened else ""
+    return f"Ship {best.recipe}: {lost}{took}, {size}. Of the released artifacts it is {why}. {counts}{still}"
+
+
+def _elsewhere(manifest: Manifest, speeds: dict[str, dict[str, Speed]], sizes: dict[str, int]) -> str:
+    """What to take on the devices after the first."""
+    released = [record for record in manifest.artifacts if record.verdict.released]
+    parts = []
+    for machine, found in list(speeds.items())[1 : 1 + _MOST_OTHERS]:
+        best = fastest([record for record in released if record.recipe in found], found, sizes)
+        if best is not None:
+            took = milliseconds(found[best[0].recipe].median.value)
+            parts.append(f"on {shown(machine)} take {best[0].recipe}, {took} ms")
+    told = "; ".join(parts)
+    return f" {told[0].upper()}{told[1:]}." if told else ""
+
+
+def _metric_title(metric: str) -> str:
+    return {"r2": "R²", "relative_mse": "relative squared error"}.get(metric, metric)
+
+
+def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[str, int]) -> tuple[Fact, ...]:
+    """The figures of the artifact to ship; beside float32 of its format where that is there."""
+    if best is None:
+        return ()
+    plain = f"{best.recipe.partition('-')[0]}-fp32"
+    beside = plain if plain in sizes and plain != best.recipe else None
+    facts = [Fact("ship", best.recipe)]
+    drop = best.evaluation.drop
+    if drop is not None:
+        value, _, ends = drop_text(drop).partition(" ")
+        unit = " points" if drop.metric == "accuracy" else ""
+        facts.append(Fact(f"drop in {_metric_title(drop.metric)}", f"{value}{unit}", f"95% {ends}"))
+    else:
+        facts.append(Fact("SQNR", f"{best.evaluation.fidelity.sqnr_db:.1f} dB"))
+    if (speed := speeds.get(best.recipe)) is not None:
+        ends = interval(speed.median).partition(" ")[2]
+        ratio = speeds[beside].median.value / speed.median.value if beside in speeds and beside else None
+        also = f"{ratio:.2f}× as fast as {beside}" if ratio is not None else ""
+        facts.append(Fact("median latency", f"{milliseconds(speed.median.value)} ms", also or (ends and f"95% {ends}")))
+    share = f"{sizes[best.recipe] / sizes[beside]:.0%} of {beside}" if beside is not None else ""
+    facts.append(Fact("size", f"{kilobytes(sizes[best.recipe])} kB", share))
+    return tuple(facts)
+
+
+def _cautions(manifest: Manifest, devices: Sequence[Device]) -> tuple[str, ...]:
+    """Flags of the measurements, what was rejected or refused, remarks of the verdicts."""
+    data, records = manifest.data, manifest.artifacts
+    lines = [line for device in devices for line in _flags(device)]
+    lines += [
+        f"{record.recipe} is rejected: {shown('; '.join(record.verdict.reasons), 300)}."
+        for record in records
+        if not record.verdict.released
+    ]
+    for refused in manifest.refused:
+        fix = f" Fix: {shown(refused.fix, 200)}" if refused.fix else ""
+        lines.append(f"{shown(refused.recipe)} is refused: {shown(refused.reason, 300)}{fix}")
+    remarks: dict[str, list[str]] = {}
+    for record in records:
+        for remark in record.verdict.remarks:
+            remarks.setdefault(remark, []).append(record.recipe)
+    for remark, recipes in remarks.items():
+        who = "All artifacts" if len(recipes) == len(records) else ", ".join(recipes)
+        lines.append(f"{who}: {shown(remark, 300)}.")
+    if data.overlap:
+        lines.append(
+            f"{data.overlap:,} of the {data.judged_samples:,} evaluation samples are calibration samples too, which "
+            "flatters the quantized artifacts."
+        )
+    kept, left_out = first(lines, _MOST_CAUTIONS)
+    return (*kept, f"{left_out:,} more remarks are left out.") if left_out else kept
+
+
+def _flags(device: Device) -> list[str]:
+    """What makes a device's figures doubtful, each with the artifacts that it was seen with."""
+    found: dict[str, list[str]] = {}
+    for one in device.results.measurements:
+        for flag in one.conditions.flags:
+            found.setdefault(flag, []).append(one.artifact)
+    for pair in device.results.comparisons:
+        for flag in pair.conditions.flags:
+            found.setdefault(flag, []).append(f"{pair.what} beside {pair.beside}")
+    count = len(device.results.measurements) + len(device.results.comparisons)
+    lines = []
+    for flag, where in found.items():
+        names, more = first(list(dict.fromkeys(map(shown, where))), _MOST_NAMES)
+        told = ", ".join(names) + (f" and {more} more" if more else "")
+        lines.append(
+            f"Doubtful on {shown(device.name)}: {shown(flag, 200).rstrip('.')}, in {len(where)} of {count} "
+            f"measurements ({told})."
+        )
+    return lines
+
+
+def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | None) -> Table:
+    records, metric = manifest.artifacts, _METRICS.get(manifest.source.task or "", "accuracy")
+    cells: dict[str, list[str]] = {"artifact": [record.recipe for record in records]}
+    cells["kB"] = [kilobytes(manifest.files[record.file].size_bytes) for record in records]
+    if manifest.data.labelled:
+        values = [getattr(record.evaluation.metrics, metric, None) for record in records]
+        cells[_metric_title(metric)] = [
+            "–" if value is None else f"{value:.1%}" if metric == "accuracy" else f"{value:.4f}" for value in values
+        ]
+        drops = [record.evaluation.drop for record in records]
+        cells["drop [95%]"] = ["–" if drop is None else drop_text(drop) for drop in drops]
+    found = [record.evaluation.fidelity for record in records]
+    if manifest.source.decision is not None:
+        cells["agree"] = ["–" if one.agreement is None else f"{one.agreement:.1%}" for one in found]
+    cells["SQNR, dB"] = [f"{one.sqnr_db:.1f}" for one in found]
+    timed = [speeds.get(record.recipe) for record in records]
+    if any(timed):
+        at = next(f"{100 * speed.high_at:g}%" for speed in timed if speed is not None)
+        cells["median, ms"] = ["–" if one is None else interval(one.median) for one in timed]
+        cells[f"{at}, ms"] = ["–" if one is None or one.high is None else milliseconds(one.high.value) for one in timed]
+    if any(one is not None and one.throughput for one in timed):
+        cells["most samples/s"] = [
+            "–" if one is None or one.throughput is None else rate(one.throughput.value) for one in timed
+        ]
+    cells["verdict"] = [record.verdict.status for record in records]
+    states = ["best" if record is best else record.verdict.status for record in records]
+    for refused in manifest.refused:
+        for title, column in cells.items():
+            column.append({"artifact": shown(refused.recipe), "verdict": "refused"}.get(title, "–"))
+        states.append("refused")
+    columns = tuple(Column(title, figures=title not in {"artifact", "verdict"}) for title in cells)
+    data = manifest.data
+    title = f"Judged on {data.judged_samples:,} {shown(data.judged_on)} samples"
+    rows, left_out = first(list(zip(*cells.values(), strict=True)), 100)
+    return Table(title, columns, rows, tuple(states[: len(rows)]), left_out)

@@ -1,0 +1,60 @@
+"""A report as the text of a pull request."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from edgeml.report.document import Chart, Document, Table
+
+__all__ = ["markdown"]
+
+# All that Markdown could take for markup, and $ and :, by which hosts know formulas and links.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()+!|~$:])")
+# By these hosts call people and issues, whatever stands before them: what follows must be no name.
+_CALLS = re.compile(r"([@#])")
+_SPOKEN = frozenset({"devices"})
+
+
+def markdown(document: Document) -> str:
+    """Verdict, table and cautions; the other figures folded away."""
+    lines = [f"## {_plain(document.title)}", "", f"**{_plain(document.verdict)}**", "", *_table(document.table), ""]
+    if document.cautions:
+        lines += [f"- {_plain(caution)}" for caution in document.cautions]
+        lines.append("")
+    for section in document.sections:
+        charts = [part for part in section.parts if isinstance(part, Chart)]
+        parts = [part.table if isinstance(part, Chart) else part for part in section.parts]
+        tables = [part for part in parts if isinstance(part, Table)]
+        if not tables:
+            continue
+        fold = section.key not in _SPOKEN
+        title = _plain(section.title)
+        lines += ["<details>", f"<summary>{title}</summary>", ""] if fold else [f"### {title}", ""]
+        for chart in charts:
+            lines += [_plain(chart.summary), ""]
+        for table in tables:
+            lines += [*_table(table), ""]
+        lines += ["</details>", ""] if fold else []
+    lines.append(f"_Made by {_plain(document.made_by)}._")
+    return "\n".join(lines) + "\n"
+
+
+def _table(table: Table) -> list[str]:
+    lines = [_row([column.title for column in table.columns])]
+    lines.append("|" + "|".join(" ---: " if column.figures else " --- " for column in table.columns) + "|")
+    states = table.states or ("",) * len(table.rows)
+    for row, state in zip(table.rows, states, strict=True):
+        cells = [_plain(cell) for cell in row]
+        lines.append("| " + " | ".join(f"**{cell}**" if state == "best" and cell else cell for cell in cells) + " |")
+    if table.left_out:
+        lines += ["", f"{table.left_out:,} more are left out."]
+    return lines
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(map(_plain, cells)) + " |"
+
+
+def _plain(text: str) -> str:
+    return _CALLS.sub(r"\\\1&#8203;", _MARKUP.sub(r"\\\1", html.escape(text, quote=False)))

@@ -1,0 +1,121 @@
+"""Figures and names as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from edgeml.core.evidence import Drop
+from edgeml.core.results import Figure, Measurement
+from edgeml.core.text import printable
+
+__all__ = [
+    "bounded",
+    "bounded_above_0",
+    "configuration",
+    "drop_text",
+    "first",
+    "interval",
+    "kilobytes",
+    "milliseconds",
+    "points",
+    "quantile",
+    "rate",
+    "shown",
+    "threads_text",
+    "unit_of_drop",
+]
+
+T = TypeVar("T")
+_LONGEST = 60
+
+
+def shown(text: object, longest: int = _LONGEST) -> str:
+    """A name or a label as text of bounded length, with all that is not seen written out."""
+    seen = printable(str(text))
+    return seen if len(seen) <= longest else f"{seen[: longest - 1]}…"
+
+
+def first(items: Sequence[T], most: int) -> tuple[tuple[T, ...], int]:
+    """The first items, and how many were left out."""
+    return tuple(items[:most]), max(0, len(items) - most)
+
+
+def kilobytes(size_bytes: int) -> str:
+    """In kB of 1000 bytes."""
+    return f"{size_bytes / 1000:,.1f}"
+
+
+def milliseconds(value: float) -> str:
+    """With at least two digits that count, down to tenths of a microsecond."""
+    for least, places in ((100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3)):
+        if value >= least:
+            return f"{value:,.{places}f}"
+    return f"{value:.4f}"
+
+
+def rate(value: float) -> str:
+    """Samples a second."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def interval(figure: Figure, form: object = milliseconds) -> str:
+    """A figure with its interval, where it has one."""
+    assert callable(form)
+    if figure.low is None or figure.high is None:
+        return str(form(figure.value))
+    return f"{form(figure.value)} [{form(figure.low)}, {form(figure.high)}]"
+
+
+def points(share: float, places: int = 1) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return _signed(100 * share, places)
+
+
+def _signed(value: float, places: int) -> str:
+    text = f"{value:+.{places}f}"
+    return text.replace("-", "+" if float(text) == 0 else "−")  # there is no −0.0
+
+
+def drop_text(drop: Drop) -> str:
+    """A drop with its interval, in points for accuracy."""
+    places = 1 if drop.metric == "accuracy" else 4
+    factor = 100 if drop.metric == "accuracy" else 1
+    value, low, high = (_signed(factor * end, places) for end in (drop.value, drop.low, drop.high))
+    return f"{value} [{low}, {high}]"
+
+
+def unit_of_drop(metric: str) -> str:
+    """What a drop of the metric is called on an axis."""
+    return {"accuracy": "Accuracy lost, points", "r2": "R² lost"}.get(metric, "Relative squared error gained")
+
+
+def quantile(measured: Measurement, at: float) -> Figure | None:
+    """A quantile of the latency, where it was found."""
+    return next((one.ms for one in measured.latency if abs(one.at - at) < 1e-9), None)  # noqa: PLR2004
+
+
+def bounded(figure: Figure) -> tuple[float, float]:
+    """The ends of a figure's interval, or the figure itself."""
+    return (
+        figure.value if figure.low is None else figure.low,
+        figure.value if figure.high is None else figure.high,
+    )
+
+
+def bounded_above_0(figure: Figure) -> tuple[float, float]:
+    """The same for a logarithmic axis, on which a lower end far below the figure stands at a hundredth of it."""
+    low, high = bounded(figure)
+    return max(low, figure.value / 100), high
+
+
+def threads_text(count: int | None) -> str:
+    """How many threads; None for the session's own choice."""
+    return "default threads" if count is None else f"{count} thread{'s' * (count != 1)}"
+
+
+def configuration(measured: Measurement, *, batch: bool = False) -> str:
+    """Where and how an artifact was run, in short."""
+    threads = threads_text(measured.threads)
+    parts = [shown(measured.target, 24), threads]
+    return ", ".join([*parts, f"batch {measured.batch}"] if batch else parts)

@@ -1,0 +1,74 @@
+"""`edgeml report` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.make_format1 import PACKAGE
+from tests.support.without import without
+
+EDGEML = [sys.executable, "-m", "edgeml", "report"]
+
+
+def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*EDGEML, *map(str, arguments)], capture_output=True, text=True, check=False, env=os.environ | variables
+    )
+
+
+def test_the_outputs_name_says_what_is_written(results_files: tuple[Path, Path], tmp_path: Path) -> None:
+    output = tmp_path / "report.md"
+    done = run(PACKAGE, *results_files, "-o", output, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told == {"output": str(output), "format": "markdown", "size_bytes": output.stat().st_size, "results": 2}
+    assert output.read_text(encoding="utf-8").startswith("## digits-format1 1.0.0\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "told"),
+    [
+        (lambda data: data[:-200], 2, "spoilt.json is no sound results file"),
+        (lambda data: data.replace(b'"sha256:', b'"sha256:0', 1), 2, "spoilt.json is of another package"),
+        (lambda data: data.replace(b'"format": 1', b'"format": 0', 1), 2, "of the older format 0"),
+    ],
+    ids=["truncated", "another package", "older"],
+)
+def test_bad_results_are_exit_2_and_nothing_is_written(
+    results_files: tuple[Path, Path], tmp_path: Path, damage: object, code: int, told: str
+) -> None:
+    assert callable(damage)
+    spoilt, output = tmp_path / "spoilt.json", tmp_path / "report.html"
+    spoilt.write_bytes(damage(results_files[0].read_bytes()))
+    done = run(PACKAGE, spoilt, "-o", output)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+    assert "fix: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("module", ["vl_convert", "jinja2"])
+def test_a_missing_extra_is_one_clear_line(tmp_path: Path, module: str) -> None:
+    done = run(PACKAGE, "-o", tmp_path / "report.html", **without(tmp_path, [module]))
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: A report needs the extra 'report', which is not installed.",
+        "fix: pip install 'edgeml[report]'",
+    ]
+    done = run(PACKAGE, "-o", tmp_path / "report.md", **without(tmp_path, [module]))
+    assert done.returncode == 0, done.stderr  # text needs neither
+
+
+def test_it_overwrites_nothing_that_it_reads(results_files: tuple[Path, Path]) -> None:
+    before = results_files[0].read_bytes()
+    done = run(PACKAGE, results_files[0], "-o", results_files[0])
+    assert done.returncode == 2
+    assert "is also an input" in done.stderr
+    assert results_files[0].read_bytes() == before

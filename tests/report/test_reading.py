@@ -1,0 +1,103 @@
+"""Results files that are none, or that belong elsewhere: refused, with the reason and what to do."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+import edgeml
+from edgeml.core.errors import InputError, PackageError
+from edgeml.core.results import Figure, PackageRef, Results, Times, encode_results
+from edgeml.report import make_report
+from edgeml.report.reading import durations_ms
+from tests.support.measured import compact
+
+replace = msgspec.structs.replace
+
+
+def with_first(results: Results, **changes: object) -> Results:
+    first, *others = results.measurements
+    return replace(results, measurements=(replace(first, **changes), *others))
+
+
+def another_package(results: Results) -> bytes:
+    return encode_results(replace(results, package=PackageRef("other", "2.0.0", "sha256:" + 64 * "a")))
+
+
+def older(results: Results) -> bytes:
+    return encode_results(results).replace(b'"format": 1', b'"format": 0', 1)
+
+
+def newer(results: Results) -> bytes:
+    return encode_results(results).replace(b'"format": 1', b'"format": 2', 1)
+
+
+BAD: list[tuple[Callable[[Results], bytes], str]] = [
+    (another_package, r"bad.json is of another package: other 2.0.0, sha256:a+….*expected digits-format1 1.0.0"),
+    (older, "bad.json is of the older format 0; this edgeml reads format 1"),
+    (newer, "bad.json is of the newer format 2; this edgeml reads format 1"),
+    (lambda results: encode_results(results)[:-500], "bad.json is no sound results file"),
+    (lambda _: b"", "bad.json is no sound results file"),
+    (lambda _: b"[" * 100_000, "bad.json is no sound results file"),
+    (lambda results: encode_results(replace(results, measurements=())), "bad.json holds no measurement"),
+    (lambda results: encode_results(with_first(results, queries=0)), "no samples of tflite-int8 on cpu"),
+    (lambda results: encode_results(with_first(results, artifact="onnx-fp16")), "which format1.edgeml does not hold"),
+    (lambda results: encode_results(with_first(results, times=Times(3, 1.0, "%%%"))), "times of a measurement"),
+    (lambda results: encode_results(with_first(results, times=Times(9, 1.0, "eJwDAAAAAAE="))), "the 9 times"),
+    (
+        lambda results: encode_results(
+            with_first(results, latency=(replace(results.measurements[0].latency[0], ms=Figure(-1.0)),))
+        ),
+        "a time or rate of -1 .*expected 1e-09 to",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "told"), BAD, ids=[told[:40] for _, told in BAD])
+def test_bad_results_are_refused(
+    package: edgeml.Package, measured: Results, tmp_path: Path, spoil: Callable[[Results], bytes], told: str
+) -> None:
+    path = tmp_path / "bad.json"
+    path.write_bytes(spoil(measured))
+    with pytest.raises(InputError, match=told) as raised:
+        make_report(package, [path])
+    assert raised.value.fix
+
+
+def test_a_missing_file_is_refused(package: edgeml.Package, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"There is no file .*gone\.json"):
+        make_report(package, [tmp_path / "gone.json"])
+
+
+def test_times_come_back_as_they_were_taken() -> None:
+    times = np.array([1500, 2_000_000, 4_294_967_295], np.uint32)
+    assert durations_ms(compact(times), "x").tolist() == pytest.approx([0.0015, 2.0, 4294.967295], rel=1e-15)
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = base64.b64encode(zlib.compress(b"\0" * 50_000_000, 9)).decode()
+    with pytest.raises(InputError, match="does not hold the 2 times"):
+        durations_ms(Times(2, 1.0, bomb), "x")
+
+
+def test_damaged_evidence_is_refused(package: edgeml.Package) -> None:
+    manifest = package.manifest
+    contents = {name: package.read(name) for name in manifest.files}
+    contents["evidence/tflite-int8.json"] = b'{"flips": 3}'
+    with pytest.raises(PackageError, match=r"'evidence/tflite-int8.json' is not sound"):
+        make_report(edgeml.Package.of(manifest, contents), [], "markdown")
+
+
+def test_devices_of_one_name_are_told_apart(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.json" for i in range(2)]
+    for path in paths:
+        path.write_bytes(encode_results(measured))
+    text = make_report(package, paths, "markdown").decode()
+    for number in (1, 2):
+        assert f"bench-1, 2026-11-20T16\\:00\\:00Z \\({number}\\)" in text
