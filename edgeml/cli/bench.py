@@ -114,7 +114,7 @@ def command(
         print_json(found)
     else:
         measurement_table(measurements)
-        comparison_lines(comparisons)
+        comparison_lines(comparisons, doubts=compare is not None)
         for line in planned.skipped:
             console().print(f"not measured: {line}", soft_wrap=True)
     ctx.exit(1 if allowed is not None and _slower(comparisons, allowed) else 0)
