@@ -129,6 +129,8 @@ class Conditions(_Record, frozen=True):
         mhz_low: Lowest frequency seen of the core that ran it. `mhz_high`: the highest.
         celsius: Highest temperature seen.
         throttled: How often the processor slowed itself down for heat.
+        yardstick_us: Median time of a small piece of work that is always the same, done now and then in between: it
+            tells how fast the machine was.
     """
 
     flags: tuple[Text, ...] = ()
@@ -140,6 +142,7 @@ class Conditions(_Record, frozen=True):
     mhz_high: Finite | None = None
     celsius: Finite | None = None
     throttled: Count | None = None
+    yardstick_us: Finite | None = None
 
 
 class Measurement(_Record, frozen=True):

@@ -6,6 +6,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.core.results import Comparison, Figure, Machine, Measurement, Results, unpack_times
+from edgeml.measurement.cases import Case
 from edgeml.measurement.comparison import verdict
 
 __all__ = ["against_baseline", "check_baseline", "ratio_of_runs"]
@@ -56,17 +57,19 @@ def check_baseline(baseline: Results, package: str, machine: Machine) -> None:
         raise InputError("The baseline holds no times.", fix="measure a new baseline.")
 
 
-def ratio_of_runs(times: np.ndarray, baseline: np.ndarray) -> Figure:
+def ratio_of_runs(times: np.ndarray, baseline: np.ndarray, *, machine: float = 1.0) -> Figure:
     """Median time now by median time then, of two runs that did not share their minutes.
 
     Between two runs a machine drifts as it does within one, and noise of this kind (1/f) does not average out: a
     whole run is hardly better known than a part of it. So the interval holds what a twelfth of one run by a twelfth
-    of the other gives in 95% of all pairs, and is not divided by a root of their number; and 2% more on either side
-    for what differs from process to process.
+    of the other gives in 95% of all pairs, and is not divided by a root of their number; 2% more on either side for
+    what differs from process to process; and what the machine itself has become slower or faster, on either side too,
+    since not all work slows down alike.
 
     Args:
         times: Of each query ``[queries]``, in the order taken.
         baseline: The same, of the other run.
+        machine: By what factor work that is always the same took longer in this run than in the other.
     """
     ratio = float(np.median(times) / np.median(baseline))
     if min(len(times), len(baseline)) < 3 * _STRETCHES:
@@ -75,7 +78,8 @@ def ratio_of_runs(times: np.ndarray, baseline: np.ndarray) -> Figure:
         np.array([np.median(stretch) for stretch in np.array_split(run, _STRETCHES)]) for run in (times, baseline)
     )
     low, high = np.quantile(np.divide.outer(now, then), [0.025, 0.975])
-    return Figure(ratio, min(ratio, float(low)) / _LAYOUT, max(ratio, float(high)) * _LAYOUT)
+    blur = _LAYOUT * max(machine, 1 / machine)
+    return Figure(ratio, min(ratio, float(low)) / blur, max(ratio, float(high)) * blur)
 
 
 def _same(new: Measurement, results: Results, baseline: Results) -> Measurement | None:
@@ -101,9 +105,14 @@ def _timed(item: Measurement) -> bool:
 
 def _compared(new: Measurement, old: Measurement, date: str) -> Comparison:
     assert new.times is not None and old.times is not None
-    ratio = ratio_of_runs(unpack_times(new.times) / new.batch, unpack_times(old.times) / old.batch)
+    here, there = new.conditions.yardstick_us, old.conditions.yardstick_us
+    ratio = ratio_of_runs(
+        unpack_times(new.times) / new.batch,
+        unpack_times(old.times) / old.batch,
+        machine=here / there if here and there and here > 0 and there > 0 else 1.0,
+    )
     return Comparison(
-        what=f"{new.artifact} on {new.target}, {new.scenario}",
+        what=str(Case(new.artifact, new.target, new.scenario, new.threads, new.batch)),
         beside=f"the run of {date}",
         ratio=ratio,
         verdict=verdict(ratio),

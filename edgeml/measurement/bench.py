@@ -35,6 +35,7 @@ from edgeml.measurement.quantiles import quantiles, rate
 from edgeml.measurement.queries import offline_batch, opener, query
 from edgeml.measurement.scenarios import back_to_back, highest_rate
 from edgeml.measurement.timing import Call, Clock, Timed
+from edgeml.measurement.yardstick import Yardstick
 
 __all__ = ["bench", "compare_cases", "measure", "now", "results_of"]
 
@@ -181,7 +182,7 @@ def compare_cases(
         InputError: The clock went back.
         TargetError: One cannot run there.
     """
-    names = [f"{item.artifact} on {item.target}" for item in (case, beside)]
+    names = [case.setting, beside.setting]
     if package is not other:
         names = [f"{item.label}: {name}" for item, name in zip((package, other), names, strict=True)]
     return compare(
@@ -208,12 +209,13 @@ class _Found:
 
 
 def _streamed(call: Call, scenario: Scenario, batch: int, options: Options, clock_ns: Clock) -> _Found:
-    watches = list[Watch]()
+    watches, yardstick = list[Watch](), Yardstick(clock_ns)
     found = back_to_back(
         call,
         scenario=scenario,
         seconds=options.seconds,
         began=lambda: watches.append(Watch()),
+        between=yardstick,
         clock_ns=clock_ns,
     )
     joules = watches[0].joules()
@@ -222,7 +224,7 @@ def _streamed(call: Call, scenario: Scenario, batch: int, options: Options, cloc
         found.warm_up,
         found.seconds,
         rate(found.times_ns / 1e9, batch),
-        watches[0].conditions(*_doubts(found)),
+        watches[0].conditions(*_doubts(found), yardstick_us=yardstick.us),
         None if joules is None else joules / (len(found.times_ns) * found.together * batch),
     )
 

@@ -50,10 +50,19 @@ class Case(Struct, frozen=True):
     threads: int | None
     batch: int | None
 
+    @property
+    def setting(self) -> str:
+        """What it is called beside others of its scenario."""
+        return f"{self.artifact} on {self.target}{self._details}"
+
     def __str__(self) -> str:
+        return f"{self.artifact} on {self.target}, {self.scenario}{self._details}"
+
+    @property
+    def _details(self) -> str:
         threads = "" if self.threads is None else f", {self.threads} thread{'s' if self.threads > 1 else ''}"
         batch = "" if self.batch in {None, 1} else f", batch {self.batch}"
-        return f"{self.artifact} on {self.target}, {self.scenario}{threads}{batch}"
+        return threads + batch
 
 
 class Plan(Struct, frozen=True):

@@ -57,11 +57,12 @@ class Watch:
         self._glance()
         self._begin = self._look()
 
-    def conditions(self, *flags: str) -> Conditions:
+    def conditions(self, *flags: str, yardstick_us: float | None = None) -> Conditions:
         """What happened since.
 
         Args:
             flags: What else makes the figures doubtful.
+            yardstick_us: What a `Yardstick` told meanwhile.
         """
         end, begin = self._look(), self._begin
         self._glance()
@@ -94,6 +95,7 @@ class Watch:
             mhz_high=high,
             celsius=max(self._celsius, default=None),
             throttled=throttled,
+            yardstick_us=yardstick_us,
         )
 
     def joules(self) -> float | None:

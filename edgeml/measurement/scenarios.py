@@ -45,7 +45,13 @@ class Served:
 
 
 def back_to_back(
-    call: Call, *, scenario: str, seconds: float, began: Call | None = None, clock_ns: Clock = perf_counter_ns
+    call: Call,
+    *,
+    scenario: str,
+    seconds: float,
+    began: Call | None = None,
+    between: Call | None = None,
+    clock_ns: Clock = perf_counter_ns,
 ) -> Timed:
     """Queries one after the other, as the scenarios but the server have them.
 
@@ -54,6 +60,7 @@ def back_to_back(
         scenario: Its name, which decides on the least count.
         seconds: The least duration. The warm-up may take as long, and no less than half a second.
         began: Called between the warm-up and the first query that counts.
+        between: Called between two queries, every hundredth of a second or less often.
         clock_ns: The clock.
     """
     return timed(
@@ -62,6 +69,7 @@ def back_to_back(
         least_calls=LEAST_QUERIES[scenario],
         warm_up_limit_ns=round(max(seconds, 0.5) * 1e9),
         began=began,
+        between=between,
         clock_ns=clock_ns,
     )
 

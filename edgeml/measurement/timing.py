@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _LOOKS = 1000  # at the clock
 _MATTERS_NS = 10_000  # from here on the clock's cost, some 50 ns, is below half a percent
 _TICKS = 20  # a call must last for so many ticks of the clock, for an error of at most 5%
 
+_PAUSE_NS = 10_000_000
 _WINDOW_NS = 15_000_000
 _WINDOW_CALLS = 3
 _WINDOWS = 3
@@ -122,6 +124,7 @@ def timed(
     warm_up_limit_ns: int,
     most_calls: int | None = None,
     began: Call | None = None,
+    between: Call | None = None,
     clock_ns: Clock = perf_counter_ns,
 ) -> Timed:
     """Times a call until both a duration and a count are reached.
@@ -133,6 +136,7 @@ def timed(
         warm_up_limit_ns: How long it may take to become steady.
         most_calls: The count at which to stop although the duration is not reached; None for none.
         began: Called between the warm-up and the first call that counts.
+        between: Called between two calls, every hundredth of a second or less often.
         clock_ns: The clock.
 
     Raises:
@@ -150,20 +154,22 @@ def timed(
     keep = times.append
     opened = now = clock_ns()
     deadline = opened + least_ns
-    if together == 1:
-        while len(times) < least_calls or (now < deadline and len(times) != most_calls):
+    pause = opened if between is not None else sys.maxsize
+    again = range(together)
+    while len(times) < least_calls or (now < deadline and len(times) != most_calls):
+        if now >= pause and between is not None:
+            between()
+            pause = now + _PAUSE_NS
+        if together == 1:
             start = clock_ns()
             call()
             now = clock_ns()
-            keep(now - start)
-    else:
-        again = range(together)
-        while len(times) < least_calls or (now < deadline and len(times) != most_calls):
+        else:
             start = clock_ns()
             for _ in again:
                 call()
             now = clock_ns()
-            keep(now - start)
+        keep(now - start)
     found = np.frombuffer(times, np.int64)
     if found.min() < 0:
         elapsed(0, int(found.min()))

@@ -14,6 +14,7 @@ from edgeml.measurement import compare
 from edgeml.measurement.baseline import ratio_of_runs
 from edgeml.measurement.comparison import Opener, verdict
 from edgeml.measurement.timing import Call
+from edgeml.measurement.yardstick import Yardstick
 from tests.support.virtual_clock import VirtualClock
 
 SECONDS, TIMES, CALL_NS = 0.25, 20, 100_000
@@ -90,3 +91,23 @@ def test_two_runs_on_a_drifting_machine_cannot_be_told_apart() -> None:
     slowed = ratio_of_runs(1.1 * drifting(random, 2000), drifting(random, 2000))
     assert verdict(slowed) == "slower"
     assert ratio_of_runs(np.ones(10), np.ones(10)) == Figure(1.0)
+
+
+def test_what_the_machine_itself_became_is_not_held_against_a_run() -> None:
+    random = np.random.default_rng(6)
+    now, then = 1.15 * drifting(random, 2000), drifting(random, 2000)
+    assert verdict(ratio_of_runs(now, then)) == "slower"
+    assert verdict(ratio_of_runs(now, then, machine=1.2)) == "indistinguishable"
+    assert verdict(ratio_of_runs(now, then, machine=1 / 1.2)) == "indistinguishable"
+
+
+def test_a_yardstick_tells_the_median_of_what_it_took() -> None:
+    yardstick = Yardstick(clock_ns=itertools.count(0, 7000).__next__)  # each look at it is 7 µs after the last
+    assert Yardstick().us is None
+    yardstick()
+    yardstick()
+    assert yardstick.us == 7.0
+    real = Yardstick()
+    real()
+    assert real.us is not None
+    assert 1 < real.us < 10_000

@@ -97,7 +97,7 @@ def test_another_process_on_each_core_is_seen() -> None:
             process.kill()
             process.wait()
     assert found.others is not None
-    assert found.others > 0.3
+    assert found.others > 0.1
     assert any("Other processes" in flag for flag in found.flags)
     assert found.preempted
     assert any("waited for a core" in flag for flag in found.flags)
