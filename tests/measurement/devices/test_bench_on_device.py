@@ -99,6 +99,7 @@ def test_a_benchmark_survives_a_cut_connection_and_a_device_that_is_started_anew
         if news.text != "measuring":
             return
         if not running:
+            assert eventually(lambda: server.processes() != [])
             running.extend(server.processes())
             assert server.cut() > 0
         elif len(seen_by("connecting again")) == 1 and news.done:
