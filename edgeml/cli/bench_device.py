@@ -112,7 +112,12 @@ def bench_there(
             continue
         measured[device.title] = results
         file = output if alone or output is None else output / f"{_file_name(device)}.json"
-        console().print(f"{device.title}: {results.machine.model or results.machine.cpu.architecture}", soft_wrap=True)
+        of = len(results.golden)
+        holds = sum(check.status == "holds" for check in results.golden)
+        console().print(
+            f"{device.title}, {results.machine.model}: {holds} of {of} golden vectors ran there, and hold.",
+            soft_wrap=True,
+        )
         codes.append(tell(results, file, as_json=as_json and alone))
     if as_json and not alone:
         print_json(measured)
@@ -148,13 +153,14 @@ def _board(devices: tuple[Device, ...]) -> Iterator[Callable[[Device, News], Non
     """A line for each device on a terminal; what is to be kept in view is printed everywhere."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    lock = threading.Lock()
+    lock, output = threading.Lock(), console()
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
-        console=console(),
+        console=output,
         transient=True,
+        disable=not output.is_terminal,
     ) as board:
         tasks = {device.title: board.add_task(f"{device.title}: connecting", total=None) for device in devices}
 
