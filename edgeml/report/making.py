@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,7 @@ Format = Literal["html", "markdown", "png"]
 FORMATS: tuple[Format, ...] = ("html", "markdown", "png")
 
 _MOST_CAUTIONS, _MOST_NAMES, _MOST_OTHERS = 20, 4, 2
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _METRICS = {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
 
 
@@ -139,7 +141,7 @@ def _verdict(
     took = f", {milliseconds(speed.median.value)} ms a sample on {shown(machine)}" if speed is not None else ""
     opened = [remark for remark in best.verdict.remarks if _open(remark)]
     still = f" The verdict is {shown(opened[0], 300)}." if opened else ""
-    return f"Ship {best.recipe}: {lost}{took}, {size}. Of the released artifacts it is {why}. {counts}{still}"
+    return f"Ship {best.recipe}: {lost}{took}, {size}. It is {why}. {counts}{still}"
 
 
 def _elsewhere(manifest: Manifest, speeds: dict[str, dict[str, Speed]], sizes: dict[str, int]) -> str:
@@ -212,22 +214,26 @@ def _cautions(manifest: Manifest, devices: Sequence[Device]) -> tuple[str, ...]:
 
 
 def _flags(device: Device) -> list[str]:
-    """What makes a device's figures doubtful, each with the artifacts that it was seen with."""
-    found: dict[str, list[str]] = {}
-    for one in device.results.measurements:
-        for flag in one.conditions.flags:
-            found.setdefault(flag, []).append(one.artifact)
-    for pair in device.results.comparisons:
-        for flag in pair.conditions.flags:
-            found.setdefault(flag, []).append(f"{pair.what} beside {pair.beside}")
+    """What makes a device's figures doubtful: each kind of flag once, with the artifacts that it was seen with."""
+    seen = [(flag, one.artifact) for one in device.results.measurements for flag in one.conditions.flags]
+    seen += [
+        (flag, f"{pair.what} beside {pair.beside}")
+        for pair in device.results.comparisons
+        for flag in pair.conditions.flags
+    ]
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for flag, where in seen:
+        kinds.setdefault(_NUMBER.sub("#", flag), []).append((flag, where))
     count = len(device.results.measurements) + len(device.results.comparisons)
     lines = []
-    for flag, where in found.items():
-        names, more = first(list(dict.fromkeys(map(shown, where))), _MOST_NAMES)
+    for kind in kinds.values():
+        worst = max((flag for flag, _ in kind), key=lambda flag: [float(number) for number in _NUMBER.findall(flag)])
+        names, more = first(list(dict.fromkeys(shown(where) for _, where in kind)), _MOST_NAMES)
         told = ", ".join(names) + (f" and {more} more" if more else "")
+        at_worst = ", at worst" if len({flag for flag, _ in kind}) > 1 else ""
         lines.append(
-            f"Doubtful on {shown(device.name)}: {shown(flag, 200).rstrip('.')}, in {len(where)} of {count} "
-            f"measurements ({told})."
+            f"Doubtful on {shown(device.name)} in {len(kind)} of {count} measurements ({told}){at_worst}: "
+            f"{shown(worst, 200).rstrip('.')}."
         )
     return lines
 

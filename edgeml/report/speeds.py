@@ -102,11 +102,15 @@ def fastest(
         return None
     timed = [record for record in records if record.recipe in speeds]
     if not timed:
-        return min(records, key=lambda record: sizes[record.recipe]), "the smallest; latency was not measured"
+        best = min(records, key=lambda record: sizes[record.recipe])
+        return best, "the smallest of those released; latency was not measured"
     first = min(timed, key=lambda record: speeds[record.recipe].median.value)
     limit = bounded(speeds[first.recipe].median)[1]
     near = [record for record in timed if bounded(speeds[record.recipe].median)[0] <= limit]
     best = min(near, key=lambda record: (sizes[record.recipe], speeds[record.recipe].median.value))
+    among = f"{len(records)} released artifact{'s' * (len(records) != 1)}"
+    if len(timed) < len(records):
+        among = f"the {len(timed)} measured of {among}"
     if len(near) == 1:
-        return first, "the fastest"
-    return best, f"the smallest of {len(near)} whose latency cannot be told from the fastest"
+        return first, f"the fastest of {among}"
+    return best, f"the smallest of {len(near)} that are equally fast, as far as can be told, among {among}"

@@ -25,7 +25,7 @@ from edgeml.report.making import written
 from edgeml.report.reading import read_devices
 from edgeml.trainers.trained import Epoch, TrainingCurves
 from tests.support.hostile_names import hostile_package
-from tests.support.measured import reference
+from tests.support.measured import compact, reference
 
 replace = msgspec.structs.replace
 
@@ -120,10 +120,29 @@ def test_an_open_verdict_and_doubtful_figures_are_told(
     assert any("other processes took 41%" in line and "pi@board" in line for line in document.cautions)
 
 
-def test_densities_count_every_time(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
-    """Of 200 equal times and one a hundred times as long, all but the longest stand in one place."""
-    from tests.support.measured import compact
+def test_flags_of_one_kind_are_told_once_at_their_worst(
+    package: edgeml.Package, measured: Results, tmp_path: Path
+) -> None:
+    flags = [f"Other processes took {share}% of the cores' time." for share in (9, 41, 12)]
+    found = [replace(single("tflite-int8", Figure(1.0)), conditions=Conditions((flag,))) for flag in flags]
+    path = tmp_path / "results.json"
+    path.write_bytes(encode_results(replace(measured, measurements=tuple(found), comparisons=())))
+    cautions = written(package, read_devices([path], package)).cautions
+    (line,) = [line for line in cautions if "Doubtful" in line]
+    where, _, worst = line.partition(", at worst: ")
+    assert where == "Doubtful on bench-1 in 3 of 3 measurements (tflite-int8)"
+    assert worst == "Other processes took 41% of the cores' time."
 
+
+def test_what_was_not_measured_is_not_called_slower(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_bytes(encode_results(replace(measured, measurements=(single("onnx-fp32", Figure(1.0)),))))
+    verdict = written(package, read_devices([path], package)).verdict
+    assert "It is the fastest of the 1 measured of 2 released artifacts." in verdict
+
+
+def test_densities_leave_out_the_slowest_alone(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
+    """Of 999 equal times and one a hundred times as long, all but the longest stand in one place."""
     times = np.full(1000, 1_000_000)
     times[500] = 100_000_000
     one = single("tflite-int8", Figure(1.0), times=compact(times))
