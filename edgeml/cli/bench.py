@@ -140,7 +140,7 @@ def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Result
         print_json(found)
     else:
         measurement_table(found.measurements)
-        comparison_lines(found.comparisons)
+        comparison_lines(found.comparisons, doubts=earlier is None)
     return 1 if allowed is not None and _slower(found.comparisons, allowed) else 0
 
 

@@ -36,8 +36,8 @@ def measurement_table(measurements: Iterable[Measurement]) -> None:
     _doubts({f"{item.artifact} on {item.target}, {item.scenario}": item.conditions for item in found})
 
 
-def comparison_lines(comparisons: Iterable[Comparison]) -> None:
-    """A line for each comparison; then what makes them doubtful."""
+def comparison_lines(comparisons: Iterable[Comparison], *, doubts: bool) -> None:
+    """A line for each comparison; then what makes them doubtful, unless it was told of the measurements already."""
     found = list(comparisons)
     output = console()
     for item in found:
@@ -45,7 +45,8 @@ def comparison_lines(comparisons: Iterable[Comparison]) -> None:
         output.print(
             f"{item.what} is {item.verdict} {than} {item.beside}: {ratio_text(item.ratio)} of its time.", soft_wrap=True
         )
-    _doubts({item.what: item.conditions for item in found})
+    if doubts:
+        _doubts({item.what: item.conditions for item in found})
 
 
 def ratio_text(ratio: Figure) -> str:

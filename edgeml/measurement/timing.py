@@ -37,7 +37,7 @@ class Timer:
 
     Attributes:
         cost_ns: Between two looks at once.
-        tick_ns: The smallest step that was seen.
+        tick_ns: The smallest difference between two of these times; 0 where they are all alike.
     """
 
     cost_ns: float
@@ -68,7 +68,8 @@ def clock_cost_ns(clock_ns: Clock = perf_counter_ns) -> Timer:
     """Looks at the clock many times in a row."""
     looks = [clock_ns() for _ in range(_LOOKS)]
     steps = [elapsed(before, after) for before, after in pairwise(looks)]
-    return Timer(statistics.median(steps), min((step for step in steps if step), default=0))
+    ticks = (longer - shorter for shorter, longer in pairwise(sorted(set(steps))))
+    return Timer(statistics.median(steps), min(ticks, default=0))
 
 
 def elapsed(before: int, after: int) -> int:
