@@ -12,7 +12,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-ORDER = ("overhead", "peers", "throughput", "sklearn_speed", "cold_start", "eight_threads")
+ORDER = ("overhead", "peers", "throughput", "sklearn_speed", "cold_start", "eight_threads", "mlperf_tiny_speed")
 
 
 def section(name: str) -> str:
