@@ -20,9 +20,11 @@ from edgeml.core.worker import Worker, WorkerCrash
 
 from .base import BaseSession
 from .handle import FreeHandle, Handle
-from .tflite_micro_child import MicroInterpreter, MicroModel, MicroSettings, MicroTensor
+from .tflite_micro_child import AMPLE_BYTES, MicroInterpreter, MicroModel, MicroSettings, MicroTensor
 
 __all__ = ["TfliteMicroSession"]
+
+_ALIGNMENT_BYTES = 16
 
 
 class TfliteMicroSession(BaseSession):
@@ -48,7 +50,20 @@ class TfliteMicroSession(BaseSession):
         Of this host, where pointers have 64 bits: a microcontroller needs less.
         """
         self._check_open()
-        return self._call("arena_bytes", returns=int)
+        low, high = 0, 1024
+        while high < AMPLE_BYTES and not self._fits(high):
+            low, high = high, 2 * high
+        while high - low > _ALIGNMENT_BYTES:
+            middle = (low + high) // (2 * _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+            low, high = (low, middle) if self._fits(middle) else (middle, high)
+        return high
+
+    def _fits(self, arena_bytes: int) -> bool:
+        try:
+            with self._calls:
+                return self._child.call("fits", arena_bytes, returns=bool)
+        except WorkerCrash:  # in too small an arena
+            return False
 
     def _open(self, data: bytes, needs: Needs, threads: int) -> None:  # noqa: ARG002  # it has one thread
         folder = tempfile.TemporaryDirectory(prefix="edgeml-")

@@ -11,10 +11,9 @@ from edgeml.core.errors import MissingDependencyError, TargetError
 from edgeml.core.machine import installed_version
 from edgeml.core.tensors import Quantization, plain_names
 
-__all__ = ["MicroInterpreter", "MicroModel", "MicroSettings", "MicroTensor"]
+__all__ = ["AMPLE_BYTES", "MicroInterpreter", "MicroModel", "MicroSettings", "MicroTensor"]
 
-_AMPLE_BYTES = 64 * 2**20
-_ALIGNMENT_BYTES = 16
+AMPLE_BYTES = 64 * 2**20
 
 
 class MicroSettings(Struct, frozen=True):
@@ -50,7 +49,7 @@ class MicroInterpreter:
             raise MissingDependencyError("Running a .tflite artifact on target 'micro'", "micro") from error
         self._runtime, self._data = runtime, settings.data
         try:
-            self._interpreter = self._opened(_AMPLE_BYTES)
+            self._interpreter = self._opened(AMPLE_BYTES)
         except RuntimeError as error:
             version = installed_version("tflite-micro")
             raise TargetError(
@@ -90,25 +89,16 @@ class MicroInterpreter:
         self._interpreter.invoke()
         return [np.array(self._interpreter.get_output(place)) for place in range(self._outputs)]
 
-    def arena_bytes(self) -> int:
-        """The smallest arena that the model can be opened in."""
-        low, high = 0, 1024
-        while not self._fits(high):
-            low, high = high, 2 * high
-        while high - low > _ALIGNMENT_BYTES:
-            middle = (low + high) // (2 * _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
-            low, high = (low, middle) if self._fits(middle) else (middle, high)
-        return high
-
-    def _opened(self, arena_bytes: int) -> Any:
-        return self._runtime.Interpreter.from_bytes(self._data, arena_size=arena_bytes)
-
-    def _fits(self, arena_bytes: int) -> bool:
+    def fits(self, arena_bytes: int) -> bool:
+        """Whether the model can be opened in such an arena. Of some models too small a one ends the process."""
         try:
             self._opened(arena_bytes)
         except RuntimeError:
             return False
         return True
+
+    def _opened(self, arena_bytes: int) -> Any:
+        return self._runtime.Interpreter.from_bytes(self._data, arena_size=arena_bytes)
 
     def _tensor(self, kind: str, place: int, name: str) -> MicroTensor:
         details = getattr(self._interpreter, f"get_{kind}_details")(place)
