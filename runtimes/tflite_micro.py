@@ -60,8 +60,7 @@ class TfliteMicroSession(BaseSession):
 
     def _fits(self, arena_bytes: int) -> bool:
         try:
-            with self._calls:
-                return self._child.call("fits", arena_bytes, returns=bool)
+            return bool(self._asked("fits", arena_bytes, returns=bool))
         except WorkerCrash:  # in too small an arena
             return False
 
@@ -114,15 +113,18 @@ class TfliteMicroSession(BaseSession):
 
     def _call(self, method: str, *arguments: object, returns: Any) -> Any:
         try:
-            with self._calls:
-                try:
-                    return self._child.call(method, *arguments, returns=returns)
-                except WorkerCrash:  # a child ends with the thread that started it: only the second time counts
-                    return self._child.call(method, *arguments, returns=returns)
+            return self._asked(method, *arguments, returns=returns)
         except WorkerCrash as error:
             raise TargetError(
                 f"TFLite Micro {self.engine_version} aborts on the artifact: {error.message}", log=error.log
             ) from error
+
+    def _asked(self, method: str, *arguments: object, returns: Any) -> Any:
+        with self._calls:
+            try:
+                return self._child.call(method, *arguments, returns=returns)
+            except WorkerCrash:  # a child ends with the thread that started it: only the second time counts
+                return self._child.call(method, *arguments, returns=returns)
 
 
 def _close(child: Worker, folder: tempfile.TemporaryDirectory[str]) -> None:
