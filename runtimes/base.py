@@ -11,7 +11,6 @@ from weakref import WeakSet
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.encoding import encoder
 from edgeml.core.errors import EdgemlError, InputError, TargetError
 from edgeml.core.machine import missing_features
 from edgeml.core.placement import Placed, Placement
@@ -121,8 +120,6 @@ class BaseSession(ABC):
         self.decision = decision
         self.preprocessing: Mapping[str, Declaration] = dict(preprocessing or {})
         self.target = target
-        self._needs = needs
-        self._encoders = [encoder(spec.encoding) for spec in signature.inputs]
         self._unit = signature.inputs[0].shape[0]
         self._bound: WeakSet[Bound] = WeakSet()
         self._binding = threading.RLock()  # nothing is bound to an engine that is being closed

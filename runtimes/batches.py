@@ -25,8 +25,8 @@ from .pool import Pool
 __all__ = ["Batches", "Check"]
 
 Check = Callable[[np.ndarray, int, int], np.ndarray]
-"""From some samples, which input it is and the position of the first, to float32, float64 or text that the model
-takes; or an InputError."""
+"""From some samples, which input it is and the position of the first, to numbers or text that the model takes, as
+`core.tensors.values_of` gives them; or an InputError."""
 
 # How many samples engines take best at a time, measured on MLPerf Tiny's nets, a linear pipeline and a forest: more
 # spare calls, until what is between the layers no longer fits a core's cache. Bytes are those of a float32 sample.

@@ -78,8 +78,7 @@ class Lane:
             arrays: Inputs ``[samples, ...]``.
             begin: The first sample.
             end: Where they end.
-            check: From some samples, which input it is, and the position of the first, to float32 in the source's
-                units, or an error. None where the inputs are in the artifact's dtypes.
+            check: Makes sure of samples, as `Batches.run` has it. None where they are in the artifact's dtypes.
         """
         unit, run = self._unit or 1, self._handle.run
         reads = [

@@ -313,7 +313,7 @@ def values_of(array: np.ndarray, spec: TensorSpec, what: str, *, first: int = 0)
 def all_finite(array: np.ndarray) -> bool:
     """Whether a contiguous array of floats holds neither NaN nor infinity."""
     flat = array.reshape(-1)
-    if finite_squares(flat) or not len(flat):
+    if finite_squares(flat):
         return True
     return math.isfinite(np.minimum.reduce(flat)) and math.isfinite(np.maximum.reduce(flat))  # both propagate NaN
 
