@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter_ns
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -28,12 +28,18 @@ Check = Callable[[np.ndarray, int, int], np.ndarray]
 """From some samples, which input it is and the position of the first, to numbers or text that the model takes, as
 `core.tensors.values_of` gives them; or an InputError."""
 Span = tuple[int, int]
+Fit = TypeVar("Fit")
 
-# How many samples engines take best at a time, measured on MLPerf Tiny's nets, a linear pipeline and a forest: more
-# spare calls, until what is between the layers no longer fits a core's cache. Bytes are those of a float32 sample.
-_FREE = ((2**10, 128), (2**16, 32), (2**18, 16), (math.inf, 8))
-_WIDE = ((2**8, 256), (2**10, 64), (2**12, 32), (math.inf, 16))
+# How many samples engines take best at a time, measured on MLPerf Tiny's nets, nets of digits, linear pipelines and
+# trees: more spare calls, until what is between the layers no longer fits a core's cache, and convolutions put more
+# between them than they are given. Bytes are those of a float32 sample.
+_FREE = ((2**10, 2048), (2**13, 256), (2**16, 64), (math.inf, 16))
+_FREE_CONVOLVED = ((2**10, 256), (2**12, 64), (2**16, 32), (2**18, 16), (math.inf, 8))
+_WIDE = ((2**10, (1024, 64)), (2**13, (256, 32)), (math.inf, (64, 16)))
+_WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (16,)))
 _RANGED = 32  # where the artifact takes its ranges from the batch: as many as the source's reference takes
+_FEW = 128  # samples that are not worth another call
+_PARTS = 16  # that many samples are cut into at least, for as many cores
 _MOST = 1024  # samples that a worker takes at a time
 _CHECKED_BYTES = 2**19  # of samples that are looked at in one go: they are in a core's cache when it runs them
 _WORTH_NS = 2_000_000  # of work, for which threads are started: they take some 0.1 ms, and Python's lock
@@ -54,7 +60,7 @@ class Batches:
 
     Attributes:
         singles: Lanes for one sample.
-        free: Samples at a time, where the artifact leaves its batch free.
+        free: Samples at a time, at most, where the artifact leaves its batch free.
     """
 
     def __init__(
@@ -75,21 +81,23 @@ class Batches:
         self._workers = threads or cores()
         self._unit = signature.inputs[0].shape[0]
         self._sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)
+        convolves = any("conv" in operator.lower() for operator in needs.operators)
         ranged = "DynamicQuantizeLinear" in needs.operators
-        self.free = _RANGED if ranged else self._fitting(_FREE)
+        self.free = _RANGED if ranged else self._fitting(_FREE_CONVOLVED if convolves else _FREE)
         self.singles = pool(1, threads or 1)
         self._many = pool(self._unit)
-        self._wide: Pool[Lane] | None = None
-        self._wide_unit = self._fitting(_WIDE)
-        self._may_widen = resizes and self._unit == 1
+        self._wide: dict[int, Pool[Lane]] = {}
+        widens = resizes and self._unit == 1
+        self._wide_units = self._fitting(_WIDE_CONVOLVED if convolves else _WIDE) if widens else ()
         self._widening = threading.Lock()
         self._sample_ns = 10_000.0  # until it is known
 
     def close(self) -> None:
         """Lets go of all lanes; those that are in use, when they are done."""
-        for pool in (self.singles, self._many, self._wide):
-            if pool is not None:
-                pool.close()
+        with self._widening:
+            pools = [self.singles, self._many, *self._wide.values()]
+        for pool in pools:
+            pool.close()
 
     def run(
         self,
@@ -113,9 +121,9 @@ class Batches:
         count = len(given[0])
         if not count:
             return self.nothing(as_is=as_is)
-        wide = self._widened(given, check) if count >= 2 * self._wide_unit else None
-        pool = wide or (self.singles if count == 1 == self._unit else self._many)
-        size = (self._unit or batch_size or self.free) if wide is None else self._wide_unit
+        unit = self._widened(given, check) or self._unit
+        pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
+        size = unit or batch_size or min(self.free, max(_FEW, count // _PARTS))
         try:
             begun = perf_counter_ns()
             workers = self._workers if self._sample_ns * count > _WORTH_NS else 1
@@ -187,20 +195,27 @@ class Batches:
         finally:
             pool.give(lane)
 
-    def _fitting(self, table: tuple[tuple[float, int], ...]) -> int:
-        return next(count for most_bytes, count in table if self._sample_bytes <= most_bytes)
+    def _fitting(self, table: tuple[tuple[float, Fit], ...]) -> Fit:
+        return next(fit for most_bytes, fit in table if self._sample_bytes <= most_bytes)
 
-    def _widened(self, arrays: list[np.ndarray], check: Check | None) -> Pool[Lane] | None:
-        """Lanes for many samples at a time, where the engine gives the very same answers to the first ones."""
-        if self._may_widen:
-            with self._widening:
-                if self._may_widen:
-                    self._wide = self._tried(self._stored(arrays, 0, self._wide_unit, check))
-                    self._may_widen = False
-        return self._wide
+    def _widened(self, arrays: list[np.ndarray], check: Check | None) -> int | None:
+        """How many samples at a time there are lanes for, where the engine gives the very same answers so."""
+        unit = next((unit for unit in self._wide_units if len(arrays[0]) >= 2 * unit), None)
+        if unit is None or unit in self._wide:
+            return unit
+        values = self._stored(arrays, 0, unit, check)
+        with self._widening:
+            if unit in self._wide:
+                return unit
+            pool = self._tried(unit, values) if self._wide_units else None
+            if pool is None:
+                self._wide_units = ()
+                return None
+            self._wide[unit] = pool
+            return unit
 
-    def _tried(self, values: list[np.ndarray]) -> Pool[Lane] | None:
-        pool = self._pool(self._wide_unit)
+    def _tried(self, unit: int, values: list[np.ndarray]) -> Pool[Lane] | None:
+        pool = self._pool(unit)
         try:
             lane = pool.take()
             found = lane(values)
