@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import ClassVar, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self
 from weakref import WeakSet
 
 import numpy as np
@@ -29,10 +29,11 @@ from edgeml.core.tensors import (
 )
 
 from .batches import Batches
-from .bound import Bound
 from .handle import Handle
-from .raw_input import of_raw
-from .streams import Item, gathered, plain_items
+
+if TYPE_CHECKING:  # what not every program uses is loaded when it is used
+    from .bound import Bound
+    from .streams import Item
 
 __all__ = ["BaseSession"]
 
@@ -377,6 +378,8 @@ class BaseSession(ABC):
             raise InputError(f"batch is {batch}, {takes}.")
         with self._binding:
             self._check_open()
+            from .bound import Bound
+
             handle = self._handle(batch, 1)
             if not handle.outputs:
                 raise TargetError(
@@ -416,8 +419,11 @@ class BaseSession(ABC):
         Raises:
             InputError: The data are not what the model takes, or the package declares no preprocessing.
         """
-        values = of_raw(data, self.signature, self.preprocessing) if raw else data
-        return arrays_by_input(values, self.signature, "data")
+        if raw:
+            from .raw_input import of_raw
+
+            data = of_raw(data, self.signature, self.preprocessing)
+        return arrays_by_input(data, self.signature, "data")
 
     def _refuse_fallback(self) -> None:
         elsewhere = self.placement.elsewhere
@@ -477,6 +483,8 @@ class BaseSession(ABC):
     def _streamed(
         self, items: Iterable[object], *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
     ) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
+        from .streams import Item, gathered, plain_items
+
         self._check_open()
 
         def answer(arrays: dict[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
