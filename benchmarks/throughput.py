@@ -24,7 +24,7 @@ from nets import net, packed
 import edgeml
 
 REST_S = 0.1
-SAMPLES = {"kws": 4096, "ic": 1536, "vww": 1024, "ad": 8192, "linear": 8192, "forest": 8192}
+SAMPLES = {"kws": 4096, "ic": 1536, "vww": 1024, "ad": 32_768, "linear": 131_072, "forest": 32_768}
 FITTED = {"linear": "logistic regression", "forest": "forest"}
 WITHOUT = {"linear": ["tflite-int8"], "forest": ["tflite-fp32", "tflite-int8"]}  # which encode, or are far slower
 BATCHES = (1, 4, 8, 16, 32)
