@@ -113,7 +113,7 @@ class Times(_Record, frozen=True):
     """
 
     count: Annotated[int, Meta(ge=0, le=_KEPT_TIMES)]
-    unit_ns: Annotated[float, Meta(gt=0, le=1e300)]
+    unit_ns: Annotated[float, Meta(gt=0, le=1e18)]
     data: str
 
 
@@ -292,8 +292,12 @@ def pack_times(times_ns: np.ndarray) -> Times:
     return Times(len(kept), unit, base64.b64encode(zlib.compress(units.tobytes(), 9)).decode())
 
 
-def unpack_times(times: Times) -> np.ndarray:
+def unpack_times(times: Times, label: str = "a measurement") -> np.ndarray:
     """Nanoseconds ``[count]``, float64, in the order taken.
+
+    Args:
+        times: The compact form.
+        label: What to call the measurement in messages.
 
     Raises:
         InputError: The text is no such data, or holds another number of times than it says.
@@ -303,7 +307,7 @@ def unpack_times(times: Times) -> np.ndarray:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.b64decode(times.data, validate=True), expected + 1)
     except (binascii.Error, ValueError, zlib.error) as error:
-        raise InputError(f"The times of a measurement cannot be read: {error}.", fix=fix) from error
+        raise InputError(f"The times of {label} cannot be read: {error}.", fix=fix) from error
     if len(data) != expected or not unpacker.eof:
-        raise InputError(f"The times of a measurement are damaged: there are not {times.count} of them.", fix=fix)
+        raise InputError(f"The times of {label} are damaged: there are not {times.count} of them.", fix=fix)
     return np.frombuffer(data, "<u4") * times.unit_ns
