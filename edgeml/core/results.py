@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from edgeml.core.errors import InputError
+from edgeml.core.errors import InputError, StorageError
 from edgeml.core.machine import Cpu
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "decode_results",
     "encode_results",
     "pack_times",
+    "read_results",
     "unpack_times",
 ]
 
@@ -278,6 +280,22 @@ def decode_results(data: bytes, label: str) -> Results:
         return msgspec.json.decode(data, type=Results)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{label} is no sound results file: {error}.", fix=again) from error
+
+
+def read_results(path: Path) -> Results:
+    """Reads a results file strictly.
+
+    Raises:
+        InputError: It is missing, none, cut off, or of another format.
+        StorageError: It cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return decode_results(data, path.name)
 
 
 def pack_times(times_ns: np.ndarray) -> Times:

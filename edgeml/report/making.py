@@ -48,6 +48,7 @@ def make_report(package: Package, results: Sequence[Path], form: Format = "html"
 
     Raises:
         InputError: A results file is missing, not sound, of another package, or empty.
+        StorageError: One cannot be read.
         PackageError: The package is damaged.
         MissingDependencyError: The extra ``report`` is not installed.
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from edgeml.core.errors import InputError, PackageError
-from edgeml.core.results import Machine, Measurement, Results, Times, decode_results, unpack_times
+from edgeml.core.results import Machine, Measurement, Results, Times, read_results, unpack_times
 from edgeml.package import Package
 from edgeml.trainers.trained import TrainingCurves
 
@@ -47,7 +47,7 @@ def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
     digest = package.digest() if paths else ""
     found = []
     for path in paths:
-        results = _read(path)
+        results = read_results(path)
         label, measured = path.name, results.package
         if measured.digest != digest:
             raise InputError(
@@ -61,16 +61,6 @@ def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
         Device(name, results.machine, results.edgeml, results.date, results)
         for name, results in zip(_names(found), found, strict=True)
     )
-
-
-def _read(path: Path) -> Results:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return decode_results(data, path.name)
 
 
 def _check(results: Results, package: Package, label: str) -> None:

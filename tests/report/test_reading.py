@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.errors import InputError, PackageError
+from edgeml.core.errors import InputError, PackageError, StorageError
 from edgeml.core.results import Figure, PackageRef, Results, Times, encode_results
 from edgeml.report import make_report
 from edgeml.report.reading import durations_ms
@@ -79,6 +79,11 @@ def test_bad_results_are_refused(
 def test_a_missing_file_is_refused(package: edgeml.Package, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There is no file .*gone\.json"):
         make_report(package, [tmp_path / "gone.json"])
+
+
+def test_what_cannot_be_read_is_the_storages_fault(package: edgeml.Package, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=f"{tmp_path} cannot be read: Is a directory"):
+        make_report(package, [tmp_path])
 
 
 def test_times_come_back_as_they_were_taken() -> None:
