@@ -13,7 +13,7 @@ __all__ = ["markdown"]
 _MARKUP = re.compile(r"([\\`*_{}\[\]()+!|~$:])")
 # By these hosts call people and issues, whatever stands before them: what follows must be no name.
 _CALLS = re.compile(r"([@#])")
-_SPOKEN = frozenset({"devices"})
+_SPOKEN = frozenset({"comparisons", "devices"})
 
 
 def markdown(document: Document) -> str:

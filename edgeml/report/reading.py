@@ -10,14 +10,15 @@ import msgspec
 import numpy as np
 
 from edgeml.core.errors import InputError, PackageError
-from edgeml.core.results import Machine, Measurement, Results, Times, read_results, unpack_times
+from edgeml.core.results import Figure, Machine, Results, Times, read_results, unpack_times
 from edgeml.package import Package
 from edgeml.trainers.trained import TrainingCurves
 
 __all__ = ["Device", "durations_ms", "read_devices", "training_of"]
 
 _NS_PER_MS = 1e6
-# Milliseconds, and samples a second: beyond these no machine is, and no axis draws them.
+_AGAIN = "run edgeml bench again."
+# Milliseconds, samples a second, and ratios: beyond these no machine is, and no axis draws them.
 _LEAST, _MOST = 1e-9, 1e12
 
 
@@ -64,28 +65,30 @@ def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
 
 
 def _check(results: Results, package: Package, label: str) -> None:
-    again = "run edgeml bench again."
-    if not results.measurements:
-        raise InputError(f"{label} holds no measurement.", fix=again)
+    if not (results.measurements or results.comparisons):
+        raise InputError(f"{label} holds neither a measurement nor a comparison.", fix=_AGAIN)
     there = {record.recipe for record in package.manifest.artifacts}
     for measured in results.measurements:
-        if measured.artifact not in there:
-            raise InputError(f"{label} measures '{measured.artifact}', which {package.label} does not hold.", fix=again)
+        name = measured.artifact
+        if name not in there:
+            raise InputError(f"{label} measures '{name}', which {package.label} does not hold.", fix=_AGAIN)
         if measured.queries == 0:
-            raise InputError(f"{label} has no samples of {measured.artifact} on {measured.target}.", fix=again)
-        for figure in _figures(measured, f"{measured.artifact} in {label}"):
-            if not _LEAST <= figure <= _MOST:
-                told = f"{figure:g} of {measured.artifact}; expected {_LEAST:g} to {_MOST:g}."
-                raise InputError(f"{label} has a time or rate of {told}", fix=again)
+            raise InputError(f"{label} has no samples of {name} on {measured.target}.", fix=_AGAIN)
+        figures = [quantile.ms for quantile in measured.latency]
+        figures += [measured.throughput] if measured.throughput is not None else []
+        if measured.times is not None:
+            longest = float(durations_ms(measured.times, f"{name} in {label}").max(initial=0))
+            figures += [Figure(longest)] if longest else []
+        _hold(figures, f"{label}: a time or rate of {name}")
+    for compared in results.comparisons:
+        _hold([compared.ratio], f"{label}: a ratio of {compared.what}")
 
 
-def _figures(measured: Measurement, label: str) -> list[float]:
+def _hold(figures: Sequence[Figure], what: str) -> None:
     """Values, and the upper ends of intervals; a lower one may be anything where few queries were timed."""
-    figures = [quantile.ms for quantile in measured.latency]
-    figures += [measured.throughput] if measured.throughput is not None else []
-    ends = [end for one in figures for end in (one.value, one.high) if end is not None]
-    longest = durations_ms(measured.times, label).max(initial=0) if measured.times is not None else 0
-    return [*ends, float(longest)] if longest else ends
+    for end in (end for figure in figures for end in (figure.value, figure.high)):
+        if end is not None and not _LEAST <= end <= _MOST:
+            raise InputError(f"{what} is {end:g}; expected {_LEAST:g} to {_MOST:g}.", fix=_AGAIN)
 
 
 def durations_ms(times: Times, label: str = "a measurement") -> np.ndarray:
