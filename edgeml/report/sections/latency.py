@@ -10,11 +10,12 @@ from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device, durations_ms
+from edgeml.report.sections.by_device import section_by_device
 from edgeml.report.words import configuration, first, interval, milliseconds, quantile, shown
 
 __all__ = ["latency_section"]
 
-_MOST_DEVICES, _MOST_ROWS = 6, 24
+_MOST_ROWS = 24
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _TICKS = ((0.5, "median"), (0.9, "90%"), (0.99, "99%"))
 _BINS = 60
@@ -24,14 +25,7 @@ _ROW = 26
 
 def latency_section(devices: Sequence[Device]) -> Section | None:
     """A chart for each device that measured latencies."""
-    taken, left_out = first(devices, _MOST_DEVICES)
-    charts = [chart for i, device in enumerate(taken) if (chart := _chart(device, i)) is not None]
-    if not charts:
-        return None
-    parts: list[Chart | str] = [*charts]
-    if left_out:
-        parts.append(f"The latencies of {left_out} more devices are left out.")
-    return Section("latency", "Latency of a query", tuple(parts))
+    return section_by_device("latency", "Latency of a query", devices, _chart)
 
 
 def _chart(device: Device, number: int) -> Chart | None:

@@ -8,23 +8,17 @@ from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device
+from edgeml.report.sections.by_device import section_by_device
 from edgeml.report.words import bounded_above_0, configuration, first, interval, rate, shown, threads_text
 
 __all__ = ["throughput_section"]
 
-_MOST_DEVICES, _MOST_PANELS, _MOST_SERIES, _MOST_ROWS = 6, 12, 8, 60
+_MOST_PANELS, _MOST_SERIES, _MOST_ROWS = 12, 8, 60
 
 
 def throughput_section(devices: Sequence[Device]) -> Section | None:
     """A chart for each device that measured throughput."""
-    taken, left_out = first(devices, _MOST_DEVICES)
-    charts = [chart for i, device in enumerate(taken) if (chart := _chart(device, i)) is not None]
-    if not charts:
-        return None
-    parts: list[Chart | str] = [*charts]
-    if left_out:
-        parts.append(f"The throughput of {left_out} more devices is left out.")
-    return Section("throughput", "Throughput", tuple(parts))
+    return section_by_device("throughput", "Throughput", devices, _chart)
 
 
 def _chart(device: Device, number: int) -> Chart | None:
