@@ -120,7 +120,7 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
         "bad" if best is None else "open" if doubtful or any(map(_open, best.verdict.remarks)) else "good",
         _verdict(manifest, chosen, here, next(iter(speeds), ""))
         + _elsewhere(manifest, speeds, sizes)
-        + " Some of the measurements are doubtful, as told below." * doubtful,
+        + " Some of the measurements are doubtful." * doubtful,
         _facts(best, here, sizes),
         _cautions(manifest, devices),
         _table(manifest, here, best),

@@ -39,14 +39,14 @@ class Device:
 
 
 def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
-    """Reads results files of a package.
+    """Reads results files of a package. Comparisons go with the measurements of the same machine in another file.
 
     Raises:
         InputError: One is missing, no sound results file, of another package, or empty.
         StorageError: One cannot be read.
     """
     digest = package.digest() if paths else ""
-    found = []
+    found: list[Results] = []
     for path in paths:
         results = read_results(path)
         label, measured = path.name, results.package
@@ -57,11 +57,21 @@ def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
                 fix=f"give the package that it was measured on, or run edgeml bench on {package.label}.",
             )
         _check(results, package, label)
-        found.append(results)
+        _add(found, results)
     return tuple(
         Device(name, results.machine, results.edgeml, results.date, results)
         for name, results in zip(_names(found), found, strict=True)
     )
+
+
+def _add(found: list[Results], results: Results) -> None:
+    """Adds results to those of the same machine where but one of them measured, else to the list."""
+    for place, other in enumerate(found):
+        if other.machine == results.machine and not (other.measurements and results.measurements):
+            kept, more = (results, other) if results.measurements else (other, results)
+            found[place] = msgspec.structs.replace(kept, comparisons=(*kept.comparisons, *more.comparisons))
+            return
+    found.append(results)
 
 
 def _check(results: Results, package: Package, label: str) -> None:

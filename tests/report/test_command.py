@@ -58,6 +58,11 @@ def test_a_comparison_is_told_with_and_without_measurements(results_files: tuple
     rows = [html.unescape(cell) for cell in re.findall(r"<tr.*?</tr>", page, re.DOTALL) if "slower" in cell]
     assert re.findall("<bdi>(.*?)</bdi>", rows[0])[:5] == cells
     assert "Devices side by side" in page
+    same = tmp_path / "measured.json"  # by the same machine, which then is one device
+    same.write_text(json.dumps(json.loads(results_files[0].read_text()) | {"machine": found["machine"]}))
+    page = make_report(package, [compared, same]).decode()
+    assert page.count("<dt>measured on</dt>") == 1
+    assert page.count(">slower<") == 1
 
 
 @pytest.mark.parametrize(

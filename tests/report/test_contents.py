@@ -151,6 +151,23 @@ def test_densities_leave_out_the_slowest_alone(package: edgeml.Package, measured
     assert cells[0]["low"] <= 1.0 < cells[0]["high"]
 
 
+def test_throughputs_of_one_batch_each_stand_in_rows(
+    package: edgeml.Package, measured: Results, tmp_path: Path
+) -> None:
+    """As `edgeml bench` has them by default: each artifact at the batch that fills a twentieth of a second."""
+    rates = {"tflite-int8": (512, 900.0), "onnx-fp32": (64, 700.0)}
+    found = tuple(
+        replace(single(name, Figure(1.0)), scenario="offline", batch=batch, throughput=Figure(rate))
+        for name, (batch, rate) in rates.items()
+    )
+    drawn = chart(package, "throughput", replace(measured, measurements=found), tmp_path)
+    spec = drawn.draw(Frame(900, narrow=False))
+    assert "facet" not in spec
+    assert [value["told"] for value in spec["data"]["values"]] == [
+        f"{name}, cpu, 1 thread, batch {batch}: {rate:.0f} samples a second" for name, (batch, rate) in rates.items()
+    ]
+
+
 def test_training_curves_are_drawn(package: edgeml.Package) -> None:
     history = tuple(
         Epoch(number=i, of=4, loss=1 / i, validation_loss=2 / i, accuracy=1 - 1 / i, validation_accuracy=0.5)

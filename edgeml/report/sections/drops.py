@@ -104,8 +104,7 @@ def _spec(losses: Sequence[_Loss], bound: float, frame: Frame) -> Spec:
     x = {"field": "drop", "type": "quantitative", "title": unit_of_drop(losses[0].drop.metric),
          "scale": {"domain": spaced(min(0.0, bound, *ends), max(0.0, bound, *ends), 0.04), "nice": False},
          "axis": {"grid": False, "tickCount": 5 if frame.narrow else 9}}  # fmt: skip
-    outcome = {"field": "outcome", "type": "nominal", "title": None, "sort": there,
-               "legend": {"symbolOpacity": 1}}  # fmt: skip
+    outcome = {"field": "outcome", "type": "nominal", "title": None, "sort": there}
     colours = [palette.series[_OUTCOMES[name][0]] for name in there]
     colour = {**outcome, "scale": {"domain": there, "range": colours}}
     shape = {**outcome, "scale": {"domain": there, "range": [_OUTCOMES[name][1] for name in there]}}

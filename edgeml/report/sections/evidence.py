@@ -30,7 +30,7 @@ def evidence_section(found: Sequence[Explanation], samples: int, best: str | Non
     evidence = chosen.evidence or Evidence()
     parts = (
         drops_chart(found),
-        _chance(found, samples),
+        *_chance(found, samples),
         errors_table(found),
         worst_samples_chart(chosen.recipe, evidence),
         worst_outputs_chart(chosen.recipe, evidence),
@@ -39,22 +39,27 @@ def evidence_section(found: Sequence[Explanation], samples: int, best: str | Non
     return Section("evidence", "Is it as good as the source?", tuple(part for part in parts if part is not None))
 
 
-def _chance(found: Sequence[Explanation], samples: int) -> Table | None:
+def _chance(found: Sequence[Explanation], samples: int) -> list[Table | str]:
+    """McNemar's test of those artifacts that are right on other samples than the source."""
     tests = [(one.recipe, one.evaluation.mcnemar) for one in found if one.evaluation.mcnemar is not None]
-    if not tests:
-        return None
+    uneven = [(name, test) for name, test in tests if test.lost or test.gained]
+    same, others = len(tests) - len(uneven), "other " if uneven else ""
+    told = f"The {same} {others}artifact{'s are' if same > 1 else ' is'} right on the same samples as the source."
+    notes = [told] if same else []
+    if not uneven:
+        return [*notes]
     columns = (
         Column("artifact", figures=False), Column("the source alone is right"), Column("the artifact alone is right"),
         Column("p"), Column("which says", figures=False),
     )  # fmt: skip
     rows = tuple(
-        (name, f"{test.lost:,}", f"{test.gained:,}", f"{test.p_value:.2g}", test.chance) for name, test in tests
+        (name, f"{test.lost:,}", f"{test.gained:,}", f"{test.p_value:.2g}", test.chance) for name, test in uneven
     )
     title = (
         f"Of {samples:,} samples those on which one of the two is right and the other wrong. p tells how often two "
         "equally good models would differ so unevenly or more, by McNemar's exact test"
     )
-    return Table(title, columns, rows)
+    return [Table(title, columns, rows), *notes]
 
 
 def _nearness(found: Sequence[Explanation]) -> Table:
@@ -66,9 +71,7 @@ def _nearness(found: Sequence[Explanation]) -> Table:
         cells["output"] = [shown(name) for outputs in known.values() for name in outputs]
     near = [one for outputs in known.values() for one in outputs.values()]
     cells["SQNR, dB"] = [f"{one.sqnr_db:.1f}" for one in near]
-    cells["SQNR about the mean, dB"] = [
-        "–" if one.centred_sqnr_db is None else f"{one.centred_sqnr_db:.1f}" for one in near
-    ]
+    cells["centred SQNR, dB"] = ["–" if one.centred_sqnr_db is None else f"{one.centred_sqnr_db:.1f}" for one in near]
     cells["largest difference"] = [f"{one.max_error:.2g}" for one in near]
     if labelled:
         agreeing = [one.evaluation.fidelity for one in found for _ in known[one.recipe]]

@@ -46,7 +46,9 @@ def _chart(device: Device, number: int) -> Chart | None:
         Column("batch"),
         Column("samples/s [95%]"),
     )
-    over_batches = len({one.batch for one in kept}) > 1
+    over_batches = len({(one.artifact, one.target, one.threads) for one in kept}) < len(
+        {(one.artifact, one.target, one.threads, one.batch) for one in kept}
+    )
     missing = [
         f"{count} more {what} are left out."
         for count, what in ((panels_left_out, "artifacts"), (series_left_out, "numbers of threads"))
@@ -123,12 +125,13 @@ def _curves(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame)
 
 
 def _dots(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame) -> Spec:
-    """A row for each artifact, where there is one batch size alone."""
+    """A row for each artifact, where each has one batch size alone."""
     values = _values(kept)
     y = {"field": "panel", "type": "nominal", "title": None, "axis": {"labelLimit": 150, "grid": True},
          "sort": list(dict.fromkeys(str(value["panel"]) for value in values))}  # fmt: skip
-    title = f"Samples a second, batch {kept[0].batch} (logarithmic)"
-    domain, ticks = _rates(kept, 6)
+    alike = f", batch {kept[0].batch}" if len({one.batch for one in kept}) == 1 else ""
+    title = f"Samples a second{alike} (logarithmic)"
+    domain, ticks = _rates(kept, 4 if frame.narrow else 6)
     x = {"type": "quantitative", "title": title, "scale": {"type": "log", "domain": domain, "nice": False},
          "axis": {"format": "~s", "values": ticks, "grid": False}}  # fmt: skip
     colour = _colour(values)
