@@ -27,6 +27,7 @@ from edgeml.report.sections.training import training_section
 from edgeml.report.speeds import Speed, fastest, speeds_by_machine
 from edgeml.report.words import (
     drop_text,
+    drop_title,
     first,
     interval,
     kilobytes,
@@ -149,7 +150,7 @@ def _verdict(
     judged = f"{data.judged_samples:,} {shown(data.judged_on)} samples"
     if drop is not None:
         unit = " points" if drop.metric == "accuracy" else ""
-        lost = f"a drop in {metric_title(drop.metric)} of {drop_text(drop)}{unit} on {judged}"
+        lost = f"a {drop_title(drop.metric)} of {drop_text(drop)}{unit} on {judged}"
     else:
         lost = f"an SQNR of {fidelity.sqnr_db:.1f} dB on {judged}; accuracy was not measured"
     size = f"{kilobytes(manifest.files[best.file].size_bytes)} kB"
@@ -184,7 +185,7 @@ def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[st
     if drop is not None:
         value, _, ends = drop_text(drop).partition(" ")
         unit = " points" if drop.metric == "accuracy" else ""
-        facts.append(Fact(f"drop in {metric_title(drop.metric)}", f"{value}{unit}", f"95% {ends}"))
+        facts.append(Fact(drop_title(drop.metric), f"{value}{unit}", f"95% {ends}"))
     else:
         facts.append(Fact("SQNR", f"{best.evaluation.fidelity.sqnr_db:.1f} dB"))
     if (speed := speeds.get(best.recipe)) is not None:

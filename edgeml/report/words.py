@@ -14,6 +14,7 @@ __all__ = [
     "bounded_above_0",
     "configuration",
     "drop_text",
+    "drop_title",
     "first",
     "interval",
     "kilobytes",
@@ -90,6 +91,11 @@ def drop_text(drop: Drop) -> str:
 def metric_title(metric: str) -> str:
     """What a task's main metric is called."""
     return {"r2": "R²", "relative_mse": "relative squared error"}.get(metric, metric)
+
+
+def drop_title(metric: str) -> str:
+    """What a drop is called; of an error it is a rise."""
+    return f"{'rise of' if metric == 'relative_mse' else 'drop in'} {metric_title(metric)}"
 
 
 def metric_text(metric: str, value: float) -> str:

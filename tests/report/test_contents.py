@@ -69,6 +69,14 @@ def test_the_table_is_the_manifest(package: edgeml.Package) -> None:
         assert float(row["median, ms"]) == pytest.approx(record.measurement.median_ms, abs=5e-4)
 
 
+def test_an_error_that_rises_is_not_called_a_drop(package: edgeml.Package) -> None:
+    drop = Drop("relative_mse", 0.004, 0.001, 0.008, "x")
+    changes = [{"evaluation": replace(record.evaluation, drop=drop)} for record in package.manifest.artifacts]
+    changed = with_artifacts(package, *changes)
+    assert "a rise of relative squared error of +0.0040" in written(changed, ()).verdict
+    assert chart(changed, "evidence").title == "Rise of relative squared error, and the goal of at most 0.02"
+
+
 def test_the_front_holds_those_that_none_beats(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
     """Two artifacts: dearer and better make a front of two, dearer and worse of one."""
     evaluations = [record.evaluation for record in package.manifest.artifacts]

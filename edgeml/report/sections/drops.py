@@ -9,7 +9,7 @@ from edgeml.core.evidence import Drop, Metrics
 from edgeml.package.explanation import Explanation
 from edgeml.report.document import Chart, Column, Frame, Spec, Table
 from edgeml.report.drawing import spaced
-from edgeml.report.words import drop_text, metric_text, metric_title, unit_of_drop
+from edgeml.report.words import drop_text, drop_title, metric_text, unit_of_drop
 
 __all__ = ["drops_chart"]
 
@@ -70,14 +70,14 @@ def drops_chart(found: Sequence[Explanation]) -> Chart | None:
         )
         for one in losses
     )
-    title = metric_title(metric)
+    title = drop_title(metric)
+    title = f"{title[0].upper()}{title[1:]}"
     return Chart(
         "drops",
-        f"Drop in {title}, and the goal of at most {goal}",
-        f"Drop in {title} with its 95% interval of {len(losses)} artifacts against the goal of {goal}: "
-        f"{', '.join(counts)}.",
+        f"{title}, and the goal of at most {goal}",
+        f"{title} with its 95% interval of {len(losses)} artifacts against the goal of {goal}: {', '.join(counts)}.",
         lambda frame: _spec(losses, bound, frame),
-        Table(f"Drop in {title}; the goal is at most {goal}", columns, rows),
+        Table(f"{title}; the goal is at most {goal}", columns, rows),
         "A bar is the 95% interval, the dashed line the goal. Where the bar holds the goal the verdict is open: the "
         "drop found decides, and more samples may turn it.",
     )
