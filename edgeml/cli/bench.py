@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from edgeml.cli.bench_device import bench_there, device_options, devices_of
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
-from edgeml.core.errors import InputError, StorageError
+from edgeml.core.errors import InputError
 
 if TYPE_CHECKING:
     from edgeml.cli.journal import Journal
@@ -88,6 +88,7 @@ def command(
     """
     from edgeml.cli.journal import Journal, JournalHead
     from edgeml.cli.running import running
+    from edgeml.core.results import read_results
     from edgeml.measurement import Options, Plan, now, results_of, this_machine
     from edgeml.measurement.baseline import check_baseline
     from edgeml.package import open_package
@@ -100,7 +101,7 @@ def command(
         check_output(output, package, baseline, journal)
     options = Options(seconds, latency_bound, cold_starts, seed)
     opened, machine = open_package(package), this_machine()
-    earlier = None if baseline is None else _read(baseline)
+    earlier = None if baseline is None else read_results(baseline)
     if devices:
         if journal is not None or (compare is not None and compare.endswith(".edgeml")):
             raise InputError("--journal and --compare with another package are not for devices.")
@@ -166,17 +167,6 @@ def _measure(child: Worker, cases: tuple[Case, ...], compare: str | None, option
             else:
                 entry = Entry(case, comparison=child.call("bench_beside", case, compare, options, returns=Comparison))
                 journal.add(entry)
-
-
-def _read(path: Path) -> Results:
-    from edgeml.core.results import decode_results
-
-    try:
-        return decode_results(path.read_bytes(), path.name)
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _beside(compare: str | None) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeml.cli.output import console, json_option, print_json
-from edgeml.cli.tables import SELDOM
 
 if TYPE_CHECKING:
     from edgeml.core.evidence import Drop, McNemar, Metrics
@@ -96,10 +95,9 @@ def _drop(drop: Drop, bound: float, metrics: Iterable[Metrics | None]) -> str:
 
 
 def _mcnemar(test: McNemar, samples: int) -> str:
-    told = "seldom chance" if test.p_value < SELDOM else "may be chance"
     return (
-        f"of {samples} samples the source alone is right on {test.lost}, the artifact alone on {test.gained}: {told}, "
-        f"p = {test.p_value:.2g}."
+        f"of {samples} samples the source alone is right on {test.lost}, the artifact alone on {test.gained}: "
+        f"{test.chance}, p = {test.p_value:.2g}."
     )
 
 

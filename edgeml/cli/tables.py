@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeml.cli.output import console
+from edgeml.core.evidence import SELDOM
 
 if TYPE_CHECKING:
     from edgeml.package.manifest import ArtifactRecord, Manifest
 
-__all__ = ["SELDOM", "artifact_table"]
-
-SELDOM = 0.05
-"""The p-value below which a difference is said to be seldom chance."""
+__all__ = ["artifact_table"]
 
 # What goes first where the terminal is too narrow for all.
 _DISPENSABLE = ("ms", "kB", "SQNR", "agree", "drop [95%]", "accuracy", "r2", "relative_mse")

@@ -6,7 +6,11 @@ from msgspec import Struct
 
 from edgeml.core.tensors import Label
 
-__all__ = ["Drop", "ErrorRise", "Evaluation", "Fidelity", "Latency", "McNemar", "Metrics", "WorstClass"]
+__all__ = ["SELDOM", "Drop", "ErrorRise", "Evaluation", "Fidelity", "Latency", "McNemar", "Metrics", "WorstClass"]
+
+
+SELDOM = 0.05
+"""The p-value below which a difference is said to be seldom chance."""
 
 
 class _Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -92,6 +96,13 @@ class McNemar(_Record, frozen=True):
     lost: int
     gained: int
     p_value: float
+
+    @property
+    def chance(self) -> str:
+        """What the test says of the difference, in words."""
+        if self.lost == self.gained == 0:
+            return "no difference"
+        return "seldom chance" if self.p_value < SELDOM else "may be chance"
 
 
 class ErrorRise(_Record, frozen=True):

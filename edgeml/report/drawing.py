@@ -65,6 +65,7 @@ def config(palette: Palette) -> Spec:
             "orient": "top",
             "direction": "horizontal",
             "symbolStrokeWidth": 2,
+            "symbolOpacity": 1,
             "columnPadding": 14,
             "offset": 10,
             "labelLimit": 180,

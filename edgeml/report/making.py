@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from edgeml.core.evidence_file import Evidence
 from edgeml.package import Package
+from edgeml.package.explanation import explained
 from edgeml.package.manifest import ArtifactRecord, Manifest
 from edgeml.report.document import Column, Document, Fact, Table
-from edgeml.report.reading import Device, details_of, read_devices, training_of
+from edgeml.report.reading import Device, read_devices, training_of
 from edgeml.report.sections.calibration import calibration_section
 from edgeml.report.sections.classes import classes_section
 from edgeml.report.sections.costs import costs_section
 from edgeml.report.sections.devices import comparison_section, device_section
+from edgeml.report.sections.evidence import evidence_section
 from edgeml.report.sections.latency import latency_section
 from edgeml.report.sections.lineage import lineage_section
 from edgeml.report.sections.machine import machine_section
@@ -22,7 +25,18 @@ from edgeml.report.sections.throughput import throughput_section
 from edgeml.report.sections.tradeoff import tradeoff_section
 from edgeml.report.sections.training import training_section
 from edgeml.report.speeds import Speed, fastest, speeds_by_machine
-from edgeml.report.words import drop_text, first, interval, kilobytes, milliseconds, rate, shown
+from edgeml.report.words import (
+    drop_text,
+    drop_title,
+    first,
+    interval,
+    kilobytes,
+    metric_text,
+    metric_title,
+    milliseconds,
+    rate,
+    shown,
+)
 
 __all__ = ["FORMATS", "Format", "make_report", "written"]
 
@@ -47,6 +61,7 @@ def make_report(package: Package, results: Sequence[Path], form: Format = "html"
 
     Raises:
         InputError: A results file is missing, not sound, of another package, or empty.
+        StorageError: One cannot be read.
         PackageError: The package is damaged.
         MissingDependencyError: The extra ``report`` is not installed.
 
@@ -82,7 +97,8 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
     best = chosen[0] if chosen is not None else None
     doubtful = any(_flags(device) for device in devices)
     ship = best.recipe if best is not None else None
-    details = {record.recipe: details_of(package, record.recipe) for record in manifest.artifacts}
+    explanations = explained(package).artifacts
+    details = {one.recipe: one.evidence or Evidence() for one in explanations}
     training = training_of(package)
     sections = (
         tradeoff_section(manifest, speeds),
@@ -91,6 +107,7 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
         throughput_section(devices),
         costs_section(devices),
         comparison_section(devices),
+        evidence_section(explanations, manifest.data.judged_samples, ship),
         classes_section(details, manifest.source.decision.labels if manifest.source.decision else (), ship),
         calibration_section(details[ship], ship) if ship is not None else None,
         training_section(training) if training is not None else None,
@@ -104,7 +121,7 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
         "bad" if best is None else "open" if doubtful or any(map(_open, best.verdict.remarks)) else "good",
         _verdict(manifest, chosen, here, next(iter(speeds), ""))
         + _elsewhere(manifest, speeds, sizes)
-        + " Some of the measurements are doubtful, as told below." * doubtful,
+        + " Some of the measurements are doubtful." * doubtful,
         _facts(best, here, sizes),
         _cautions(manifest, devices),
         _table(manifest, here, best),
@@ -133,7 +150,7 @@ def _verdict(
     judged = f"{data.judged_samples:,} {shown(data.judged_on)} samples"
     if drop is not None:
         unit = " points" if drop.metric == "accuracy" else ""
-        lost = f"a drop in {_metric_title(drop.metric)} of {drop_text(drop)}{unit} on {judged}"
+        lost = f"a {drop_title(drop.metric)} of {drop_text(drop)}{unit} on {judged}"
     else:
         lost = f"an SQNR of {fidelity.sqnr_db:.1f} dB on {judged}; accuracy was not measured"
     size = f"{kilobytes(manifest.files[best.file].size_bytes)} kB"
@@ -157,10 +174,6 @@ def _elsewhere(manifest: Manifest, speeds: dict[str, dict[str, Speed]], sizes: d
     return f" {told[0].upper()}{told[1:]}." if told else ""
 
 
-def _metric_title(metric: str) -> str:
-    return {"r2": "R²", "relative_mse": "relative squared error"}.get(metric, metric)
-
-
 def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[str, int]) -> tuple[Fact, ...]:
     """The figures of the artifact to ship; beside float32 of its format where that is there."""
     if best is None:
@@ -172,7 +185,7 @@ def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[st
     if drop is not None:
         value, _, ends = drop_text(drop).partition(" ")
         unit = " points" if drop.metric == "accuracy" else ""
-        facts.append(Fact(f"drop in {_metric_title(drop.metric)}", f"{value}{unit}", f"95% {ends}"))
+        facts.append(Fact(drop_title(drop.metric), f"{value}{unit}", f"95% {ends}"))
     else:
         facts.append(Fact("SQNR", f"{best.evaluation.fidelity.sqnr_db:.1f} dB"))
     if (speed := speeds.get(best.recipe)) is not None:
@@ -244,9 +257,7 @@ def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | 
     cells["kB"] = [kilobytes(manifest.files[record.file].size_bytes) for record in records]
     if manifest.data.labelled:
         values = [getattr(record.evaluation.metrics, metric, None) for record in records]
-        cells[_metric_title(metric)] = [
-            "–" if value is None else f"{value:.1%}" if metric == "accuracy" else f"{value:.4f}" for value in values
-        ]
+        cells[metric_title(metric)] = ["–" if value is None else metric_text(metric, value) for value in values]
         drops = [record.evaluation.drop for record in records]
         cells["drop [95%]"] = ["–" if drop is None else drop_text(drop) for drop in drops]
     found = [record.evaluation.fidelity for record in records]

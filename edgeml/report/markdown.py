@@ -13,7 +13,7 @@ __all__ = ["markdown"]
 _MARKUP = re.compile(r"([\\`*_{}\[\]()+!|~$:])")
 # By these hosts call people and issues, whatever stands before them: what follows must be no name.
 _CALLS = re.compile(r"([@#])")
-_SPOKEN = frozenset({"devices"})
+_SPOKEN = frozenset({"comparisons", "devices"})
 
 
 def markdown(document: Document) -> str:
@@ -23,21 +23,24 @@ def markdown(document: Document) -> str:
         lines += [f"- {_plain(caution)}" for caution in document.cautions]
         lines.append("")
     for section in document.sections:
-        charts = [part for part in section.parts if isinstance(part, Chart)]
-        parts = [part.table if isinstance(part, Chart) else part for part in section.parts]
-        tables = [part for part in parts if isinstance(part, Table)]
-        if not tables:
+        parts = [line for part in section.parts for line in _part(part)]
+        if not parts:
             continue
         fold = section.key not in _SPOKEN
         title = _plain(section.title)
         lines += ["<details>", f"<summary>{title}</summary>", ""] if fold else [f"### {title}", ""]
-        for chart in charts:
-            lines += [_plain(chart.summary), ""]
-        for table in tables:
-            lines += [*_table(table), ""]
-        lines += ["</details>", ""] if fold else []
+        lines += [*parts, *(("</details>", "") if fold else ())]
     lines.append(f"_Made by {_plain(document.made_by)}._")
     return "\n".join(lines) + "\n"
+
+
+def _part(part: object) -> list[str]:
+    """Of a chart its words and its table; nothing of what is a picture alone."""
+    if isinstance(part, Chart):
+        return [_plain(part.summary), "", *_table(part.table), ""]
+    if isinstance(part, Table):
+        return [f"{_plain(part.title)}:", "", *_table(part), ""]
+    return [_plain(part), ""] if isinstance(part, str) else []
 
 
 def _table(table: Table) -> list[str]:

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
-from msgspec import Struct
 
 from edgeml.core.errors import InputError, PackageError
-from edgeml.core.results import Machine, Measurement, Results, Times, decode_results
-from edgeml.core.tensors import Label
+from edgeml.core.results import Figure, Machine, Results, Times, read_results, unpack_times
 from edgeml.package import Package
 from edgeml.trainers.trained import TrainingCurves
 
-__all__ = [
-    "Calibration",
-    "CalibrationBin",
-    "ClassRecall",
-    "Confusion",
-    "Details",
-    "Device",
-    "Flip",
-    "details_of",
-    "durations_ms",
-    "read_devices",
-    "training_of",
-]
+__all__ = ["Device", "durations_ms", "read_devices", "training_of"]
 
-T = TypeVar("T")
-
-_UNIT_BYTES = 4
 _NS_PER_MS = 1e6
-_MOST_TIMES = 2**26
-# Milliseconds, and samples a second: beyond these no machine is, and no axis draws them.
+_AGAIN = "run edgeml bench again."
+# Milliseconds, samples a second, and ratios: beyond these no machine is, and no axis draws them.
 _LEAST, _MOST = 1e-9, 1e12
 
 
@@ -59,77 +38,17 @@ class Device:
     results: Results
 
 
-class Flip(Struct, frozen=True):
-    """A sample that got another label than the source's."""
-
-    sample: int
-    source: Label
-    artifact: Label | None = None
-
-
-class ClassRecall(Struct, frozen=True):
-    """Share of a class's samples that got its label; None without samples."""
-
-    label: Label
-    source: float | None = None
-    artifact: float | None = None
-
-
-class Confusion(Struct, frozen=True):
-    """Which classes are taken for which.
-
-    Attributes:
-        cells: Position of the true label, of the given one (-1 for one that is not among the labels), samples.
-        left_out: Samples of other cells.
-    """
-
-    cells: tuple[tuple[int, int, int], ...]
-    left_out: int = 0
-
-
-class CalibrationBin(Struct, frozen=True):
-    """Samples with about the same top probability: how many, its mean, and the share of right ones."""
-
-    samples: int = 0
-    confidence: float | None = None
-    accuracy: float | None = None
-
-
-class Calibration(Struct, frozen=True):
-    """How well probabilities tell how often they are right; `ece` is the expected calibration error."""
-
-    ece: float
-    bins: tuple[CalibrationBin, ...]
-
-
-class Details(Struct, frozen=True):
-    """What a report takes of an artifact's evidence; what else is there is passed over.
-
-    Attributes:
-        flips: Samples with another label than the source's. `recalls`: of each class.
-        confusion: Of the artifact. `source_confusion`: of the source.
-        calibration: Of the artifact's probabilities. `source_calibration`: of the source's.
-    """
-
-    flips: tuple[Flip, ...] = ()
-    recalls: tuple[ClassRecall, ...] = ()
-    confusion: Confusion | None = None
-    source_confusion: Confusion | None = None
-    calibration: Calibration | None = None
-    source_calibration: Calibration | None = None
-
-
 def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
-    """Reads results files of a package.
+    """Reads results files of a package. Comparisons go with the measurements of the same machine in another file.
 
     Raises:
         InputError: One is missing, no sound results file, of another package, or empty.
         StorageError: One cannot be read.
     """
     digest = package.digest() if paths else ""
-    found = []
+    found: list[Results] = []
     for path in paths:
-        results = _read(path)
+        results = read_results(path)
         label, measured = path.name, results.package
         if measured.digest != digest:
             raise InputError(
@@ -138,71 +57,57 @@ def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
                 fix=f"give the package that it was measured on, or run edgeml bench on {package.label}.",
             )
         _check(results, package, label)
-        found.append(results)
+        _add(found, results)
     return tuple(
         Device(name, results.machine, results.edgeml, results.date, results)
         for name, results in zip(_names(found), found, strict=True)
     )
 
 
-def _read(path: Path) -> Results:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return decode_results(data, path.name)
+def _add(found: list[Results], results: Results) -> None:
+    """Adds results to those of the same machine where but one of them measured, else to the list."""
+    for place, other in enumerate(found):
+        if other.machine == results.machine and not (other.measurements and results.measurements):
+            kept, more = (results, other) if results.measurements else (other, results)
+            found[place] = msgspec.structs.replace(kept, comparisons=(*kept.comparisons, *more.comparisons))
+            return
+    found.append(results)
 
 
 def _check(results: Results, package: Package, label: str) -> None:
-    again = "run edgeml bench again."
-    if not results.measurements:
-        raise InputError(f"{label} holds no measurement.", fix=again)
+    if not (results.measurements or results.comparisons):
+        raise InputError(f"{label} holds neither a measurement nor a comparison.", fix=_AGAIN)
     there = {record.recipe for record in package.manifest.artifacts}
     for measured in results.measurements:
-        if measured.artifact not in there:
-            raise InputError(f"{label} measures '{measured.artifact}', which {package.label} does not hold.", fix=again)
+        name = measured.artifact
+        if name not in there:
+            raise InputError(f"{label} measures '{name}', which {package.label} does not hold.", fix=_AGAIN)
         if measured.queries == 0:
-            raise InputError(f"{label} has no samples of {measured.artifact} on {measured.target}.", fix=again)
-        for figure in _figures(measured):
-            if not _LEAST <= figure <= _MOST:
-                told = f"{figure:g} of {measured.artifact}; expected {_LEAST:g} to {_MOST:g}."
-                raise InputError(f"{label} has a time or rate of {told}", fix=again)
+            raise InputError(f"{label} has no samples of {name} on {measured.target}.", fix=_AGAIN)
+        figures = [quantile.ms for quantile in measured.latency]
+        figures += [measured.throughput] if measured.throughput is not None else []
         if measured.times is not None:
-            durations_ms(measured.times, label)
+            longest = float(durations_ms(measured.times, f"{name} in {label}").max(initial=0))
+            figures += [Figure(longest)] if longest else []
+        _hold(figures, f"{label}: a time or rate of {name}")
+    for compared in results.comparisons:
+        _hold([compared.ratio], f"{label}: a ratio of {compared.what}")
 
 
-def _figures(measured: Measurement) -> list[float]:
+def _hold(figures: Sequence[Figure], what: str) -> None:
     """Values, and the upper ends of intervals; a lower one may be anything where few queries were timed."""
-    figures = [quantile.ms for quantile in measured.latency]
-    figures += [measured.throughput] if measured.throughput is not None else []
-    return [end for one in figures for end in (one.value, one.high) if end is not None]
+    for end in (end for figure in figures for end in (figure.value, figure.high)):
+        if end is not None and not _LEAST <= end <= _MOST:
+            raise InputError(f"{what} is {end:g}; expected {_LEAST:g} to {_MOST:g}.", fix=_AGAIN)
 
 
-def durations_ms(times: Times, label: str) -> np.ndarray:
+def durations_ms(times: Times, label: str = "a measurement") -> np.ndarray:
     """All times of a measurement, float64 ``[count]``, in milliseconds.
 
     Raises:
         InputError: They are not as many as is said, or not in the compact form.
     """
-    wanted = _UNIT_BYTES * times.count
-    try:
-        if times.count > _MOST_TIMES:
-            raise ValueError("too many")
-        reader = zlib.decompressobj()
-        # One byte more than is due, so that a longer text is found out without being unpacked.
-        data = reader.decompress(base64.b64decode(times.data, validate=True), wanted + 1)
-    except (ValueError, binascii.Error, zlib.error) as error:
-        raise InputError(
-            f"{label}: the times of a measurement are not sound: {error}.", fix="run edgeml bench again."
-        ) from error
-    if len(data) != wanted:
-        raise InputError(
-            f"{label}: a measurement does not hold the {times.count} times that it tells of.",
-            fix="run edgeml bench again.",
-        )
-    return np.frombuffer(data, "<u4").astype(np.float64) * (times.unit_ns / _NS_PER_MS)
+    return unpack_times(times, label) / _NS_PER_MS
 
 
 def _names(found: Sequence[Results]) -> list[str]:
@@ -212,16 +117,6 @@ def _names(found: Sequence[Results]) -> list[str]:
     return [f"{name} ({i + 1})" if dated.count(name) > 1 else name for i, name in enumerate(dated)]
 
 
-def details_of(package: Package, recipe: str) -> Details:
-    """An artifact's evidence, empty where the package has none.
-
-    Raises:
-        PackageError: It is damaged.
-    """
-    entry = package.artifact(recipe).evidence
-    return _decoded(package, entry, Details) if entry is not None else Details()
-
-
 def training_of(package: Package) -> TrainingCurves | None:
     """The epochs that the model was trained in, where the package holds them.
 
@@ -229,11 +124,9 @@ def training_of(package: Package) -> TrainingCurves | None:
         PackageError: They are damaged.
     """
     entry = package.manifest.training
-    return _decoded(package, entry, TrainingCurves) if entry is not None else None
-
-
-def _decoded(package: Package, entry: str, kind: type[T]) -> T:
+    if entry is None:
+        return None
     try:
-        return msgspec.json.decode(package.read(entry), type=kind)
+        return msgspec.json.decode(package.read(entry), type=TrainingCurves)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PackageError(f"{package.label}: '{entry}' is not sound: {error}.") from error

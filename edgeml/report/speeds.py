@@ -36,9 +36,10 @@ class Speed:
 
 
 def speeds_by_machine(manifest: Manifest, devices: Sequence[Device]) -> dict[str, dict[str, Speed]]:
-    """By machine and recipe; without results what the package itself tells, of the machine that built it."""
-    if devices:
-        return {device.name: _measured(device.results.measurements) for device in devices}
+    """By machine that timed single samples, and recipe; without any what the package tells, of that which built it."""
+    measured = {device.name: _measured(device.results.measurements) for device in devices}
+    if any(measured.values()):
+        return {name: speeds for name, speeds in measured.items() if speeds}
     found = {
         record.recipe: Speed(
             record.recipe,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from edgeml.core.evidence import Drop
+from edgeml.core.evidence import Drop, ErrorRise
 from edgeml.core.results import Figure, Measurement
 from edgeml.core.text import printable
 
@@ -14,13 +14,17 @@ __all__ = [
     "bounded_above_0",
     "configuration",
     "drop_text",
+    "drop_title",
     "first",
     "interval",
     "kilobytes",
+    "metric_text",
+    "metric_title",
     "milliseconds",
     "points",
     "quantile",
     "rate",
+    "rise_text",
     "shown",
     "threads_text",
     "unit_of_drop",
@@ -47,11 +51,11 @@ def kilobytes(size_bytes: int) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """With at least two digits that count, down to tenths of a microsecond."""
-    for least, places in ((100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3)):
+    """With three digits that count, down to hundredths of a microsecond."""
+    for least, places in ((100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3), (0.01, 4)):
         if value >= least:
             return f"{value:,.{places}f}"
-    return f"{value:.4f}"
+    return f"{value:.5f}"
 
 
 def rate(value: float) -> str:
@@ -69,19 +73,39 @@ def interval(figure: Figure, form: object = milliseconds) -> str:
 
 def points(share: float, places: int = 1) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return _signed(100 * share, places)
+    return _signed(100 * share, f".{places}f")
 
 
-def _signed(value: float, places: int) -> str:
-    text = f"{value:+.{places}f}"
+def _signed(value: float, form: str) -> str:
+    text = f"{value:+{form}}"
     return text.replace("-", "+" if float(text) == 0 else "−")  # there is no −0.0
 
 
 def drop_text(drop: Drop) -> str:
     """A drop with its interval, in points for accuracy."""
-    places = 1 if drop.metric == "accuracy" else 4
-    factor = 100 if drop.metric == "accuracy" else 1
-    value, low, high = (_signed(factor * end, places) for end in (drop.value, drop.low, drop.high))
+    factor, form = (100, ".1f") if drop.metric == "accuracy" else (1, ".4f")
+    value, low, high = (_signed(factor * end, form) for end in (drop.value, drop.low, drop.high))
+    return f"{value} [{low}, {high}]"
+
+
+def metric_title(metric: str) -> str:
+    """What a task's main metric is called."""
+    return {"r2": "R²", "relative_mse": "relative squared error"}.get(metric, metric)
+
+
+def drop_title(metric: str) -> str:
+    """What a drop is called; of an error it is a rise."""
+    return f"{'rise of' if metric == 'relative_mse' else 'drop in'} {metric_title(metric)}"
+
+
+def metric_text(metric: str, value: float) -> str:
+    """A task's main metric, accuracy in percent."""
+    return f"{value:.1%}" if metric == "accuracy" else f"{value:.4f}"
+
+
+def rise_text(rise: ErrorRise) -> str:
+    """A rise of an error with its interval, in the targets' units."""
+    value, low, high = (_signed(end, ".3g") for end in (rise.value, rise.low, rise.high))
     return f"{value} [{low}, {high}]"
 
 

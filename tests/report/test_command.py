@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import edgeml
+from edgeml.report import make_report
 from tests.support.make_format1 import PACKAGE
 from tests.support.without import without
 
@@ -29,6 +33,36 @@ def test_the_outputs_name_says_what_is_written(results_files: tuple[Path, Path],
     told = json.loads(done.stdout)
     assert told == {"output": str(output), "format": "markdown", "size_bytes": output.stat().st_size, "results": 2}
     assert output.read_text(encoding="utf-8").startswith("## digits-format1 1.0.0\n")
+
+
+def test_a_comparison_is_told_with_and_without_measurements(results_files: tuple[Path, Path], tmp_path: Path) -> None:
+    compared = tmp_path / "compared.json"
+    bench = [sys.executable, "-m", "edgeml", "bench", str(PACKAGE), "--seconds", "0.3", "--cold-starts", "0"]
+    compare = ["--artifact", "onnx-fp32", "--compare", "tflite-int8", "-o", str(compared)]
+    subprocess.run([*bench, *compare], capture_output=True, check=True)
+    found = json.loads(compared.read_text())
+    assert found["measurements"] == []
+    (pair,) = found["comparisons"]
+    low, ratio, high = (f"{pair['ratio'][name]:.3f}" for name in ("low", "value", "high"))
+    assert float(low) > 1  # the quantized net takes half the time
+    cells = ["onnx-fp32 on cpu", "tflite-int8 on cpu", "slower", f"{ratio} [{low}, {high}]", str(pair["rounds"])]
+
+    package = edgeml.open_package(PACKAGE)
+    median = package.artifact("tflite-int8").measurement
+    assert median is not None
+    text = make_report(package, [compared], "markdown").decode()
+    assert f"| {' | '.join(cells)} | " in re.sub(r"\\(.)", r"\1", text)
+    assert f"{median.median_ms:.4f}"[:5] in text.splitlines()[2]  # its own latency, for want of another
+    assert "Devices side by side" not in text
+    page = make_report(package, [*results_files, compared]).decode()
+    rows = [html.unescape(cell) for cell in re.findall(r"<tr.*?</tr>", page, re.DOTALL) if "slower" in cell]
+    assert re.findall("<bdi>(.*?)</bdi>", rows[0])[:5] == cells
+    assert "Devices side by side" in page
+    same = tmp_path / "measured.json"  # by the same machine, which then is one device
+    same.write_text(json.dumps(json.loads(results_files[0].read_text()) | {"machine": found["machine"]}))
+    page = make_report(package, [compared, same]).decode()
+    assert page.count("<dt>measured on</dt>") == 1
+    assert page.count(">slower<") == 1
 
 
 @pytest.mark.parametrize(

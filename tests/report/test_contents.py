@@ -69,6 +69,14 @@ def test_the_table_is_the_manifest(package: edgeml.Package) -> None:
         assert float(row["median, ms"]) == pytest.approx(record.measurement.median_ms, abs=5e-4)
 
 
+def test_an_error_that_rises_is_not_called_a_drop(package: edgeml.Package) -> None:
+    drop = Drop("relative_mse", 0.004, 0.001, 0.008, "x")
+    changes = [{"evaluation": replace(record.evaluation, drop=drop)} for record in package.manifest.artifacts]
+    changed = with_artifacts(package, *changes)
+    assert "a rise of relative squared error of +0.0040" in written(changed, ()).verdict
+    assert chart(changed, "evidence").title == "Rise of relative squared error, and the goal of at most 0.02"
+
+
 def test_the_front_holds_those_that_none_beats(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
     """Two artifacts: dearer and better make a front of two, dearer and worse of one."""
     evaluations = [record.evaluation for record in package.manifest.artifacts]
@@ -151,6 +159,23 @@ def test_densities_leave_out_the_slowest_alone(package: edgeml.Package, measured
     assert cells[0]["low"] <= 1.0 < cells[0]["high"]
 
 
+def test_throughputs_of_one_batch_each_stand_in_rows(
+    package: edgeml.Package, measured: Results, tmp_path: Path
+) -> None:
+    """As `edgeml bench` has them by default: each artifact at the batch that fills a twentieth of a second."""
+    rates = {"tflite-int8": (512, 900.0), "onnx-fp32": (64, 700.0)}
+    found = tuple(
+        replace(single(name, Figure(1.0)), scenario="offline", batch=batch, throughput=Figure(rate))
+        for name, (batch, rate) in rates.items()
+    )
+    drawn = chart(package, "throughput", replace(measured, measurements=found), tmp_path)
+    spec = drawn.draw(Frame(900, narrow=False))
+    assert "facet" not in spec
+    assert [value["told"] for value in spec["data"]["values"]] == [
+        f"{name}, cpu, 1 thread, batch {batch}: {rate:.0f} samples a second" for name, (batch, rate) in rates.items()
+    ]
+
+
 def test_training_curves_are_drawn(package: edgeml.Package) -> None:
     history = tuple(
         Epoch(number=i, of=4, loss=1 / i, validation_loss=2 / i, accuracy=1 - 1 / i, validation_accuracy=0.5)
@@ -224,7 +249,8 @@ def decision(package: edgeml.Package) -> tuple[object, ...]:
 
 def test_calibration_is_drawn_beside_the_sources(package: edgeml.Package) -> None:
     bins = [{"samples": 0}] * 13 + [{"samples": 4, "confidence": 0.9, "accuracy": 0.75}, {"samples": 96}]
-    changed = with_evidence(package, calibration={"ece": 0.15, "bins": bins}, source_calibration={"ece": 0, "bins": []})
+    source = {"ece": 0, "bins": [{}] * 15}
+    changed = with_evidence(package, calibration={"ece": 0.15, "bins": bins}, source_calibration=source)
     found = chart(changed, "calibration")
     assert "0.1500" in found.title
     assert [row[1:] for row in found.table.rows] == [("90.0%", "75.0%", "4")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,6 +163,30 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, page_file: Path, 
         assert page.locator(".plot.wide").first.is_hidden()
         assert page.locator(".plot.narrow").first.is_visible()
         page.screenshot(path=pictures / "phone.png", full_page=True)
+
+
+@pytest.mark.parametrize("task", ["classifier", "regressor"])
+def test_evidence_reads_on_a_laptop_and_on_a_phone(
+    browser: Browser, request: pytest.FixtureRequest, task: str, tmp_path: Path, pictures: Path
+) -> None:
+    package, path = request.getfixturevalue(task).package, tmp_path / "report.html"
+    begin = time.perf_counter()
+    path.write_bytes(make_report(package, []))
+    assert time.perf_counter() - begin < 5
+    assert path.stat().st_size < MAX_BYTES
+    looks: dict[str, dict[str, Any]] = {
+        "desk": {"viewport": DESK, "color_scheme": "dark"},
+        "phone": {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True, "has_touch": True},
+    }
+    for name, options in looks.items():
+        with opened(browser, path, **options) as page:
+            section = page.locator("#evidence")
+            marks = section.locator(".plot:visible .role-mark [aria-label]").count()
+            assert marks == {"classifier": 2, "regressor": 2 + 2 * 10 + 2 * 3}[task]
+            assert section.locator("table:visible").count() == 2
+            assert page.evaluate("document.documentElement.scrollWidth") == options["viewport"]["width"]
+            assert overflow(page) == []
+            section.screenshot(path=pictures / f"{task}-{name}.png")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

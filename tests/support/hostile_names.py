@@ -39,10 +39,12 @@ def hostile_package(package: edgeml.Package, count: int) -> edgeml.Package:
         )
         for record in manifest.artifacts
     )
-    evidence = {
+    evidence: dict[str, object] = {
         "flips": [{"sample": i, "source": labels[i], "artifact": labels[i + 1]} for i in range(40)],
         "recalls": [{"label": label, "source": 1.0, "artifact": 1 - i / count} for i, label in enumerate(labels)],
     }
+    parity = {"samples": 1, "sqnr_db": 1e300, "centred_sqnr_db": None, "max_error": 1e300}
+    evidence["parity"] = dict.fromkeys(HOSTILE, parity)
     contents = {name: package.read(name) for name in manifest.files}
     contents |= {record.evidence: msgspec.json.encode(evidence) for record in records if record.evidence}
     changed = msgspec.structs.replace(manifest, source=source, artifacts=records, author=HOSTILE[2])

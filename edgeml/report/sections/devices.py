@@ -9,7 +9,7 @@ from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device
 from edgeml.report.speeds import Speed, fastest
-from edgeml.report.words import bounded_above_0, first, interval, milliseconds, points, shown
+from edgeml.report.words import bounded_above_0, first, interval, milliseconds, shown
 
 __all__ = ["comparison_section", "device_section"]
 
@@ -21,13 +21,14 @@ def device_section(
     manifest: Manifest, devices: Sequence[Device], speeds: dict[str, dict[str, Speed]]
 ) -> Section | None:
     """The latency of each artifact on each device; None where there is but one."""
+    devices = [device for device in devices if device.results.measurements]
     if len(devices) < 2:  # two make a comparison
         return None
     sizes = {record.recipe: manifest.files[record.file].size_bytes for record in manifest.artifacts}
     released = [record for record in manifest.artifacts if record.verdict.released]
     rows = []
     for device in devices:
-        found = speeds[device.name]
+        found = speeds.get(device.name, {})
         best = fastest([record for record in released if record.recipe in found], found, sizes)
         cells = ("–", "–") if best is None else (best[0].recipe, interval(found[best[0].recipe].median))
         rows.append((shown(device.name), shown(device.machine.model), str(device.machine.cores), *cells))
@@ -42,7 +43,7 @@ def device_section(
 
 
 def _chart(recipes: Sequence[str], devices: Sequence[Device], speeds: dict[str, dict[str, Speed]]) -> Chart | None:
-    timed, left_out = first([device.name for device in devices if speeds[device.name]], _MOST_DRAWN)
+    timed, left_out = first([device.name for device in devices if device.name in speeds], _MOST_DRAWN)
     if len(timed) < 2:
         return None
     names = [name for name in recipes if any(name in speeds[device] for device in timed)]
@@ -104,15 +105,15 @@ def _spec(values: list[dict[str, object]], names: list[str], devices: list[str],
 
 
 def comparison_section(devices: Sequence[Device]) -> Section | None:
-    """What was measured in turn with what; None where nothing was."""
+    """What was measured in turn with what, and which is faster; None where nothing was."""
     rows = [
         (
             shown(one.what),
             shown(one.beside),
-            shown(device.name),
+            one.verdict,
             interval(one.ratio, lambda value: f"{value:.3f}"),
             f"{one.rounds:,}",
-            one.verdict if one.verdict == "indistinguishable" else f"{one.verdict}, {points(one.ratio.value - 1)}%",
+            shown(device.name),
         )
         for device in devices
         for one in device.results.comparisons
@@ -121,7 +122,8 @@ def comparison_section(devices: Sequence[Device]) -> Section | None:
         return None
     kept, left_out = first(rows, _MOST_ROWS)
     columns = (
-        Column("measured", figures=False), Column("beside", figures=False), Column("device", figures=False),
-        Column("ratio of times [95%]"), Column("rounds"), Column("verdict", figures=False),
+        Column("measured", figures=False), Column("against", figures=False), Column("verdict", figures=False),
+        Column("ratio of times [95%]"), Column("pairs"), Column("device", figures=False),
     )  # fmt: skip
-    return Section("comparisons", "Compared in one run", (Table("Measured in turn", columns, kept, (), left_out),))
+    title = "Time of the first by time of the second: below 1 the first is the faster one"
+    return Section("comparisons", "Compared", (Table(title, columns, kept, (), left_out),))

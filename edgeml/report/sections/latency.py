@@ -10,11 +10,12 @@ from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device, durations_ms
+from edgeml.report.sections.by_device import section_by_device
 from edgeml.report.words import configuration, first, interval, milliseconds, quantile, shown
 
 __all__ = ["latency_section"]
 
-_MOST_DEVICES, _MOST_ROWS = 6, 24
+_MOST_ROWS = 24
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _TICKS = ((0.5, "median"), (0.9, "90%"), (0.99, "99%"))
 _BINS = 60
@@ -24,14 +25,7 @@ _ROW = 26
 
 def latency_section(devices: Sequence[Device]) -> Section | None:
     """A chart for each device that measured latencies."""
-    taken, left_out = first(devices, _MOST_DEVICES)
-    charts = [chart for i, device in enumerate(taken) if (chart := _chart(device, i)) is not None]
-    if not charts:
-        return None
-    parts: list[Chart | str] = [*charts]
-    if left_out:
-        parts.append(f"The latencies of {left_out} more devices are left out.")
-    return Section("latency", "Latency of a query", tuple(parts))
+    return section_by_device("latency", "Latency of a query", devices, _chart)
 
 
 def _chart(device: Device, number: int) -> Chart | None:
@@ -67,7 +61,7 @@ def _chart(device: Device, number: int) -> Chart | None:
         f"latency-{number}",
         f"On {shown(device.name)}{where}",
         summary,
-        lambda frame: _spec(kept, names, device.name, frame),
+        lambda frame: _spec(kept, names, frame),
         Table("Quantiles of latency; a dash where the count does not support one", tuple(columns), rows, (), left_out),
         "The darker, the more queries took so long; the marks are the median, the 90th and the 99th percentile, where "
         "the count supports them. The slowest 0.5% are not drawn."
@@ -90,7 +84,7 @@ def _name(measured: Measurement, *, plain: bool) -> str:
     return f"{measured.artifact} {shown(measured.target, 12)}{threads}{batch}{mode}"
 
 
-def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: Frame) -> Spec:
+def _spec(kept: Sequence[Measurement], names: Sequence[str], frame: Frame) -> Spec:
     cells, ticks, spans = [], [], []
     every = []
     for row, (one, name) in enumerate(zip(kept, names, strict=True)):
@@ -101,7 +95,7 @@ def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: 
             told = f"{name}: {word} {interval(figure)} ms"
             ticks.append({**at, "ms": figure.value, "which": word, "told": told})
         if one.times is not None:
-            times = durations_ms(one.times, label)
+            times = durations_ms(one.times)
             times = times[times > 0]
             if times.size:
                 high = float(np.quantile(times, _TAIL, method="lower"))

@@ -22,6 +22,7 @@ def machine_section(manifest: Manifest, devices: Sequence[Device]) -> Section:
     for device in taken:
         machine = device.machine
         engines = sorted({shown(f"{one.engine} on {one.target}") for one in device.results.measurements})
+        ran = (Fact("engines", ", ".join(engines[:12])),) if engines else ()
         parts.append(
             (
                 Fact("measured on", shown(device.name), device.date.replace("T", " ").replace("Z", " UTC")),
@@ -29,7 +30,7 @@ def machine_section(manifest: Manifest, devices: Sequence[Device]) -> Section:
                 Fact("cores, memory", f"{machine.cores}, {machine.memory_mb:,.0f} MB"),
                 Fact("system", shown(machine.system, 120)),
                 Fact("frequency governor", shown(machine.governor or "not told")),
-                Fact("engines", ", ".join(engines[:12])),
+                *ran,
                 Fact("versions", _versions({"edgeml": device.edgeml, "python": machine.python, **machine.versions})),
             )
         )

@@ -8,23 +8,17 @@ from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.report.drawing import log_axis
 from edgeml.report.reading import Device
+from edgeml.report.sections.by_device import section_by_device
 from edgeml.report.words import bounded_above_0, configuration, first, interval, rate, shown, threads_text
 
 __all__ = ["throughput_section"]
 
-_MOST_DEVICES, _MOST_PANELS, _MOST_SERIES, _MOST_ROWS = 6, 12, 8, 60
+_MOST_PANELS, _MOST_SERIES, _MOST_ROWS = 12, 8, 60
 
 
 def throughput_section(devices: Sequence[Device]) -> Section | None:
     """A chart for each device that measured throughput."""
-    taken, left_out = first(devices, _MOST_DEVICES)
-    charts = [chart for i, device in enumerate(taken) if (chart := _chart(device, i)) is not None]
-    if not charts:
-        return None
-    parts: list[Chart | str] = [*charts]
-    if left_out:
-        parts.append(f"The throughput of {left_out} more devices is left out.")
-    return Section("throughput", "Throughput", tuple(parts))
+    return section_by_device("throughput", "Throughput", devices, _chart)
 
 
 def _chart(device: Device, number: int) -> Chart | None:
@@ -52,7 +46,9 @@ def _chart(device: Device, number: int) -> Chart | None:
         Column("batch"),
         Column("samples/s [95%]"),
     )
-    over_batches = len({one.batch for one in kept}) > 1
+    over_batches = len({(one.artifact, one.target, one.threads) for one in kept}) < len(
+        {(one.artifact, one.target, one.threads, one.batch) for one in kept}
+    )
     missing = [
         f"{count} more {what} are left out."
         for count, what in ((panels_left_out, "artifacts"), (series_left_out, "numbers of threads"))
@@ -129,12 +125,13 @@ def _curves(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame)
 
 
 def _dots(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame) -> Spec:
-    """A row for each artifact, where there is one batch size alone."""
+    """A row for each artifact, where each has one batch size alone."""
     values = _values(kept)
     y = {"field": "panel", "type": "nominal", "title": None, "axis": {"labelLimit": 150, "grid": True},
          "sort": list(dict.fromkeys(str(value["panel"]) for value in values))}  # fmt: skip
-    title = f"Samples a second, batch {kept[0].batch} (logarithmic)"
-    domain, ticks = _rates(kept, 6)
+    alike = f", batch {kept[0].batch}" if len({one.batch for one in kept}) == 1 else ""
+    title = f"Samples a second{alike} (logarithmic)"
+    domain, ticks = _rates(kept, 4 if frame.narrow else 6)
     x = {"type": "quantitative", "title": title, "scale": {"type": "log", "domain": domain, "nice": False},
          "axis": {"format": "~s", "values": ticks, "grid": False}}  # fmt: skip
     colour = _colour(values)
