@@ -45,6 +45,12 @@ def comparison_lines(comparisons: Iterable[Comparison], *, doubts: bool) -> None
         output.print(
             f"{item.what} is {item.verdict} {than} {item.beside}: {ratio_text(item.ratio)} of its time.", soft_wrap=True
         )
+    for file in dict.fromkeys(item.beside_file for item in found if item.beside_file is not None):
+        output.print(
+            f"{file.name}: {file.size_bytes / 1000:.1f} kB, {file.digest}; takes {file.takes}, gives {file.gives}. "
+            "Both sides take and give floats.",
+            soft_wrap=True,
+        )
     if doubts:
         _doubts({item.what: item.conditions for item in found})
 

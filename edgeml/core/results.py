@@ -19,6 +19,7 @@ __all__ = [
     "Comparison",
     "Conditions",
     "Figure",
+    "FileRef",
     "GoldenResult",
     "Machine",
     "Measurement",
@@ -81,6 +82,24 @@ class PackageRef(_Record, frozen=True):
     name: Text
     version: Text
     digest: Text
+
+
+class FileRef(_Record, frozen=True):
+    """A model file that is in no package.
+
+    Attributes:
+        name: Of the file.
+        size_bytes: Its size.
+        digest: ``sha256:…`` of its bytes.
+        takes: Its inputs: name, dtype and shape, in words. `gives`: its outputs. Where these are integers, what is
+            timed quantizes and dequantizes, as of a package's artifacts.
+    """
+
+    name: Text
+    size_bytes: Count
+    digest: Text
+    takes: Text
+    gives: Text
 
 
 class Figure(_Record, frozen=True):
@@ -200,6 +219,7 @@ class Comparison(_Record, frozen=True):
         rounds: Ratios that the interval is of: blocks of a run in which both were measured in turn, or of two runs
             the stretches that were compared.
         conditions: What else the machine did.
+        beside_file: The second, where it is a bare model file.
     """
 
     what: Text
@@ -208,6 +228,7 @@ class Comparison(_Record, frozen=True):
     verdict: Literal["faster", "slower", "indistinguishable"]
     rounds: Count
     conditions: Conditions
+    beside_file: FileRef | None = None
 
 
 class GoldenResult(_Record, frozen=True):

@@ -1,5 +1,6 @@
 """What is known of a trained model, whatever framework made it."""
 
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -7,13 +8,18 @@ from msgspec import Struct
 
 from edgeml.core.tensors import Decision, Signature
 
-__all__ = ["FILES", "Reference", "Source", "SourceInfo", "Task", "TraceableSource"]
+__all__ = ["FILES", "Reference", "Source", "SourceInfo", "Task", "TraceableSource", "is_bare"]
 
 Task = Literal["classification", "regression", "reconstruction", "transformation", "clustering"]
 
 
 FILES = frozenset({"tflite", "onnx"})
 """Frameworks that are formats: their sources are existing artifacts, and `architecture` is the recipe that they are."""
+
+
+def is_bare(path: str | Path) -> bool:
+    """Whether that is the name of such an artifact, in no package."""
+    return Path(path).suffix.lower().removeprefix(".") in FILES
 
 
 class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

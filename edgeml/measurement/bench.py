@@ -93,19 +93,19 @@ def bench(
             if progress is not None:
                 progress(case)
             found.append(measure(package, file, case, given))
-    return results_of(package, date, this_machine(), tuple(found))
+    reference = PackageRef(package.name, package.version, package.digest())
+    return results_of(reference, date, this_machine(), tuple(found))
 
 
 def results_of(
-    package: Packaged,
+    package: PackageRef,
     date: str,
     machine: Machine,
     measurements: tuple[Measurement, ...],
     comparisons: tuple[Comparison, ...] = (),
 ) -> Results:
     """What a results file holds."""
-    reference = PackageRef(package.name, package.version, package.digest())
-    return Results(FORMAT, __version__, date, machine, reference, measurements, comparisons)
+    return Results(FORMAT, __version__, date, machine, package, measurements, comparisons)
 
 
 def now() -> str:
