@@ -41,7 +41,8 @@ def command(
     edgeml diff net.edgeml new.edgeml --inputs x.npy
     edgeml diff net.edgeml new.edgeml --fail-if-incompatible --json | jq .reasons
 
-    Compares names, labels, inputs and outputs, and each artifact's size, accuracy, parity, latency and needs.
+    Compares names, labels, inputs and outputs, and each artifact's size, accuracy, parity, latency and needs, and
+    the evidence: agreement, flips, McNemar's test, calibration, the recall of classes. What one lacks is missing.
     The same inputs run through each artifact of both, where its engine is installed, and labels that changed
     are counted and named.
 
@@ -61,6 +62,8 @@ def command(
 
 
 def _show(found: PackageDiff, out: Console) -> None:
+    from edgeml.cli.diff_evidence import evidence_table
+
     if found.same:
         out.print(f"The two files are the same: {found.new_digest}", soft_wrap=True)
         return
@@ -71,6 +74,9 @@ def _show(found: PackageDiff, out: Console) -> None:
     answers = {prediction.recipe: prediction for prediction in found.predictions}
     if found.artifacts:
         out.print(_table(found.artifacts, answers))
+    table = evidence_table(found.artifacts)
+    if table is not None:
+        out.print(table)
     notes = [note for artifact in found.artifacts for note in _notes(artifact, answers.get(artifact.recipe))]
     _list(out, "artifacts", notes)
     _list(out, "look at", found.remarks)
@@ -157,8 +163,11 @@ def _flips(answer: PredictionDiff | None) -> str:
 
 
 def _notes(artifact: ArtifactDiff, answer: PredictionDiff | None) -> list[str]:
-    """What the table does not say of an artifact."""
+    """What the tables do not say of an artifact."""
+    from edgeml.cli.diff_evidence import evidence_notes
+
     notes = [f"{artifact.recipe}: {_needs(change)}" for change in artifact.needs]
+    notes += evidence_notes(artifact)
     if answer is None:
         return notes
     if answer.status == "not run":

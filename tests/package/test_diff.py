@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.metrics import mean_absolute_error
 
 import edgeml
 from edgeml.core.errors import InputError, VerificationError
@@ -16,6 +18,7 @@ from edgeml.package import PackageDiff, diff_packages
 from edgeml.package.diff import Change, Flip
 from edgeml.package.diff.compatibility import _precedence
 from edgeml.package.manifest import ArtifactRecord, Manifest, RefusalRecord
+from tests.support.linear_onnx import write_linear_onnx
 
 IRIS = load_iris().data  # the golden inputs of the small package are all of one class
 
@@ -143,7 +146,12 @@ def test_other_labels(
 
 
 def test_labels_that_do_not_fit_the_scores_are_not_run(small_package: edgeml.Package) -> None:
-    found = diff_packages(small_package, with_labels(small_package, 0, 1), inputs=IRIS)
+    fewer = with_labels(small_package, 0, 1)
+    for recipe in fewer.released:  # it tells of three
+        fewer = with_record(fewer, recipe, evidence=None)
+    found = diff_packages(small_package, fewer, inputs=IRIS)
+    assert of_recipe(found, "tflite-fp32").recalls is None
+    assert of_recipe(found, "tflite-fp32").missing_new == ("recall of classes",)
     assert not found.compatible
     assert found.predictions[0].status == "not run"
     assert "do not fit the labels" in found.predictions[0].detail
@@ -245,7 +253,7 @@ def test_latencies_of_different_processors_are_not_comparable(small_package: edg
 def test_figures_of_different_data_are_not_comparable(small_package: edgeml.Package) -> None:
     data = msgspec.structs.replace(small_package.manifest.data, evaluation="sha256:" + "0" * 64)
     found = diff_packages(small_package, changed(small_package, data=data, version="2.0.0"))
-    assert found.remarks == ("The two were judged on different data: accuracy, drop and SQNR are not comparable.",)
+    assert found.remarks == ("The two were judged on different data: what was found on them is not comparable.",)
 
 
 def test_inputs_of_the_caller(small_package: edgeml.Package) -> None:
@@ -291,6 +299,27 @@ def test_another_task(small_package: edgeml.Package) -> None:
     assert "The task was classification and is regression." in found.reasons
     assert found.labels.removed == (0, 1, 2)
     assert found.predictions[0].flipped is None
+
+
+def test_the_evidence_of_regressors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights, x = rng.normal(size=(4, 1)), rng.normal(size=(100, 4)).astype(np.float32)
+    before = (x @ weights).astype(np.float32)
+    y, packages, rises = before + rng.normal(0, 0.1, before.shape), [], []
+    for version, noise in (("1.0.0", 0.01), ("1.1.0", 0.05)):
+        write_linear_onnx(tmp_path / "net.onnx", weights + noise, softmax=False)
+        packages.append(
+            edgeml.build(
+                tmp_path / "net.onnx", version=version, evaluation=(x, y), reference=before, recipes=["onnx-fp32"]
+            )
+        )
+        after = packages[-1].session("onnx-fp32").predict(x)
+        assert isinstance(after, np.ndarray)
+        rises.append(mean_absolute_error(y, after) - mean_absolute_error(y, before))
+    found = of_recipe(diff_packages(*packages), "onnx-fp32")
+    assert [found.old.error_rise, found.new.error_rise] == pytest.approx(rises)
+    assert (found.old.agreement, found.new.mcnemar_p, found.recalls) == (None, None, None)
+    assert (found.missing_old, found.missing_new) == ((), ())
 
 
 def test_an_engine_that_is_not_there(small_package: edgeml.Package, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ from edgeml.package.diff.values import (
     LabelsDiff,
     PackageDiff,
     PredictionDiff,
+    RecallChange,
+    RecallsDiff,
 )
 
 __all__ = [
@@ -21,5 +23,7 @@ __all__ = [
     "LabelsDiff",
     "PackageDiff",
     "PredictionDiff",
+    "RecallChange",
+    "RecallsDiff",
     "diff_packages",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgeml.package.diff.compatibility import reasons_against, remarks_on
+from edgeml.package.diff.evidence import with_evidence
 from edgeml.package.diff.manifests import (
     artifact_diffs,
     identity_changes,
@@ -43,7 +44,13 @@ def diff_packages(old: Package, new: Package, *, inputs: object = None) -> Packa
     labels = labels_diff(before.source.decision, after.source.decision)
     signature = tensor_changes(before.source.signature, after.source.signature)
     preprocessing = preprocessing_changes(before, after)
-    artifacts = artifact_diffs(before, after)
+    both = {record.recipe for record in before.artifacts} & {record.recipe for record in after.artifacts}
+    artifacts = tuple(
+        with_evidence(found, *(package.evidence(found.recipe) for package in (old, new)))
+        if found.recipe in both
+        else found
+        for found in artifact_diffs(before, after)
+    )
     reasons = reasons_against(before, after, labels, signature, preprocessing, artifacts)
     return PackageDiff(
         same=digests[0] == digests[1],
