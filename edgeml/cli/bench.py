@@ -95,6 +95,7 @@ def command(
     from edgeml.cli.benching import Benching, BenchingSettings
     from edgeml.cli.journal import Journal, JournalHead
     from edgeml.cli.running import in_child
+    from edgeml.core.results import read_results
     from edgeml.core.source import is_bare
     from edgeml.measurement import Options, Plan, now, results_of, this_machine
     from edgeml.measurement.baseline import check_baseline
@@ -112,7 +113,7 @@ def command(
         check_output(output, package, baseline, journal)
     options = Options(seconds, latency_bound, 0 if is_bare(package) else cold_starts, seed)
     reference, machine = _reference(package), this_machine()
-    earlier = None if baseline is None else _read(baseline)
+    earlier = None if baseline is None else read_results(baseline)
     if devices:
         if journal is not None or is_bare(package) or (compare is not None and _is_file(compare)):
             raise InputError(
@@ -182,17 +183,6 @@ def _measure(child: Worker, cases: tuple[Case, ...], compare: str | None, option
             else:
                 entry = Entry(case, comparison=child.call("compare", case, compare, options, returns=Comparison))
                 journal.add(entry)
-
-
-def _read(path: Path) -> Results:
-    from edgeml.core.results import decode_results
-
-    try:
-        return decode_results(path.read_bytes(), path.name)
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _reference(file: Path) -> PackageRef:

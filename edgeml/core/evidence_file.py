@@ -35,6 +35,7 @@ MOST_WORST = 10
 
 Count = Annotated[int, Meta(ge=0)]
 Place = Annotated[int, Meta(ge=-1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class _Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,8 +61,8 @@ class ClassRecall(_Record, frozen=True):
     """Share of a class's samples that get its label; None without samples."""
 
     label: Label
-    source: float | None = None
-    artifact: float | None = None
+    source: Share | None = None
+    artifact: Share | None = None
 
 
 class Confusion(_Record, frozen=True):
@@ -88,7 +89,7 @@ class CalibrationBin(_Record, frozen=True):
 
     samples: Count = 0
     confidence: float | None = None
-    accuracy: float | None = None
+    accuracy: Share | None = None
 
 
 class Calibration(_Record, frozen=True):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from edgeml.core.errors import InputError
+from edgeml.core.errors import InputError, StorageError
 from edgeml.core.machine import Cpu
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "decode_results",
     "encode_results",
     "pack_times",
+    "read_results",
     "unpack_times",
 ]
 
@@ -132,7 +134,7 @@ class Times(_Record, frozen=True):
     """
 
     count: Annotated[int, Meta(ge=0, le=_KEPT_TIMES)]
-    unit_ns: Annotated[float, Meta(gt=0, le=1e300)]
+    unit_ns: Annotated[float, Meta(gt=0, le=1e18)]
     data: str
 
 
@@ -301,6 +303,22 @@ def decode_results(data: bytes, label: str) -> Results:
         raise InputError(f"{label} is no sound results file: {error}.", fix=again) from error
 
 
+def read_results(path: Path) -> Results:
+    """Reads a results file strictly.
+
+    Raises:
+        InputError: It is missing, none, cut off, or of another format.
+        StorageError: It cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return decode_results(data, path.name)
+
+
 def pack_times(times_ns: np.ndarray) -> Times:
     """The compact form of times.
 
@@ -313,8 +331,12 @@ def pack_times(times_ns: np.ndarray) -> Times:
     return Times(len(kept), unit, base64.b64encode(zlib.compress(units.tobytes(), 9)).decode())
 
 
-def unpack_times(times: Times) -> np.ndarray:
+def unpack_times(times: Times, label: str = "a measurement") -> np.ndarray:
     """Nanoseconds ``[count]``, float64, in the order taken.
+
+    Args:
+        times: The compact form.
+        label: What to call the measurement in messages.
 
     Raises:
         InputError: The text is no such data, or holds another number of times than it says.
@@ -324,7 +346,7 @@ def unpack_times(times: Times) -> np.ndarray:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.b64decode(times.data, validate=True), expected + 1)
     except (binascii.Error, ValueError, zlib.error) as error:
-        raise InputError(f"The times of a measurement cannot be read: {error}.", fix=fix) from error
+        raise InputError(f"The times of {label} cannot be read: {error}.", fix=fix) from error
     if len(data) != expected or not unpacker.eof:
-        raise InputError(f"The times of a measurement are damaged: there are not {times.count} of them.", fix=fix)
+        raise InputError(f"The times of {label} are damaged: there are not {times.count} of them.", fix=fix)
     return np.frombuffer(data, "<u4") * times.unit_ns

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from edgeml.core.evidence_file import Evidence
 from edgeml.package import Package
 from edgeml.package.manifest import ArtifactRecord, Manifest
 from edgeml.report.document import Column, Document, Fact, Table
-from edgeml.report.reading import Device, details_of, read_devices, training_of
+from edgeml.report.reading import Device, read_devices, training_of
 from edgeml.report.sections.calibration import calibration_section
 from edgeml.report.sections.classes import classes_section
 from edgeml.report.sections.costs import costs_section
@@ -47,6 +48,7 @@ def make_report(package: Package, results: Sequence[Path], form: Format = "html"
 
     Raises:
         InputError: A results file is missing, not sound, of another package, or empty.
+        StorageError: One cannot be read.
         PackageError: The package is damaged.
         MissingDependencyError: The extra ``report`` is not installed.
 
@@ -82,7 +84,7 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
     best = chosen[0] if chosen is not None else None
     doubtful = any(_flags(device) for device in devices)
     ship = best.recipe if best is not None else None
-    details = {record.recipe: details_of(package, record.recipe) for record in manifest.artifacts}
+    details = {record.recipe: package.evidence(record.recipe) or Evidence() for record in manifest.artifacts}
     training = training_of(package)
     sections = (
         tradeoff_section(manifest, speeds),

@@ -224,7 +224,8 @@ def decision(package: edgeml.Package) -> tuple[object, ...]:
 
 def test_calibration_is_drawn_beside_the_sources(package: edgeml.Package) -> None:
     bins = [{"samples": 0}] * 13 + [{"samples": 4, "confidence": 0.9, "accuracy": 0.75}, {"samples": 96}]
-    changed = with_evidence(package, calibration={"ece": 0.15, "bins": bins}, source_calibration={"ece": 0, "bins": []})
+    source = {"ece": 0, "bins": [{}] * 15}
+    changed = with_evidence(package, calibration={"ece": 0.15, "bins": bins}, source_calibration=source)
     found = chart(changed, "calibration")
     assert "0.1500" in found.title
     assert [row[1:] for row in found.table.rows] == [("90.0%", "75.0%", "4")]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.errors import InputError, PackageError
+from edgeml.core.errors import InputError, PackageError, StorageError
 from edgeml.core.results import Figure, PackageRef, Results, Times, encode_results
 from edgeml.report import make_report
 from edgeml.report.reading import durations_ms
@@ -28,6 +28,11 @@ def with_first(results: Results, **changes: object) -> Results:
 
 def another_package(results: Results) -> bytes:
     return encode_results(replace(results, package=PackageRef("other", "2.0.0", "sha256:" + 64 * "a")))
+
+
+def endless() -> Times:
+    """Of one unit that is longer than any time."""
+    return Times(1, 1e18, compact(np.array([2**32 - 1])).data)
 
 
 def older(results: Results) -> bytes:
@@ -48,8 +53,9 @@ BAD: list[tuple[Callable[[Results], bytes], str]] = [
     (lambda results: encode_results(replace(results, measurements=())), "bad.json holds no measurement"),
     (lambda results: encode_results(with_first(results, queries=0)), "no samples of tflite-int8 on cpu"),
     (lambda results: encode_results(with_first(results, artifact="onnx-fp16")), "which format1.edgeml does not hold"),
-    (lambda results: encode_results(with_first(results, times=Times(3, 1.0, "%%%"))), "times of a measurement"),
-    (lambda results: encode_results(with_first(results, times=Times(9, 1.0, "eJwDAAAAAAE="))), "the 9 times"),
+    (lambda results: encode_results(with_first(results, times=Times(3, 1.0, "%%%"))), "tflite-int8 in bad.json cannot"),
+    (lambda results: encode_results(with_first(results, times=Times(9, 1.0, "eJwDAAAAAAE="))), "there are not 9 of"),
+    (lambda results: encode_results(with_first(results, times=endless())), "time or rate of 4.29497e.21 of"),
     (
         lambda results: encode_results(
             with_first(results, latency=(replace(results.measurements[0].latency[0], ms=Figure(-1.0)),))
@@ -75,6 +81,11 @@ def test_a_missing_file_is_refused(package: edgeml.Package, tmp_path: Path) -> N
         make_report(package, [tmp_path / "gone.json"])
 
 
+def test_what_cannot_be_read_is_the_storages_fault(package: edgeml.Package, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=f"{tmp_path} cannot be read: Is a directory"):
+        make_report(package, [tmp_path])
+
+
 def test_times_come_back_as_they_were_taken() -> None:
     times = np.array([1500, 2_000_000, 4_294_967_295], np.uint32)
     assert durations_ms(compact(times), "x").tolist() == pytest.approx([0.0015, 2.0, 4294.967295], rel=1e-15)
@@ -82,15 +93,24 @@ def test_times_come_back_as_they_were_taken() -> None:
 
 def test_a_bomb_is_not_unpacked() -> None:
     bomb = base64.b64encode(zlib.compress(b"\0" * 50_000_000, 9)).decode()
-    with pytest.raises(InputError, match="does not hold the 2 times"):
+    with pytest.raises(InputError, match="times of x are damaged: there are not 2 of them"):
         durations_ms(Times(2, 1.0, bomb), "x")
 
 
-def test_damaged_evidence_is_refused(package: edgeml.Package) -> None:
+@pytest.mark.parametrize(
+    ("evidence", "told"),
+    [
+        (b'{"flips": 3}', "Expected `array`"),
+        (b'{"recalls": [{"label": 0, "source": 1e308}]}', "<= 1.0"),
+        (b'{"confusion": {"cells": [[10, 0, 1]]}}', "more classes than the package's 10"),
+        (b'{"source_confusion": {"cells": [[0, 10, 1]]}}', "more classes than the package's 10"),
+    ],
+)
+def test_damaged_evidence_is_refused(package: edgeml.Package, evidence: bytes, told: str) -> None:
     manifest = package.manifest
     contents = {name: package.read(name) for name in manifest.files}
-    contents["evidence/tflite-int8.json"] = b'{"flips": 3}'
-    with pytest.raises(PackageError, match=r"'evidence/tflite-int8.json' is not sound"):
+    contents["evidence/tflite-int8.json"] = evidence
+    with pytest.raises(PackageError, match=rf"'evidence/tflite-int8.json' is not sound: .*{told}"):
         make_report(edgeml.Package.of(manifest, contents), [], "markdown")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from edgeml.core.evidence_file import Calibration, Evidence
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
-from edgeml.report.reading import Calibration, Details
 
 __all__ = ["calibration_section"]
 
 
-def calibration_section(details: Details, name: str) -> Section | None:
+def calibration_section(details: Evidence, name: str) -> Section | None:
     """The reliability diagram of an artifact beside its source's; None where the outputs are no probabilities."""
     if details.calibration is None:
         return None

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from edgeml.core.evidence_file import Evidence
 from edgeml.core.tensors import Label
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
-from edgeml.report.reading import Details
 from edgeml.report.words import first, points, shown
 
 __all__ = ["Matrix", "classes_section", "matrix_chart"]
@@ -37,7 +37,7 @@ class Matrix:
     counts: Mapping[tuple[Label, Label], int]
 
 
-def classes_section(details: Mapping[str, Details], labels: Sequence[Label], best: str | None) -> Section | None:
+def classes_section(details: Mapping[str, Evidence], labels: Sequence[Label], best: str | None) -> Section | None:
     """Recall by class and artifact, confusions, and what each artifact changes; None without any of it.
 
     Args:
@@ -65,8 +65,8 @@ def classes_section(details: Mapping[str, Details], labels: Sequence[Label], bes
     return Section("classes", "Classes", tuple(parts)) if parts else None
 
 
-def _confusions(details: Mapping[str, Details], labels: Sequence[Label], best: str | None) -> list[Chart]:
-    chosen = details.get(best or "") or next(iter(details.values()), Details())
+def _confusions(details: Mapping[str, Evidence], labels: Sequence[Label], best: str | None) -> list[Chart]:
+    chosen = details.get(best or "") or next(iter(details.values()), Evidence())
     found = [("source", "the source", chosen.source_confusion)]
     found += [("artifact", best, chosen.confusion)] if best is not None else []
     charts = []
@@ -74,7 +74,7 @@ def _confusions(details: Mapping[str, Details], labels: Sequence[Label], best: s
         counts = {
             (labels[true], labels[given] if given >= 0 else _NONE): count
             for true, given, count in (confusion.cells if confusion is not None else ())
-            if 0 <= true < len(labels) and given < len(labels) and count > 0
+            if count
         }
         if counts:
             title = f"Confusion matrix of {name}"
@@ -82,7 +82,7 @@ def _confusions(details: Mapping[str, Details], labels: Sequence[Label], best: s
     return charts
 
 
-def _recall_chart(details: Mapping[str, Details]) -> Chart | None:
+def _recall_chart(details: Mapping[str, Evidence]) -> Chart | None:
     if not details:
         return None
     source = {one.label: one.source for one in next(iter(details.values())).recalls if one.source is not None}

@@ -67,7 +67,7 @@ def _chart(device: Device, number: int) -> Chart | None:
         f"latency-{number}",
         f"On {shown(device.name)}{where}",
         summary,
-        lambda frame: _spec(kept, names, device.name, frame),
+        lambda frame: _spec(kept, names, frame),
         Table("Quantiles of latency; a dash where the count does not support one", tuple(columns), rows, (), left_out),
         "The darker, the more queries took so long; the marks are the median, the 90th and the 99th percentile, where "
         "the count supports them. The slowest 0.5% are not drawn."
@@ -90,7 +90,7 @@ def _name(measured: Measurement, *, plain: bool) -> str:
     return f"{measured.artifact} {shown(measured.target, 12)}{threads}{batch}{mode}"
 
 
-def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: Frame) -> Spec:
+def _spec(kept: Sequence[Measurement], names: Sequence[str], frame: Frame) -> Spec:
     cells, ticks, spans = [], [], []
     every = []
     for row, (one, name) in enumerate(zip(kept, names, strict=True)):
@@ -101,7 +101,7 @@ def _spec(kept: Sequence[Measurement], names: Sequence[str], label: str, frame: 
             told = f"{name}: {word} {interval(figure)} ms"
             ticks.append({**at, "ms": figure.value, "which": word, "told": told})
         if one.times is not None:
-            times = durations_ms(one.times, label)
+            times = durations_ms(one.times)
             times = times[times > 0]
             if times.size:
                 high = float(np.quantile(times, _TAIL, method="lower"))
