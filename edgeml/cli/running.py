@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from edgeml.cli.arrays import inputs_of, read_arrays
 from edgeml.core.errors import StorageError, TargetError, VerificationError
+from edgeml.core.results import read_results
 from edgeml.core.tensors import DECIDED, decide
 from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Verification, diff_packages, open_package
@@ -91,10 +92,10 @@ class Running:
             arrays,
         )
 
-    def diff(self, new: Path, inputs: Path | None) -> PackageDiff:
+    def diff(self, new: Path, inputs: Path | None, results: list[Path]) -> PackageDiff:
         """As `diff_packages`, of this package as the old one."""
         data = inputs_of(read_arrays(inputs)) if inputs is not None else None
-        return diff_packages(self._package, open_package(new), inputs=data)
+        return diff_packages(self._package, open_package(new), inputs=data, results=[*map(read_results, results)])
 
     def report(self, results: list[Path], form: Format) -> bytes:
         """As `make_report`."""

@@ -187,6 +187,8 @@ def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
         (["damaged.edgeml", "old.edgeml"], 3, ["checksum"]),
         (["old.edgeml", "new.edgeml", "--inputs", "absent.npz"], 2, ["no such file"]),
         (["old.edgeml", "new.edgeml", "--inputs", "narrow.npz"], 2, ["[600, 4, 8, 1]", "[samples, 8, 8, 1]"]),
+        (["old.edgeml", "new.edgeml", "--results", "absent.json"], 2, ["There is no file", "absent.json"]),
+        (["old.edgeml", "new.edgeml", "--results", "x.npz"], 2, ["no sound results file"]),
         (["old.edgeml"], 2, ["NEW"]),
     ],
 )

@@ -10,15 +10,18 @@ from sklearn.datasets import load_iris
 from sklearn.metrics import mean_absolute_error
 
 import edgeml
+from edgeml.cli.diff_measured import measured_lines
 from edgeml.core.errors import InputError, VerificationError
 from edgeml.core.evidence import Latency
 from edgeml.core.goal import Verdict
+from edgeml.core.results import Results
 from edgeml.core.tensors import Quantization
 from edgeml.package import PackageDiff, diff_packages
 from edgeml.package.diff import Change, Flip
 from edgeml.package.diff.compatibility import _precedence
 from edgeml.package.manifest import ArtifactRecord, Manifest, RefusalRecord
 from tests.support.linear_onnx import write_linear_onnx
+from tests.support.measured import measured_results
 
 IRIS = load_iris().data  # the golden inputs of the small package are all of one class
 
@@ -320,6 +323,34 @@ def test_the_evidence_of_regressors(tmp_path: Path) -> None:
     assert [found.old.error_rise, found.new.error_rise] == pytest.approx(rises)
     assert (found.old.agreement, found.new.mcnemar_p, found.recalls) == (None, None, None)
     assert (found.missing_old, found.missing_new) == ((), ())
+
+
+def test_results_of_benchmarks(small_package: edgeml.Package) -> None:
+    def run(package: edgeml.Package, batch: int, arena_bytes: int | None, device: str = "") -> Results:
+        """A single stream on the CPU and on TFLite Micro, and an offline batch."""
+        results = measured_results(
+            package, IRIS, recipes=["tflite-fp32"], queries=64, batches=(batch,), threads=(1,), device=device
+        )
+        single, offline = results.measurements
+        micro = msgspec.structs.replace(single, target="micro", arena_bytes=arena_bytes)
+        return msgspec.structs.replace(results, measurements=(single, micro, offline))
+
+    other = changed(small_package, version="2.0.0")
+    old, new = run(small_package, 8, 4000), run(other, 16, 5000)
+    elsewhere = run(other, 8, None, device="pi4")
+    found = diff_packages(small_package, other, results=[elsewhere, new, old]).measured
+    here, there = found[:3], found[3:]
+    for one, before, after in zip(here, old.measurements, new.measurements, strict=True):
+        assert one.old == msgspec.structs.replace(before, times=None)
+        assert one.new == msgspec.structs.replace(after, times=None)
+    assert [one.old.arena_bytes for one in here if one.old] == [None, 4000, None]
+    assert [one.new.arena_bytes for one in here if one.new] == [None, 5000, None]
+    assert {(one.machine, one.old) for one in there} == {("pi4", None)}
+    lines = list(measured_lines(found))
+    assert any(line.startswith("tflite-fp32 on micro") and "; arena kB 4.0 -> 5.0" in line for line in lines)
+    assert all(" missing -> " in line for line in lines if "(pi4)" in line)
+    with pytest.raises(InputError, match=r"Results of iris 2\.0\.0, sha256:.*, are of neither package"):
+        diff_packages(small_package, small_package, results=[new])
 
 
 def test_an_engine_that_is_not_there(small_package: edgeml.Package, monkeypatch: pytest.MonkeyPatch) -> None:

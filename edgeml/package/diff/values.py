@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from edgeml.core.evidence import WorstClass
+from edgeml.core.results import Measurement
 from edgeml.core.tensors import Label
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Figures",
     "Flip",
     "LabelsDiff",
+    "MeasuredDiff",
     "PackageDiff",
     "PredictionDiff",
     "RecallChange",
@@ -176,6 +178,20 @@ class PredictionDiff(Struct, frozen=True):
     max_difference: float | None = None
 
 
+class MeasuredDiff(Struct, frozen=True):
+    """What was measured of an artifact in one setting on one machine.
+
+    Attributes:
+        machine: Its name, or its processor.
+        old: The last measurement of the old package, without its times; None where it was not measured so.
+        new: Of the new one.
+    """
+
+    machine: str
+    old: Measurement | None
+    new: Measurement | None
+
+
 class PackageDiff(Struct, frozen=True):
     """What changed from an old package to a new one.
 
@@ -192,6 +208,7 @@ class PackageDiff(Struct, frozen=True):
             preprocessing, every released artifact still released, and no new need.
         reasons: Why it cannot.
         remarks: What else to look at before an update.
+        measured: What benchmarks found, where their results were given.
     """
 
     same: bool
@@ -206,3 +223,4 @@ class PackageDiff(Struct, frozen=True):
     compatible: bool
     reasons: tuple[str, ...]
     remarks: tuple[str, ...]
+    measured: tuple[MeasuredDiff, ...] = ()
