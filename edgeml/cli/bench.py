@@ -77,7 +77,7 @@ def command(
     \b
     edgeml bench net.edgeml -o results.json
     edgeml bench net.edgeml --artifact tflite-int8 --scenario offline --batch 1 --batch 32 --threads 1 --threads 4
-    edgeml bench net.edgeml --scenario server --latency-bound 5
+    edgeml bench net.edgeml --scenario server --latency-bound 5 --batch 1 --batch 8
     edgeml bench net.edgeml --artifact tflite-int8 --compare onnx-int8
     edgeml bench net.edgeml --artifact tflite-int8 --compare old.tflite
     edgeml bench net.edgeml --baseline results.json --fail-if slower=5%
@@ -85,7 +85,8 @@ def command(
     edgeml bench net.edgeml --lab devices.toml -o results
 
     single-stream: one sample after the other. multi-stream: queries of 8 samples, or of --batch. offline: all
-    samples in one call. server: the highest rate of random arrivals at which the 99th percentile holds the bound.
+    samples in one call. server: the highest rate of random arrivals at which the 99th percentile holds the bound;
+    with --batch it gathers up to so many waiting queries into one call.
     --compare measures two in turn, in one run, and says which is faster, or that they cannot be told apart: packages,
     artifacts, RECIPE@TARGET, or a .tflite or .onnx file that takes the same inputs, floats in and out on both sides.
     Such a file may also stand in PACKAGE's place; cold start and memory are those of packages alone.

@@ -174,7 +174,8 @@ class Measurement(_Record, frozen=True):
         target: Where it ran. `engine`: by what, with its version.
         scenario: With MLPerf's meaning.
         threads: Cores that a call could use; None for the session's own choice.
-        batch: Samples a query. In the offline scenario all of them are given in one call.
+        batch: Samples a query. In the offline scenario all of them are given in one call. Of a server, whose queries
+            are of one sample, the most that it gathered into one call.
         queries: How many were timed, after `warm_up` others.
         seconds: How long that took.
         latency: Quantiles of a query's latency, in milliseconds, those that the count supports.
