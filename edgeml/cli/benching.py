@@ -12,7 +12,6 @@ from edgeml.core.results import Comparison, Measurement, Scenario
 from edgeml.core.source import is_bare
 from edgeml.measurement import Case, Options, Plan, compare_cases, measure, plan
 from edgeml.package import open_package
-from edgeml.pipeline.bare_file import open_bare_file
 
 __all__ = ["Benching", "BenchingSettings"]
 
@@ -64,6 +63,8 @@ class Benching:
     def compare(self, case: Case, other: str, options: Options) -> Comparison:
         """Measures a case in turn with that of another package, a model file, or another artifact or target."""
         if is_bare(other):
+            from edgeml.pipeline.bare_file import open_bare_file  # which devices need not load
+
             file = open_bare_file(Path(other), beside=self._package, trust=self._trust)
             found = compare_cases(self._package, case, file, replace(case, artifact=file.released[0]), options)
             return replace(found, beside_file=file.ref)
@@ -74,4 +75,8 @@ class Benching:
         return compare_cases(self._package, case, self._package, beside, options)
 
     def _opened(self, path: Path) -> Packaged:
-        return open_bare_file(path, trust=self._trust) if is_bare(path) else open_package(path)
+        if not is_bare(path):
+            return open_package(path)
+        from edgeml.pipeline.bare_file import open_bare_file
+
+        return open_bare_file(path, trust=self._trust)

@@ -1,6 +1,5 @@
 """What is known of a trained model, whatever framework made it."""
 
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -17,9 +16,9 @@ FILES = frozenset({"tflite", "onnx"})
 """Frameworks that are formats: their sources are existing artifacts, and `architecture` is the recipe that they are."""
 
 
-def is_bare(path: str | Path) -> bool:
-    """Whether that is the name of such an artifact, in no package."""
-    return Path(path).suffix.lower().removeprefix(".") in FILES
+def is_bare(name: object) -> bool:
+    """Whether that is the name of a file, a path too, that is such an artifact, in no package."""
+    return str(name).lower().endswith(tuple(f".{format_}" for format_ in FILES))
 
 
 class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -14,7 +14,7 @@ from edgeml.core import registry
 from edgeml.core.artifact import Artifact
 from edgeml.core.conversion import ConversionJob, Converter
 from edgeml.core.engines import find_engine
-from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.packaged import Packaged
 from edgeml.core.recipe import find_recipe
 from edgeml.core.results import FileRef
@@ -99,14 +99,17 @@ class BareFile:
         """
         self._check(recipe or self._artifact.recipe)
         opener = find_engine(find_recipe(self._artifact.recipe).format, target)
-        return opener(
-            self._artifact.data,
-            self._artifact.signature,
-            needs=self._artifact.needs,
-            target=target,
-            threads=threads,
-            allow_fallback=allow_fallback,
-        )
+        try:
+            return opener(
+                self._artifact.data,
+                self._artifact.signature,
+                needs=self._artifact.needs,
+                target=target,
+                threads=threads,
+                allow_fallback=allow_fallback,
+            )
+        except TargetError as error:
+            raise TargetError(f"{self.label}: {error.message}", fix=error.fix, log=error.log) from error
 
     def _check(self, recipe: str) -> None:
         if recipe != self._artifact.recipe:
