@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter_ns
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -27,15 +27,23 @@ __all__ = ["Batches", "Check"]
 Check = Callable[[np.ndarray, int, int], np.ndarray]
 """From some samples, which input it is and the position of the first, to numbers or text that the model takes, as
 `core.tensors.values_of` gives them; or an InputError."""
+Span = tuple[int, int]
+Fit = TypeVar("Fit")
 
-# How many samples engines take best at a time, measured on MLPerf Tiny's nets, a linear pipeline and a forest: more
-# spare calls, until what is between the layers no longer fits a core's cache. Bytes are those of a float32 sample.
-_FREE = ((2**10, 128), (2**16, 32), (2**18, 16), (math.inf, 8))
-_WIDE = ((2**8, 256), (2**10, 64), (2**12, 32), (math.inf, 16))
+# How many samples engines take best at a time, measured on MLPerf Tiny's nets, nets of digits, linear pipelines and
+# trees: more spare calls, until what is between the layers no longer fits a core's cache, and convolutions put more
+# between them than they are given. Bytes are those of a float32 sample.
+_FREE = ((2**10, 2048), (2**13, 256), (2**16, 64), (math.inf, 16))
+_FREE_CONVOLVED = ((2**10, 256), (2**12, 64), (2**16, 32), (2**18, 16), (math.inf, 8))
+_WIDE = ((2**10, (1024, 64)), (2**13, (256, 32)), (math.inf, (64, 16)))
+_WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (16,)))
 _RANGED = 32  # where the artifact takes its ranges from the batch: as many as the source's reference takes
-_CHUNK = 1024
+_FEW = 128  # samples that are not worth another call
+_PARTS = 16  # that many samples are cut into at least, for as many cores
+_MOST = 1024  # samples that a worker takes at a time
+_CHECKED_BYTES = 2**19  # of samples that are looked at in one go: they are in a core's cache when it runs them
 _WORTH_NS = 2_000_000  # of work, for which threads are started: they take some 0.1 ms, and Python's lock
-_SHARES = 8  # chunks for each worker, at least: the last ones end together
+_SHARES = 4  # of what is left each worker's part is cut into so many: the last ones end together
 
 
 class Batches:
@@ -52,7 +60,7 @@ class Batches:
 
     Attributes:
         singles: Lanes for one sample.
-        free: Samples at a time, where the artifact leaves its batch free.
+        free: Samples at a time, at most, where the artifact leaves its batch free.
     """
 
     def __init__(
@@ -73,21 +81,23 @@ class Batches:
         self._workers = threads or cores()
         self._unit = signature.inputs[0].shape[0]
         self._sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)
+        convolves = any("conv" in operator.lower() for operator in needs.operators)
         ranged = "DynamicQuantizeLinear" in needs.operators
-        self.free = _RANGED if ranged else self._fitting(_FREE)
+        self.free = _RANGED if ranged else self._fitting(_FREE_CONVOLVED if convolves else _FREE)
         self.singles = pool(1, threads or 1)
         self._many = pool(self._unit)
-        self._wide: Pool[Lane] | None = None
-        self._wide_unit = self._fitting(_WIDE)
-        self._may_widen = resizes and self._unit == 1
+        self._wide: dict[int, Pool[Lane]] = {}
+        widens = resizes and self._unit == 1
+        self._wide_units = self._fitting(_WIDE_CONVOLVED if convolves else _WIDE) if widens else ()
         self._widening = threading.Lock()
         self._sample_ns = 10_000.0  # until it is known
 
     def close(self) -> None:
         """Lets go of all lanes; those that are in use, when they are done."""
-        for pool in (self.singles, self._many, self._wide):
-            if pool is not None:
-                pool.close()
+        with self._widening:
+            pools = [self.singles, self._many, *self._wide.values()]
+        for pool in pools:
+            pool.close()
 
     def run(
         self,
@@ -111,21 +121,21 @@ class Batches:
         count = len(given[0])
         if not count:
             return self.nothing(as_is=as_is)
-        wide = self._widened(given, check) if count >= 2 * self._wide_unit else None
-        pool = wide or (self.singles if count == 1 == self._unit else self._many)
-        size = self._chunk(batch_size, count, self._unit if wide is None else self._wide_unit)
-        told = None if progress is None else lambda tasks: progress(min(tasks * size, count))
+        unit = self._widened(given, check) or self._unit
+        pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
+        size = unit or batch_size or min(self.free, max(_FEW, count // _PARTS))
         try:
             begun = perf_counter_ns()
             workers = self._workers if self._sample_ns * count > _WORTH_NS else 1
             results = self._room(pool, count, as_is=as_is)
+            most = _MOST if results else min(_MOST, _CHECKED_BYTES // self._sample_bytes)
+            spans = _spans(count, size, most, workers)
+            told = None if progress is None else lambda tasks: progress(spans[tasks - 1][1])
             if results:
-                work = partial(self._fill, pool, results, given, size, check)
-                in_order(range(0, count, size), work, workers, told)
+                in_order(spans, partial(self._fill, pool, results, given, check), workers, told)
             else:
-                ask = partial(self._ask, pool, given, size, check, as_is)
-                parts = in_order(range(0, count, size), ask, workers, told)
-                results = [part[0] if len(part) == 1 else np.concatenate(part) for part in zip(*parts, strict=True)]
+                parts = in_order(spans, partial(self._ask, pool, given, size, check, as_is), workers, told)
+                results = [_joined(column) for column in zip(*parts, strict=True)]
             self._sample_ns = (perf_counter_ns() - begun) * workers / count
         except MemoryError as error:
             self._fail(error)
@@ -144,19 +154,19 @@ class Batches:
         pool: Pool[Lane],
         results: list[np.ndarray],
         arrays: list[np.ndarray],
-        size: int,
         check: Check | None,
-        begin: int,
+        span: Span,
     ) -> None:
         with self._lent(pool) as lane:
-            lane.into(results, arrays, begin, min(begin + size, len(arrays[0])), check)
+            lane.into(results, arrays, *span, check)
 
     def _ask(
-        self, pool: Pool[Lane], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, begin: int
+        self, pool: Pool[Lane], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, span: Span
     ) -> list[np.ndarray]:
-        values = self._stored(arrays, begin, begin + size, check)
+        values = self._stored(arrays, *span, check)
         with self._lent(pool) as lane:
-            outputs = lane(values)
+            parts = [lane([some[i : i + size] for some in values]) for i in range(0, len(values[0]), size)]
+        outputs = [_joined(column) for column in zip(*parts, strict=True)]
         specs = self._signature.outputs
         return outputs if as_is else [real(output, spec) for output, spec in zip(outputs, specs, strict=True)]
 
@@ -185,27 +195,27 @@ class Batches:
         finally:
             pool.give(lane)
 
-    def _chunk(self, batch_size: int | None, count: int, unit: int | None) -> int:
-        """How many samples a worker takes at a time. Of an engine with a free batch answers may depend on it."""
-        if unit is None:
-            return batch_size or self.free
-        share = -(-count // (_SHARES * self._workers))
-        return -(-min(_CHUNK, share) // unit) * unit
+    def _fitting(self, table: tuple[tuple[float, Fit], ...]) -> Fit:
+        return next(fit for most_bytes, fit in table if self._sample_bytes <= most_bytes)
 
-    def _fitting(self, table: tuple[tuple[float, int], ...]) -> int:
-        return next(count for most_bytes, count in table if self._sample_bytes <= most_bytes)
+    def _widened(self, arrays: list[np.ndarray], check: Check | None) -> int | None:
+        """How many samples at a time there are lanes for, where the engine gives the very same answers so."""
+        unit = next((unit for unit in self._wide_units if len(arrays[0]) >= 2 * unit), None)
+        if unit is None or unit in self._wide:
+            return unit
+        values = self._stored(arrays, 0, unit, check)
+        with self._widening:
+            if unit in self._wide:
+                return unit
+            pool = self._tried(unit, values) if self._wide_units else None
+            if pool is None:
+                self._wide_units = ()
+                return None
+            self._wide[unit] = pool
+            return unit
 
-    def _widened(self, arrays: list[np.ndarray], check: Check | None) -> Pool[Lane] | None:
-        """Lanes for many samples at a time, where the engine gives the very same answers to the first ones."""
-        if self._may_widen:
-            with self._widening:
-                if self._may_widen:
-                    self._wide = self._tried(self._stored(arrays, 0, self._wide_unit, check))
-                    self._may_widen = False
-        return self._wide
-
-    def _tried(self, values: list[np.ndarray]) -> Pool[Lane] | None:
-        pool = self._pool(self._wide_unit)
+    def _tried(self, unit: int, values: list[np.ndarray]) -> Pool[Lane] | None:
+        pool = self._pool(unit)
         try:
             lane = pool.take()
             found = lane(values)
@@ -216,6 +226,21 @@ class Batches:
                 return None
         pool.give(lane)
         return pool
+
+
+def _spans(count: int, size: int, most: int, workers: int) -> list[Span]:
+    """What a worker takes at a time, in whole batches: many samples at first, and fewer towards the end."""
+    spans, begin = [], 0
+    while begin < count:
+        share = min(most, -(-(count - begin) // (_SHARES * workers)))
+        end = min(begin + max(1, share // size) * size, count)
+        spans.append((begin, end))
+        begin = end
+    return spans
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _numpy_dtype(spec: TensorSpec) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from edgeml.core.errors import TargetError
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 __all__ = ["Pool"]
 
@@ -31,7 +33,7 @@ class Pool(Generic[Item]):
         self._pop = self._idle.pop
         self._lock = threading.Lock()
         self._waiting = 0
-        self._handed: SimpleQueue[Item | None] = SimpleQueue()
+        self._handed: SimpleQueue[Item | None] | None = None
 
     def take(self) -> Item:
         """An item, for the caller alone until `give`.
@@ -59,7 +61,7 @@ class Pool(Generic[Item]):
             self._make = None
             self._idle.clear()
             for _ in range(self._waiting):
-                self._handed.put(None)
+                self._queue().put(None)
             self._waiting = 0
 
     def _hand_over(self) -> None:
@@ -70,7 +72,7 @@ class Pool(Generic[Item]):
                 except IndexError:  # another taker was faster, and gives it back in its turn
                     return
                 self._waiting -= 1
-                self._handed.put(item)
+                self._queue().put(item)
 
     def _another(self) -> Item:
         with self._lock:
@@ -81,6 +83,7 @@ class Pool(Generic[Item]):
                 self._left -= 1
                 return made
             self._waiting += 1
+            queue = self._queue()
             try:
                 item = self._pop()
             except IndexError:
@@ -88,10 +91,18 @@ class Pool(Generic[Item]):
             else:
                 self._waiting -= 1
                 return item
-        handed = self._handed.get()
+        handed = queue.get()
         if handed is None:
             raise _closed()
         return handed
+
+    def _queue(self) -> SimpleQueue[Item | None]:
+        """What waiting takers are handed. Made under the lock, when the first one waits."""
+        if self._handed is None:
+            from queue import SimpleQueue
+
+            self._handed = SimpleQueue()
+        return self._handed
 
 
 def _closed() -> TargetError:

@@ -1,7 +1,6 @@
 """What of this machine can change a figure or an answer."""
 
 import platform
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -50,7 +49,8 @@ class Cpu(Struct, frozen=True, forbid_unknown_fields=True):
 def cpu() -> Cpu:
     """This machine's processor."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except OSError:
         text = ""
     words: set[str] = set()

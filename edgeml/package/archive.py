@@ -7,11 +7,11 @@ Field meanings: PKWARE's APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Mapping
 from itertools import accumulate, pairwise
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -128,9 +128,9 @@ class Archive:
         PackageError: It is no canonical archive.
     """
 
-    def __init__(self, source: Path | bytes) -> None:
-        self._source = source
-        self.label = source.name if isinstance(source, Path) else "the package"
+    def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
+        self._source = source if isinstance(source, bytes) else os.fspath(source)
+        self.label = "the package" if isinstance(source, bytes) else os.path.basename(os.path.normpath(source))
         self._entries = {entry.name: entry for entry in self._opened()}
 
     @property
@@ -199,7 +199,7 @@ class Archive:
         if isinstance(self._source, bytes):
             return len(self._source)
         try:
-            return self._source.stat().st_size
+            return os.stat(self._source).st_size
         except FileNotFoundError as error:
             raise InputError(f"{self._source}: there is no such file.") from error
         except OSError as error:
@@ -212,7 +212,7 @@ class Archive:
             parts = [self._source[first:last] for first, last in pairwise(ends)]
         else:
             try:
-                with self._source.open("rb") as file:
+                with open(self._source, "rb") as file:
                     file.seek(begin)
                     parts = [file.read(count) for count in counts]
             except OSError as error:

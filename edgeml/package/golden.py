@@ -38,7 +38,6 @@ class GoldenCheck(Struct, frozen=True):
 
 def bounds(
     raw: Mapping[str, np.ndarray],
-    real: Mapping[str, np.ndarray],
     reference: Mapping[str, np.ndarray],
     signature: Signature,
 ) -> dict[str, float]:
@@ -50,7 +49,6 @@ def bounds(
 
     Args:
         raw: Outputs ``[samples, ...]`` in the artifact's dtypes.
-        real: The same in the source's units.
         reference: The source's outputs.
         signature: The artifact's signature.
     """
@@ -61,8 +59,9 @@ def bounds(
         if np.issubdtype(raw[spec.name].dtype, np.integer):
             found[spec.name] = _INTEGER_STEPS
         else:
-            peak = float(np.abs(raw[spec.name]).max(initial=0.0))
-            error = float(np.abs(real[spec.name] - reference[spec.name]).max(initial=0.0))
+            real = raw[spec.name].astype(np.float32)
+            peak = float(np.abs(real).max(initial=0.0))
+            error = float(np.abs(real - reference[spec.name]).max(initial=0.0))
             found[spec.name] = max(_FLOAT_SHARE * peak, error)
     return found
 

@@ -175,6 +175,11 @@ class _Format(Struct):
     format: int
 
 
+# Made once: it takes longer to make than to use.
+_FORMAT_DECODER = msgspec.json.Decoder(_Format)
+_DECODER = msgspec.json.Decoder(Manifest)
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
     """The one JSON text of a manifest."""
     return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
@@ -191,13 +196,13 @@ def decode_manifest(data: bytes, label: str) -> Manifest:
         PackageError: It is not a manifest of format 1 in canonical form, or names entries that it does not list.
     """
     try:
-        found = msgspec.json.decode(data, type=_Format).format
+        found = _FORMAT_DECODER.decode(data).format
         if found > FORMAT:
             raise PackageError(
                 f"{label} is of the newer format {found}; this edgeml reads format {FORMAT}.",
                 fix="pip install --upgrade edgeml",
             )
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = _DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         newer = "unknown field" in str(error)
         raise PackageError(

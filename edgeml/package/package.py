@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
+from edgeml.core.digest import digest_of
 from edgeml.core.engines import find_engine
 from edgeml.core.errors import InputError, PackageError, TargetError, VerificationError
 from edgeml.core.recipe import find_recipe
@@ -24,6 +24,8 @@ from edgeml.package.manifest import (
 )
 
 if TYPE_CHECKING:  # what choosing, verifying and saving need is loaded when it is needed
+    from pathlib import Path
+
     import numpy as np
 
     from edgeml.core.evidence_file import Evidence
@@ -32,15 +34,10 @@ if TYPE_CHECKING:  # what choosing, verifying and saving need is loaded when it 
     from edgeml.package.failures import Failure
     from edgeml.package.verification import Verification
 
-__all__ = ["AUTO", "Package", "digest_of", "load", "open_package"]
+__all__ = ["AUTO", "Package", "load", "open_package"]
 
 AUTO = "auto"
 """For the target that suits this machine best."""
-
-
-def digest_of(data: bytes) -> str:
-    """``sha256:`` and the hexadecimal digest."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 class Package(Struct, frozen=True):
@@ -257,6 +254,8 @@ class Package(Struct, frozen=True):
         Raises:
             StorageError: It cannot be written. A file that was there before is as it was.
         """
+        from pathlib import Path
+
         from edgeml.package.failures import write_failures
         from edgeml.package.storage import write_durably
 
@@ -309,7 +308,7 @@ def open_package(path: str | Path) -> Package:
         >>> package = open_package("digits.edgeml")
         >>> session = package.session("tflite-int8")
     """
-    archive = Archive(Path(path))
+    archive = Archive(os.fsdecode(path))
     return Package(_checked(archive), archive)
 
 

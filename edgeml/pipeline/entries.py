@@ -68,7 +68,7 @@ def golden_entries(
         recipe = item.artifact.recipe
         for given in item.run.golden:
             files = put(f"{recipe}.{given.family}", given.raw)
-            limits = bounds(given.raw, given.real, wanted, item.artifact.signature)
+            limits = bounds(given.raw, wanted, item.artifact.signature)
             runs.append(GoldenRun(recipe, given.family, given.engine_version, files, limits))
     return Golden(
         GOLDEN_SAMPLES,

@@ -45,13 +45,11 @@ class GoldenAnswers(Struct, frozen=True):
         family: The engine's family.
         engine_version: Its version.
         raw: Outputs ``[samples, ...]`` by name, in the artifact's dtypes.
-        real: The same in the source's units.
     """
 
     family: str
     engine_version: str
     raw: dict[str, np.ndarray]
-    real: dict[str, np.ndarray]
 
 
 class Run(Struct, frozen=True):
@@ -112,7 +110,7 @@ class Proof:
 
 
 def _answers(session: Session, golden: dict[str, np.ndarray]) -> GoldenAnswers:
-    return GoldenAnswers(session.family, session.engine_version, session.run_raw(golden), session.run(golden))
+    return GoldenAnswers(session.family, session.engine_version, session.run_raw(golden))
 
 
 def _elsewhere(artifact: Artifact, golden: dict[str, np.ndarray]) -> Iterator[GoldenAnswers]:

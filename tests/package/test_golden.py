@@ -133,5 +133,5 @@ def test_bounds_are_a_step_for_integers_and_a_share_of_the_peak_for_floats() -> 
         "label": np.array([0, 1]),
     }
     reference = {"i": column(9, 9), "near": column(1, -20), "far": column(1.5, -20)}
-    found = bounds(raw, {**raw, "i": column(0.1, -2)}, reference, signature)
+    found = bounds(raw, reference, signature)
     assert found == {"i": 1.0, "near": pytest.approx(20 * 1e-4), "far": pytest.approx(0.5)}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import edgeml
@@ -62,6 +63,36 @@ def test_long_batches_equal_the_raw_interpreter(net_package: edgeml.Package, dig
     x = digits.evaluation[:500]
     wanted = np.concatenate([raw.raw(x[i : i + 1]) for i in range(len(x))])
     np.testing.assert_array_equal(session.run_raw({"image": x})["scores"], wanted)
+
+
+@pytest.fixture(scope="module")
+def rows_package(pipeline_file: Path, digits: Digits) -> edgeml.Package:
+    x = digits.calibration.reshape(-1, 64)[:100]
+    return edgeml.build(pipeline_file, calibration=x, recipes=["tflite-fp32", "onnx-fp32"])
+
+
+@pytest.mark.parametrize("count", [2, 127, 128, 129, 2047, 2048, 5000])
+def test_rows_equal_the_raw_interpreter_however_many(rows_package: edgeml.Package, count: int) -> None:
+    raw = RawTflite(bytes_of(rows_package, "tflite-fp32"))
+    x = np.random.default_rng(count).integers(0, 17, (count, 64)).astype(np.float32)
+    wanted = np.concatenate([raw(x[i : i + 1]) for i in range(count)])
+    with rows_package.session("tflite-fp32") as session:
+        np.testing.assert_array_equal(arrays(session.predict(x)), wanted)
+        np.testing.assert_array_equal(arrays(session.predict(x[:130])), wanted[:130])
+
+
+@pytest.mark.parametrize("count", [127, 129, 2049, 40_000])
+def test_rows_of_onnx_however_many(rows_package: edgeml.Package, count: int) -> None:
+    x = np.random.default_rng(count).integers(0, 17, (count, 64)).astype(np.float32)
+    raw = onnxruntime.InferenceSession(bytes_of(rows_package, "onnx-fp32"), providers=["CPUExecutionProvider"])
+    (takes,) = raw.get_inputs()
+    scores = next(node.name for node in raw.get_outputs() if node.type == "tensor(float)")
+    told: list[int] = []
+    with rows_package.session("onnx-fp32") as session:
+        found = arrays(session.predict(x, progress=told.append))
+    np.testing.assert_allclose(found, raw.run([scores], {takes.name: x})[0], atol=1e-6)
+    assert told == sorted(told)
+    assert told[-1] == count
 
 
 @pytest.mark.parametrize("recipe", ["tflite-int8", "tflite-int16x8"])
