@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,6 +187,7 @@ def _measure(child: Worker, cases: tuple[Case, ...], compare: str | None, option
 
 def _reference(file: Path) -> PackageRef:
     """What results call a package, or a bare model file."""
+    from edgeml.core.digest import digest_of
     from edgeml.core.results import PackageRef
     from edgeml.core.source import is_bare
     from edgeml.package import open_package
@@ -196,7 +196,7 @@ def _reference(file: Path) -> PackageRef:
         opened = open_package(file)
         return PackageRef(opened.name, opened.version, opened.digest())
     try:
-        return PackageRef(file.name, "", f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}")
+        return PackageRef(file.name, "", digest_of(file.read_bytes()))
     except FileNotFoundError as error:
         raise InputError(f"There is no file {file}.") from error
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from edgeml.core import registry
 from edgeml.core.artifact import Artifact
 from edgeml.core.conversion import ConversionJob, Converter
+from edgeml.core.digest import digest_of
 from edgeml.core.engines import find_engine
 from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.packaged import Packaged
@@ -137,7 +137,7 @@ def open_bare_file(path: Path, *, beside: Packaged | None = None, trust: bool = 
         artifact = convert(source, find_recipe(source.info.architecture), ConversionJob(Path(folder)))
     data = path.read_bytes()
     takes, gives = (", ".join(map(_told, specs)) for specs in (artifact.signature.inputs, artifact.signature.outputs))
-    ref = FileRef(path.name, len(data), f"sha256:{hashlib.sha256(data).hexdigest()}", takes, gives)
+    ref = FileRef(path.name, len(data), digest_of(data), takes, gives)
     inputs = _drawn(source.info, path.name) if beside is None else _taken(beside, artifact.signature.inputs, path.name)
     return BareFile(ref, path, artifact, inputs)
 
