@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from edgeml.cli.bench_device import bench_there, device_options, devices_of
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
-from edgeml.core.errors import InputError
+from edgeml.core.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from edgeml.cli.journal import Journal
-    from edgeml.core.results import Comparison, Results
+    from edgeml.core.results import Comparison, PackageRef, Results
     from edgeml.core.worker import Worker
     from edgeml.measurement import Case, Options
 
@@ -37,10 +37,11 @@ _SCENARIOS = ("single-stream", "multi-stream", "offline", "server")
 @click.option("--latency-bound", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Of a server's p99.")
 @click.option("--cold-starts", type=click.IntRange(0, 1000), default=6, show_default=True, help="Fresh processes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of a server's arrivals and a comparison's order.")
-@click.option("--compare", metavar="OTHER", help="Measure in turn with a package, RECIPE, @TARGET or RECIPE@TARGET.")
+@click.option("--compare", metavar="OTHER", help="Measure in turn with a package, .tflite, .onnx, RECIPE, @TARGET.")
 @click.option("--baseline", type=click.Path(path_type=Path), help="The results of an earlier run, to compare with.")
 @click.option("--fail-if", metavar="slower=5%", help="Exit with 1 where a median grew by more since the baseline.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Keep what is done here, and go on from it.")
+@click.option("--trust-source", is_flag=True, help="Load what the audit of a .tflite or .onnx file finds in it.")
 @device_options
 @json_option
 @click.pass_context
@@ -62,6 +63,7 @@ def command(
     baseline: Path | None,
     fail_if: str | None,
     journal: Path | None,
+    trust_source: bool,
     device: tuple[str, ...],
     lab: Path | None,
     python: str,
@@ -74,54 +76,68 @@ def command(
     \b
     edgeml bench net.edgeml -o results.json
     edgeml bench net.edgeml --artifact tflite-int8 --scenario offline --batch 1 --batch 32 --threads 1 --threads 4
-    edgeml bench net.edgeml --scenario server --latency-bound 5
+    edgeml bench net.edgeml --scenario server --latency-bound 5 --batch 1 --batch 8
     edgeml bench net.edgeml --artifact tflite-int8 --compare onnx-int8
+    edgeml bench net.edgeml --artifact tflite-int8 --compare old.tflite
     edgeml bench net.edgeml --baseline results.json --fail-if slower=5%
     edgeml bench net.edgeml --device pi@raspberrypi.local -o pi.json
     edgeml bench net.edgeml --lab devices.toml -o results
 
     single-stream: one sample after the other. multi-stream: queries of 8 samples, or of --batch. offline: all
-    samples in one call. server: the highest rate of random arrivals at which the 99th percentile holds the bound.
-    --compare measures two in turn, in one run, and says which is faster, or that they cannot be told apart.
+    samples in one call. server: the highest rate of random arrivals at which the 99th percentile holds the bound;
+    with --batch it gathers up to so many waiting queries into one call.
+    --compare measures two in turn, in one run, and says which is faster, or that they cannot be told apart: packages,
+    artifacts, RECIPE@TARGET, or a .tflite or .onnx file that takes the same inputs, floats in and out on both sides.
+    Such a file may also stand in PACKAGE's place; cold start and memory are those of packages alone.
 
     Exit code 1: with --fail-if, something became slower. What else the machine did is told with the figures.
     """
+    from edgeml.cli.benching import Benching, BenchingSettings
     from edgeml.cli.journal import Journal, JournalHead
-    from edgeml.cli.running import running
+    from edgeml.cli.running import in_child
     from edgeml.core.results import read_results
+    from edgeml.core.source import is_bare
     from edgeml.measurement import Options, Plan, now, results_of, this_machine
     from edgeml.measurement.baseline import check_baseline
-    from edgeml.package import open_package
 
     allowed = _allowed(fail_if, baseline)
     if compare is not None and (scenarios or baseline is not None):
         raise InputError("--compare goes with neither --scenario nor --baseline.", fix="run edgeml bench twice.")
+    if compare is not None and compare.endswith(".edgeml") and is_bare(package):
+        raise InputError(
+            "A file is measured beside a package, not a package beside a file: the package has the inputs.",
+            fix=f"edgeml bench {compare} --compare {package}",
+        )
     devices = devices_of(device, lab, python, ssh_option)
     if output is not None and len(devices) < 2 and lab is None:
         check_output(output, package, baseline, journal)
-    options = Options(seconds, latency_bound, cold_starts, seed)
-    opened, machine = open_package(package), this_machine()
+    options = Options(seconds, latency_bound, 0 if is_bare(package) else cold_starts, seed)
+    reference, machine = _reference(package), this_machine()
     earlier = None if baseline is None else read_results(baseline)
     if devices:
-        if journal is not None or (compare is not None and compare.endswith(".edgeml")):
-            raise InputError("--journal and --compare with another package are not for devices.")
+        if journal is not None or is_bare(package) or (compare is not None and _is_file(compare)):
+            raise InputError(
+                "Devices take one package, without --journal and without another package or file beside it.",
+                fix=f"put the file into a package: edgeml build {package}" if is_bare(package) else "",
+            )
         tell = partial(_tell, earlier=earlier, allowed=allowed)
         ctx.exit(bench_there(ctx, package, devices, output=output, keep=keep, as_json=as_json, tell=tell))
     if earlier is not None:
-        check_baseline(earlier, opened.name, machine)
-    beside = _beside(compare)
-    kept = Journal(journal, JournalHead(opened.digest(), beside, options, machine, now()))
+        check_baseline(earlier, reference.name, machine)
+    kept = Journal(journal, JournalHead(reference.digest, _beside(compare), options, machine, now()))
     if compare is not None:
         scenarios = ("multi-stream",) if batches else ("single-stream",)
-    with running(package) as child:
-        planned = child.call("bench_plan", artifacts, targets, threads, batches, scenarios, options, returns=Plan)
+    named = package.name if compare is None or not _is_file(compare) else f"{package.name} or {Path(compare).name}"
+    with in_child(Benching, BenchingSettings(package.absolute(), trust_source), named) as child:
+        planned = child.call("plan", artifacts, targets, threads, batches, scenarios, options, returns=Plan)
         _measure(child, planned.cases, compare, options, kept)
     entries = [kept.done[case] for case in planned.cases if case in kept.done]
     measurements = tuple(entry.measurement for entry in entries if entry.measurement is not None)
     comparisons = tuple(entry.comparison for entry in entries if entry.comparison is not None)
-    found = results_of(opened, kept.head.date, machine, measurements, comparisons)
+    found = results_of(reference, kept.head.date, machine, measurements, comparisons)
     code = _tell(found, output, as_json=as_json, earlier=earlier, allowed=allowed)
-    for line in planned.skipped:
+    told = ("cold start and memory, which are measured of packages",) if is_bare(package) and compare is None else ()
+    for line in (*planned.skipped, *told):
         console().print(f"not measured: {line}", soft_wrap=True)
     ctx.exit(code)
 
@@ -163,19 +179,42 @@ def _measure(child: Worker, cases: tuple[Case, ...], compare: str | None, option
             if case in journal.done:
                 continue
             if compare is None:
-                journal.add(Entry(case, measurement=child.call("bench", case, options, returns=Measurement)))
+                journal.add(Entry(case, measurement=child.call("measure", case, options, returns=Measurement)))
             else:
-                entry = Entry(case, comparison=child.call("bench_beside", case, compare, options, returns=Comparison))
+                entry = Entry(case, comparison=child.call("compare", case, compare, options, returns=Comparison))
                 journal.add(entry)
+
+
+def _reference(file: Path) -> PackageRef:
+    """What results call a package, or a bare model file."""
+    from edgeml.core.digest import digest_of
+    from edgeml.core.results import PackageRef
+    from edgeml.core.source import is_bare
+    from edgeml.package import open_package
+
+    if not is_bare(file):
+        opened = open_package(file)
+        return PackageRef(opened.name, opened.version, opened.digest())
+    try:
+        return PackageRef(file.name, "", digest_of(file.read_bytes()))
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {file}.") from error
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+def _is_file(compare: str) -> bool:
+    """Whether that names a package or a model file, and not an artifact or a target."""
+    from edgeml.core.source import is_bare
+
+    return compare.endswith(".edgeml") or is_bare(compare)
 
 
 def _beside(compare: str | None) -> str:
     """What a journal calls the other side."""
-    from edgeml.package import open_package
-
     if compare is None:
         return ""
-    return open_package(compare).digest() if compare.endswith(".edgeml") else compare
+    return _reference(Path(compare)).digest if _is_file(compare) else compare
 
 
 def _allowed(fail_if: str | None, baseline: Path | None) -> float | None:

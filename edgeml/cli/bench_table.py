@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 
 from edgeml.cli.output import console, printable
 from edgeml.core.results import Comparison, Conditions, Figure, Measurement
 
-__all__ = ["comparison_lines", "measurement_table", "ratio_text"]
+__all__ = ["columns_of", "comparison_lines", "measurement_table", "ratio_text"]
 
 # What goes first where the terminal is too narrow for all.
 _DISPENSABLE = ("MB", "kB", "cold ms", "p99", "batch", "threads", "target")
@@ -21,7 +21,7 @@ def measurement_table(measurements: Iterable[Measurement]) -> None:
     if not found:
         return
     output = console()
-    columns = _columns(found)
+    columns = columns_of(found)
     for name in _DISPENSABLE:
         if sum(max(map(len, [title, *cells])) + 2 for title, cells in columns.items()) - 2 <= output.width:
             break
@@ -45,6 +45,12 @@ def comparison_lines(comparisons: Iterable[Comparison], *, doubts: bool) -> None
         output.print(
             f"{item.what} is {item.verdict} {than} {item.beside}: {ratio_text(item.ratio)} of its time.", soft_wrap=True
         )
+    for file in dict.fromkeys(item.beside_file for item in found if item.beside_file is not None):
+        output.print(
+            f"{file.name}: {file.size_bytes / 1000:.1f} kB, {file.digest}; takes {file.takes}, gives {file.gives}. "
+            "Both sides take and give floats.",
+            soft_wrap=True,
+        )
     if doubts:
         _doubts({item.what: item.conditions for item in found})
 
@@ -56,7 +62,9 @@ def ratio_text(ratio: Figure) -> str:
     return f"{ratio.value:.3f} times [{ratio.low:.3f}, {ratio.high:.3f}]"
 
 
-def _columns(found: list[Measurement]) -> dict[str, list[str]]:
+def columns_of(found: Sequence[Measurement]) -> dict[str, list[str]]:
+    """Cells by title; a dash for what was not measured."""
+
     def at(item: Measurement, which: float, *, interval: bool = False) -> str:
         for quantile in item.latency:
             if quantile.at == which:

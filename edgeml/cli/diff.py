@@ -28,20 +28,31 @@ _PATH = click.Path(path_type=Path)
 @click.argument("old", type=_PATH)
 @click.argument("new", type=_PATH)
 @click.option("--inputs", type=_PATH, help="What to run both on, .npy or .npz; by default their golden inputs.")
+@click.option("--results", type=_PATH, multiple=True, help="What edgeml bench wrote of OLD or NEW. Repeatable.")
 @click.option("--fail-if-incompatible", is_flag=True, help="Exit with 1 if NEW cannot take OLD's place.")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, /, old: Path, new: Path, *, inputs: Path | None, fail_if_incompatible: bool, as_json: bool
+    ctx: click.Context,
+    /,
+    old: Path,
+    new: Path,
+    *,
+    inputs: Path | None,
+    results: tuple[Path, ...],
+    fail_if_incompatible: bool,
+    as_json: bool,
 ) -> None:
     """Show what changed from OLD to NEW, and whether NEW can take OLD's place.
 
     \b
     edgeml diff net.edgeml new.edgeml
     edgeml diff net.edgeml new.edgeml --inputs x.npy
+    edgeml diff net.edgeml new.edgeml --results net.json --results new.json
     edgeml diff net.edgeml new.edgeml --fail-if-incompatible --json | jq .reasons
 
-    Compares names, labels, inputs and outputs, and each artifact's size, accuracy, parity, latency and needs.
+    Compares names, labels, inputs and outputs, and each artifact's size, accuracy, parity, latency and needs, and
+    the evidence: agreement, flips, McNemar's test, calibration, the recall of classes. What one lacks is missing.
     The same inputs run through each artifact of both, where its engine is installed, and labels that changed
     are counted and named.
 
@@ -52,7 +63,8 @@ def command(
     from edgeml.package.diff import PackageDiff
 
     with running(old) as child:
-        found = child.call("diff", new.absolute(), inputs and inputs.absolute(), returns=PackageDiff)
+        files = [path.absolute() for path in results]
+        found = child.call("diff", new.absolute(), inputs and inputs.absolute(), files, returns=PackageDiff)
     if as_json:
         print_json(found)
     else:
@@ -61,6 +73,9 @@ def command(
 
 
 def _show(found: PackageDiff, out: Console) -> None:
+    from edgeml.cli.diff_evidence import evidence_table
+    from edgeml.cli.diff_measured import measured_lines
+
     if found.same:
         out.print(f"The two files are the same: {found.new_digest}", soft_wrap=True)
         return
@@ -71,8 +86,12 @@ def _show(found: PackageDiff, out: Console) -> None:
     answers = {prediction.recipe: prediction for prediction in found.predictions}
     if found.artifacts:
         out.print(_table(found.artifacts, answers))
+    table = evidence_table(found.artifacts)
+    if table is not None:
+        out.print(table)
     notes = [note for artifact in found.artifacts for note in _notes(artifact, answers.get(artifact.recipe))]
     _list(out, "artifacts", notes)
+    _list(out, "measured", measured_lines(found.measured))
     _list(out, "look at", found.remarks)
     if found.compatible:
         out.print("Compatible: the same inputs, outputs and labels, nothing lost, and no new need.", soft_wrap=True)
@@ -157,8 +176,11 @@ def _flips(answer: PredictionDiff | None) -> str:
 
 
 def _notes(artifact: ArtifactDiff, answer: PredictionDiff | None) -> list[str]:
-    """What the table does not say of an artifact."""
+    """What the tables do not say of an artifact."""
+    from edgeml.cli.diff_evidence import evidence_notes
+
     notes = [f"{artifact.recipe}: {_needs(change)}" for change in artifact.needs]
+    notes += evidence_notes(artifact)
     if answer is None:
         return notes
     if answer.status == "not run":

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 
 from edgeml.cli.arrays import inputs_of, read_arrays
 from edgeml.core.errors import StorageError, TargetError, VerificationError
-from edgeml.core.results import Comparison, Measurement, Scenario
+from edgeml.core.results import read_results
 from edgeml.core.tensors import DECIDED, decide
 from edgeml.core.worker import Worker, WorkerCrash
-from edgeml.measurement import Case, Options, Plan, compare_cases, measure, plan
 from edgeml.package import Verification, diff_packages, open_package
 from edgeml.package.diff import PackageDiff
 from edgeml.package.package import AUTO
@@ -24,7 +23,7 @@ from edgeml.preprocessing import read_raw
 from edgeml.preprocessing.files import RAW_SUFFIXES
 from edgeml.report import Format, make_report
 
-__all__ = ["Predicted", "Running", "RunningSettings", "running"]
+__all__ = ["Predicted", "Running", "RunningSettings", "in_child", "running"]
 
 
 class RunningSettings(Struct, frozen=True):
@@ -55,7 +54,6 @@ class Running:
     """Lives in a `Worker`."""
 
     def __init__(self, settings: RunningSettings) -> None:
-        self._file = settings.package
         self._package = open_package(settings.package)
 
     def verify(self, digest: str | None) -> Verification:
@@ -94,51 +92,29 @@ class Running:
             arrays,
         )
 
-    def diff(self, new: Path, inputs: Path | None) -> PackageDiff:
+    def diff(self, new: Path, inputs: Path | None, results: list[Path]) -> PackageDiff:
         """As `diff_packages`, of this package as the old one."""
         data = inputs_of(read_arrays(inputs)) if inputs is not None else None
-        return diff_packages(self._package, open_package(new), inputs=data)
-
-    def bench_plan(
-        self,
-        artifacts: tuple[str, ...],
-        targets: tuple[str, ...],
-        threads: tuple[int, ...],
-        batches: tuple[int, ...],
-        scenarios: tuple[Scenario, ...],
-        options: Options,
-    ) -> Plan:
-        """As `plan`."""
-        return plan(
-            self._package,
-            artifacts=artifacts,
-            targets=targets,
-            threads=threads,
-            batches=batches,
-            scenarios=scenarios,
-            options=options,
-        )
-
-    def bench(self, case: Case, options: Options) -> Measurement:
-        """As `measure`."""
-        return measure(self._package, self._file, case, options)
-
-    def bench_beside(self, case: Case, other: str, options: Options) -> Comparison:
-        """Measures a case in turn with that of another package, or with another artifact or target."""
-        if other.endswith(".edgeml"):
-            return compare_cases(self._package, case, open_package(other), case, options)
-        artifact, _, target = other.partition("@")
-        beside = msgspec.structs.replace(case, artifact=artifact or case.artifact, target=target or case.target)
-        return compare_cases(self._package, case, self._package, beside, options)
+        return diff_packages(self._package, open_package(new), inputs=data, results=[*map(read_results, results)])
 
     def report(self, results: list[Path], form: Format) -> bytes:
         """As `make_report`."""
         return make_report(self._package, results, form)
 
 
+def running(package: Path) -> AbstractContextManager[Worker]:
+    """A child that holds the package, as `in_child`."""
+    return in_child(Running, RunningSettings(package.absolute()), package.name)
+
+
 @contextlib.contextmanager
-def running(package: Path) -> Iterator[Worker]:
-    """A child that holds the package.
+def in_child(kind: type, settings: Struct, named: str) -> Iterator[Worker]:
+    """A child that holds an object and runs artifacts.
+
+    Args:
+        kind: Of the object.
+        settings: What it is made of.
+        named: Whose artifacts they are, in messages.
 
     Raises:
         VerificationError: The child died of what it ran.
@@ -146,12 +122,12 @@ def running(package: Path) -> Iterator[Worker]:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
-            Worker(f"{Running.__module__}:Running", RunningSettings(package.absolute()), Path(folder)) as worker,
+            Worker(f"{kind.__module__}:{kind.__name__}", settings, Path(folder)) as worker,
         ):
             yield worker
     except WorkerCrash as error:
         raise VerificationError(
-            f"{package.name} ends the engine that runs it: {error.message}", fix="do not use it here.", log=error.log
+            f"{named} ends the engine that runs it: {error.message}", fix="do not use it here.", log=error.log
         ) from error
     except TargetError as error:
         error.log = ""  # the message says it all

@@ -20,6 +20,7 @@ __all__ = [
     "Comparison",
     "Conditions",
     "Figure",
+    "FileRef",
     "GoldenResult",
     "Machine",
     "Measurement",
@@ -83,6 +84,24 @@ class PackageRef(_Record, frozen=True):
     name: Text
     version: Text
     digest: Text
+
+
+class FileRef(_Record, frozen=True):
+    """A model file that is in no package.
+
+    Attributes:
+        name: Of the file.
+        size_bytes: Its size.
+        digest: ``sha256:…`` of its bytes.
+        takes: Its inputs: name, dtype and shape, in words. `gives`: its outputs. Where these are integers, what is
+            timed quantizes and dequantizes, as of a package's artifacts.
+    """
+
+    name: Text
+    size_bytes: Count
+    digest: Text
+    takes: Text
+    gives: Text
 
 
 class Figure(_Record, frozen=True):
@@ -155,7 +174,8 @@ class Measurement(_Record, frozen=True):
         target: Where it ran. `engine`: by what, with its version.
         scenario: With MLPerf's meaning.
         threads: Cores that a call could use; None for the session's own choice.
-        batch: Samples a query. In the offline scenario all of them are given in one call.
+        batch: Samples a query. In the offline scenario all of them are given in one call. Of a server, whose queries
+            are of one sample, the most that it gathered into one call.
         queries: How many were timed, after `warm_up` others.
         seconds: How long that took.
         latency: Quantiles of a query's latency, in milliseconds, those that the count supports.
@@ -202,6 +222,7 @@ class Comparison(_Record, frozen=True):
         rounds: Ratios that the interval is of: blocks of a run in which both were measured in turn, or of two runs
             the stretches that were compared.
         conditions: What else the machine did.
+        beside_file: The second, where it is a bare model file.
     """
 
     what: Text
@@ -210,6 +231,7 @@ class Comparison(_Record, frozen=True):
     verdict: Literal["faster", "slower", "indistinguishable"]
     rounds: Count
     conditions: Conditions
+    beside_file: FileRef | None = None
 
 
 class GoldenResult(_Record, frozen=True):

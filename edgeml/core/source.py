@@ -7,13 +7,18 @@ from msgspec import Struct
 
 from edgeml.core.tensors import Decision, Signature
 
-__all__ = ["FILES", "Reference", "Source", "SourceInfo", "Task", "TraceableSource"]
+__all__ = ["FILES", "Reference", "Source", "SourceInfo", "Task", "TraceableSource", "is_bare"]
 
 Task = Literal["classification", "regression", "reconstruction", "transformation", "clustering"]
 
 
 FILES = frozenset({"tflite", "onnx"})
 """Frameworks that are formats: their sources are existing artifacts, and `architecture` is the recipe that they are."""
+
+
+def is_bare(name: object) -> bool:
+    """Whether that is the name of a file, a path too, that is such an artifact, in no package."""
+    return str(name).lower().endswith(tuple(f".{format_}" for format_ in FILES))
 
 
 class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -32,8 +33,8 @@ from edgeml.measurement.conditions import Watch
 from edgeml.measurement.first_answer import first_answer
 from edgeml.measurement.machine import this_machine
 from edgeml.measurement.quantiles import quantiles, rate
-from edgeml.measurement.queries import offline_batch, opener, query
-from edgeml.measurement.scenarios import back_to_back, highest_rate
+from edgeml.measurement.queries import offline_batch, opener, query, server
+from edgeml.measurement.scenarios import Server, back_to_back, highest_rate
 from edgeml.measurement.timing import Call, Clock, Timed
 from edgeml.measurement.yardstick import Yardstick
 
@@ -60,7 +61,8 @@ def bench(
         artifacts: Recipes; by default the released artifacts. What cannot run here is left out unless it is named.
         targets: By default the CPU.
         threads: Cores that a call may use; by default the session's own choice.
-        batches: Samples a query, for the scenarios ``offline`` and ``multi-stream``.
+        batches: Samples a query, for the scenarios ``offline`` and ``multi-stream``; of a ``server`` the most queries
+            that it gathers into one call.
         scenarios: With MLPerf's meaning; by default ``single-stream`` and ``offline``.
         options: Durations, bounds and seed.
         progress: Told each case before it is measured.
@@ -93,19 +95,19 @@ def bench(
             if progress is not None:
                 progress(case)
             found.append(measure(package, file, case, given))
-    return results_of(package, date, this_machine(), tuple(found))
+    reference = PackageRef(package.name, package.version, package.digest())
+    return results_of(reference, date, this_machine(), tuple(found))
 
 
 def results_of(
-    package: Packaged,
+    package: PackageRef,
     date: str,
     machine: Machine,
     measurements: tuple[Measurement, ...],
     comparisons: tuple[Comparison, ...] = (),
 ) -> Results:
     """What a results file holds."""
-    reference = PackageRef(package.name, package.version, package.digest())
-    return Results(FORMAT, __version__, date, machine, reference, measurements, comparisons)
+    return Results(FORMAT, __version__, date, machine, package, measurements, comparisons)
 
 
 def now() -> str:
@@ -132,11 +134,10 @@ def measure(
     with package.session(case.artifact, target=case.target, threads=case.threads) as session:
         samples = package.golden_inputs()
         batch = case.batch or offline_batch(session, samples, clock_ns)
-        call = query(session, samples, batch)
         if case.scenario == "server":
-            found = _served(call, options, clock_ns)
+            found = _served(server(session, samples), batch, options, clock_ns)
         else:
-            found = _streamed(call, case.scenario, batch, options, clock_ns)
+            found = _streamed(query(session, samples, batch), case.scenario, batch, options, clock_ns)
         arena_bytes = getattr(session, "arena_bytes", None)
         engine = f"{session.engine} {session.engine_version}"
     cold = None
@@ -229,25 +230,30 @@ def _streamed(call: Call, scenario: Scenario, batch: int, options: Options, cloc
     )
 
 
-def _served(call: Call, options: Options, clock_ns: Clock) -> _Found:
+def _served(call: Server, batch: int, options: Options, clock_ns: Clock) -> _Found:
     if options.latency_bound_ms is None:
         raise InputError("The server scenario needs a latency bound.", fix="give --latency-bound MS.")
-    alone = back_to_back(call, scenario="single-stream", seconds=min(options.seconds, _ALONE_S), clock_ns=clock_ns)
+    seconds = min(options.seconds, _ALONE_S)
+    pilots = {
+        count: back_to_back(partial(call, count), scenario="single-stream", seconds=seconds, clock_ns=clock_ns)
+        for count in dict.fromkeys((1, batch))
+    }
     watch = Watch()
     found = highest_rate(
         call,
-        most=1e9 / max(1.0, float(np.median(alone.times_ns))),
+        most=max(count * 1e9 / max(1.0, float(np.median(pilot.times_ns))) for count, pilot in pilots.items()),
         bound_ms=options.latency_bound_ms,
         seconds=options.seconds,
         seed=options.seed,
+        batch=batch,
         clock_ns=clock_ns,
     )
-    doubts = [*_doubts(alone)]
+    doubts = list(dict.fromkeys(doubt for pilot in pilots.values() for doubt in _doubts(pilot)))
     if not found.held:
         doubts.append(f"No rate holds the bound: at {found.rate:.3g} queries a second more than 1% already miss it.")
     return _Found(
         found.latencies_ns,
-        alone.warm_up + len(alone.times_ns),
+        sum(count * (pilot.warm_up + len(pilot.times_ns)) for count, pilot in pilots.items()),
         found.seconds,
         Figure(found.rate) if found.held else None,
         watch.conditions(*doubts),

@@ -41,7 +41,8 @@ class Case(Struct, frozen=True):
         target: Where to run.
         scenario: How queries come.
         threads: Cores that a call may use; None for the session's own choice.
-        batch: Samples a query; None in the offline scenario for as many as fill a twentieth of a second.
+        batch: Samples a query; None in the offline scenario for as many as fill a twentieth of a second. Of a server
+            the most queries, of a sample each, in one call.
     """
 
     artifact: str
@@ -94,7 +95,8 @@ def plan(
         artifacts: Recipes; by default the released artifacts.
         targets: By default the CPU.
         threads: By default the session's own choice.
-        batches: Samples a query, for the scenarios offline and multi-stream. By default 8 in the latter.
+        batches: Samples a query, for the scenarios offline and multi-stream, by default 8 in the latter; of a server
+            the most queries that it gathers into one call, by default 1.
         scenarios: By default single-stream and offline.
         options: How to measure.
 
@@ -135,9 +137,9 @@ def plan(
 
 
 def _batches(scenario: Scenario, given: Sequence[int]) -> Iterator[int | None]:
-    if scenario in {"single-stream", "server"}:
+    if scenario == "single-stream":
         yield 1
     elif given:
         yield from dict.fromkeys(given)
     else:
-        yield _STREAMS if scenario == "multi-stream" else None
+        yield {"multi-stream": _STREAMS, "server": 1}.get(scenario)

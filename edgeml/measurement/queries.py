@@ -13,9 +13,10 @@ from edgeml.core.packaged import Packaged
 from edgeml.core.session import Session
 from edgeml.measurement.cases import Case
 from edgeml.measurement.comparison import Opener
+from edgeml.measurement.scenarios import Server
 from edgeml.measurement.timing import Call, Clock
 
-__all__ = ["offline_batch", "opener", "query"]
+__all__ = ["offline_batch", "opener", "query", "server"]
 
 _OFFLINE_S = 0.05
 _MOST_SAMPLES = 4096
@@ -38,6 +39,28 @@ def query(session: Session, samples: Mapping[str, np.ndarray], batch: int) -> Ca
     predict = session.predict
     data = itertools.cycle([next(iter(each.values())) for each in queries] if len(samples) == 1 else queries)
     return lambda: predict(next(data))
+
+
+def server(session: Session, samples: Mapping[str, np.ndarray]) -> Server:
+    """A call of `predict` on so many queries of one sample each, which it gathers into one array.
+
+    Args:
+        session: What runs it.
+        samples: Arrays ``[samples, ...]`` by input name.
+    """
+    count = len(next(iter(samples.values())))
+    queries = itertools.cycle([{name: array[i : i + 1] for name, array in samples.items()} for i in range(count)])
+    predict, lone = session.predict, next(iter(samples)) if len(samples) == 1 else None
+
+    def serve(number: int) -> object:
+        if number == 1:
+            given = next(queries)
+        else:
+            taken = list(itertools.islice(queries, number))
+            given = {name: np.concatenate([one[name] for one in taken]) for name in samples}
+        return predict(given if lone is None else given[lone])
+
+    return serve
 
 
 def offline_batch(session: Session, samples: Mapping[str, np.ndarray], clock_ns: Clock) -> int:

@@ -14,7 +14,10 @@ import numpy as np
 from edgeml.core.errors import InputError
 from edgeml.measurement.timing import Call, Clock, Timed, elapsed, timed
 
-__all__ = ["LEAST_QUERIES", "Served", "back_to_back", "highest_rate", "serve"]
+__all__ = ["LEAST_QUERIES", "Served", "Server", "back_to_back", "highest_rate", "serve"]
+
+Server = Callable[[int], object]
+"""Serves so many queries in one call."""
 
 LEAST_QUERIES = {"single-stream": 64, "multi-stream": 100, "offline": 3}
 """The p90 of a single stream has an interval from 36 queries on, and a p99 exists from 100 on; an offline query is
@@ -75,26 +78,29 @@ def back_to_back(
 
 
 def serve(
-    call: Call,
+    call: Server,
     *,
     rate: float,
     bound_ms: float,
     seconds: float,
     seed: int,
+    batch: int = 1,
     clock_ns: Clock = perf_counter_ns,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Served:
-    """Queries that arrive as a Poisson process and are served one at a time, in their order.
+    """Queries that arrive as a Poisson process and are served in their order, as many as wait in one call.
 
-    A query's latency counts from its scheduled arrival, so that the time in the queue is in it, and a server that
-    falls behind cannot slow the arrivals down. Ends early once more than 1% of all queries have missed the bound.
+    The server waits for none: when it is free it takes what has arrived, up to the batch. A query's latency counts from
+    its scheduled arrival, so that the time in the queue is in it, and a server that falls behind cannot slow the
+    arrivals down. Ends early once more than 1% of all queries have missed the bound.
 
     Args:
-        call: Serves a query.
+        call: Serves queries.
         rate: Arrivals a second.
         bound_ms: For the 99th percentile of latency.
         seconds: Least duration of the arrivals; there are 500 at least.
         seed: Of the arrivals.
+        batch: The most queries in one call.
         clock_ns: The clock.
         sleep: Waits for so many seconds by that clock.
     """
@@ -104,40 +110,45 @@ def serve(
     bound_ns, allowed, late = bound_ms * 1e6, math.floor(_LATE * count), 0
     latencies = array("q")
     opened = last = clock_ns()
-    for arrival in arrivals:
-        due = opened + arrival
-        while (left_s := (due - clock_ns()) / 1e9) > 0:
-            if left_s > _SPIN_S:
+    while len(latencies) < count and late <= allowed:
+        first = len(latencies)
+        due = opened + arrivals[first]
+        while (now := clock_ns()) < due:
+            if (left_s := (due - now) / 1e9) > _SPIN_S:
                 sleep(left_s - _SPIN_S)
-        call()
+        end = first + 1
+        while end < min(first + batch, count) and opened + arrivals[end] <= now:
+            end += 1
+        call(end - first)
         now = clock_ns()
         elapsed(last, now)
         last = now
-        latencies.append(now - due)
-        late += now - due > bound_ns
-        if late > allowed:
-            break
+        for arrival in arrivals[first:end]:
+            latencies.append(now - opened - arrival)
+            late += now - opened - arrival > bound_ns
     return Served(rate, np.frombuffer(latencies, np.int64), late <= allowed, elapsed(opened, last) / 1e9)
 
 
 def highest_rate(
-    call: Call,
+    call: Server,
     *,
     most: float,
     bound_ms: float,
     seconds: float,
     seed: int,
+    batch: int = 1,
     clock_ns: Clock = perf_counter_ns,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Served:
     """The highest rate that holds the bound, by bisection on a logarithmic scale, to 3%.
 
     Args:
-        call: Serves a query.
+        call: Serves queries.
         most: A rate above what can hold: that of queries back to back.
         bound_ms: For the 99th percentile of latency.
         seconds: Least duration of each try.
         seed: Of the arrivals; each try has others.
+        batch: The most queries in one call.
         clock_ns: The clock.
         sleep: Waits for so many seconds by that clock.
 
@@ -153,7 +164,14 @@ def highest_rate(
     for probe in range(_PROBES):
         rate = low if best is None else math.sqrt(low * high)
         found = serve(
-            call, rate=rate, bound_ms=bound_ms, seconds=seconds, seed=seed + probe, clock_ns=clock_ns, sleep=sleep
+            call,
+            rate=rate,
+            bound_ms=bound_ms,
+            seconds=seconds,
+            seed=seed + probe,
+            batch=batch,
+            clock_ns=clock_ns,
+            sleep=sleep,
         )
         if found.held:
             best, low = found, rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,7 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
+import edgeml
 from edgeml.core.results import Results, decode_results, encode_results, pack_times, unpack_times
+from tests.support.packing import artifact_bytes
 from tests.support.processes import repository
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -126,3 +129,27 @@ def test_two_are_compared_in_one_run(run: Run, tmp_path: Path) -> None:
     (found,) = decode_results(done.stdout.encode(), "r").comparisons
     assert 0.8 < found.ratio.value < 1.25
     assert found.beside == "next.edgeml: onnx-fp32 on cpu"
+
+
+def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> None:
+    package = edgeml.open_package(PACKAGE)
+    file, output = tmp_path / "old.tflite", tmp_path / "compared.json"
+    file.write_bytes(artifact_bytes(package, "tflite-int8"))
+    done = run("bench", PACKAGE, *QUICK, "--compare", file.name, "--seconds", "0.3", "-o", output, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (found,) = decode_results(output.read_bytes(), "r").comparisons
+    digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+    assert found.verdict == "slower"
+    assert found.beside_file is not None
+    assert (found.beside_file.name, found.beside_file.digest) == ("old.tflite", digest)
+    assert found.beside_file.size_bytes == file.stat().st_size
+    assert f"old.tflite: 18.5 kB, {digest}; takes image int8 [1, 8, 8, 1]" in done.stderr
+
+    done = run("bench", file, *QUICK[:4], "--scenario", "single-stream")
+    assert done.returncode == 0, done.stderr
+    assert "not measured: cold start and memory" in done.stderr
+    failed(run("bench", file, "--compare", PACKAGE), f"fix: edgeml bench {PACKAGE} --compare {file}")
+    failed(run("bench", file, "--device", "pi@nowhere"), "edgeml build")
+    failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "none.onnx"), "There is no file")
+    (tmp_path / "text.onnx").write_text("no model at all")
+    failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "text.onnx"), "text.onnx is no ONNX file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import recall_score
 
 import edgeml
 from edgeml.core.worker import Worker
 from edgeml.trainers.digits import Digits, TrainerSettings
 from tests.support.forging import forged
+from tests.support.processes import repository
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = ["[red]one[/red]", "\x1b[2Jtwo", "three\nCompatible:", "\u202efour", "5" * 500, "[/]", "", "é", "日本", "9"]
@@ -75,6 +80,59 @@ def test_two_trainings(run: Run, nets: Path, digits: Digits) -> None:
         }  # fmt: skip
 
 
+def expected_calibration_error(scores: np.ndarray, truth: np.ndarray) -> float:
+    """By scikit-learn's bins."""
+    top, right = scores.max(axis=1).astype(float), scores.argmax(axis=1) == truth
+    accuracy, confidence = calibration_curve(right, top, n_bins=15)
+    counts = np.histogram(top, np.linspace(0, 1, 16))[0]
+    return float((counts[counts > 0] * np.abs(accuracy - confidence)).sum() / len(truth))
+
+
+def test_the_evidence_of_two_trainings(run: Run, nets: Path, digits: Digits) -> None:
+    done = run("diff", "old.edgeml", "new.edgeml", "--json", cwd=nets)
+    found = {artifact["recipe"]: artifact for artifact in json.loads(done.stdout)["artifacts"]}["tflite-int8"]
+    truth, recalls = digits.evaluation_labels, []
+    for side in ("old", "new"):
+        package = edgeml.open_package(nets / f"{side}.edgeml")
+        # Which agrees with the source on every sample.
+        source = np.asarray(package.session("onnx-fp32").predict(digits.evaluation)).argmax(axis=1)
+        scores = np.asarray(package.session("tflite-int8").predict(digits.evaluation))
+        given, told = scores.argmax(axis=1), found[side]
+        assert (told["samples"], told["flips"]) == (600, int((source != given).sum()))
+        assert told["agreement"] == pytest.approx((source == given).mean())
+        lost, gained = ((source == truth) & (given != truth)).sum(), ((source != truth) & (given == truth)).sum()
+        chance = binomtest(int(lost), int(lost + gained)).pvalue if lost + gained else 1.0
+        assert told["mcnemar_p"] == pytest.approx(chance)
+        assert told["ece"] == pytest.approx(expected_calibration_error(scores, truth), abs=1e-6)
+        before, after = (recall_score(truth, labels, average=None) for labels in (source, given))
+        worst = int(np.argmax(before - after))
+        assert told["worst_class"]["label"] == worst
+        assert told["worst_class"]["recall"] == pytest.approx(after[worst])
+        recalls.append(after)
+    moves = {label: (old, new) for label, (old, new) in enumerate(zip(*recalls, strict=True)) if old != new}
+    assert found["recalls"]["moved"] == len(moves) > 0
+    assert {one["label"]: (one["old"], one["new"]) for one in found["recalls"]["classes"]} == moves
+    sizes = [abs(one["new"] - one["old"]) for one in found["recalls"]["classes"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (found["missing_old"], found["missing_new"]) == (["latency"], [])
+
+
+def test_figures_of_one_package_alone_are_missing(run: Run, nets: Path) -> None:
+    """A package of before McNemar's test and the calibration were kept."""
+    before = repository() / "tests" / "data" / "format1.edgeml"
+    done = run("diff", before, "old.edgeml", "--json", cwd=nets)
+    assert done.returncode == 0, done.stderr
+    for artifact in json.loads(done.stdout)["artifacts"]:
+        assert artifact["missing_old"] == ["McNemar's p", "ECE"]
+        assert artifact["missing_new"] == ["latency"]
+        assert (artifact["old"]["mcnemar_p"], artifact["old"]["ece"]) == (None, None)
+        assert artifact["recalls"]["moved"] == 20  # other labels: of each one package knows nothing
+        assert all(None in {one["old"], one["new"]} for one in artifact["recalls"]["classes"])
+    done = run("diff", before, "old.edgeml", cwd=nets)
+    assert "  tflite-int8: missing in the old package: McNemar's p, ECE\n" in done.stderr
+    assert "zero 96.7% -> missing" in done.stderr
+
+
 def test_the_table_keeps_within_80_columns(run: Run, nets: Path) -> None:
     done = run("diff", "old.edgeml", "new.edgeml", "--inputs", "x.npz", cwd=nets)
     assert done.returncode == 0, done.stderr
@@ -82,6 +140,10 @@ def test_the_table_keeps_within_80_columns(run: Run, nets: Path) -> None:
     lines = done.stderr.splitlines()
     rows = [line for line in lines if " old released " in line or " new released " in line]
     assert len(rows) == 4
+    head = next(i for i, line in enumerate(lines) if line.startswith("by its source"))
+    assert lines[head].split()[3:] == ["agree", "flips", "McNemar", "p", "ECE", "worst", "class"]
+    assert all(re.search(r" (old|new) +\d+\.\d\d% +\d+/600 ", line) for line in lines[head + 1 : head + 5])
+    assert max(map(len, lines[head : head + 5])) <= 80
     assert max(map(len, rows)) <= 80
     assert "/600" in rows[1]
     assert "  version: 1.0.0 -> 1.1.0" in lines
@@ -125,6 +187,8 @@ def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
         (["damaged.edgeml", "old.edgeml"], 3, ["checksum"]),
         (["old.edgeml", "new.edgeml", "--inputs", "absent.npz"], 2, ["no such file"]),
         (["old.edgeml", "new.edgeml", "--inputs", "narrow.npz"], 2, ["[600, 4, 8, 1]", "[samples, 8, 8, 1]"]),
+        (["old.edgeml", "new.edgeml", "--results", "absent.json"], 2, ["There is no file", "absent.json"]),
+        (["old.edgeml", "new.edgeml", "--results", "x.npz"], 2, ["no sound results file"]),
         (["old.edgeml"], 2, ["NEW"]),
     ],
 )

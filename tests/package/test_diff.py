@@ -1,21 +1,27 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.metrics import mean_absolute_error
 
 import edgeml
+from edgeml.cli.diff_measured import measured_lines
 from edgeml.core.errors import InputError, VerificationError
 from edgeml.core.evidence import Latency
 from edgeml.core.goal import Verdict
+from edgeml.core.results import Results
 from edgeml.core.tensors import Quantization
 from edgeml.package import PackageDiff, diff_packages
 from edgeml.package.diff import Change, Flip
 from edgeml.package.diff.compatibility import _precedence
 from edgeml.package.manifest import ArtifactRecord, Manifest, RefusalRecord
+from tests.support.linear_onnx import write_linear_onnx
+from tests.support.measured import measured_results
 
 IRIS = load_iris().data  # the golden inputs of the small package are all of one class
 
@@ -143,7 +149,12 @@ def test_other_labels(
 
 
 def test_labels_that_do_not_fit_the_scores_are_not_run(small_package: edgeml.Package) -> None:
-    found = diff_packages(small_package, with_labels(small_package, 0, 1), inputs=IRIS)
+    fewer = with_labels(small_package, 0, 1)
+    for recipe in fewer.released:  # it tells of three
+        fewer = with_record(fewer, recipe, evidence=None)
+    found = diff_packages(small_package, fewer, inputs=IRIS)
+    assert of_recipe(found, "tflite-fp32").recalls is None
+    assert of_recipe(found, "tflite-fp32").missing_new == ("recall of classes",)
     assert not found.compatible
     assert found.predictions[0].status == "not run"
     assert "do not fit the labels" in found.predictions[0].detail
@@ -245,7 +256,7 @@ def test_latencies_of_different_processors_are_not_comparable(small_package: edg
 def test_figures_of_different_data_are_not_comparable(small_package: edgeml.Package) -> None:
     data = msgspec.structs.replace(small_package.manifest.data, evaluation="sha256:" + "0" * 64)
     found = diff_packages(small_package, changed(small_package, data=data, version="2.0.0"))
-    assert found.remarks == ("The two were judged on different data: accuracy, drop and SQNR are not comparable.",)
+    assert found.remarks == ("The two were judged on different data: what was found on them is not comparable.",)
 
 
 def test_inputs_of_the_caller(small_package: edgeml.Package) -> None:
@@ -291,6 +302,55 @@ def test_another_task(small_package: edgeml.Package) -> None:
     assert "The task was classification and is regression." in found.reasons
     assert found.labels.removed == (0, 1, 2)
     assert found.predictions[0].flipped is None
+
+
+def test_the_evidence_of_regressors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights, x = rng.normal(size=(4, 1)), rng.normal(size=(100, 4)).astype(np.float32)
+    before = (x @ weights).astype(np.float32)
+    y, packages, rises = before + rng.normal(0, 0.1, before.shape), [], []
+    for version, noise in (("1.0.0", 0.01), ("1.1.0", 0.05)):
+        write_linear_onnx(tmp_path / "net.onnx", weights + noise, softmax=False)
+        packages.append(
+            edgeml.build(
+                tmp_path / "net.onnx", version=version, evaluation=(x, y), reference=before, recipes=["onnx-fp32"]
+            )
+        )
+        after = packages[-1].session("onnx-fp32").predict(x)
+        assert isinstance(after, np.ndarray)
+        rises.append(mean_absolute_error(y, after) - mean_absolute_error(y, before))
+    found = of_recipe(diff_packages(*packages), "onnx-fp32")
+    assert [found.old.error_rise, found.new.error_rise] == pytest.approx(rises)
+    assert (found.old.agreement, found.new.mcnemar_p, found.recalls) == (None, None, None)
+    assert (found.missing_old, found.missing_new) == ((), ())
+
+
+def test_results_of_benchmarks(small_package: edgeml.Package) -> None:
+    def run(package: edgeml.Package, batch: int, arena_bytes: int | None, device: str = "") -> Results:
+        """A single stream on the CPU and on TFLite Micro, and an offline batch."""
+        results = measured_results(
+            package, IRIS, recipes=["tflite-fp32"], queries=64, batches=(batch,), threads=(1,), device=device
+        )
+        single, offline = results.measurements
+        micro = msgspec.structs.replace(single, target="micro", arena_bytes=arena_bytes)
+        return msgspec.structs.replace(results, measurements=(single, micro, offline))
+
+    other = changed(small_package, version="2.0.0")
+    old, new = run(small_package, 8, 4000), run(other, 16, 5000)
+    elsewhere = run(other, 8, None, device="pi4")
+    found = diff_packages(small_package, other, results=[elsewhere, new, old]).measured
+    here, there = found[:3], found[3:]
+    for one, before, after in zip(here, old.measurements, new.measurements, strict=True):
+        assert one.old == msgspec.structs.replace(before, times=None)
+        assert one.new == msgspec.structs.replace(after, times=None)
+    assert [one.old.arena_bytes for one in here if one.old] == [None, 4000, None]
+    assert [one.new.arena_bytes for one in here if one.new] == [None, 5000, None]
+    assert {(one.machine, one.old) for one in there} == {("pi4", None)}
+    lines = list(measured_lines(found))
+    assert any(line.startswith("tflite-fp32 on micro") and "; arena kB 4.0 -> 5.0" in line for line in lines)
+    assert all(" missing -> " in line for line in lines if "(pi4)" in line)
+    with pytest.raises(InputError, match=r"Results of iris 2\.0\.0, sha256:.*, are of neither package"):
+        diff_packages(small_package, small_package, results=[new])
 
 
 def test_an_engine_that_is_not_there(small_package: edgeml.Package, monkeypatch: pytest.MonkeyPatch) -> None:

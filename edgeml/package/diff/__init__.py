@@ -9,8 +9,11 @@ from edgeml.package.diff.values import (
     Figures,
     Flip,
     LabelsDiff,
+    MeasuredDiff,
     PackageDiff,
     PredictionDiff,
+    RecallChange,
+    RecallsDiff,
 )
 
 __all__ = [
@@ -19,7 +22,10 @@ __all__ = [
     "Figures",
     "Flip",
     "LabelsDiff",
+    "MeasuredDiff",
     "PackageDiff",
     "PredictionDiff",
+    "RecallChange",
+    "RecallsDiff",
     "diff_packages",
 ]

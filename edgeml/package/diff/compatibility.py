@@ -59,7 +59,7 @@ def remarks_on(old: Manifest, new: Manifest, artifacts: tuple[ArtifactDiff, ...]
         found.append("The sources are of different frameworks.")
     data = old.data, new.data
     if (data[0].judged_on, data[0].evaluation) != (data[1].judged_on, data[1].evaluation):
-        found.append("The two were judged on different data: accuracy, drop and SQNR are not comparable.")
+        found.append("The two were judged on different data: what was found on them is not comparable.")
     measured = any(a.old and a.new and a.old.median_ms is not None and a.new.median_ms is not None for a in artifacts)
     if measured and old.cpu != new.cpu:
         found.append("Latency was measured on different processors, and is not comparable.")

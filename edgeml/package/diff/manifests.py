@@ -161,6 +161,7 @@ def _figures(manifest: Manifest, recipe: str) -> Figures | None:
 
 def _measured(manifest: Manifest, record: ArtifactRecord) -> Figures:
     evaluation, latency = record.evaluation, record.measurement
+    fidelity = evaluation.fidelity
     metric = _MAIN_METRIC.get(manifest.source.task or "")
     value = getattr(evaluation.metrics, metric, None) if metric else None
     return Figures(
@@ -170,9 +171,16 @@ def _measured(manifest: Manifest, record: ArtifactRecord) -> Figures:
         metric=metric if value is not None else None,
         value=value,
         drop=evaluation.drop.value if evaluation.drop else None,
-        sqnr_db=evaluation.fidelity.sqnr_db,
+        sqnr_db=fidelity.sqnr_db,
         median_ms=latency.median_ms if latency else None,
         p95_ms=latency.p95_ms if latency else None,
+        samples=fidelity.samples,
+        agreement=fidelity.agreement,
+        flips=fidelity.flips,
+        mcnemar_p=evaluation.mcnemar.p_value if evaluation.mcnemar else None,
+        ece=evaluation.ece,
+        worst_class=evaluation.worst_class,
+        error_rise=evaluation.error_rise.value if evaluation.error_rise else None,
     )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from edgeml.core.results import Results
 from edgeml.package.diff.compatibility import reasons_against, remarks_on
+from edgeml.package.diff.evidence import with_evidence
 from edgeml.package.diff.manifests import (
     artifact_diffs,
     identity_changes,
@@ -10,6 +14,7 @@ from edgeml.package.diff.manifests import (
     preprocessing_changes,
     tensor_changes,
 )
+from edgeml.package.diff.measurements import measured_diffs
 from edgeml.package.diff.predictions import prediction_diffs, samples_given, samples_of
 from edgeml.package.diff.values import PackageDiff
 from edgeml.package.package import Package
@@ -17,7 +22,7 @@ from edgeml.package.package import Package
 __all__ = ["diff_packages"]
 
 
-def diff_packages(old: Package, new: Package, *, inputs: object = None) -> PackageDiff:
+def diff_packages(old: Package, new: Package, *, inputs: object = None, results: Sequence[Results] = ()) -> PackageDiff:
     """Compares two packages, and their answers where the engines are installed.
 
     All entries of both are checked against their digests first.
@@ -27,9 +32,10 @@ def diff_packages(old: Package, new: Package, *, inputs: object = None) -> Packa
         new: The one that may take its place.
         inputs: What to run both on: one array ``[samples, ...]``, or one by input name. By default the golden
             inputs of both.
+        results: What `edgeml bench` found of either, on any machines.
 
     Raises:
-        InputError: The inputs do not fit the old package.
+        InputError: The inputs do not fit the old package, or results are of neither.
         PackageError: A file is not sound.
 
     Example:
@@ -38,12 +44,19 @@ def diff_packages(old: Package, new: Package, *, inputs: object = None) -> Packa
         (False, ('2 labels have another position among the scores.',))
     """
     digests = [package.digest() for package in (old, new)]
+    measured = measured_diffs(results, digests)
     samples = samples_of(old, new) if inputs is None else samples_given(inputs, old)
     before, after = old.manifest, new.manifest
     labels = labels_diff(before.source.decision, after.source.decision)
     signature = tensor_changes(before.source.signature, after.source.signature)
     preprocessing = preprocessing_changes(before, after)
-    artifacts = artifact_diffs(before, after)
+    both = {record.recipe for record in before.artifacts} & {record.recipe for record in after.artifacts}
+    artifacts = tuple(
+        with_evidence(found, *(package.evidence(found.recipe) for package in (old, new)))
+        if found.recipe in both
+        else found
+        for found in artifact_diffs(before, after)
+    )
     reasons = reasons_against(before, after, labels, signature, preprocessing, artifacts)
     return PackageDiff(
         same=digests[0] == digests[1],
@@ -58,4 +71,5 @@ def diff_packages(old: Package, new: Package, *, inputs: object = None) -> Packa
         compatible=not reasons,
         reasons=reasons,
         remarks=remarks_on(before, after, artifacts),
+        measured=measured,
     )

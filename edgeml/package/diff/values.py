@@ -6,9 +6,22 @@ from typing import Literal
 
 from msgspec import Struct
 
+from edgeml.core.evidence import WorstClass
+from edgeml.core.results import Measurement
 from edgeml.core.tensors import Label
 
-__all__ = ["ArtifactDiff", "Change", "Figures", "Flip", "LabelsDiff", "PackageDiff", "PredictionDiff"]
+__all__ = [
+    "ArtifactDiff",
+    "Change",
+    "Figures",
+    "Flip",
+    "LabelsDiff",
+    "MeasuredDiff",
+    "PackageDiff",
+    "PredictionDiff",
+    "RecallChange",
+    "RecallsDiff",
+]
 
 
 class Change(Struct, frozen=True):
@@ -53,6 +66,12 @@ class Figures(Struct, frozen=True):
         drop: How far it fell below the source's.
         sqnr_db: Its parity with the source.
         median_ms: Latency of one sample. `p95_ms`: the 95th percentile.
+        samples: How many it was judged on.
+        agreement: Share of them that get the source's label, ties left out. `flips`: how many get another one.
+        mcnemar_p: Of McNemar's exact test against the source: below 0.05 a difference is seldom chance.
+        ece: Expected calibration error of its top probability.
+        worst_class: The class whose recall fell most below the source's.
+        error_rise: How far the mean absolute error rose above the source's.
     """
 
     status: Literal["released", "rejected", "refused"]
@@ -64,6 +83,33 @@ class Figures(Struct, frozen=True):
     sqnr_db: float | None = None
     median_ms: float | None = None
     p95_ms: float | None = None
+    samples: int | None = None
+    agreement: float | None = None
+    flips: int | None = None
+    mcnemar_p: float | None = None
+    ece: float | None = None
+    worst_class: WorstClass | None = None
+    error_rise: float | None = None
+
+
+class RecallChange(Struct, frozen=True):
+    """The recall of a class by the old and the new artifact; None where a package does not know it."""
+
+    label: Label
+    old: float | None
+    new: float | None
+
+
+class RecallsDiff(Struct, frozen=True):
+    """How the recall of classes changed.
+
+    Attributes:
+        moved: Of how many classes it is another one, or known to one package alone.
+        classes: The first of them, the largest move first.
+    """
+
+    moved: int
+    classes: tuple[RecallChange, ...]
 
 
 class ArtifactDiff(Struct, frozen=True):
@@ -77,6 +123,9 @@ class ArtifactDiff(Struct, frozen=True):
         quantization: Changed scales, zero points and encodings of them.
         needs: Changed needs: engine, its least version, opset, operators, CPU features.
         new_needs: Those of them that the old artifact did not have, in words.
+        recalls: Changed recall of classes; None where one package or both do not tell it.
+        missing_old: Names of figures that the new package has of the artifact, and the old one not.
+        missing_new: Of those that the old one has, and the new one not.
     """
 
     recipe: str
@@ -87,6 +136,9 @@ class ArtifactDiff(Struct, frozen=True):
     quantization: tuple[Change, ...] = ()
     needs: tuple[Change, ...] = ()
     new_needs: tuple[str, ...] = ()
+    recalls: RecallsDiff | None = None
+    missing_old: tuple[str, ...] = ()
+    missing_new: tuple[str, ...] = ()
 
 
 class Flip(Struct, frozen=True):
@@ -126,6 +178,20 @@ class PredictionDiff(Struct, frozen=True):
     max_difference: float | None = None
 
 
+class MeasuredDiff(Struct, frozen=True):
+    """What was measured of an artifact in one setting on one machine.
+
+    Attributes:
+        machine: Its name, or its processor.
+        old: The last measurement of the old package, without its times; None where it was not measured so.
+        new: Of the new one.
+    """
+
+    machine: str
+    old: Measurement | None
+    new: Measurement | None
+
+
 class PackageDiff(Struct, frozen=True):
     """What changed from an old package to a new one.
 
@@ -142,6 +208,7 @@ class PackageDiff(Struct, frozen=True):
             preprocessing, every released artifact still released, and no new need.
         reasons: Why it cannot.
         remarks: What else to look at before an update.
+        measured: What benchmarks found, where their results were given.
     """
 
     same: bool
@@ -156,3 +223,4 @@ class PackageDiff(Struct, frozen=True):
     compatible: bool
     reasons: tuple[str, ...]
     remarks: tuple[str, ...]
+    measured: tuple[MeasuredDiff, ...] = ()
