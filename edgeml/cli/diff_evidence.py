@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from edgeml.cli.output import printable
-from edgeml.cli.tables import SELDOM
+from edgeml.core.evidence import SELDOM
 
 if TYPE_CHECKING:
     from edgeml.core.evidence import WorstClass

@@ -48,7 +48,7 @@ def _loads(devices: Sequence[Device]) -> Table | None:
         (
             one.artifact,
             shown(device.name),
-            configuration(one),
+            configuration(one, batch=one.batch > 1),
             "–" if one.latency_bound_ms is None else milliseconds(one.latency_bound_ms),
             "none" if one.throughput is None else interval(one.throughput, rate),
         )
