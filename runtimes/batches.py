@@ -33,7 +33,7 @@ Fit = TypeVar("Fit")
 # How many samples engines take best at a time, measured on MLPerf Tiny's nets, nets of digits, linear pipelines and
 # trees: more spare calls, until what is between the layers no longer fits a core's cache, and convolutions put more
 # between them than they are given. Bytes are those of a float32 sample.
-_FREE = ((2**10, 2048), (2**13, 256), (2**16, 64), (math.inf, 16))
+_FREE = ((2**10, 2048), (2**13, 512), (2**16, 64), (math.inf, 16))
 _FREE_CONVOLVED = ((2**10, 256), (2**12, 64), (2**16, 32), (2**18, 16), (math.inf, 8))
 _WIDE = ((2**10, (1024, 64)), (2**13, (256, 32)), (math.inf, (64, 16)))
 _WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (16,)))
@@ -128,11 +128,11 @@ class Batches:
             begun = perf_counter_ns()
             workers = self._workers if self._sample_ns * count > _WORTH_NS else 1
             results = self._room(pool, count, as_is=as_is)
-            most = _MOST if results else min(_MOST, _CHECKED_BYTES // self._sample_bytes)
+            most = min(_MOST, _CHECKED_BYTES // self._sample_bytes) if unit is None else _MOST
             spans = _spans(count, size, most, workers)
             told = None if progress is None else lambda tasks: progress(spans[tasks - 1][1])
             if results:
-                in_order(spans, partial(self._fill, pool, results, given, check), workers, told)
+                in_order(spans, partial(self._fill, pool, results, given, size, check), workers, told)
             else:
                 parts = in_order(spans, partial(self._ask, pool, given, size, check, as_is), workers, told)
                 results = [_joined(column) for column in zip(*parts, strict=True)]
@@ -142,23 +142,33 @@ class Batches:
         return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
 
     def _room(self, pool: Pool[Lane], count: int, *, as_is: bool) -> list[np.ndarray]:
-        """Arrays for the answers; none where their shapes are not known before."""
+        """Arrays for the answers; none where their shapes are not known before, or they cannot be put there."""
+        specs = self._signature.outputs
+        dtypes = [np.dtype(spec.dtype if as_is or spec.meaning in DECIDED else np.float32) for spec in specs]
         with self._lent(pool) as lane:
-            return [
-                np.empty((count, *place.shape[1:]), spec.dtype if as_is or spec.meaning in DECIDED else np.float32)
-                for place, spec in zip(lane.outputs, self._signature.outputs, strict=False)
-            ]
+            puts = lane.put is not None and dtypes == [np.dtype(spec.dtype) for spec in specs]
+            shapes = [spec.shape for spec in specs] if puts else [place.shape for place in lane.outputs]
+            return [np.empty((count, *shape[1:]), dtype) for shape, dtype in zip(shapes, dtypes, strict=False)]
 
     def _fill(
         self,
         pool: Pool[Lane],
         results: list[np.ndarray],
         arrays: list[np.ndarray],
+        size: int,
         check: Check | None,
         span: Span,
     ) -> None:
+        begin, end = span
         with self._lent(pool) as lane:
-            lane.into(results, arrays, *span, check)
+            if lane.put is None:
+                lane.into(results, arrays, begin, end, check)
+                return
+            values = self._stored(arrays, begin, end, check)
+            for first in range(begin, end, size):
+                last = min(first + size, end)
+                some = [value[first - begin : last - begin] for value in values]
+                lane.put(some, [result[first:last] for result in results])
 
     def _ask(
         self, pool: Pool[Lane], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, span: Span

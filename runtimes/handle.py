@@ -47,13 +47,20 @@ class FreeHandle(Handle):
 
     Args:
         call: From arrays in the signature's order to arrays of the caller's own.
+        put: From such arrays straight into others for the answers, which are C-contiguous, in the artifact's dtypes
+            and of the signature's shapes; None where the engine cannot.
     """
 
-    __slots__ = ("_call",)
+    __slots__ = ("_call", "put")
 
-    def __init__(self, call: Callable[[Sequence[np.ndarray]], list[np.ndarray]]) -> None:
+    def __init__(
+        self,
+        call: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
+        put: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], object] | None = None,
+    ) -> None:
         super().__init__((), (), lambda: None)
         self._call = call
+        self.put = put
 
     def __call__(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Answers of the caller's own to a batch of any length."""

@@ -9,7 +9,7 @@ import numpy as np
 from edgeml.core.encoding import encoder
 from edgeml.core.tensors import DECIDED, Signature
 
-from .handle import Handle
+from .handle import FreeHandle, Handle
 from .memory import filler, reader, stored
 
 __all__ = ["Lane"]
@@ -29,16 +29,18 @@ class Lane:
         outputs: Where the handle's answers are, as `Handle.outputs`; none where it has no memory of fixed shape.
         single: From one float32 sample ``[1, ...]`` to the output, of artifacts with one of each; None where the
             sample is not plainly finite. None itself where the handle has no memory of fixed shape.
+        put: As `FreeHandle` has it.
         bare: From one sample ``[1, ...]`` to the outputs, all in the artifact's dtypes; of artifacts with one input.
     """
 
-    __slots__ = ("_handle", "_places", "_signature", "_unit", "bare", "outputs", "single")
+    __slots__ = ("_handle", "_places", "_signature", "_unit", "bare", "outputs", "put", "single")
 
     def __init__(self, handle: Handle, unit: int | None, signature: Signature) -> None:
         self._handle = handle
         self._unit = unit
         self._signature = signature
         self.outputs = handle.outputs
+        self.put = handle.put if isinstance(handle, FreeHandle) else None
         self._places = [
             (place, spec, filler(place, spec)) for place, spec in zip(handle.inputs, signature.inputs, strict=False)
         ]

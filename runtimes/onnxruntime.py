@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -96,10 +97,12 @@ class OnnxRuntimeSession(BaseSession):
     def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002 - the session has them
         shapes = [(batch, *spec.shape[1:]) for spec in (*self.signature.inputs, *self.signature.outputs)]
         text = any(spec.dtype == "string" for spec in (*self.signature.inputs, *self.signature.outputs))
-        if text or self.target != "cpu" or any(size is None for shape in shapes for size in shape):
-            session = self._session if batch is not None or self._shared else self._of_its_own()
-            return FreeHandle(lambda values: self._call(session, values))
-        return self._bound_handle(shapes)
+        bindable = not text and self.target == "cpu" and all(size is not None for _, *sizes in shapes for size in sizes)
+        if bindable and batch is not None:
+            return self._bound_handle(shapes)
+        session = self._session if batch is not None or self._shared else self._of_its_own()
+        put = partial(self._put, session, session.io_binding()) if bindable else None
+        return FreeHandle(lambda values: self._call(session, values), put)
 
     def _of_its_own(self) -> Any:
         """A session for one thread alone: in one that threads share they take each other's memory out of the cache."""
@@ -126,9 +129,22 @@ class OnnxRuntimeSession(BaseSession):
         return Handle(arrays[:count], arrays[count:], lambda: session.run_with_iobinding(binding), keep=values)
 
     def _call(self, session: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        options = self._shrinking if len(values[0]) > _MANY * self._batches.free else None
+        options = self._options(len(values[0]))
         outputs = session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
         return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]
+
+    def _put(self, session: Any, binding: Any, values: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> None:
+        """Reads from the caller's memory, and writes to it."""
+        given = [np.ascontiguousarray(value) for value in values]
+        for name, value in zip(self._inputs, given, strict=True):
+            binding.bind_input(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
+        for name, place in zip(self._outputs, places, strict=True):
+            binding.bind_output(name, "cpu", 0, place.dtype, place.shape, place.ctypes.data)
+        session.run_with_iobinding(binding, self._options(len(values[0])))
+
+    def _options(self, count: int) -> Any:
+        """How to run so many samples."""
+        return self._shrinking if count > _MANY * self._batches.free else None
 
     def _placed(self) -> tuple[Placed, ...]:
         if self.target == "cpu":
