@@ -39,10 +39,12 @@ _WIDE = ((2**10, (1024, 64)), (2**13, (256, 32)), (math.inf, (64, 16)))
 _WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (16,)))
 _RANGED = 32  # where the artifact takes its ranges from the batch: as many as the source's reference takes
 _FEW = 128  # samples that are not worth another call
-_PARTS = 16  # that many samples are cut into at least, for as many cores
+_PARTS = 8  # that many samples are cut into at least, for as many cores
 _MOST = 1024  # samples that a worker takes at a time
 _CHECKED_BYTES = 2**19  # of samples that are looked at in one go: they are in a core's cache when it runs them
-_WORTH_NS = 2_000_000  # of work, for which threads are started: they take some 0.1 ms, and Python's lock
+_WORTH_NS = 2_000_000  # of work, for which threads are started: they take some 0.1 ms
+_CALL_NS = 20_000  # of a call: of shorter ones threads spend more time on Python's lock than they save
+_UNKNOWN = 200  # samples for which threads are started as long as nothing is known of their time
 _SHARES = 4  # of what is left each worker's part is cut into so many: the last ones end together
 
 
@@ -90,7 +92,7 @@ class Batches:
         widens = resizes and self._unit == 1
         self._wide_units = self._fitting(_WIDE_CONVOLVED if convolves else _WIDE) if widens else ()
         self._widening = threading.Lock()
-        self._sample_ns = 10_000.0  # until it is known
+        self._sample_ns = math.inf  # the least that was seen: what a core takes that nobody disturbs
 
     def close(self) -> None:
         """Lets go of all lanes; those that are in use, when they are done."""
@@ -125,8 +127,7 @@ class Batches:
         pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
         size = unit or batch_size or min(self.free, max(_FEW, count // _PARTS))
         try:
-            begun = perf_counter_ns()
-            workers = self._workers if self._sample_ns * count > _WORTH_NS else 1
+            workers = self._worth(count, size)
             results = self._room(pool, count, as_is=as_is)
             most = min(_MOST, _CHECKED_BYTES // self._sample_bytes) if unit is None else _MOST
             spans = _spans(count, size, most, workers)
@@ -136,7 +137,6 @@ class Batches:
             else:
                 parts = in_order(spans, partial(self._ask, pool, given, size, check, as_is), workers, told)
                 results = [_joined(column) for column in zip(*parts, strict=True)]
-            self._sample_ns = (perf_counter_ns() - begun) * workers / count
         except MemoryError as error:
             self._fail(error)
         return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
@@ -160,7 +160,7 @@ class Batches:
         span: Span,
     ) -> None:
         begin, end = span
-        with self._lent(pool) as lane:
+        with self._lent(pool) as lane, self._clocked(span):
             if lane.put is None:
                 lane.into(results, arrays, begin, end, check)
                 return
@@ -174,7 +174,7 @@ class Batches:
         self, pool: Pool[Lane], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, span: Span
     ) -> list[np.ndarray]:
         values = self._stored(arrays, *span, check)
-        with self._lent(pool) as lane:
+        with self._lent(pool) as lane, self._clocked(span):
             parts = [lane([some[i : i + size] for some in values]) for i in range(0, len(values[0]), size)]
         outputs = [_joined(column) for column in zip(*parts, strict=True)]
         specs = self._signature.outputs
@@ -204,6 +204,19 @@ class Batches:
             self._fail(error)
         finally:
             pool.give(lane)
+
+    def _worth(self, count: int, size: int) -> int:
+        """On how many threads so many samples are done the soonest."""
+        if self._sample_ns == math.inf:
+            return self._workers if count > _UNKNOWN else 1
+        return self._workers if self._sample_ns * count > _WORTH_NS and self._sample_ns * size > _CALL_NS else 1
+
+    @contextmanager
+    def _clocked(self, span: Span) -> Iterator[None]:
+        begun = perf_counter_ns()
+        yield
+        begin, end = span
+        self._sample_ns = min(self._sample_ns, (perf_counter_ns() - begun) / (end - begin))
 
     def _fitting(self, table: tuple[tuple[float, Fit], ...]) -> Fit:
         return next(fit for most_bytes, fit in table if self._sample_bytes <= most_bytes)
