@@ -80,6 +80,8 @@ def main() -> None:
             continue
         with session:
             rows.append(row_of(session, record.recipe, given.seconds))
+    if not rows:
+        raise SystemExit(f"Target '{given.target}' runs none of the artifacts here.")
     print(table(rows))
     write(given.json, rows)
     if any(row["wrong"] or row["errors"] for row in rows):
