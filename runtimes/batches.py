@@ -144,9 +144,9 @@ class Batches:
     def _room(self, pool: Pool[Lane], count: int, *, as_is: bool) -> list[np.ndarray]:
         """Arrays for the answers; none where their shapes are not known before, or they cannot be put there."""
         specs = self._signature.outputs
-        dtypes = [np.dtype(spec.dtype if as_is or spec.meaning in DECIDED else np.float32) for spec in specs]
+        dtypes = [np.dtype(_numpy_dtype(spec) if as_is or spec.meaning in DECIDED else np.float32) for spec in specs]
         with self._lent(pool) as lane:
-            puts = lane.put is not None and dtypes == [np.dtype(spec.dtype) for spec in specs]
+            puts = lane.put is not None and dtypes == [np.dtype(_numpy_dtype(spec)) for spec in specs]
             shapes = [spec.shape for spec in specs] if puts else [place.shape for place in lane.outputs]
             return [np.empty((count, *shape[1:]), dtype) for shape, dtype in zip(shapes, dtypes, strict=False)]
 
