@@ -13,36 +13,32 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.encoding import encoder
 from edgeml.core.tensors import DECIDED, Signature, TensorSpec
 
+from .crew import Crew, cores
 from .handle import Handle
-from .lane import Lane
-from .memory import real, stored
-from .parallel import cores, in_order
+from .lane import Check, Lane, encoded
+from .memory import real
 from .pool import Pool
 
-__all__ = ["Batches", "Check"]
+__all__ = ["Batches"]
 
-Check = Callable[[np.ndarray, int, int], np.ndarray]
-"""From some samples, which input it is and the position of the first, to numbers or text that the model takes, as
-`core.tensors.values_of` gives them; or an InputError."""
 Span = tuple[int, int]
 Fit = TypeVar("Fit")
 
 # How many samples engines take best at a time, measured on MLPerf Tiny's nets, nets of digits, linear pipelines and
 # trees: more spare calls, until what is between the layers no longer fits a core's cache, and convolutions put more
-# between them than they are given. Bytes are those of a float32 sample.
+# between them than they are given; of integers more fit. Bytes are those of a float32 sample.
 _FREE = ((2**10, 2048), (2**13, 512), (2**16, 64), (math.inf, 16))
-_FREE_CONVOLVED = ((2**10, 256), (2**12, 64), (2**16, 32), (2**18, 16), (math.inf, 8))
+_FREE_CONVOLVED = ((2**10, 256), (2**12, 32), (math.inf, 8))
 _WIDE = ((2**10, (1024, 64)), (2**13, (256, 32)), (math.inf, (64, 16)))
-_WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (16,)))
+_WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (8,)))
+_WIDE_INTEGERS = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (16,)))
 _RANGED = 32  # where the artifact takes its ranges from the batch: as many as the source's reference takes
 _FEW = 128  # samples that are not worth another call
 _PARTS = 8  # that many samples are cut into at least, for as many cores
 _MOST = 1024  # samples that a worker takes at a time
-_CHECKED_BYTES = 2**19  # of samples that are looked at in one go: they are in a core's cache when it runs them
-_WORTH_NS = 2_000_000  # of work, for which threads are started: they take some 0.1 ms
+_WORTH_NS = 400_000  # of work that is shared among threads: waking one takes some 0.05 ms
 _CALL_NS = 20_000  # of a call: of shorter ones threads spend more time on Python's lock than they save
 _UNKNOWN = 200  # samples for which threads are started as long as nothing is known of their time
 _SHARES = 4  # of what is left each worker's part is cut into so many: the last ones end together
@@ -81,6 +77,7 @@ class Batches:
 
         self._signature, self._failures, self._fail, self._pool = signature, failures, fail, pool
         self._workers = threads or cores()
+        self._crew = Crew(self._workers - 1)
         self._unit = signature.inputs[0].shape[0]
         self._sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)
         convolves = any("conv" in operator.lower() for operator in needs.operators)
@@ -89,13 +86,15 @@ class Batches:
         self.singles = pool(1, threads or 1)
         self._many = pool(self._unit)
         self._wide: dict[int, Pool[Lane]] = {}
-        widens = resizes and self._unit == 1
-        self._wide_units = self._fitting(_WIDE_CONVOLVED if convolves else _WIDE) if widens else ()
+        integers = signature.inputs[0].quantization is not None
+        wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if convolves else _WIDE
+        self._wide_units = self._fitting(wide) if resizes and self._unit == 1 else ()
         self._widening = threading.Lock()
         self._sample_ns = math.inf  # the least that was seen: what a core takes that nobody disturbs
 
     def close(self) -> None:
-        """Lets go of all lanes; those that are in use, when they are done."""
+        """Lets go of all lanes and threads; those that are in use, when they are done."""
+        self._crew.close()
         with self._widening:
             pools = [self.singles, self._many, *self._wide.values()]
         for pool in pools:
@@ -129,26 +128,27 @@ class Batches:
         try:
             workers = self._worth(count, size)
             results = self._room(pool, count, as_is=as_is)
-            most = min(_MOST, _CHECKED_BYTES // self._sample_bytes) if unit is None else _MOST
-            spans = _spans(count, size, most, workers)
+            spans = _spans(count, size, workers)
             told = None if progress is None else lambda tasks: progress(spans[tasks - 1][1])
             if results:
-                in_order(spans, partial(self._fill, pool, results, given, size, check), workers, told)
+                self._crew.in_order(spans, partial(self._fill, pool, results, given, size, check), workers, told)
             else:
-                parts = in_order(spans, partial(self._ask, pool, given, size, check, as_is), workers, told)
+                ask = partial(self._ask, pool, given, size, check, as_is)
+                parts = self._crew.in_order(spans, ask, workers, told)
                 results = [_joined(column) for column in zip(*parts, strict=True)]
         except MemoryError as error:
             self._fail(error)
         return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
 
     def _room(self, pool: Pool[Lane], count: int, *, as_is: bool) -> list[np.ndarray]:
-        """Arrays for the answers; none where their shapes are not known before, or they cannot be put there."""
+        """Arrays for the answers; none where their shapes are not known before."""
         specs = self._signature.outputs
-        dtypes = [np.dtype(_numpy_dtype(spec) if as_is or spec.meaning in DECIDED else np.float32) for spec in specs]
         with self._lent(pool) as lane:
-            puts = lane.put is not None and dtypes == [np.dtype(_numpy_dtype(spec)) for spec in specs]
-            shapes = [spec.shape for spec in specs] if puts else [place.shape for place in lane.outputs]
-            return [np.empty((count, *shape[1:]), dtype) for shape, dtype in zip(shapes, dtypes, strict=False)]
+            shapes = [place.shape[1:] for place in lane.outputs] or [spec.shape[1:] for spec in specs]
+        if any(None in shape for shape in shapes) or any(spec.dtype == "string" for spec in specs):
+            return []
+        dtypes = [spec.dtype if as_is or spec.meaning in DECIDED else "float32" for spec in specs]
+        return [np.empty((count, *map(int, shape)), dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
 
     def _fill(
         self,
@@ -159,16 +159,8 @@ class Batches:
         check: Check | None,
         span: Span,
     ) -> None:
-        begin, end = span
         with self._lent(pool) as lane, self._clocked(span):
-            if lane.put is None:
-                lane.into(results, arrays, begin, end, check)
-                return
-            values = self._stored(arrays, begin, end, check)
-            for first in range(begin, end, size):
-                last = min(first + size, end)
-                some = [value[first - begin : last - begin] for value in values]
-                lane.put(some, [result[first:last] for result in results])
+            lane.into(results, arrays, *span, size, check)
 
     def _ask(
         self, pool: Pool[Lane], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, span: Span
@@ -185,8 +177,7 @@ class Batches:
         some = [array[begin:end] for array in arrays]
         if check is None:
             return some
-        specs = self._signature.inputs
-        return [stored(encoder(specs[i].encoding)(check(values, i, begin)), specs[i]) for i, values in enumerate(some)]
+        return [encoded(check(values, i, begin), self._signature.inputs[i]) for i, values in enumerate(some)]
 
     def nothing(self, *, as_is: bool) -> dict[str, np.ndarray]:
         """Outputs of no samples."""
@@ -251,11 +242,11 @@ class Batches:
         return pool
 
 
-def _spans(count: int, size: int, most: int, workers: int) -> list[Span]:
+def _spans(count: int, size: int, workers: int) -> list[Span]:
     """What a worker takes at a time, in whole batches: many samples at first, and fewer towards the end."""
     spans, begin = [], 0
     while begin < count:
-        share = min(most, -(-(count - begin) // (_SHARES * workers)))
+        share = min(_MOST, -(-(count - begin) // (_SHARES * workers)))
         end = min(begin + max(1, share // size) * size, count)
         spans.append((begin, end))
         begin = end

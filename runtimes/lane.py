@@ -7,14 +7,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeml.core.encoding import encoder
-from edgeml.core.tensors import DECIDED, Signature
+from edgeml.core.tensors import DECIDED, Signature, TensorSpec, all_finite
 
 from .handle import FreeHandle, Handle
-from .memory import filler, reader, stored
+from .memory import filler, reader, real, stored
 
-__all__ = ["Lane"]
+__all__ = ["Check", "Lane", "encoded"]
+
+Check = Callable[[np.ndarray, int, int], np.ndarray]
+"""From some samples, which input it is and the position of the first, to numbers or text that the model takes, as
+`core.tensors.values_of` gives them; or an InputError."""
 
 _FLOAT32 = np.dtype(np.float32)
+_PUT_BYTES = 2**17  # of a batch's answers that are worth binding memory for, which takes longer than copying fewer
 
 
 class Lane:
@@ -29,18 +34,18 @@ class Lane:
         outputs: Where the handle's answers are, as `Handle.outputs`; none where it has no memory of fixed shape.
         single: From one float32 sample ``[1, ...]`` to the output, of artifacts with one of each; None where the
             sample is not plainly finite. None itself where the handle has no memory of fixed shape.
-        put: As `FreeHandle` has it.
         bare: From one sample ``[1, ...]`` to the outputs, all in the artifact's dtypes; of artifacts with one input.
     """
 
-    __slots__ = ("_handle", "_places", "_signature", "_unit", "bare", "outputs", "put", "single")
+    __slots__ = ("_handle", "_places", "_plain", "_put", "_signature", "_unit", "bare", "outputs", "single")
 
     def __init__(self, handle: Handle, unit: int | None, signature: Signature) -> None:
         self._handle = handle
         self._unit = unit
         self._signature = signature
         self.outputs = handle.outputs
-        self.put = handle.put if isinstance(handle, FreeHandle) else None
+        self._put = handle.put if isinstance(handle, FreeHandle) else None
+        self._plain = [_is_plain(spec) for spec in signature.inputs]
         self._places = [
             (place, spec, filler(place, spec)) for place, spec in zip(handle.inputs, signature.inputs, strict=False)
         ]
@@ -71,23 +76,36 @@ class Lane:
         arrays: Sequence[np.ndarray],
         begin: int,
         end: int,
-        check: Callable[[np.ndarray, int, int], np.ndarray] | None,
+        size: int,
+        check: Check | None,
     ) -> None:
-        """Puts the answers to some samples into their places, without a copy on the way. For lanes with `outputs`.
+        """Puts the answers to some samples into their places, with no copy on the way that can be spared.
 
         Args:
             results: Arrays ``[samples, ...]``: float32 for the source's units, else in the artifact's dtypes.
             arrays: Inputs ``[samples, ...]``.
             begin: The first sample.
             end: Where they end.
-            check: Makes sure of samples, as `Batches.run` has it. None where they are in the artifact's dtypes.
+            size: Samples at a time; the handle's own number where it has one.
+            check: Makes sure of samples. None where they are in the artifact's dtypes.
         """
-        unit, run = self._unit or 1, self._handle.run
+        through = self._through_memory if self.outputs else self._through_arrays
+        through(results, arrays, range(begin, end, size), end, check)
+
+    def _through_memory(
+        self,
+        results: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        firsts: range,
+        end: int,
+        check: Check | None,
+    ) -> None:
+        unit, run = firsts.step, self._handle.run
         reads = [
             reader(place, spec) if result.dtype != place.dtype else place.view
             for result, place, spec in zip(results, self.outputs, self._signature.outputs, strict=True)
         ]
-        for first in range(begin, end, unit):
+        for first in firsts:
             last = min(first + unit, end)
             for i, (place, spec, fill) in enumerate(self._places):
                 values = arrays[i][first:last]
@@ -95,11 +113,54 @@ class Lane:
                 if whole and values.flags.c_contiguous and fill(values.reshape(-1)):
                     continue
                 if check is not None:
-                    values = stored(encoder(spec.encoding)(check(values, i, first)), spec)
+                    values = encoded(check(values, i, first), spec)
                 place[...] = _padded(values, unit)
             run()
             for result, read in zip(results, reads, strict=True):
                 result[first:last] = read()[: last - first]
+
+    def _through_arrays(
+        self,
+        results: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        firsts: range,
+        end: int,
+        check: Check | None,
+    ) -> None:
+        size, specs = firsts.step, self._signature.outputs
+        put = self._put
+        if any(result.dtype != spec.dtype for result, spec in zip(results, specs, strict=True)):
+            put = None
+        if size * sum(result[:1].nbytes for result in results) < _PUT_BYTES:
+            put = None
+        for first in firsts:
+            last = min(first + size, end)
+            values = [
+                array[first:last] if check is None else self._values(array[first:last], i, first, check)
+                for i, array in enumerate(arrays)
+            ]
+            places = [result[first:last] for result in results]
+            if put is not None:
+                put(values, places)
+                continue
+            for place, output, spec in zip(places, self(values), specs, strict=True):
+                place[...] = output if output.dtype == place.dtype else real(output, spec)
+
+    def _values(self, some: np.ndarray, i: int, first: int, check: Check) -> np.ndarray:
+        """Some samples of one input in the artifact's dtype."""
+        if self._plain[i] and some.dtype == _FLOAT32 and some.flags.c_contiguous and all_finite(some):
+            return some
+        return encoded(check(some, i, first), self._signature.inputs[i])
+
+
+def encoded(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """Numbers or text that the model takes, in the artifact's dtype."""
+    return stored(encoder(spec.encoding)(values), spec)
+
+
+def _is_plain(spec: TensorSpec) -> bool:
+    """Whether the artifact takes the source's own numbers as float32."""
+    return spec.dtype == "float32" and spec.quantization is None and spec.encoding is None
 
 
 def _padded(values: np.ndarray, unit: int) -> np.ndarray:

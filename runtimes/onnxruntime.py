@@ -81,6 +81,7 @@ class OnnxRuntimeSession(BaseSession):
         self._check("output", self.signature.outputs, self._session.get_outputs())
         self._inputs = [spec.name for spec in self.signature.inputs]
         self._outputs = [spec.name for spec in self.signature.outputs]
+        self._gives_text = any(spec.dtype == "string" for spec in self.signature.outputs)
 
     def _check(self, kind: Any, specs: Any, found: Any) -> None:
         by_name = {node.name: node for node in found}
@@ -130,8 +131,8 @@ class OnnxRuntimeSession(BaseSession):
 
     def _call(self, session: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         options = self._options(len(values[0]))
-        outputs = session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
-        return [np.asarray(output).astype(str) if np.asarray(output).dtype == object else output for output in outputs]
+        outputs: list[Any] = session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
+        return [np.asarray(output).astype(str) for output in outputs] if self._gives_text else outputs
 
     def _put(self, session: Any, binding: Any, values: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> None:
         """Reads from the caller's memory, and writes to it."""

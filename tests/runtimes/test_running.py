@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import pytest
 import edgeml
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.session import HotLoop, Session
-from edgeml.runtimes.parallel import in_order
+from edgeml.runtimes.crew import Crew
 from edgeml.trainers.digits import Digits
 from tests.runtimes.test_sessions import RawTflite, bytes_of
 
@@ -342,8 +344,9 @@ def test_memory_that_does_not_suffice_is_told(session: Session) -> None:
 
 
 def test_work_in_order() -> None:
-    assert in_order([], str, 4) == []
-    assert in_order(range(100), str, 4) == [str(i) for i in range(100)]
+    crew = Crew(3)
+    assert crew.in_order([], str, 4) == []
+    assert crew.in_order(range(100), str, 4) == [str(i) for i in range(100)]
 
     def fail(i: int) -> Any:
         time.sleep(0.001 * (i % 3))
@@ -352,7 +355,66 @@ def test_work_in_order() -> None:
         return i
 
     with pytest.raises(InputError, match="task 40"):
-        in_order(range(1000), fail, 4)
+        crew.in_order(range(1000), fail, 4)
+    assert crew.in_order(range(9), str, 4) == [str(i) for i in range(9)]
+
+
+def test_work_of_many_callers_at_once() -> None:
+    """None waits for a helper that another has, also when the crew ends meanwhile."""
+    crew = Crew(1)
+    wrong: list[int] = []
+
+    def call(caller: int) -> None:
+        wanted = [str(i) for i in range(caller, caller + 9)]
+        wrong.extend(caller for _ in range(200) if crew.in_order(range(caller, caller + 9), str, 2) != wanted)
+
+    threads = [threading.Thread(target=call, args=(caller,)) for caller in range(8)]
+    for thread in threads:
+        thread.start()
+    crew.close()
+    for thread in threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    assert not wrong
+
+
+@pytest.mark.parametrize("ends", ["closed", "dropped"])
+def test_helpers_end_with_their_session(net_package: edgeml.Package, digits: Digits, ends: str) -> None:
+    before = set(threading.enumerate())
+    session = net_package.session("tflite-fp32", threads=3)
+    x = np.resize(digits.evaluation, (20_000, *digits.evaluation.shape[1:]))
+    session.predict(x)
+    helpers = set(threading.enumerate()) - before
+    assert len(helpers) == 2
+    if ends == "closed":
+        session.close()
+    else:
+        del session
+        gc.collect()
+    for helper in helpers:
+        helper.join(timeout=10)
+        assert not helper.is_alive()
+
+
+def test_work_in_a_fork() -> None:
+    """A fork has none of its parent's helpers, and takes others."""
+    crew = Crew(1)
+    crew.in_order(range(9), lambda _: time.sleep(0.001), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: a fork of several threads may hang
+        child = os.fork()
+    if not child:
+        workers = set()
+
+        def work(_: int) -> None:
+            workers.add(threading.get_ident())
+            time.sleep(0.01)
+
+        try:
+            crew.in_order(range(9), work, 2)
+        finally:
+            os._exit(len(workers))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
 
 
 @EACH

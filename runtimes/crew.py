@@ -1,0 +1,138 @@
+"""Work on all cores of one process: engines let go of Python's lock while they compute."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+__all__ = ["Crew", "cores"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Crew:
+    """Threads that help callers with many tasks.
+
+    They are started when they are first needed, and kept: starting one takes a quarter of a millisecond where the
+    machine was idle, waking one a fifth of that. A helper serves one caller at a time. Callers never wait for one:
+    they do what nobody helps with themselves.
+
+    Args:
+        size: Helpers, at most.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._process = 0  # whose threads the helpers are
+        self._dismiss: Callable[[], object] = int
+
+    def in_order(
+        self,
+        tasks: Sequence[Task],
+        work: Callable[[Task], Result],
+        workers: int,
+        done: Callable[[int], object] | None = None,
+    ) -> list[Result]:
+        """The results of tasks, in their order. The caller's thread works too.
+
+        Args:
+            tasks: What to work on.
+            work: Called from several threads.
+            workers: At most so many threads, the caller's among them.
+            done: Told in the caller's thread how many tasks are done.
+
+        Raises:
+            Exception: What the earliest of the failed tasks raised. Later tasks are not begun.
+        """
+        results: dict[int, Result] = {}
+        failures: dict[int, BaseException] = {}
+        positions = iter(range(len(tasks)))
+
+        def serve(done: Callable[[int], object] | None = None) -> None:
+            position = 0
+            try:
+                while not failures:
+                    position = next(positions, -1)
+                    if position < 0:
+                        return
+                    results[position] = work(tasks[position])
+                    if done is not None:
+                        done(len(results))
+            except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
+                failures[position] = error
+
+        helping = self._hired(serve, min(workers, len(tasks)) - 1)
+        serve(done)
+        for helper in helping:
+            helper.acquire()  # until it has done its last task
+        if failures:
+            raise failures[min(failures)]
+        if done is not None:
+            done(len(tasks))
+        return [results[position] for position in range(len(tasks))]
+
+    def close(self) -> None:
+        """Lets the helpers end, when they have nothing left to do."""
+        with self._lock:
+            self._size = self._idle = 0
+            self._dismiss()
+
+    def _hired(self, serve: Callable[[], None], wanted: int) -> list[threading.Lock]:
+        """Sets helpers to work, as many as are free; each lock is let go of when its helper has come to the end."""
+        helping = []
+        with self._lock:
+            if wanted and self._process != os.getpid():  # a fork has none of its parent's threads
+                self._assemble()
+            for _ in range(wanted):
+                if self._idle:
+                    self._idle -= 1
+                elif self._started < self._size:
+                    threading.Thread(target=_wait, args=(self._jobs,), name="edgeml", daemon=True).start()
+                    self._started += 1
+                else:
+                    break
+                ended = threading.Lock()
+                ended.acquire()
+                self._jobs.put(partial(self._help, serve, ended))
+                helping.append(ended)
+        return helping
+
+    def _help(self, serve: Callable[[], None], ended: threading.Lock) -> None:
+        serve()
+        with self._lock:
+            if self._size:
+                self._idle += 1
+        ended.release()
+
+    def _assemble(self) -> None:
+        """Begins without helpers."""
+        from queue import SimpleQueue  # not needed by those who run one sample at a time
+
+        self._process = os.getpid()
+        self._started = self._idle = 0
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        dismiss = weakref.finalize(self, self._jobs.put, None)
+        dismiss.atexit = False
+        self._dismiss = dismiss
+
+
+def _wait(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+    """What a helper does. It knows nothing of its crew, whose end is the last job."""
+    while (job := jobs.get()) is not None:
+        job()
+        del job  # and with it what the caller gave, while there is nothing to do
+    jobs.put(None)  # for the next helper
