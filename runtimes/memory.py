@@ -92,8 +92,10 @@ def _plain(place: np.ndarray) -> Filler:
         return isfinite(vdot(values, values))
 
     def fill(values: np.ndarray) -> bool:
+        if not all_finite(values):
+            return False
         row[...] = values
-        return all_finite(row)
+        return True
 
     return fill_few if row.size <= _FEW else fill
 
