@@ -48,7 +48,7 @@ dist: $(READY)
 bench: $(READY)
 	@test -d "$(MLPERF)" || { echo "bench: there is no folder $(MLPERF); name it: make bench MLPERF=..." >&2; exit 1; }
 	@$(PIP) install polygraphy
-	@set -e; for name in overhead peers throughput cold_start mlperf_tiny_speed; do \
+	@set -e; for name in overhead peers throughput cold_start quantization_loss mlperf_tiny_speed; do \
 		echo "bench: $$name"; .venv/bin/python benchmarks/$$name.py "$(MLPERF)" --json benchmarks/results/$$name.json; \
 	done
 	@echo "bench: sklearn_speed"; .venv/bin/python benchmarks/sklearn_speed.py --json benchmarks/results/sklearn_speed.json

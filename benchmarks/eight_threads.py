@@ -1,13 +1,15 @@
 """Eight threads on one session for half a minute: single samples, batches and streams, every answer compared.
 
-python benchmarks/eight_threads.py PACKAGE [--target cpu] [--seconds 30] [--json FILE]
+python benchmarks/eight_threads.py PACKAGE [--target cpu] [--artifact RECIPE]... [--seconds 30] [--json FILE] [--add]
 
 Needs the base package and an engine of the target, no more. Ends with 1 where an answer was wrong, or a call failed.
+With `--add` the rows join those of other engines, which need not be installed together, in FILE.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import threading
 import time
 from pathlib import Path
@@ -55,7 +57,7 @@ def row_of(session: Session, recipe: str, seconds: float) -> dict:
         thread.join()
     return {
         "artifact": recipe,
-        "engine": f"{session.engine} on {session.target}",
+        "engine": f"{session.engine} {session.engine_version} on {session.target}",
         "seconds": seconds,
         "answers": sum(answers),
         "wrong": sum(wrong),
@@ -68,22 +70,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", type=Path)
     parser.add_argument("--target", default="cpu")
+    parser.add_argument("--artifact", action="append", metavar="RECIPE", help="repeatable; all by default")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--add", action="store_true")
     given = parser.parse_args()
     package, rows = edgeml.open_package(given.package), []
-    for record in package.manifest.artifacts:
+    for recipe in given.artifact or [record.recipe for record in package.manifest.artifacts]:
         try:
-            session = package.session(record.recipe, target=given.target)
+            session = package.session(recipe, target=given.target)
         except EdgemlError as error:
-            print(f"{record.recipe} is not run: {error.message}")
+            print(f"{recipe} is not run: {error.message}")
             continue
         with session:
-            rows.append(row_of(session, record.recipe, given.seconds))
+            rows.append(row_of(session, recipe, given.seconds))
     if not rows:
         raise SystemExit(f"Target '{given.target}' runs none of the artifacts here.")
     print(table(rows))
-    write(given.json, rows)
+    others = json.loads(given.json.read_text(encoding="utf-8"))["rows"] if given.add else []
+    write(given.json, [*others, *rows])
     if any(row["wrong"] or row["errors"] for row in rows):
         raise SystemExit(1)
 

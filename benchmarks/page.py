@@ -12,7 +12,20 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-ORDER = ("overhead", "peers", "throughput", "sklearn_speed", "cold_start", "eight_threads", "mlperf_tiny_speed")
+ORDER = (
+    "overhead",
+    "peers",
+    "throughput",
+    "sklearn_speed",
+    "cold_start",
+    "eight_threads",
+    "quantization_loss",
+    "mlperf_tiny_speed",
+    "sceptic",
+)
+
+
+SMALL = 0.0005  # and less, which three digits behind the point would call nothing
 
 
 def section(name: str) -> str:
@@ -42,7 +55,7 @@ def alike(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Rows as a table of Markdown, figures to the right."""
     names = list(rows[0])
-    ends = ["---:" if isinstance(rows[0][name], (int, float)) else "---" for name in names]
+    ends = ["---:" if any(isinstance(row[name], (int, float)) for row in rows) else "---" for name in names]
     lines = [names, ends, *([figure(row[name]) for name in names] for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -51,6 +64,8 @@ def figure(value: object) -> str:
     """A figure as it is read: three digits where they say something."""
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)
+    if value and abs(value) < SMALL:
+        return f"{value:.0e}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
 
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from ctypes.util import find_library
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def main() -> None:
 
 def _virtual(name: str, folder: Path) -> None:
     if name in {"litert-gpu", "webgpu"}:
-        _debian(SWIFTSHADER.exists, "libvulkan1", "chromium")
+        _debian(lambda: SWIFTSHADER.exists() and find_library("vulkan") is not None, "libvulkan1", "chromium")
     python = "python3.11" if name == "tflite-runtime" else sys.executable  # the last that it has a wheel for
     _run(python, "-m", "venv", folder)
     extra = f"[{_EXTRAS[name]}]" if _EXTRAS[name] else ""
