@@ -1,4 +1,4 @@
-"""The page benchmarks/results/README.md, from the results beside it.
+"""The page benchmarks/results/README.md, from the results beside it; and what README shows of them.
 
 python benchmarks/page.py
 """
@@ -25,6 +25,7 @@ ORDER = (
 )
 
 
+SHOWN = ("overhead", "throughput")
 SMALL = 0.0005  # and less, which three digits behind the point would call nothing
 
 
@@ -55,7 +56,7 @@ def alike(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Rows as a table of Markdown, figures to the right."""
     names = list(rows[0])
-    ends = ["---:" if any(isinstance(row[name], (int, float)) for row in rows) else "---" for name in names]
+    ends = ["---:" if any(str(row[name])[:1].isdigit() for row in rows) else "---" for name in names]
     lines = [names, ends, *([figure(row[name]) for name in names] for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -69,12 +70,45 @@ def figure(value: object) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
-def main() -> None:
-    """Writes the page."""
+def excerpt() -> str:
+    """What README shows: the speed of one sample and of many, each beside the raw engine."""
+    alone, many = (json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in SHOWN)
+    single = {(row["net"], row["artifact"]): row for row in alone["rows"] if row["call"] == "predict"}
+    batches = {(row["net"], row["artifact"]): row for row in many["rows"]}
+    rows = [
+        {
+            "net": key[0],
+            "artifact": key[1],
+            "one sample, us": f"{single[key]['ours us']:.1f}",
+            "raw engine, us": f"{single[key]['raw us']:.1f}",
+            "samples a second": batches[key]["ours a second"],
+            "of the best raw loops": f"{batches[key]['share of that']:.0%}",
+        }
+        for key in single
+        if key in batches
+    ]
+    return f"{table(rows)}\n\n{machine(many['machine'])}"
+
+
+def shown(readme: str) -> str:
+    """README with the excerpt between its two marks."""
+    head, begin, rest = readme.partition("<!-- figures of benchmarks/results -->\n")
+    _, end, tail = rest.partition("<!-- end of figures -->\n")
+    return f"{head}{begin}\n{excerpt()}\n\n{end}{tail}"
+
+
+def page() -> str:
+    """All that was measured."""
     there = [name for name in ORDER if (RESULTS / f"{name}.json").exists()]
     head = "# Benchmarks\n\nFigures of one run, with the machine that it ran on. `make bench` makes them anew."
-    text = "\n\n".join([head, *map(section, there)]) + "\n"
-    (RESULTS / "README.md").write_text(text, encoding="utf-8")
+    return "\n\n".join([head, *map(section, there)]) + "\n"
+
+
+def main() -> None:
+    """Writes the page, and README."""
+    readme = HERE.parent / "README.md"
+    readme.write_text(shown(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    (RESULTS / "README.md").write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.scripts import benchmark
 
 Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +49,17 @@ def test_make_targets_are_the_ones_that_ci_runs() -> None:
     assert targets == ["demo", "test"]
     assert all(f"make {target}" in ci for target in targets)
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_figures_are_those_of_the_results() -> None:
+    page = benchmark("page")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert page.shown(readme) == readme
+    assert page.page() == (ROOT / "benchmarks/results/README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if line.startswith("| vww | tflite-int8 |"))
+    rows = json.loads((ROOT / "benchmarks/results/overhead.json").read_text(encoding="utf-8"))["rows"]
+    wanted = next(r for r in rows if (r["net"], r["artifact"], r["call"]) == ("vww", "tflite-int8", "predict"))
+    assert float(row.split("|")[3]) == pytest.approx(wanted["ours us"], abs=0.06)
 
 
 def test_table_of_recipes_says_what_the_code_says() -> None:
