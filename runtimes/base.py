@@ -30,6 +30,7 @@ from edgeml.core.tensors import (
 
 from .batches import Batches
 from .handle import Handle
+from .loose import loose
 
 if TYPE_CHECKING:  # what not every program uses is loaded when it is used
     from .bound import Bound
@@ -133,13 +134,13 @@ class BaseSession(ABC):
         lone = _lone_shape(signature)
         self._single_shape = lone or (-1,)
         self._batches = Batches(
-            self._handle,
+            loose(self._handle),
             signature,
             needs,
             threads=threads,
             resizes=self.resizes,
             failures=self._failures,
-            fail=self._fail,
+            fail=loose(self._fail),
         )
         self._singles = self._batches.singles
         if target != "cpu" and not allow_fallback and not self._alone:

@@ -72,11 +72,13 @@ class Batches:
         failures: tuple[type[Exception], ...],
         fail: Callable[[Exception], NoReturn],
     ) -> None:
+        workers = threads or cores()
+
         def pool(unit: int | None, threads: int = 1) -> Pool[Lane]:
-            return Pool(lambda: Lane(handle(unit, threads), unit, signature), max(self._workers, cores()))
+            return Pool(lambda: Lane(handle(unit, threads), unit, signature), max(workers, cores()))
 
         self._signature, self._failures, self._fail, self._pool = signature, failures, fail, pool
-        self._workers = threads or cores()
+        self._workers = workers
         self._crew = Crew(self._workers - 1)
         self._unit = signature.inputs[0].shape[0]
         self._sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)

@@ -50,7 +50,7 @@ class Lane:
             (place, spec, filler(place, spec)) for place, spec in zip(handle.inputs, signature.inputs, strict=False)
         ]
         self.single: Callable[[np.ndarray], np.ndarray | None] | None = None
-        self.bare: Callable[[np.ndarray], list[np.ndarray]] = lambda values: self((values,))
+        self.bare: Callable[[np.ndarray], list[np.ndarray]] = lambda values: handle((values,))
         if handle.outputs and len(handle.inputs) == 1:
             ((place, _, fill),) = self._places
             self.bare = _bare(place, handle)

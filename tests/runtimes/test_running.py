@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -394,6 +395,95 @@ def test_helpers_end_with_their_session(net_package: edgeml.Package, digits: Dig
     for helper in helpers:
         helper.join(timeout=10)
         assert not helper.is_alive()
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_work_where_the_system_gives_no_more_threads(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+    start, left = threading.Thread.start, [None] * started
+
+    def stingy(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", stingy)
+    crew = Crew(3)
+    for _ in range(2):
+        assert crew.in_order(range(9), str, 4) == [str(i) for i in range(9)]
+
+
+def test_an_interrupt_goes_before_what_else_failed() -> None:
+    """Also where a sample before it is bad."""
+    main, helper_begun, interrupted = threading.current_thread(), threading.Event(), threading.Event()
+
+    def work(_: int) -> None:
+        if threading.current_thread() is not main:
+            helper_begun.set()
+            assert interrupted.wait(10)
+            raise InputError("bad")
+        if helper_begun.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+        assert helper_begun.wait(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        Crew(1).in_order(range(9), work, 2)
+
+
+@pytest.fixture
+def no_cycles_found() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_cycles_found")
+def test_work_that_failed_holds_nothing() -> None:
+    class Samples:
+        pass
+
+    samples = Samples()
+    gone = weakref.ref(samples)
+    with pytest.raises(InputError) as caught:
+        Crew(1).in_order([samples] * 3, _refuse, 2)
+    del samples, caught
+    assert gone() is None
+
+
+def _refuse(_: object) -> None:
+    time.sleep(0.01)
+    raise InputError("bad")
+
+
+@pytest.mark.usefixtures("no_cycles_found")
+@EACH
+@pytest.mark.parametrize("count", [1, 300])
+def test_a_session_goes_with_its_last_user(
+    net_package: edgeml.Package, digits: Digits, recipe: str, count: int
+) -> None:
+    session = net_package.session(recipe)
+    session.predict(digits.evaluation[:count])
+    gone = weakref.ref(session)
+    del session
+    end = time.monotonic() + 10
+    while gone() is not None and time.monotonic() < end:  # a helper may be letting go of its last task
+        time.sleep(0.001)
+    assert gone() is None
+
+
+@pytest.mark.usefixtures("no_cycles_found")
+@pytest.mark.parametrize("recipe", ["onnx-fp32"])
+@pytest.mark.parametrize("count", [1, 300])
+def test_closing_lets_go_of_the_engine_at_once(session: Session, digits: Digits, count: int) -> None:
+    session.predict(digits.evaluation[:count])
+    engine = weakref.ref(session._session)  # type: ignore[attr-defined]
+    session.close()
+    end = time.monotonic() + 10
+    while engine() is not None and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine() is None
 
 
 def test_work_in_a_fork() -> None:
