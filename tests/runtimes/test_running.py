@@ -178,6 +178,32 @@ def test_a_bad_sample_is_told_by_its_place_in_the_stream(session: Session, digit
         list(session.stream([digits.evaluation[0], digits.evaluation[1], np.zeros((3, 3))]))
 
 
+@EACH
+@pytest.mark.parametrize("bad", [0, 1, 77, 4096, 4999])
+def test_a_stream_answers_all_before_a_bad_item(session: Session, digits: Digits, recipe: str, bad: int) -> None:
+    x = np.resize(digits.evaluation, (5000, 8, 8, 1))
+    wanted = arrays(session.predict(x))
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from x[:bad]
+        raise OSError("no camera")
+
+    spoilt = x.copy()
+    spoilt[bad, 3] = np.nan
+    for items, error, message in (
+        (iter(spoilt), InputError, f"sample {bad} holds NaN"),
+        ([*x[:bad], np.zeros((3, 3))], InputError, r"got shape \[3, 3\]"),
+        (broken(), OSError, "no camera"),
+    ):
+        found: list[np.ndarray] = []
+        with pytest.raises(error, match=message):
+            found.extend(map(arrays, session.stream(items)))
+        assert len(found) == bad
+        if found:
+            exact = recipe.startswith("tflite")
+            np.testing.assert_allclose(np.stack(found), wanted[:bad], atol=0 if exact else 1e-5)
+
+
 @pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
 def test_the_first_of_many_bad_samples_is_told(session: Session, digits: Digits) -> None:
     x = np.concatenate([digits.evaluation] * 4)
