@@ -125,10 +125,10 @@ class Batches:
         count = len(given[0])
         if not count:
             return self.nothing(as_is=as_is)
-        unit = self._widened(given, check) or self._unit
-        pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
-        size = unit or batch_size or min(self.free, max(_FEW, count // _PARTS))
         try:
+            unit = self._widened(given, check) or self._unit
+            pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
+            size = unit or batch_size or min(self.free, max(_FEW, count // _PARTS))
             workers = self._worth(count, size)
             results = self._room(pool, count, as_is=as_is)
             spans = _spans(count, size, workers)

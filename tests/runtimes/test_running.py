@@ -370,6 +370,18 @@ def test_memory_that_does_not_suffice_is_told(session: Session) -> None:
     assert "batch_size" in caught.value.fix
 
 
+@pytest.mark.parametrize("recipe", ["tflite-fp32"])
+def test_memory_that_does_not_suffice_for_more_samples_at_a_time(
+    session: Session, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(session._batches, "_stored", exhausted)  # type: ignore[attr-defined]
+    with pytest.raises(TargetError, match="memory does not suffice"):
+        session.predict(np.resize(digits.evaluation, (1000, 8, 8, 1)))
+
+
 def test_work_in_order() -> None:
     crew = Crew(3)
     assert crew.in_order([], str, 4) == []
