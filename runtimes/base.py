@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from numbers import Integral
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self
 from weakref import WeakSet
 
@@ -28,12 +30,12 @@ from edgeml.core.tensors import (
     values_of,
 )
 
-from .batches import Batches
+from .batches import Batches, joined
 from .handle import Handle
+from .loose import loose
 
 if TYPE_CHECKING:  # what not every program uses is loaded when it is used
     from .bound import Bound
-    from .streams import Item
 
 __all__ = ["BaseSession"]
 
@@ -109,8 +111,9 @@ class BaseSession(ABC):
         obstacle = self.obstacle(target)
         if obstacle is not None:
             raise obstacle
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}, expected at least 1.")
+        if threads is not None and not _is_count(threads):
+            raise InputError(f"threads is {threads!r}, expected a whole number, at least 1.")
+        threads = None if threads is None else int(threads)
         lacking = missing_features(needs.cpu_features)
         if lacking:
             raise TargetError(
@@ -133,13 +136,13 @@ class BaseSession(ABC):
         lone = _lone_shape(signature)
         self._single_shape = lone or (-1,)
         self._batches = Batches(
-            self._handle,
+            loose(self._handle),
             signature,
             needs,
             threads=threads,
             resizes=self.resizes,
             failures=self._failures,
-            fail=self._fail,
+            fail=loose(self._fail),
         )
         self._singles = self._batches.singles
         if target != "cpu" and not allow_fallback and not self._alone:
@@ -353,7 +356,8 @@ class BaseSession(ABC):
             To a sample its output ``[...]``, to a batch or raw item its outputs ``[samples, ...]``.
 
         Raises:
-            InputError: As `predict`. A bad sample is told by its position in the whole stream.
+            InputError: As `predict`. A bad sample is told by its position in the whole stream, after the answers to
+                the items before it.
             TargetError: As `run`.
 
         Example:
@@ -478,12 +482,12 @@ class BaseSession(ABC):
         parts = [part for part, _ in self._streamed(items, batch_size=batch_size, raw=raw, progress=progress)]
         if not parts:
             return self._batches.nothing(as_is=False)
-        return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in self.signature.outputs}
+        return {spec.name: joined([part[spec.name] for part in parts]) for spec in self.signature.outputs}
 
     def _streamed(
         self, items: Iterable[object], *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
     ) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
-        from .streams import Item, gathered, plain_items
+        from .streams import gathered, plain_items, raw_items
 
         self._check_open()
 
@@ -491,10 +495,7 @@ class BaseSession(ABC):
             told = None if progress is None else lambda count: progress(first + count)
             return self._answers(arrays, batch_size=batch_size, first=first, progress=told)
 
-        if raw:
-            found: Iterator[Item] = (Item(self.prepared(item, raw=True), lone=False) for item in items)
-        else:
-            found = plain_items(items, self.signature)
+        found = raw_items(items, partial(self.prepared, raw=True)) if raw else plain_items(items, self.signature)
         return gathered(found, answer)
 
     def _answers(
@@ -507,8 +508,10 @@ class BaseSession(ABC):
         progress: Callable[[int], object] | None = None,
     ) -> dict[str, np.ndarray]:
         """Outputs by name, in the source's units, or as they are in the artifact's."""
-        if batch_size is not None and not _is_count(batch_size):
-            raise InputError(f"batch_size is {batch_size}, expected a whole number, at least 1.")
+        if batch_size is not None:
+            if not _is_count(batch_size):
+                raise InputError(f"batch_size is {batch_size!r}, expected a whole number, at least 1.")
+            batch_size = int(batch_size)  # numpy's own overflow
         self._check_open()
         arrays = shaped_by_input(data, self.signature, "data")
         specs = self.signature.inputs
@@ -542,7 +545,7 @@ class BaseSession(ABC):
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and value >= 1
+    return isinstance(value, Integral) and int(value) >= 1
 
 
 def _lone_shape(signature: Signature) -> tuple[int, ...] | None:

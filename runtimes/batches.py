@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
+from edgeml.core.errors import TargetError
 from edgeml.core.tensors import DECIDED, Signature, TensorSpec
 
 from .crew import Crew, cores
@@ -21,7 +22,7 @@ from .lane import Check, Lane, encoded
 from .memory import real
 from .pool import Pool
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "joined"]
 
 Span = tuple[int, int]
 Fit = TypeVar("Fit")
@@ -72,11 +73,13 @@ class Batches:
         failures: tuple[type[Exception], ...],
         fail: Callable[[Exception], NoReturn],
     ) -> None:
+        workers = threads or cores()
+
         def pool(unit: int | None, threads: int = 1) -> Pool[Lane]:
-            return Pool(lambda: Lane(handle(unit, threads), unit, signature), max(self._workers, cores()))
+            return Pool(lambda: Lane(handle(unit, threads), unit, signature), max(workers, cores()))
 
         self._signature, self._failures, self._fail, self._pool = signature, failures, fail, pool
-        self._workers = threads or cores()
+        self._workers = workers
         self._crew = Crew(self._workers - 1)
         self._unit = signature.inputs[0].shape[0]
         self._sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)
@@ -122,10 +125,10 @@ class Batches:
         count = len(given[0])
         if not count:
             return self.nothing(as_is=as_is)
-        unit = self._widened(given, check) or self._unit
-        pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
-        size = unit or batch_size or min(self.free, max(_FEW, count // _PARTS))
         try:
+            unit = self._widened(given, check) or self._unit
+            pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
+            size = unit or batch_size or min(self.free, max(_FEW, count // _PARTS))
             workers = self._worth(count, size)
             results = self._room(pool, count, as_is=as_is)
             spans = _spans(count, size, workers)
@@ -135,7 +138,7 @@ class Batches:
             else:
                 ask = partial(self._ask, pool, given, size, check, as_is)
                 parts = self._crew.in_order(spans, ask, workers, told)
-                results = [_joined(column) for column in zip(*parts, strict=True)]
+                results = [joined(column) for column in zip(*parts, strict=True)]
         except MemoryError as error:
             self._fail(error)
         return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
@@ -167,8 +170,8 @@ class Batches:
     ) -> list[np.ndarray]:
         values = self._stored(arrays, *span, check)
         with self._lent(pool) as lane, self._clocked(span):
-            parts = [lane([some[i : i + size] for some in values]) for i in range(0, len(values[0]), size)]
-        outputs = [_joined(column) for column in zip(*parts, strict=True)]
+            parts = [lane.answers([some[i : i + size] for some in values]) for i in range(0, len(values[0]), size)]
+        outputs = [joined(column) for column in zip(*parts, strict=True)]
         specs = self._signature.outputs
         return outputs if as_is else [real(output, spec) for output, spec in zip(outputs, specs, strict=True)]
 
@@ -253,7 +256,14 @@ def _spans(count: int, size: int, workers: int) -> list[Span]:
     return spans
 
 
-def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Answers to samples that follow each other, as one array."""
+    if len({part.shape[1:] for part in parts}) > 1:
+        shapes = ", ".join(sorted({str([None, *part.shape[1:]]) for part in parts})[:3])
+        raise TargetError(
+            f"The artifact gives answers of different shapes, {shapes}, which make no one array.",
+            fix="run the samples one by one.",
+        )
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -57,6 +58,7 @@ class Crew:
 
         Raises:
             Exception: What the earliest of the failed tasks raised. Later tasks are not begun.
+            KeyboardInterrupt: And the like, whatever else failed.
         """
         results: dict[int, Result] = {}
         failures: dict[int, BaseException] = {}
@@ -72,15 +74,25 @@ class Crew:
                     results[position] = work(tasks[position])
                     if done is not None:
                         done(len(results))
-            except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
+            except Exception as error:  # noqa: BLE001 - raised again by the caller's thread
                 failures[position] = error
+            except BaseException as error:  # noqa: BLE001 - likewise, before all others
+                failures[-1] = error
 
-        helping = self._hired(serve, min(workers, len(tasks)) - 1)
-        serve(done)
-        for helper in helping:
-            helper.acquire()  # until it has done its last task
+        try:
+            helping = self._hired(serve, min(workers, len(tasks)) - 1)
+            serve(done)
+            for helper in helping:
+                helper.acquire()  # until it has done its last task
+        finally:
+            deque(positions, maxlen=0)  # whose caller was interrupted begins no other
         if failures:
-            raise failures[min(failures)]
+            error = failures[min(failures)]
+            failures.clear()
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame, and with it what the caller gave
         if done is not None:
             done(len(tasks))
         return [results[position] for position in range(len(tasks))]
@@ -101,7 +113,10 @@ class Crew:
                 if self._idle:
                     self._idle -= 1
                 elif self._started < self._size:
-                    threading.Thread(target=_wait, args=(self._jobs,), name="edgeml", daemon=True).start()
+                    try:
+                        threading.Thread(target=_wait, args=(self._jobs,), name="edgeml", daemon=True).start()
+                    except RuntimeError:  # the system gives no more threads, or the program is ending
+                        break
                     self._started += 1
                 else:
                     break

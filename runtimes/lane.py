@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeml.core.encoding import encoder
+from edgeml.core.errors import TargetError
 from edgeml.core.tensors import DECIDED, Signature, TensorSpec, all_finite
 
 from .handle import FreeHandle, Handle
@@ -50,7 +51,7 @@ class Lane:
             (place, spec, filler(place, spec)) for place, spec in zip(handle.inputs, signature.inputs, strict=False)
         ]
         self.single: Callable[[np.ndarray], np.ndarray | None] | None = None
-        self.bare: Callable[[np.ndarray], list[np.ndarray]] = lambda values: self((values,))
+        self.bare: Callable[[np.ndarray], list[np.ndarray]] = lambda values: handle((values,))
         if handle.outputs and len(handle.inputs) == 1:
             ((place, _, fill),) = self._places
             self.bare = _bare(place, handle)
@@ -69,6 +70,24 @@ class Lane:
             some = [_padded(value[begin : begin + unit], unit) for value in values]
             parts.append([output[: count - begin] for output in self._handle(some)])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def answers(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """As a call, of an engine that gives arrays of its own making.
+
+        Raises:
+            TargetError: They are not one answer to each sample, of the shape that is declared: numpy would repeat
+                what is too short.
+        """
+        outputs, count = self(values), len(values[0])
+        for output, spec in zip(outputs, self._signature.outputs, strict=True):
+            shape = (count, *spec.shape[1:])
+            fits = all(want in {None, got} for want, got in zip(shape, output.shape, strict=False))
+            if output.ndim != len(shape) or not fits:
+                raise TargetError(
+                    f"The artifact gives '{spec.name}' of shape {list(output.shape)} to {count} samples, and "
+                    f"{list(spec.shape)} is declared: it does not answer each sample by itself."
+                )
+        return outputs
 
     def into(
         self,
@@ -143,7 +162,7 @@ class Lane:
             if put is not None:
                 put(values, places)
                 continue
-            for place, output, spec in zip(places, self(values), specs, strict=True):
+            for place, output, spec in zip(places, self.answers(values), specs, strict=True):
                 place[...] = output if output.dtype == place.dtype else real(output, spec)
 
     def _values(self, some: np.ndarray, i: int, first: int, check: Check) -> np.ndarray:

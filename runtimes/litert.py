@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgeml.core.tensors import Quantization, TensorSpec
 from .base import BaseSession
 from .handle import FreeHandle, Handle
 from .interpreters import check_reshapes, delegated, memory, tensors
+from .loose import loose
 
 __all__ = ["LiteRTSession"]
 
@@ -87,7 +89,7 @@ class LiteRTSession(BaseSession):
             inputs = [memory(interpreter, index) for index in self._inputs]
             outputs = [memory(interpreter, index) for index in self._outputs]
         except ValueError:  # a tensor that is given memory when its size is known
-            return FreeHandle(lambda values: self._by_copies(interpreter, values))
+            return FreeHandle(partial(loose(self._by_copies), interpreter))
         return Handle(inputs, outputs, interpreter.invoke)
 
     def _made(self, batch: int | None, threads: int) -> Any:

@@ -23,6 +23,7 @@ from edgeml.core.worker import Worker
 
 from .handle import FreeHandle, Handle
 from .litert import LiteRTSession
+from .loose import loose
 from .vulkan import vulkan_devices
 
 __all__ = ["GpuProbe", "LiteRTGpuSession", "ProbeSettings"]
@@ -83,7 +84,7 @@ class LiteRTGpuSession(LiteRTSession):
         return {int(details[name]["index"]): buffer for name, buffer in zip(names[f"{way}s"], buffers, strict=True)}
 
     def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one model, on one GPU
-        return FreeHandle(self._call)
+        return FreeHandle(loose(self._call))
 
     def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         with self._turns:

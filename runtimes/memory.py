@@ -128,7 +128,7 @@ def _quantized(place: np.ndarray, quantization: Quantization, dtype: str) -> Fil
         return True
 
     def fill(values: np.ndarray) -> bool:
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # NaN that signals is invalid
             divide(values, scale, scratch)
         rint(scratch, scratch)
         add(scratch, zero, scratch)

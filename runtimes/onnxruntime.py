@@ -14,6 +14,7 @@ from edgeml.core.placement import Placed
 
 from .base import BaseSession
 from .handle import FreeHandle, Handle
+from .loose import loose
 from .onnxruntime_providers import PROVIDERS, open_on, operators, operators_run, provider_obstacle
 
 __all__ = ["OnnxRuntimeSession"]
@@ -102,8 +103,8 @@ class OnnxRuntimeSession(BaseSession):
         if bindable and batch is not None:
             return self._bound_handle(shapes)
         session = self._session if batch is not None or self._shared else self._of_its_own()
-        put = partial(self._put, session, session.io_binding()) if bindable else None
-        return FreeHandle(lambda values: self._call(session, values), put)
+        put = partial(loose(self._put), session, session.io_binding()) if bindable else None
+        return FreeHandle(partial(loose(self._call), session), put)
 
     def _of_its_own(self) -> Any:
         """A session for one thread alone: in one that threads share they take each other's memory out of the cache."""

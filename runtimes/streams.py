@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 from msgspec import Struct
 
+from edgeml.core.errors import InputError
 from edgeml.core.tensors import Signature, shaped_by_input
 
-__all__ = ["Item", "gathered", "plain_items"]
+__all__ = ["Item", "gathered", "plain_items", "raw_items"]
 
 _MOST_SAMPLES = 4096
 _MOST_BYTES = 2**24
@@ -63,11 +64,26 @@ def _as_batch(sample: object) -> object:
     return np.asanyarray(sample)[None] if hasattr(sample, "dtype") else [sample]
 
 
+def raw_items(items: Iterable[object], prepare: Callable[[object], dict[str, np.ndarray]]) -> Iterator[Item]:
+    """Items of raw input.
+
+    Raises:
+        InputError: As `prepare`, which makes arrays of one. A bad item is told by its position.
+    """
+    for position, item in enumerate(items):
+        try:
+            yield Item(prepare(item), lone=False)
+        except InputError as error:
+            raise InputError(f"item {position} of the stream: {error.message}", fix=error.fix) from error
+
+
 Answer = Callable[[dict[str, np.ndarray], int], dict[str, np.ndarray]]
 
 
 def gathered(items: Iterable[Item], answer: Answer) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
     """Answers to items, in their order, with whether each was a lone sample.
+
+    Where an item is bad, or its giver fails, the answers to those before it come first.
 
     Args:
         items: What came; no more is held at a time than 4,096 samples or 16 MB, or one item.
@@ -75,26 +91,48 @@ def gathered(items: Iterable[Item], answer: Answer) -> Iterator[tuple[dict[str, 
     """
     waiting: list[Item] = []
     count = size = first = 0
-    for item in items:
-        waiting.append(item)
-        count += item.samples
-        size += sum(array.nbytes for array in item.arrays.values())
-        if count >= _MOST_SAMPLES or size >= _MOST_BYTES:
-            yield from _answered(waiting, answer, first)
-            first += count
-            waiting, count, size = [], 0, 0
-        else:  # a copy: whoever gives the items may fill the same memory with the next one
-            waiting[-1] = Item({name: array.copy() for name, array in item.arrays.items()}, item.lone)
-    if waiting:
+    try:
+        for item in items:
+            if waiting and _shapes(item) != _shapes(waiting[0]):  # of inputs that take any size
+                ready, waiting = waiting, []
+                yield from _answered(ready, answer, first)
+                first, count, size = first + count, 0, 0
+            waiting.append(item)
+            count += item.samples
+            size += sum(array.nbytes for array in item.arrays.values())
+            if count >= _MOST_SAMPLES or size >= _MOST_BYTES:
+                ready, waiting = waiting, []
+                yield from _answered(ready, answer, first)
+                first, count, size = first + count, 0, 0
+            else:  # a copy: whoever gives the items may fill the same memory with the next one
+                waiting[-1] = Item({name: array.copy() for name, array in item.arrays.items()}, item.lone)
+    except Exception:
         yield from _answered(waiting, answer, first)
+        raise
+    yield from _answered(waiting, answer, first)
+
+
+def _shapes(item: Item) -> list[tuple[int, ...]]:
+    return [array.shape[1:] for array in item.arrays.values()]
 
 
 def _answered(items: list[Item], answer: Answer, first: int) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
+    if not items:
+        return
     names = items[0].arrays
-    outputs = answer({name: np.concatenate([item.arrays[name] for item in items]) for name in names}, first)
-    begin = 0
-    for item in items:
-        end = begin + item.samples
-        # Copies: a caller that keeps one answer must not keep them all.
-        yield {name: array[begin:end].copy() for name, array in outputs.items()}, item.lone
-        begin = end
+    try:
+        outputs = answer({name: np.concatenate([item.arrays[name] for item in items]) for name in names}, first)
+    except InputError:
+        if len(items) == 1:
+            raise
+    else:
+        begin = 0
+        for item in items:
+            end = begin + item.samples
+            # Copies: a caller that keeps one answer must not keep them all.
+            yield {name: array[begin:end].copy() for name, array in outputs.items()}, item.lone
+            begin = end
+        return
+    some, others = items[: len(items) // 2], items[len(items) // 2 :]
+    yield from _answered(some, answer, first)
+    yield from _answered(others, answer, first + sum(item.samples for item in some))

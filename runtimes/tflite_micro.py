@@ -20,6 +20,7 @@ from edgeml.core.worker import Worker, WorkerCrash
 
 from .base import BaseSession
 from .handle import FreeHandle, Handle
+from .loose import loose
 from .tflite_micro_child import AMPLE_BYTES, MicroInterpreter, MicroModel, MicroSettings, MicroTensor
 
 __all__ = ["TfliteMicroSession"]
@@ -99,7 +100,7 @@ class TfliteMicroSession(BaseSession):
         return [names.index(tensor.name) for tensor in found]
 
     def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one child
-        return FreeHandle(self._answer)
+        return FreeHandle(loose(self._answer))
 
     def _answer(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         found = self._call("invoke", [values[place] for place in self._takes], returns=list[np.ndarray])

@@ -304,7 +304,8 @@ def values_of(array: np.ndarray, spec: TensorSpec, what: str, *, first: int = 0)
         return array
     if not all_finite(array):
         _check_gaps(np.isnan(array), spec, where, "holds NaN or infinity", first)
-        _raise_at(np.isinf(array), where, "holds NaN or infinity", first)
+        _raise_at(np.isinf(given), where, "holds NaN or infinity", first)
+        _raise_at(np.isinf(array), where, f"holds a number that is too large for {own}", first)
     return array
 
 
@@ -383,7 +384,5 @@ def _raise_at(wrong: np.ndarray, where: str, told: str, first: int) -> None:
     rows = np.asarray(wrong.reshape(len(wrong), -1).any(axis=1))
     if rows.any():
         among = f" from {first} on" if first else ""
-        raise InputError(
-            f"{where}: sample {first + int(np.argmax(rows))} {told} ({int(rows.sum())} of {len(rows)} samples"
-            f"{among} do)."
-        )
+        counted = f" ({int(rows.sum())} of {len(rows)} samples{among} do)" if len(rows) > 1 else ""
+        raise InputError(f"{where}: sample {first + int(np.argmax(rows))} {told}{counted}.")

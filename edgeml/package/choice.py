@@ -46,15 +46,17 @@ def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str
         MissingDependencyError: None of them can, for want of an engine.
     """
     problems: list[EdgemlError] = []
+    misfits: list[EdgemlError] = []  # of formats that do not run there: the last to be told
     against: list[str] = []
     for place in [target] if target != AUTO else _places():
         usable = []
+        formats = {engine.format for engine in engines() if engine.target == place}
         for record in records:
             problem = _obstacle(record, place)
             if problem is None:
                 usable.append(record)
             else:
-                problems.append(problem)
+                (problems if find_recipe(record.recipe).format in formats else misfits).append(problem)
                 against.append(f"{record.recipe} cannot: {problem.message}")
         if usable:
             best, why = _best(manifest, usable, place)
@@ -65,9 +67,9 @@ def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str
             elif target == AUTO:
                 told += f"; not on cpu: {problems[0].message.rstrip('.')}"
             return Choice(best.recipe, place, f"{told}.")
-    if not problems:
-        raise TargetError(f"There is no artifact to run on '{target}'.")
-    raise problems[0]
+    for problem in (*problems, *misfits):
+        raise problem
+    raise TargetError(f"There is no artifact to run on '{target}'.")
 
 
 def _places() -> Iterator[str]:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,32 @@ def test_a_bad_sample_is_told_by_its_place_in_the_stream(session: Session, digit
         list(session.stream([digits.evaluation[0], digits.evaluation[1], np.zeros((3, 3))]))
 
 
+@EACH
+@pytest.mark.parametrize("bad", [0, 1, 77, 4096, 4999])
+def test_a_stream_answers_all_before_a_bad_item(session: Session, digits: Digits, recipe: str, bad: int) -> None:
+    x = np.resize(digits.evaluation, (5000, 8, 8, 1))
+    wanted = arrays(session.predict(x))
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from x[:bad]
+        raise OSError("no camera")
+
+    spoilt = x.copy()
+    spoilt[bad, 3] = np.nan
+    for items, error, message in (
+        (iter(spoilt), InputError, f"sample {bad} holds NaN"),
+        ([*x[:bad], np.zeros((3, 3))], InputError, r"got shape \[3, 3\]"),
+        (broken(), OSError, "no camera"),
+    ):
+        found: list[np.ndarray] = []
+        with pytest.raises(error, match=message):
+            found.extend(map(arrays, session.stream(items)))
+        assert len(found) == bad
+        if found:
+            exact = recipe.startswith("tflite")
+            np.testing.assert_allclose(np.stack(found), wanted[:bad], atol=0 if exact else 1e-5)
+
+
 @pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
 def test_the_first_of_many_bad_samples_is_told(session: Session, digits: Digits) -> None:
     x = np.concatenate([digits.evaluation] * 4)
@@ -343,6 +370,18 @@ def test_memory_that_does_not_suffice_is_told(session: Session) -> None:
     assert "batch_size" in caught.value.fix
 
 
+@pytest.mark.parametrize("recipe", ["tflite-fp32"])
+def test_memory_that_does_not_suffice_for_more_samples_at_a_time(
+    session: Session, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(session._batches, "_stored", exhausted)  # type: ignore[attr-defined]
+    with pytest.raises(TargetError, match="memory does not suffice"):
+        session.predict(np.resize(digits.evaluation, (1000, 8, 8, 1)))
+
+
 def test_work_in_order() -> None:
     crew = Crew(3)
     assert crew.in_order([], str, 4) == []
@@ -394,6 +433,95 @@ def test_helpers_end_with_their_session(net_package: edgeml.Package, digits: Dig
     for helper in helpers:
         helper.join(timeout=10)
         assert not helper.is_alive()
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_work_where_the_system_gives_no_more_threads(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+    start, left = threading.Thread.start, [None] * started
+
+    def stingy(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", stingy)
+    crew = Crew(3)
+    for _ in range(2):
+        assert crew.in_order(range(9), str, 4) == [str(i) for i in range(9)]
+
+
+def test_an_interrupt_goes_before_what_else_failed() -> None:
+    """Also where a sample before it is bad."""
+    main, helper_begun, interrupted = threading.current_thread(), threading.Event(), threading.Event()
+
+    def work(_: int) -> None:
+        if threading.current_thread() is not main:
+            helper_begun.set()
+            assert interrupted.wait(10)
+            raise InputError("bad")
+        if helper_begun.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+        assert helper_begun.wait(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        Crew(1).in_order(range(9), work, 2)
+
+
+@pytest.fixture
+def no_cycles_found() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_cycles_found")
+def test_work_that_failed_holds_nothing() -> None:
+    class Samples:
+        pass
+
+    samples = Samples()
+    gone = weakref.ref(samples)
+    with pytest.raises(InputError) as caught:
+        Crew(1).in_order([samples] * 3, _refuse, 2)
+    del samples, caught
+    assert gone() is None
+
+
+def _refuse(_: object) -> None:
+    time.sleep(0.01)
+    raise InputError("bad")
+
+
+@pytest.mark.usefixtures("no_cycles_found")
+@EACH
+@pytest.mark.parametrize("count", [1, 300])
+def test_a_session_goes_with_its_last_user(
+    net_package: edgeml.Package, digits: Digits, recipe: str, count: int
+) -> None:
+    session = net_package.session(recipe)
+    session.predict(digits.evaluation[:count])
+    gone = weakref.ref(session)
+    del session
+    end = time.monotonic() + 10
+    while gone() is not None and time.monotonic() < end:  # a helper may be letting go of its last task
+        time.sleep(0.001)
+    assert gone() is None
+
+
+@pytest.mark.usefixtures("no_cycles_found")
+@pytest.mark.parametrize("recipe", ["onnx-fp32"])
+@pytest.mark.parametrize("count", [1, 300])
+def test_closing_lets_go_of_the_engine_at_once(session: Session, digits: Digits, count: int) -> None:
+    session.predict(digits.evaluation[:count])
+    engine = weakref.ref(session._session)  # type: ignore[attr-defined]
+    session.close()
+    end = time.monotonic() + 10
+    while engine() is not None and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine() is None
 
 
 def test_work_in_a_fork() -> None:

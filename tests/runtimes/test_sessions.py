@@ -312,7 +312,7 @@ BAD: dict[str, tuple[object, str]] = {
     "no names": ({}, r"got inputs \[\]"),
     "NaN": (GAPS, "sample 1 holds NaN or infinity"),
     "infinity": (ENDLESS, "sample 2 holds NaN or infinity"),
-    "too large for float32": (np.full((1, 8, 8, 1), 1e300), "sample 0 holds NaN or infinity"),
+    "too large for float32": (np.full((1, 8, 8, 1), 1e300), "sample 0 holds a number that is too large for float32"),
     "text": (np.full((3, 8, 8, 1), "0"), "got dtype <U1, expected numbers"),
     "objects": (np.zeros((3, 8, 8, 1), object), "got dtype object, expected numbers"),
     "complex numbers": (np.zeros((3, 8, 8, 1), complex), "got dtype complex128, expected numbers"),
@@ -352,7 +352,7 @@ def test_a_session_works_on_after_bad_input(sessions: dict[str, Session], digits
 @pytest.mark.parametrize("recipe", ["tflite-fp32", "onnx-fp32"])
 @pytest.mark.parametrize("threads", [0, -2])
 def test_threads_below_one(net_package: edgeml.Package, recipe: str, threads: int) -> None:
-    with pytest.raises(InputError, match=f"threads is {threads}, expected at least 1"):
+    with pytest.raises(InputError, match=f"threads is {threads}, expected a whole number, at least 1"):
         net_package.session(recipe, threads=threads)
 
 

@@ -187,6 +187,14 @@ def test_a_provider_that_the_build_lacks(small_package: edgeml.Package, target: 
     assert error.fix
 
 
+def test_of_all_artifacts_those_that_the_target_runs_tell_what_is_missing(small_package: edgeml.Package) -> None:
+    if "QNNExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has QNN")
+    assert {record.recipe for record in small_package.manifest.artifacts} >= {"tflite-fp32", "onnx-fp32"}
+    with pytest.raises(TargetError, match="has no QNNExecutionProvider"):
+        small_package.choose(target="qnn")
+
+
 def test_an_onnx_model_that_is_too_new(small_package: edgeml.Package) -> None:
     record = small_package.artifact("onnx-fp32")
     model = onnx.load_from_string(artifact_bytes(small_package, "onnx-fp32"))
