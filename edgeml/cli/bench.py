@@ -98,7 +98,7 @@ def command(
     from edgeml.core.results import read_results
     from edgeml.core.source import is_bare
     from edgeml.measurement import Options, Plan, now, results_of, this_machine
-    from edgeml.measurement.baseline import check_baseline
+    from edgeml.measurement.baseline import check_baseline, not_in
 
     allowed = _allowed(fail_if, baseline)
     if compare is not None and (scenarios or baseline is not None):
@@ -130,6 +130,8 @@ def command(
     named = package.name if compare is None or not _is_file(compare) else f"{package.name} or {Path(compare).name}"
     with in_child(Benching, BenchingSettings(package.absolute(), trust_source), named) as child:
         planned = child.call("plan", artifacts, targets, threads, batches, scenarios, options, returns=Plan)
+        if earlier is not None:
+            not_in(earlier, planned.cases)
         _measure(child, planned.cases, compare, options, kept)
     entries = [kept.done[case] for case in planned.cases if case in kept.done]
     measurements = tuple(entry.measurement for entry in entries if entry.measurement is not None)
@@ -148,16 +150,22 @@ def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Result
     from edgeml.core.registry import DURABLE_WRITER, resolve
     from edgeml.core.results import encode_results
     from edgeml.measurement import against_baseline
+    from edgeml.measurement.baseline import case_of, not_in
 
-    if earlier is not None:
-        found = replace(found, comparisons=against_baseline(found, earlier))
-    if output is not None:
-        resolve(DURABLE_WRITER)(output, encode_results(found))
+    try:
+        if earlier is not None:
+            found = replace(found, comparisons=against_baseline(found, earlier))
+    finally:  # what was measured is kept, also where there is nothing to compare it with
+        if output is not None:
+            resolve(DURABLE_WRITER)(output, encode_results(found))
     if as_json:
         print_json(found)
     else:
         measurement_table(found.measurements)
         comparison_lines(found.comparisons, doubts=earlier is None)
+    if earlier is not None:
+        for case in not_in(earlier, [case_of(item) for item in found.measurements]):
+            console().print(f"not compared: {case}, which the baseline does not tell.", soft_wrap=True)
     return 1 if allowed is not None and _slower(found.comparisons, allowed) else 0
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.results import Results, decode_results, encode_results, pack_times, unpack_times
+from edgeml.core.results import Results, Times, decode_results, encode_results, pack_times, unpack_times
 from tests.support.packing import artifact_bytes
 from tests.support.processes import repository
 
@@ -77,8 +78,14 @@ def test_a_journal_of_something_else_is_refused(run: Run, results: Path, tmp_pat
     other = tmp_path / "journal"
     other.write_bytes(kept.replace(decode_results(results.read_bytes(), "r").package.digest.encode(), b"sha256:0"))
     failed(run("bench", PACKAGE, *QUICK, "--journal", other), "journal of another package")
-    other.write_text("no journal\n")
-    failed(run("bench", PACKAGE, *QUICK, "--journal", other), "no journal of this edgeml")
+    for text in ("no journal\n", '{"a": "file of one line without an end"}', "\0"):
+        other.write_text(text)
+        failed(run("bench", PACKAGE, *QUICK, "--journal", other), "no journal of this edgeml")
+        assert other.read_text() == text
+    same = tmp_path / "same"
+    failed(run("bench", PACKAGE, *QUICK, "--journal", same, "-o", same), "give another --output")
+    other.write_bytes(kept[:40])  # cut off in its first line
+    assert run("bench", PACKAGE, *QUICK, "--journal", other).returncode == 0
 
 
 def test_a_regression_is_exit_code_1(run: Run, results: Path, tmp_path: Path) -> None:
@@ -95,6 +102,22 @@ def test_a_regression_is_exit_code_1(run: Run, results: Path, tmp_path: Path) ->
     assert re.search(r"failed: onnx-fp32 on cpu, single-stream takes (9\.9|10\.0)\d* times \[", done.stderr)
     assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(1.0)).returncode == 0
     assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(10.0)).returncode == 0
+
+
+def test_what_the_baseline_does_not_hold_is_told(run: Run, results: Path, tmp_path: Path) -> None:
+    output, kept = tmp_path / "new.json", ("--journal", results.with_name("journal"))
+    single = decode_results(results.read_bytes(), "r").measurements[0]
+    baseline = changed(results, tmp_path, measurements=(single,))
+    done = run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline, "--fail-if", "slower=5%")
+    assert done.returncode == 0, done.stderr
+    (told,) = (line for line in done.stderr.splitlines() if line.startswith("not compared: "))
+    assert told.startswith("not compared: onnx-fp32 on cpu, offline, batch ")
+    # Nothing in common is seen before anything is measured.
+    long = ("--seconds", "300", "--threads", "1", "--baseline", baseline)
+    failed(run("bench", PACKAGE, *QUICK, *long, "-o", output), "no measurement in common")
+    for times, words in ((pack_times(np.zeros(50)), "of nothing"), (Times(9, 1.0, "AAAA"), "cannot be read")):
+        baseline = changed(results, tmp_path, measurements=(msgspec.structs.replace(single, times=times),))
+        failed(run("bench", PACKAGE, *QUICK, "--seconds", "300", "--baseline", baseline), words)
 
 
 def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> None:
