@@ -127,13 +127,13 @@ class Watch:
         )
 
     def _own(self, tick: int) -> float:
-        """Time of this process and of its living descendants, such as TFLite Micro's."""
+        """Time of this process and of its descendants, living and awaited, such as TFLite Micro's."""
         total, waiting = 0, ["self"]
         while waiting:
             process = self.root / "proc" / waiting.pop()
             fields = _text(process / "stat").rpartition(")")[2].split()
             if fields:
-                total += int(fields[11]) + int(fields[12])
+                total += sum(map(int, fields[11:15]))
             for task in process.glob("task/*/children"):
                 waiting += _text(task).split()
         return total / tick

@@ -83,6 +83,17 @@ def test_a_system_that_does_not_tell_gives_nothing(tmp_path: Path) -> None:
     assert watch.joules() is None
 
 
+def test_children_that_have_ended_are_no_others(tmp_path: Path) -> None:
+    """A comparison with TFLite Micro starts and ends interpreters, each a process, again and again."""
+    core = next(iter(os.sched_getaffinity(0)))
+    machine(tmp_path, 100)
+    watch = Watch(tmp_path)
+    own = ["0"] * 50
+    own[11], own[13], own[14], own[36] = str(102 * TICK), str(5 * TICK), str(3 * TICK), str(core)
+    machine(tmp_path, 110, **{"proc/self/stat": f"7 (a) b) {' '.join(own)}"})
+    assert watch.conditions().others == 0
+
+
 def test_another_process_on_each_core_is_seen() -> None:
     cores = len(os.sched_getaffinity(0))
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
