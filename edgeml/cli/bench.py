@@ -231,12 +231,13 @@ def _allowed(fail_if: str | None, baseline: Path | None) -> float | None:
         return None
     if baseline is None:
         raise InputError("--fail-if needs something to compare with.", fix="give --baseline RESULTS.json.")
-    name, _, text = fail_if.partition("=")
+    name, _, text = map(str.strip, fail_if.partition("="))
     try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        share = float(text.removesuffix("%")) / 100
     except ValueError:
         share = -1.0
-    if name.strip() != "slower" or not 0 <= share <= _MOST_SHARE:
+    # Without the sign 5 may be meant as five times, and 0.05 as five hundredths.
+    if name != "slower" or not text.endswith("%") or not 0 <= share <= _MOST_SHARE:
         raise InputError(f"--fail-if: got '{fail_if}', expected for instance slower=5%.")
     return share
 
@@ -250,7 +251,7 @@ def _slower(comparisons: tuple[Comparison, ...], allowed: float) -> bool:
     for item in failed:
         console().print(
             f"failed: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}; "
-            f"{allowed:.3g} more is allowed.",
+            f"{100 * allowed:g}% more is allowed.",
             soft_wrap=True,
         )
     for item in opened:

@@ -100,7 +100,7 @@ def test_the_resampled_interval_covers(task: str) -> None:
         drop = drop_of(task, truth, source, artifact, seed=seed)  # type: ignore[arg-type]  # a parameter of text
         assert drop is not None
         covered += drop.low <= 0.01 <= drop.high
-    assert covered / 200 >= 0.90  # a percentile bootstrap is a little short of its 95%
+    assert covered / 200 >= 0.90  # squares are skewed, which costs a little of the 95%
 
 
 def test_resampling_is_seeded() -> None:
