@@ -108,7 +108,11 @@ def command(
             "A file is measured beside a package, not a package beside a file: the package has the inputs.",
             fix=f"edgeml bench {compare} --compare {package}",
         )
+    if compare == "":
+        raise InputError("--compare names nothing.", fix="give a package, a .tflite or .onnx file, RECIPE or @TARGET.")
     devices = devices_of(device, lab, python, ssh_option)
+    if not devices:
+        _check_use(scenarios, batches, latency_bound, compare)
     if output is not None and len(devices) < 2 and lab is None:
         check_output(output, package, baseline, journal)
     options = Options(seconds, latency_bound, 0 if is_bare(package) else cold_starts, seed)
@@ -223,6 +227,20 @@ def _beside(compare: str | None) -> str:
     if compare is None:
         return ""
     return _reference(Path(compare)).digest if _is_file(compare) else compare
+
+
+def _check_use(
+    scenarios: tuple[str, ...], batches: tuple[int, ...], latency_bound: float | None, compare: str | None
+) -> None:
+    """Refuses what would be of no consequence; a device's own options may name other scenarios.
+
+    Raises:
+        InputError: No scenario takes the batches, or the bound.
+    """
+    if batches and set(scenarios) == {"single-stream"}:
+        raise InputError("--batch is of no use in a single stream.", fix="add a --scenario, for instance offline.")
+    if latency_bound is not None and ("server" not in scenarios or compare is not None):
+        raise InputError("--latency-bound is of the server scenario alone.", fix="add --scenario server.")
 
 
 def _allowed(fail_if: str | None, baseline: Path | None) -> float | None:

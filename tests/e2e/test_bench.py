@@ -133,6 +133,9 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     failed(bench("--baseline", cut), "cut.json is no sound results file")
     failed(bench("--target", "moon"), "There is no target 'moon'")
     failed(bench("--scenario", "server"), "needs a latency bound")
+    failed(bench("--latency-bound", "5"), "add --scenario server")
+    failed(bench("--scenario", "single-stream", "--batch", "4"), "--batch is of no use")
+    failed(bench("--compare", ""), "--compare names nothing")
     failed(bench("--fail-if", "slower=5%"), "give --baseline")
     for condition in ("slower=much", "slower=5", "slower=0.05", "slower=-5%", "slower=nan%", "slower", "faster=5%"):
         failed(bench("--fail-if", condition, "--baseline", results), "expected for instance slower=5%")
