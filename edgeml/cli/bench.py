@@ -133,7 +133,7 @@ def command(
         scenarios = ("multi-stream",) if batches else ("single-stream",)
     named = package.name if compare is None or not _is_file(compare) else f"{package.name} or {Path(compare).name}"
     with in_child(Benching, BenchingSettings(package.absolute(), trust_source), named) as child:
-        planned = child.call("plan", artifacts, targets, threads, batches, scenarios, options, returns=Plan)
+        planned = child.call("plan", artifacts, targets, threads, batches, scenarios, options, compare, returns=Plan)
         if earlier is not None:
             not_in(earlier, planned.cases)
         _measure(child, planned.cases, compare, options, kept)

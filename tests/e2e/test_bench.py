@@ -99,7 +99,9 @@ def test_a_regression_is_exit_code_1(run: Run, results: Path, tmp_path: Path) ->
     kept = ("--journal", results.with_name("journal"), "--fail-if", "slower=5%")
     done = run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(0.1))
     assert done.returncode == 1, done.stderr
-    assert re.search(r"failed: onnx-fp32 on cpu, single-stream takes (9\.9|10\.0)\d* times \[.*; 5% more is", done.stderr)
+    assert re.search(
+        r"failed: onnx-fp32 on cpu, single-stream takes (9\.9|10\.0)\d* times \[.*; 5% more is", done.stderr
+    )
     assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(1.0)).returncode == 0
     assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(10.0)).returncode == 0
 
@@ -156,6 +158,17 @@ def test_two_are_compared_in_one_run(run: Run, tmp_path: Path) -> None:
     (found,) = decode_results(done.stdout.encode(), "r").comparisons
     assert 0.8 < found.ratio.value < 1.25
     assert found.beside == "next.edgeml: onnx-fp32 on cpu"
+
+
+def test_what_has_no_like_on_the_other_side_is_left_out_unless_named(run: Run) -> None:
+    pytest.importorskip("tflite_micro")
+    done = run("bench", PACKAGE, "--seconds", "0.1", "--compare", "@micro", "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = decode_results(done.stdout.encode(), "r").comparisons
+    assert (found.what, found.beside) == ("tflite-int8 on cpu", "tflite-int8 on micro")
+    assert "not measured: onnx-fp32 on cpu: " in done.stderr
+    failed(run("bench", PACKAGE, "--artifact", "onnx-fp32", "--compare", "@micro"), "not onnx")
+    failed(run("bench", PACKAGE, "--compare", "tflite-int4"), "has no artifact 'tflite-int4'")
 
 
 def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> None:
