@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.results import Results, Times, decode_results, encode_results, pack_times, unpack_times
+from edgeml.cli.bench_table import measurement_table
+from edgeml.core.results import Conditions, Results, Times, decode_results, encode_results, pack_times, unpack_times
 from tests.support.packing import artifact_bytes
 from tests.support.processes import repository
 
@@ -54,6 +55,18 @@ def test_a_table_for_people(run: Run, results: Path) -> None:
     head, *rows = done.stderr.splitlines()
     assert head.split()[:4] == ["artifact", "target", "scenario", "threads"]
     assert [row.split()[2] for row in rows[:2]] == ["single-stream", "offline"]
+
+
+def test_doubts_of_each_setting_are_told(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    single = decode_results(results.read_bytes(), "r").measurements[0]
+    doubtful = [
+        msgspec.structs.replace(single, threads=threads, conditions=Conditions(flags=(flag,)))
+        for threads, flag in ((1, "It was hot."), (2, "It was busy."))
+    ]
+    measurement_table(doubtful)
+    told = capsys.readouterr().err
+    assert "onnx-fp32 on cpu, single-stream, 1 thread: It was hot." in told
+    assert "onnx-fp32 on cpu, single-stream, 2 threads: It was busy." in told
 
 
 def test_what_a_journal_holds_is_not_measured_again(run: Run, results: Path, tmp_path: Path) -> None:
@@ -137,6 +150,7 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     failed(bench("--scenario", "server"), "needs a latency bound")
     failed(bench("--latency-bound", "5"), "add --scenario server")
     failed(bench("--scenario", "single-stream", "--batch", "4"), "--batch is of no use")
+    failed(bench("--threads", "100000"), "not in the range")
     failed(bench("--compare", ""), "--compare names nothing")
     failed(bench("--fail-if", "slower=5%"), "give --baseline")
     for condition in ("slower=much", "slower=5", "slower=0.05", "slower=-5%", "slower=nan%", "slower", "faster=5%"):
