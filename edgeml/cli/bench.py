@@ -31,7 +31,7 @@ _SCENARIOS = ("single-stream", "multi-stream", "offline", "server")
 @click.option("--artifact", "artifacts", multiple=True, help="Which; by default the released ones. Repeatable.")
 @click.option("--target", "targets", multiple=True, help="Where: see edgeml targets; by default cpu. Repeatable.")
 @click.option("--scenario", "scenarios", multiple=True, type=click.Choice(_SCENARIOS), help="Repeatable.")
-@click.option("--threads", multiple=True, type=click.IntRange(min=1), help="Cores that a call may use. Repeatable.")
+@click.option("--threads", multiple=True, type=click.IntRange(1, 1024), help="Cores that a call may use. Repeatable.")
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 65536), help="Samples a query. Repeatable.")
 @click.option("--seconds", type=click.FloatRange(0.01, 86400), default=3.0, show_default=True, help="Of a measurement.")
 @click.option("--latency-bound", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Of a server's p99.")
@@ -98,7 +98,7 @@ def command(
     from edgeml.core.results import read_results
     from edgeml.core.source import is_bare
     from edgeml.measurement import Options, Plan, now, results_of, this_machine
-    from edgeml.measurement.baseline import check_baseline
+    from edgeml.measurement.baseline import check_baseline, not_in
 
     allowed = _allowed(fail_if, baseline)
     if compare is not None and (scenarios or baseline is not None):
@@ -108,7 +108,11 @@ def command(
             "A file is measured beside a package, not a package beside a file: the package has the inputs.",
             fix=f"edgeml bench {compare} --compare {package}",
         )
+    if compare == "":
+        raise InputError("--compare names nothing.", fix="give a package, a .tflite or .onnx file, RECIPE or @TARGET.")
     devices = devices_of(device, lab, python, ssh_option)
+    if not devices:
+        _check_use(scenarios, batches, latency_bound, compare)
     if output is not None and len(devices) < 2 and lab is None:
         check_output(output, package, baseline, journal)
     options = Options(seconds, latency_bound, 0 if is_bare(package) else cold_starts, seed)
@@ -129,7 +133,9 @@ def command(
         scenarios = ("multi-stream",) if batches else ("single-stream",)
     named = package.name if compare is None or not _is_file(compare) else f"{package.name} or {Path(compare).name}"
     with in_child(Benching, BenchingSettings(package.absolute(), trust_source), named) as child:
-        planned = child.call("plan", artifacts, targets, threads, batches, scenarios, options, returns=Plan)
+        planned = child.call("plan", artifacts, targets, threads, batches, scenarios, options, compare, returns=Plan)
+        if earlier is not None:
+            not_in(earlier, planned.cases)
         _measure(child, planned.cases, compare, options, kept)
     entries = [kept.done[case] for case in planned.cases if case in kept.done]
     measurements = tuple(entry.measurement for entry in entries if entry.measurement is not None)
@@ -148,16 +154,22 @@ def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Result
     from edgeml.core.registry import DURABLE_WRITER, resolve
     from edgeml.core.results import encode_results
     from edgeml.measurement import against_baseline
+    from edgeml.measurement.baseline import case_of, not_in
 
-    if earlier is not None:
-        found = replace(found, comparisons=against_baseline(found, earlier))
-    if output is not None:
-        resolve(DURABLE_WRITER)(output, encode_results(found))
+    try:
+        if earlier is not None:
+            found = replace(found, comparisons=against_baseline(found, earlier))
+    finally:  # what was measured is kept, also where there is nothing to compare it with
+        if output is not None:
+            resolve(DURABLE_WRITER)(output, encode_results(found))
     if as_json:
         print_json(found)
     else:
         measurement_table(found.measurements)
         comparison_lines(found.comparisons, doubts=earlier is None)
+    if earlier is not None:
+        for case in not_in(earlier, [case_of(item) for item in found.measurements]):
+            console().print(f"not compared: {case}, which the baseline does not tell.", soft_wrap=True)
     return 1 if allowed is not None and _slower(found.comparisons, allowed) else 0
 
 
@@ -217,18 +229,33 @@ def _beside(compare: str | None) -> str:
     return _reference(Path(compare)).digest if _is_file(compare) else compare
 
 
+def _check_use(
+    scenarios: tuple[str, ...], batches: tuple[int, ...], latency_bound: float | None, compare: str | None
+) -> None:
+    """Refuses what would be of no consequence; a device's own options may name other scenarios.
+
+    Raises:
+        InputError: No scenario takes the batches, or the bound.
+    """
+    if batches and set(scenarios) == {"single-stream"}:
+        raise InputError("--batch is of no use in a single stream.", fix="add a --scenario, for instance offline.")
+    if latency_bound is not None and ("server" not in scenarios or compare is not None):
+        raise InputError("--latency-bound is of the server scenario alone.", fix="add --scenario server.")
+
+
 def _allowed(fail_if: str | None, baseline: Path | None) -> float | None:
     """By which share a median may grow."""
     if fail_if is None:
         return None
     if baseline is None:
         raise InputError("--fail-if needs something to compare with.", fix="give --baseline RESULTS.json.")
-    name, _, text = fail_if.partition("=")
+    name, _, text = map(str.strip, fail_if.partition("="))
     try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        share = float(text.removesuffix("%")) / 100
     except ValueError:
         share = -1.0
-    if name.strip() != "slower" or not 0 <= share <= _MOST_SHARE:
+    # Without the sign 5 may be meant as five times, and 0.05 as five hundredths.
+    if name != "slower" or not text.endswith("%") or not 0 <= share <= _MOST_SHARE:
         raise InputError(f"--fail-if: got '{fail_if}', expected for instance slower=5%.")
     return share
 
@@ -242,7 +269,7 @@ def _slower(comparisons: tuple[Comparison, ...], allowed: float) -> bool:
     for item in failed:
         console().print(
             f"failed: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}; "
-            f"{allowed:.3g} more is allowed.",
+            f"{100 * allowed:g}% more is allowed.",
             soft_wrap=True,
         )
     for item in opened:

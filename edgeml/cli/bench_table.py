@@ -17,6 +17,8 @@ _DISPENSABLE = ("MB", "kB", "cold ms", "p99", "batch", "threads", "target")
 
 def measurement_table(measurements: Iterable[Measurement]) -> None:
     """A row for each measurement; then, once each, what makes figures doubtful."""
+    from edgeml.measurement.baseline import case_of
+
     found = list(measurements)
     if not found:
         return
@@ -33,7 +35,7 @@ def measurement_table(measurements: Iterable[Measurement]) -> None:
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(printable, row))
     output.print(table)
-    _doubts({f"{item.artifact} on {item.target}, {item.scenario}": item.conditions for item in found})
+    _doubts({str(case_of(item)): item.conditions for item in found})
 
 
 def comparison_lines(comparisons: Iterable[Comparison], *, doubts: bool) -> None:

@@ -14,6 +14,8 @@ from edgeml.measurement import Case, Options
 
 __all__ = ["Entry", "Journal", "JournalHead"]
 
+_START = b'{"package":'  # of a journal's head, by which one that was cut off there is told from another file
+
 
 class JournalHead(Struct, frozen=True, forbid_unknown_fields=True):
     """What all lines of a journal share.
@@ -77,12 +79,12 @@ class Journal:
             raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
         whole = data[: data.rfind(b"\n") + 1]
         lines = whole.splitlines()
-        if not lines:
+        if not lines and _START.startswith(data[: len(_START)]):
             self._truncate(path, 0)
             self._append(path, self.head)
             return
         try:
-            head = msgspec.json.decode(lines[0], type=JournalHead)
+            head = msgspec.json.decode(lines[0] if lines else data, type=JournalHead)
             entries = [msgspec.json.decode(line, type=Entry) for line in lines[1:]]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(

@@ -51,7 +51,9 @@ def check_output(output: Path, *inputs: Path | None) -> None:
         StorageError: The folder is missing or cannot be written, or the output is a folder itself.
     """
     for path in inputs:
-        if path is not None and path.exists() and output.exists() and path.samefile(output):
+        if path is None:
+            continue
+        if path.resolve() == output.resolve() or (path.exists() and output.exists() and path.samefile(output)):
             raise InputError(f"{output} is also an input, and would be overwritten.", fix="give another --output.")
     folder = output.absolute().parent
     if output.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):

@@ -56,7 +56,7 @@ def matched_interval(lost: float, gained: float, samples: int) -> tuple[float, f
     n, b, c = samples + 2, lost + 0.5, gained + 0.5
     centre = (b - c) / n
     margin = _Z * np.sqrt((b + c) - (b - c) ** 2 / n) / n
-    return float(centre - margin), float(centre + margin)
+    return max(-1.0, float(centre - margin)), min(1.0, float(centre + margin))  # a drop cannot be more
 
 
 def _rise(metric: Literal["r2", "relative_mse"], squares: np.ndarray, spread: np.ndarray, seed: int) -> Drop | None:

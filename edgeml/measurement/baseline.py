@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edgeml.core.errors import InputError
@@ -9,7 +11,7 @@ from edgeml.core.results import Comparison, Figure, Machine, Measurement, Result
 from edgeml.measurement.cases import Case
 from edgeml.measurement.comparison import verdict
 
-__all__ = ["against_baseline", "check_baseline", "ratio_of_runs"]
+__all__ = ["against_baseline", "case_of", "check_baseline", "not_in", "ratio_of_runs"]
 
 _STRETCHES = 12
 # Where memory comes to lie differs from process to process, and no run shows by itself what that did to it.
@@ -29,17 +31,43 @@ def against_baseline(results: Results, baseline: Results) -> tuple[Comparison, .
         InputError: It is of another package or another machine, or has no measurement in common with the new run.
     """
     check_baseline(baseline, results.package.name, results.machine)
-    pairs = [(new, old) for new in results.measurements if (old := _same(new, results, baseline)) is not None]
+    cases = [case_of(item) for item in results.measurements]
+    pairs = [
+        (new, old)
+        for new, case in zip(results.measurements, cases, strict=True)
+        if _timed(new) and (old := _same(case, cases, baseline)) is not None
+    ]
     if not pairs:
-        raise InputError("The baseline has no measurement in common with this run.", fix="measure a new baseline.")
+        raise _nothing_in_common()
     return tuple(_compared(new, old, baseline.date) for new, old in pairs)
+
+
+def case_of(item: Measurement) -> Case:
+    """What was measured."""
+    return Case(item.artifact, item.target, item.scenario, item.threads, item.batch)
+
+
+def not_in(baseline: Results, cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Those cases which an earlier run has nothing to compare with.
+
+    Args:
+        baseline: The earlier run.
+        cases: What is to be measured, all of it.
+
+    Raises:
+        InputError: That are all of them.
+    """
+    lost = tuple(case for case in cases if _same(case, cases, baseline) is None)
+    if len(lost) == len(cases):
+        raise _nothing_in_common()
+    return lost
 
 
 def check_baseline(baseline: Results, package: str, machine: Machine) -> None:
     """Whether figures of a package on a machine may stand beside those of an earlier run.
 
     Raises:
-        InputError: That was of another package or another machine, or measured nothing.
+        InputError: That was of another package or another machine, measured nothing, or its times are damaged.
     """
     if baseline.package.name != package:
         raise InputError(
@@ -53,8 +81,11 @@ def check_baseline(baseline: Results, package: str, machine: Machine) -> None:
                 f"The baseline was measured on another machine: its {what} is {there!r}, here it is {here!r}.",
                 fix="measure a baseline on this machine.",
             )
-    if not any(_timed(item) for item in baseline.measurements):
+    timed = [item.times for item in baseline.measurements if item.times is not None and _timed(item)]
+    if not timed:
         raise InputError("The baseline holds no times.", fix="measure a new baseline.")
+    if not all(np.median(unpack_times(times, "the baseline")) > 0 for times in timed):
+        raise InputError("The baseline holds times of nothing at all.", fix="measure a new baseline.")
 
 
 def ratio_of_runs(times: np.ndarray, baseline: np.ndarray, *, machine: float = 1.0) -> Figure:
@@ -82,21 +113,27 @@ def ratio_of_runs(times: np.ndarray, baseline: np.ndarray, *, machine: float = 1
     return Figure(ratio, min(ratio, float(low)) / blur, max(ratio, float(high)) * blur)
 
 
-def _same(new: Measurement, results: Results, baseline: Results) -> Measurement | None:
+def _same(case: Case, cases: Sequence[Case], baseline: Results) -> Measurement | None:
     """The earlier measurement of the same; of the same batch, or of another where each run has but one."""
 
-    def key(item: Measurement) -> tuple[object, ...]:
+    def key(item: Case | Measurement) -> tuple[object, ...]:
         return item.artifact, item.target, item.scenario, item.threads
 
-    if new.scenario == "server" or not _timed(new):
+    if case.scenario == "server":
         return None
-    alike = [item for item in baseline.measurements if key(item) == key(new) and _timed(item)]
-    exact = [item for item in alike if item.batch == new.batch]
+    alike = [item for item in baseline.measurements if key(item) == key(case) and _timed(item)]
+    exact = [item for item in alike if item.batch == case.batch]
     if exact:
         return exact[0]
-    # The offline batch is chosen by how fast the machine just was.
-    alone = len(alike) == sum(key(item) == key(new) for item in results.measurements) == 1
-    return alike[0] if alone and new.scenario == "offline" else None
+    # The offline batch is chosen by how fast the machine just was, and not yet known before.
+    if case.batch is None:
+        return alike[0] if alike else None
+    alone = len(alike) == sum(key(item) == key(case) for item in cases) == 1
+    return alike[0] if alone and case.scenario == "offline" else None
+
+
+def _nothing_in_common() -> InputError:
+    return InputError("The baseline has no measurement in common with this run.", fix="measure a new baseline.")
 
 
 def _timed(item: Measurement) -> bool:
@@ -112,7 +149,7 @@ def _compared(new: Measurement, old: Measurement, date: str) -> Comparison:
         machine=here / there if here and there and here > 0 and there > 0 else 1.0,
     )
     return Comparison(
-        what=str(Case(new.artifact, new.target, new.scenario, new.threads, new.batch)),
+        what=str(case_of(new)),
         beside=f"the run of {date}",
         ratio=ratio,
         verdict=verdict(ratio),

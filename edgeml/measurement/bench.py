@@ -211,12 +211,17 @@ class _Found:
 
 def _streamed(call: Call, scenario: Scenario, batch: int, options: Options, clock_ns: Clock) -> _Found:
     watches, yardstick = list[Watch](), Yardstick(clock_ns)
+
+    def between() -> None:
+        yardstick()
+        watches[0].glance()
+
     found = back_to_back(
         call,
         scenario=scenario,
         seconds=options.seconds,
         began=lambda: watches.append(Watch()),
-        between=yardstick,
+        between=between,
         clock_ns=clock_ns,
     )
     joules = watches[0].joules()

@@ -17,6 +17,7 @@ _OTHERS = 0.1  # of the cores' time
 _STEAL = 0.02  # of the cores' time: some jiffies in a second
 _WAITED = 0.02  # of the process's own time
 _SLOWER = 0.9  # of the highest frequency
+_SELDOM = 25  # calls for a look at the frequency, which itself takes some time
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,17 @@ class Watch:
     _begin: _Look = field(init=False)
     _mhz: list[float] = field(init=False, default_factory=list)
     _celsius: list[float] = field(init=False, default_factory=list)
+    _calls: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._glance()
         self._begin = self._look()
+
+    def glance(self) -> None:
+        """Looks at frequency and temperature in between, at every 25th call, so that what passes is seen too."""
+        self._calls += 1
+        if self._calls % _SELDOM == 0:
+            self._glance()
 
     def conditions(self, *flags: str, yardstick_us: float | None = None) -> Conditions:
         """What happened since.
@@ -127,13 +135,13 @@ class Watch:
         )
 
     def _own(self, tick: int) -> float:
-        """Time of this process and of its living descendants, such as TFLite Micro's."""
+        """Time of this process and of its descendants, living and awaited, such as TFLite Micro's."""
         total, waiting = 0, ["self"]
         while waiting:
             process = self.root / "proc" / waiting.pop()
             fields = _text(process / "stat").rpartition(")")[2].split()
             if fields:
-                total += int(fields[11]) + int(fields[12])
+                total += sum(map(int, fields[11:15]))
             for task in process.glob("task/*/children"):
                 waiting += _text(task).split()
         return total / tick

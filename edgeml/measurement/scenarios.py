@@ -28,6 +28,8 @@ _LEAST_SERVED = 500  # from 368 on a 99th percentile has an upper end
 _SPIN_S = 2e-4  # a sleep may overrun by as much
 _CLOSE = 1.03  # the search ends where the rate that holds is this close to one that does not
 _PROBES = 20
+_STEP = 2.0  # down from one rate to the next until one holds
+_LOWEST = 50  # part of what is served back to back; where that misses the bound, so do single queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,9 @@ def highest_rate(
 ) -> Served:
     """The highest rate that holds the bound, by bisection on a logarithmic scale, to 3%.
 
+    It is sought from above: there a server that cannot hold the bound is soon seen, while the 500 queries of a low
+    rate take long.
+
     Args:
         call: Serves queries.
         most: A rate above what can hold: that of queries back to back.
@@ -160,9 +165,9 @@ def highest_rate(
     """
     if not (math.isfinite(bound_ms) and bound_ms > 0):
         raise InputError(f"The latency bound is {bound_ms} ms, expected more than 0.")
-    low, high, best = most / 50, most, None
+    low, high, best = 0.0, most, None
     for probe in range(_PROBES):
-        rate = low if best is None else math.sqrt(low * high)
+        rate = math.sqrt(low * high) if best is not None else max(most / _LOWEST, high / _STEP)
         found = serve(
             call,
             rate=rate,
@@ -175,7 +180,7 @@ def highest_rate(
         )
         if found.held:
             best, low = found, rate
-        elif best is None:
+        elif rate <= most / _LOWEST:
             return found
         else:
             high = rate

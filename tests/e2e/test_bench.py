@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.results import Results, decode_results, encode_results, pack_times, unpack_times
+from edgeml.cli.bench_table import measurement_table
+from edgeml.core.results import Conditions, Results, Times, decode_results, encode_results, pack_times, unpack_times
 from tests.support.packing import artifact_bytes
 from tests.support.processes import repository
 
@@ -55,6 +57,18 @@ def test_a_table_for_people(run: Run, results: Path) -> None:
     assert [row.split()[2] for row in rows[:2]] == ["single-stream", "offline"]
 
 
+def test_doubts_of_each_setting_are_told(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    single = decode_results(results.read_bytes(), "r").measurements[0]
+    doubtful = [
+        msgspec.structs.replace(single, threads=threads, conditions=Conditions(flags=(flag,)))
+        for threads, flag in ((1, "It was hot."), (2, "It was busy."))
+    ]
+    measurement_table(doubtful)
+    told = capsys.readouterr().err
+    assert "onnx-fp32 on cpu, single-stream, 1 thread: It was hot." in told
+    assert "onnx-fp32 on cpu, single-stream, 2 threads: It was busy." in told
+
+
 def test_what_a_journal_holds_is_not_measured_again(run: Run, results: Path, tmp_path: Path) -> None:
     lines = results.with_name("journal").read_bytes().splitlines(keepends=True)
     assert len(lines) == 3
@@ -77,8 +91,14 @@ def test_a_journal_of_something_else_is_refused(run: Run, results: Path, tmp_pat
     other = tmp_path / "journal"
     other.write_bytes(kept.replace(decode_results(results.read_bytes(), "r").package.digest.encode(), b"sha256:0"))
     failed(run("bench", PACKAGE, *QUICK, "--journal", other), "journal of another package")
-    other.write_text("no journal\n")
-    failed(run("bench", PACKAGE, *QUICK, "--journal", other), "no journal of this edgeml")
+    for text in ("no journal\n", '{"a": "file of one line without an end"}', "\0"):
+        other.write_text(text)
+        failed(run("bench", PACKAGE, *QUICK, "--journal", other), "no journal of this edgeml")
+        assert other.read_text() == text
+    same = tmp_path / "same"
+    failed(run("bench", PACKAGE, *QUICK, "--journal", same, "-o", same), "give another --output")
+    other.write_bytes(kept[:40])  # cut off in its first line
+    assert run("bench", PACKAGE, *QUICK, "--journal", other).returncode == 0
 
 
 def test_a_regression_is_exit_code_1(run: Run, results: Path, tmp_path: Path) -> None:
@@ -92,9 +112,27 @@ def test_a_regression_is_exit_code_1(run: Run, results: Path, tmp_path: Path) ->
     kept = ("--journal", results.with_name("journal"), "--fail-if", "slower=5%")
     done = run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(0.1))
     assert done.returncode == 1, done.stderr
-    assert re.search(r"failed: onnx-fp32 on cpu, single-stream takes (9\.9|10\.0)\d* times \[", done.stderr)
+    assert re.search(
+        r"failed: onnx-fp32 on cpu, single-stream takes (9\.9|10\.0)\d* times \[.*; 5% more is", done.stderr
+    )
     assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(1.0)).returncode == 0
     assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(10.0)).returncode == 0
+
+
+def test_what_the_baseline_does_not_hold_is_told(run: Run, results: Path, tmp_path: Path) -> None:
+    output, kept = tmp_path / "new.json", ("--journal", results.with_name("journal"))
+    single = decode_results(results.read_bytes(), "r").measurements[0]
+    baseline = changed(results, tmp_path, measurements=(single,))
+    done = run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline, "--fail-if", "slower=5%")
+    assert done.returncode == 0, done.stderr
+    (told,) = (line for line in done.stderr.splitlines() if line.startswith("not compared: "))
+    assert told.startswith("not compared: onnx-fp32 on cpu, offline, batch ")
+    # Nothing in common is seen before anything is measured.
+    long = ("--seconds", "300", "--threads", "1", "--baseline", baseline)
+    failed(run("bench", PACKAGE, *QUICK, *long, "-o", output), "no measurement in common")
+    for times, words in ((pack_times(np.zeros(50)), "of nothing"), (Times(9, 1.0, "AAAA"), "cannot be read")):
+        baseline = changed(results, tmp_path, measurements=(msgspec.structs.replace(single, times=times),))
+        failed(run("bench", PACKAGE, *QUICK, "--seconds", "300", "--baseline", baseline), words)
 
 
 def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> None:
@@ -110,8 +148,13 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     failed(bench("--baseline", cut), "cut.json is no sound results file")
     failed(bench("--target", "moon"), "There is no target 'moon'")
     failed(bench("--scenario", "server"), "needs a latency bound")
+    failed(bench("--latency-bound", "5"), "add --scenario server")
+    failed(bench("--scenario", "single-stream", "--batch", "4"), "--batch is of no use")
+    failed(bench("--threads", "100000"), "not in the range")
+    failed(bench("--compare", ""), "--compare names nothing")
     failed(bench("--fail-if", "slower=5%"), "give --baseline")
-    failed(bench("--fail-if", "slower=much", "--baseline", results), "expected for instance slower=5%")
+    for condition in ("slower=much", "slower=5", "slower=0.05", "slower=-5%", "slower=nan%", "slower", "faster=5%"):
+        failed(bench("--fail-if", condition, "--baseline", results), "expected for instance slower=5%")
     failed(bench("--compare", "tflite-int8", "--baseline", results), "--compare goes with neither")
     failed(bench("-o", tmp_path / "none" / "results.json"), "cannot be written")
 
@@ -129,6 +172,17 @@ def test_two_are_compared_in_one_run(run: Run, tmp_path: Path) -> None:
     (found,) = decode_results(done.stdout.encode(), "r").comparisons
     assert 0.8 < found.ratio.value < 1.25
     assert found.beside == "next.edgeml: onnx-fp32 on cpu"
+
+
+def test_what_has_no_like_on_the_other_side_is_left_out_unless_named(run: Run) -> None:
+    pytest.importorskip("tflite_micro")
+    done = run("bench", PACKAGE, "--seconds", "0.1", "--compare", "@micro", "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = decode_results(done.stdout.encode(), "r").comparisons
+    assert (found.what, found.beside) == ("tflite-int8 on cpu", "tflite-int8 on micro")
+    assert "not measured: onnx-fp32 on cpu: " in done.stderr
+    failed(run("bench", PACKAGE, "--artifact", "onnx-fp32", "--compare", "@micro"), "not onnx")
+    failed(run("bench", PACKAGE, "--compare", "tflite-int4"), "has no artifact 'tflite-int4'")
 
 
 def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> None:

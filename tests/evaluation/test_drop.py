@@ -67,6 +67,11 @@ def test_the_paired_interval_covers(samples: int, lost: float, gained: float) ->
     assert covered / SIMULATIONS >= LEAST_COVERAGE
 
 
+def test_no_drop_is_beyond_what_there_is() -> None:
+    assert paired(0, 1, 0, 0).high == 1
+    assert paired(0, 0, 1, 0).low == -1
+
+
 @pytest.mark.parametrize("shape", [(80,), (80, 1), (80, 3)])
 def test_the_drop_of_r2_is_the_difference_of_scikit_learns(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
@@ -100,7 +105,7 @@ def test_the_resampled_interval_covers(task: str) -> None:
         drop = drop_of(task, truth, source, artifact, seed=seed)  # type: ignore[arg-type]  # a parameter of text
         assert drop is not None
         covered += drop.low <= 0.01 <= drop.high
-    assert covered / 200 >= 0.90  # a percentile bootstrap is a little short of its 95%
+    assert covered / 200 >= 0.90  # squares are skewed, which costs a little of the 95%
 
 
 def test_resampling_is_seeded() -> None:

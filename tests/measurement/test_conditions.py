@@ -74,6 +74,20 @@ def test_what_disturbs_is_flagged(tmp_path: Path, changed: dict[str, str], flag:
     assert flag in told
 
 
+def test_a_frequency_that_falls_only_in_between_is_seen(tmp_path: Path) -> None:
+    core = next(iter(os.sched_getaffinity(0)))
+    machine(tmp_path, 100)
+    watch = Watch(tmp_path)
+    slow = {f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq": "600000"}
+    machine(tmp_path, 105, **slow, **{"sys/class/thermal/thermal_zone0/temp": "85000"})
+    for _ in range(25):
+        watch.glance()
+    machine(tmp_path, 110)
+    found = watch.conditions()
+    assert found.flags == ("The core's frequency changed between 600 and 1800 MHz.",)
+    assert found.celsius == 85
+
+
 def test_a_system_that_does_not_tell_gives_nothing(tmp_path: Path) -> None:
     watch = Watch(tmp_path)
     found = watch.conditions("A doubt of the caller's.")
@@ -81,6 +95,17 @@ def test_a_system_that_does_not_tell_gives_nothing(tmp_path: Path) -> None:
     values = (found.others, found.steal, found.waited, found.preempted, found.mhz_low, found.celsius, found.throttled)
     assert values == (None,) * 7
     assert watch.joules() is None
+
+
+def test_children_that_have_ended_are_no_others(tmp_path: Path) -> None:
+    """A comparison with TFLite Micro starts and ends interpreters, each a process, again and again."""
+    core = next(iter(os.sched_getaffinity(0)))
+    machine(tmp_path, 100)
+    watch = Watch(tmp_path)
+    own = ["0"] * 50
+    own[11], own[13], own[14], own[36] = str(102 * TICK), str(5 * TICK), str(3 * TICK), str(core)
+    machine(tmp_path, 110, **{"proc/self/stat": f"7 (a) b) {' '.join(own)}"})
+    assert watch.conditions().others == 0
 
 
 def test_another_process_on_each_core_is_seen() -> None:

@@ -157,3 +157,20 @@ def test_the_highest_rate_is_that_of_theory() -> None:
     assert not none.held
     with pytest.raises(InputError, match="latency bound is 0"):
         highest_rate(steady(clock), most=1000, bound_ms=0, seconds=1, seed=1, clock_ns=clock)
+
+
+@pytest.mark.parametrize(("bound_ms", "held"), [(500, True), (90, False)])
+def test_the_search_does_not_dwell_on_low_rates(bound_ms: float, held: bool) -> None:
+    """500 queries last for 100 s at half of what a call of 100 ms bears, and for 2500 s at a fiftieth."""
+    clock = VirtualClock(look_ns=1000)
+    found = highest_rate(
+        serving(clock.call(itertools.repeat(100 * MS))),
+        most=10,
+        bound_ms=bound_ms,
+        seconds=3,
+        seed=0,
+        clock_ns=clock,
+        sleep=clock.sleep,
+    )
+    assert found.held == held
+    assert clock.now < 1000 * 1e9
