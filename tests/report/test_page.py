@@ -62,6 +62,20 @@ def overflow(page: Page) -> list[str]:
     return found
 
 
+def torn(page: Page) -> list[str]:
+    """Words and figures in tables that are broken over two lines; hyphens may end one."""
+    found: list[str] = page.evaluate("""() => [...document.querySelectorAll("th bdi, td bdi")]
+        .filter((one) => one.checkVisibility())
+        .flatMap((one) => [...one.textContent.matchAll(/[^\\s-]+/g)].map((word) => {
+            const range = document.createRange();
+            range.setStart(one.firstChild, word.index);
+            range.setEnd(one.firstChild, word.index + word[0].length);
+            const tops = [...range.getClientRects()].map((box) => Math.round(box.top));
+            return new Set(tops).size > 1 ? word[0] : "";
+        })).filter(Boolean)""")
+    return found
+
+
 def test_charts_are_drawn_and_say_their_values(
     browser: Browser, page_file: Path, measured: Results, pictures: Path
 ) -> None:
@@ -229,6 +243,17 @@ def test_it_prints_light_with_its_tables(browser: Browser, page_file: Path, pict
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.locator("details table").first.is_visible()
         page.screenshot(path=pictures / "print.png", full_page=True)
+
+
+@pytest.mark.parametrize("width", [690, 800, 1280])  # of A4 within its margins, a tablet, a desk
+def test_no_figure_of_a_table_is_torn(browser: Browser, page_file: Path, pictures: Path, width: int) -> None:
+    with opened(browser, page_file, viewport={"width": width, "height": 900}) as page:
+        page.emulate_media(media="print" if width == 690 else "screen")
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert page.locator(".main td").count() > 10
+        assert torn(page) == []
+        assert overflow(page) == []
+        page.screenshot(path=pictures / f"tables-{width}.png", full_page=True)
 
 
 def test_hostile_names_are_text(
