@@ -16,6 +16,7 @@ import pytest
 import edgeml
 from edgeml.core.results import PackageRef, Results, encode_results
 from edgeml.report import make_report
+from tests.report.conftest import Judged
 from tests.support.hostile_names import HOSTILE, hostile_package
 from tests.support.measured import reference
 
@@ -222,15 +223,44 @@ def test_text_and_marks_stand_out_in_both_schemes(
         page.screenshot(path=pictures / f"{scheme}.png", full_page=True)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_counts_stand_out_on_the_deepest_cell(
+    browser: Browser, classifier: Judged, tmp_path: Path, scheme: str
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_bytes(make_report(classifier.package, []))
+    with opened(browser, path, color_scheme=scheme) as page:
+        ink, paper = (channels(page.evaluate(f"getComputedStyle(document.body).{one}")) for one in
+                      ("color", "backgroundColor"))  # fmt: skip
+        cells = page.evaluate("""[...document.querySelectorAll("#classes .plot.wide .mark-rect path")]
+            .map((one) => [getComputedStyle(one).fill, Number(getComputedStyle(one).fillOpacity)])""")
+        assert len(cells) > 10
+        for fill, opacity in cells:
+            under = [opacity * a + (1 - opacity) * b for a, b in zip(channels(fill), paper, strict=True)]
+            assert ratio(relative(ink), relative(under)) >= 4.5, (fill, opacity)
+
+
+def channels(colour: str) -> list[float]:
+    """Of ``rgb(…)``, from 0 to 1."""
+    return [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+
+
 def luminance(colour: str) -> float:
-    """As WCAG 2.2 defines it, of ``rgb(…)``."""
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    return relative(channels(colour))
+
+
+def relative(parts: list[float]) -> float:
+    """The luminance as WCAG 2.2 defines it."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
+    return ratio(luminance(one), luminance(other))
+
+
+def ratio(one: float, other: float) -> float:
+    low, high = sorted((one, other))
     return (high + 0.05) / (low + 0.05)
 
 
