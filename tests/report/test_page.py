@@ -286,6 +286,9 @@ def test_no_figure_of_a_table_is_torn(browser: Browser, page_file: Path, picture
         assert page.locator(".main td").count() > 10
         assert torn(page) == []
         assert overflow(page) == []
+        right = "getBoundingClientRect().right"
+        assert page.evaluate(f"[...document.querySelectorAll('table')].every((one) => one.{right} <= "
+                             f"document.querySelector('main').{right} + 1)")  # fmt: skip
         page.screenshot(path=pictures / f"tables-{width}.png", full_page=True)
 
 
