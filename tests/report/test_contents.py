@@ -335,6 +335,11 @@ def test_calibration_is_drawn_beside_the_sources(package: edgeml.Package) -> Non
     found = chart(changed, "calibration")
     assert "0.1500" in found.title
     assert [row[1:] for row in found.table.rows] == [("90.0%", "75.0%", "4")]
+    both = {"ece": 0.15, "bins": bins}
+    same = chart(with_evidence(package, calibration=both, source_calibration=both), "calibration")
+    drawn_last = values(same, 1)[-1]["of"]  # over the other's line, which shows between its dashes
+    dashes = same.draw(Frame(900, narrow=False))["layer"][1]["encoding"]["strokeDash"]["scale"]
+    assert dict(zip(dashes["domain"], map(tuple, dashes["range"]), strict=True))[drawn_last] != (1, 0)
 
 
 def test_markdown_holds_the_verdict_and_the_table(package: edgeml.Package, results_files: tuple[Path, Path]) -> None:
