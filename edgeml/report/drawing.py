@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edgeml.core.errors import MissingDependencyError
 from edgeml.report.document import Chart, Frame, Palette, Spec
 
-__all__ = ["config", "drawn", "log_axis", "picture", "spaced"]
+__all__ = ["PLAIN", "SHORT", "config", "drawn", "log_axis", "picture", "spaced", "ticked"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _SIZE = 12
+# How ticks are written: as they are, or with k and M for thousands and millions; never with an exponent.
+PLAIN, SHORT = "format(datum.value, ',~r')", "format(datum.value, '~s')"
 NO_NETWORK: list[str] = []
 
 
@@ -103,6 +105,11 @@ def log_axis(
         if len(inside) <= most:
             break
     return domain, inside[:: -(-len(inside) // most) or 1]
+
+
+def ticked(values: Sequence[float], label: str = PLAIN) -> Spec:
+    """An axis with ticks at these values, and all of them labelled: left to Vega a logarithmic axis drops some."""
+    return {"values": list(values), "labelExpr": label, "labelOverlap": False}
 
 
 def spaced(low: float, high: float, share: float = 0.08) -> tuple[float, float]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["Box", "Placed", "placed"]
 
-_LETTER, _LINE = 6.6, 15.0  # of 12 pixel text
+_LETTER, _LINE = 7.0, 15.0  # of 12 pixel text
+_MISTAKEN, _HIDDEN = 60.0, 40.0  # what it costs to stand nearer to another point, or to be led to one beneath another
+_NEAR = 4.0  # pixels by which another point must be nearer to be taken for the label's own
 _RINGS = (0.0, 14.0, 28.0, 44.0, 62.0, 80.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A label's left end, centre and height, in pixels, and whether a line must lead to its point."""
+    """A label in pixels.
 
-    left: float
+    Attributes:
+        at: Where its `side` stands, whatever font it is written in.
+        middle: Its height.
+        apart: Whether a line must lead from its centre to its point.
+    """
+
+    at: float
+    side: Literal["left", "center", "right"]
     centre: float
     middle: float
     apart: bool
@@ -44,7 +55,8 @@ def placed(
     found = []
     for (x, y, r), text in zip(points, texts, strict=True):
         long = _LETTER * len(text)
-        best: tuple[float, Box, bool] | None = None
+        others = [other for other in points if math.dist(other[:2], (x, y)) > _NEAR]
+        best: tuple[float, Placed, Box] | None = None
         for ring in _RINGS:
             for dx, dy in ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1)):
                 gap = r + 4 + ring
@@ -53,13 +65,33 @@ def placed(
                 box = (left, middle - _LINE / 2, left + long, middle + _LINE / 2)
                 outside = max(0.0, -box[0], box[2] - width) + max(0.0, -box[1], box[3] - height)
                 cost = 50 * outside + sum(_shared(box, other) for other in taken) + ring
+                own = _away(box, x, y)
+                cost += _MISTAKEN * any(_away(box, *other[:2]) < own - _NEAR for other in others)
+                centre = left + long / 2
+                if ring:
+                    cost += _HIDDEN * any(_crosses((centre, middle), (x, y), other) for other in others)
                 if best is None or cost < best[0]:
-                    best = (cost, box, ring > 0)
+                    side: Literal["left", "center", "right"] = "left" if dx > 0 else "right" if dx < 0 else "center"
+                    at = {"left": left, "center": centre, "right": left + long}[side]
+                    best = (cost, Placed(at, side, centre, middle, ring > 0), box)
         assert best is not None
-        box = best[1]
-        taken.append(box)
-        found.append(Placed(box[0], (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, best[2]))
+        taken.append(best[2])
+        found.append(best[1])
     return found
+
+
+def _away(box: Box, x: float, y: float) -> float:
+    """How far a box is from a point."""
+    return math.hypot(max(box[0] - x, 0.0, x - box[2]), max(box[1] - y, 0.0, y - box[3]))
+
+
+def _crosses(start: tuple[float, float], end: tuple[float, float], mark: tuple[float, float, float]) -> bool:
+    """Whether a line runs through a mark."""
+    (x0, y0), (x1, y1), (x, y, radius) = start, end, mark
+    dx, dy = x1 - x0, y1 - y0
+    along = ((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy or 1.0)
+    along = min(1.0, max(0.0, along))
+    return math.hypot(x0 + along * dx - x, y0 + along * dy - y) < radius
 
 
 def _shared(one: Box, other: Box) -> float:

@@ -26,6 +26,7 @@ from edgeml.report.sections.tradeoff import tradeoff_section
 from edgeml.report.sections.training import training_section
 from edgeml.report.speeds import Speed, fastest, speeds_by_machine
 from edgeml.report.words import (
+    decibels,
     drop_text,
     drop_title,
     first,
@@ -117,7 +118,7 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
     source = manifest.source
     return Document(
         f"{manifest.name} {manifest.version}",
-        shown(f"{source.framework} {source.architecture}, {source.task or 'no task'}"),
+        f"{shown(f'{source.framework} {source.architecture}')}, {source.task or 'no task'}",
         "bad" if best is None else "open" if doubtful or any(map(_open, best.verdict.remarks)) else "good",
         _verdict(manifest, chosen, here, next(iter(speeds), ""))
         + _elsewhere(manifest, speeds, sizes)
@@ -141,10 +142,10 @@ def _verdict(
     released = sum(record.verdict.released for record in manifest.artifacts)
     counts = f"{released} of {asked} recipes {'is' if released == 1 else 'are'} released."
     if chosen is None:
-        reasons = [reason for record in manifest.artifacts for reason in record.verdict.reasons]
-        reasons += [refused.reason for refused in manifest.refused]
-        why = f": {shown(reasons[0], 200)}" if reasons else ""
-        return f"Ship none of these: no artifact is released{why}. {counts}"
+        reasons = [f"{record.recipe}: {reason}" for record in manifest.artifacts for reason in record.verdict.reasons]
+        reasons += [f"{refused.recipe}: {refused.reason}" for refused in manifest.refused]
+        why = f" For one, {shown(reasons[0], 200).rstrip('.')}." if reasons else ""
+        return f"Ship none of these: {counts}{why}"
     best, why = chosen
     data, drop, fidelity = manifest.data, best.evaluation.drop, best.evaluation.fidelity
     judged = f"{data.judged_samples:,} {shown(data.judged_on)} samples"
@@ -152,7 +153,7 @@ def _verdict(
         unit = " points" if drop.metric == "accuracy" else ""
         lost = f"a {drop_title(drop.metric)} of {drop_text(drop)}{unit} on {judged}"
     else:
-        lost = f"an SQNR of {fidelity.sqnr_db:.1f} dB on {judged}; accuracy was not measured"
+        lost = f"an SQNR of {decibels(fidelity.sqnr_db)} dB on {judged}; accuracy was not measured"
     size = f"{kilobytes(manifest.files[best.file].size_bytes)} kB"
     speed = speeds.get(best.recipe)
     took = f", {milliseconds(speed.median.value)} ms a sample on {shown(machine)}" if speed is not None else ""
@@ -187,7 +188,7 @@ def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[st
         unit = " points" if drop.metric == "accuracy" else ""
         facts.append(Fact(drop_title(drop.metric), f"{value}{unit}", f"95% {ends}"))
     else:
-        facts.append(Fact("SQNR", f"{best.evaluation.fidelity.sqnr_db:.1f} dB"))
+        facts.append(Fact("SQNR", f"{decibels(best.evaluation.fidelity.sqnr_db)} dB"))
     if (speed := speeds.get(best.recipe)) is not None:
         ends = interval(speed.median).partition(" ")[2]
         ratio = speeds[beside].median.value / speed.median.value if beside in speeds and beside else None
@@ -259,11 +260,12 @@ def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | 
         values = [getattr(record.evaluation.metrics, metric, None) for record in records]
         cells[metric_title(metric)] = ["–" if value is None else metric_text(metric, value) for value in values]
         drops = [record.evaluation.drop for record in records]
-        cells["drop [95%]"] = ["–" if drop is None else drop_text(drop) for drop in drops]
+        lost = "rise" if metric == "relative_mse" else "drop"
+        cells[f"{lost} [95%]"] = ["–" if drop is None else drop_text(drop) for drop in drops]
     found = [record.evaluation.fidelity for record in records]
     if manifest.source.decision is not None:
         cells["agree"] = ["–" if one.agreement is None else f"{one.agreement:.1%}" for one in found]
-    cells["SQNR, dB"] = [f"{one.sqnr_db:.1f}" for one in found]
+    cells["SQNR, dB"] = [decibels(one.sqnr_db) for one in found]
     timed = [speeds.get(record.recipe) for record in records]
     if any(timed):
         at = next(f"{100 * speed.high_at:g}%" for speed in timed if speed is not None)

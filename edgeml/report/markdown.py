@@ -13,6 +13,8 @@ __all__ = ["markdown"]
 _MARKUP = re.compile(r"([\\`*_{}\[\]()+!|~$:])")
 # By these hosts call people and issues, whatever stands before them: what follows must be no name.
 _CALLS = re.compile(r"([@#])")
+# By this they make links of text.
+_LINKS = re.compile(r"(?i)(www)\.")
 _SPOKEN = frozenset({"comparisons", "devices"})
 
 
@@ -37,7 +39,8 @@ def markdown(document: Document) -> str:
 def _part(part: object) -> list[str]:
     """Of a chart its words and its table; nothing of what is a picture alone."""
     if isinstance(part, Chart):
-        return [_plain(part.summary), "", *_table(part.table), ""]
+        title = "" if part.summary.startswith(part.title) else f"**{_plain(part.title)}.** "
+        return [title + _plain(part.summary), "", *_table(part.table), ""]
     if isinstance(part, Table):
         return [f"{_plain(part.title)}:", "", *_table(part), ""]
     return [_plain(part), ""] if isinstance(part, str) else []
@@ -60,4 +63,5 @@ def _row(cells: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return _CALLS.sub(r"\\\1&#8203;", _MARKUP.sub(r"\\\1", html.escape(text, quote=False)))
+    marked = _MARKUP.sub(r"\\\1", html.escape(text, quote=False))
+    return _CALLS.sub(r"\\\1&#8203;", _LINKS.sub(r"\1\\.", marked))

@@ -15,6 +15,7 @@ __all__ = ["slide"]
 
 _SCALE = 2.0  # pixels of the picture for each of the drawing: 1920 and more across
 _LINE = 120  # letters
+_KEY = "Dashed: the Pareto front. Areas: sizes. Hollow: rejected."
 
 
 def slide(document: Document, manifest: Manifest, speeds: dict[str, dict[str, Speed]]) -> bytes:
@@ -28,7 +29,16 @@ def slide(document: Document, manifest: Manifest, speeds: dict[str, dict[str, Sp
     parts: list[Spec] = []
     if chart is not None:
         parts = [
-            {**chart.draw(Frame(640, narrow=False, palette=LIGHT)), "title": {"text": chart.title, "fontSize": 14}},
+            {
+                **chart.draw(Frame(640, narrow=False, palette=LIGHT)),
+                "title": {
+                    "text": chart.title,
+                    "fontSize": 14,
+                    "subtitle": _KEY,
+                    "subtitleFontSize": 12,
+                    "subtitlePadding": 4,
+                },
+            },
             _sizes(manifest),
         ]
     spec = {

@@ -13,6 +13,7 @@ __all__ = [
     "bounded",
     "bounded_above_0",
     "configuration",
+    "decibels",
     "drop_text",
     "drop_title",
     "first",
@@ -32,6 +33,7 @@ __all__ = [
 
 T = TypeVar("T")
 _LONGEST = 60
+_LARGE = 1e9  # from here on figures have exponents, which no column is too narrow for
 
 
 def shown(text: object, longest: int = _LONGEST) -> str:
@@ -43,6 +45,15 @@ def shown(text: object, longest: int = _LONGEST) -> str:
 def first(items: Sequence[T], most: int) -> tuple[tuple[T, ...], int]:
     """The first items, and how many were left out."""
     return tuple(items[:most]), max(0, len(items) - most)
+
+
+def decibels(value: float) -> str:
+    """With one place."""
+    return format(value, _form(value, ".1f"))
+
+
+def _form(value: float, form: str) -> str:
+    return form if abs(value) < _LARGE else ".3g"
 
 
 def kilobytes(size_bytes: int) -> str:
@@ -77,7 +88,7 @@ def points(share: float, places: int = 1) -> str:
 
 
 def _signed(value: float, form: str) -> str:
-    text = f"{value:+{form}}"
+    text = f"{value:+{_form(value, form)}}"
     return text.replace("-", "+" if float(text) == 0 else "−")  # there is no −0.0
 
 
@@ -100,7 +111,7 @@ def drop_title(metric: str) -> str:
 
 def metric_text(metric: str, value: float) -> str:
     """A task's main metric, accuracy in percent."""
-    return f"{value:.1%}" if metric == "accuracy" else f"{value:.4f}"
+    return f"{value:.1%}" if metric == "accuracy" else format(value, _form(value, ".4f"))
 
 
 def rise_text(rise: ErrorRise) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import re
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import msgspec
 import numpy as np
@@ -21,8 +24,12 @@ from edgeml.core.goal import Verdict
 from edgeml.core.results import Conditions, Figure, Measurement, Quantile, Results, encode_results
 from edgeml.report import make_report
 from edgeml.report.document import Chart, Frame, Table
+from edgeml.report.drawing import drawn
+from edgeml.report.labels import placed
 from edgeml.report.making import written
 from edgeml.report.reading import read_devices
+from edgeml.report.sections.tradeoff import tradeoff_chart
+from edgeml.report.speeds import Speed
 from edgeml.trainers.trained import Epoch, TrainingCurves
 from tests.support.hostile_names import hostile_package
 from tests.support.measured import compact, reference
@@ -75,6 +82,78 @@ def test_an_error_that_rises_is_not_called_a_drop(package: edgeml.Package) -> No
     changed = with_artifacts(package, *changes)
     assert "a rise of relative squared error of +0.0040" in written(changed, ()).verdict
     assert chart(changed, "evidence").title == "Rise of relative squared error, and the goal of at most 0.02"
+    task = replace(changed.manifest.source, task="reconstruction", architecture="x" * 100)
+    contents = {name: changed.read(name) for name in changed.manifest.files}
+    document = written(edgeml.Package.of(replace(changed.manifest, source=task), contents), ())
+    assert "rise [95%]" in [column.title for column in document.table.columns]
+    assert document.subtitle.endswith("…, reconstruction")  # however long the architecture's name is
+
+
+@pytest.mark.parametrize("width", [328, 920])
+@pytest.mark.parametrize(
+    ("sizes", "medians"), [((450, 1_200_000), None), ((450, 460), (0.0032, 0.0625)), ((450, 460), (0.0000021, 3400.0))]
+)
+def test_every_tick_of_what_it_costs_has_its_figure(
+    package: edgeml.Package, sizes: tuple[int, int], medians: tuple[float, float] | None, width: int
+) -> None:
+    files = dict(package.manifest.files)
+    for record, size in zip(package.manifest.artifacts, sizes, strict=True):
+        files[record.file] = replace(files[record.file], size_bytes=size)
+    records = tuple(replace(record, measurement=None) for record in package.manifest.artifacts)
+    manifest = replace(package.manifest, files=files, artifacts=records)
+    speeds = {}
+    for record, median in zip(records, medians or (), strict=False):
+        speeds[record.recipe] = Speed(record.recipe, Figure(median), None, 0.9, "cpu", 1)
+    drawing = tradeoff_chart(manifest, speeds, "bench-1", 0)
+    assert drawing is not None
+    frame = Frame(width, narrow=width < 500)
+    picture = ET.fromstring(drawn(drawing, frame))
+    (axis,) = (one for one in picture.iter() if one.get("aria-label", "").startswith("X-axis"))
+    groups = {str(one.get("class")).split()[-1]: list(one) for one in axis.iter() if one.get("class")}
+    ticks, figures = groups["role-axis-tick"], [one.text or "" for one in groups["role-axis-label"]]
+    assert len(figures) == len(ticks) >= 2
+    assert all(re.fullmatch(r"[\d,]+(\.\d+)?", figure) for figure in figures)
+
+
+def test_noise_does_not_fill_the_axis_of_losses(package: edgeml.Package) -> None:
+    """Two artifacts that differ by less than any text tells stand at one height, nearly."""
+    changes = [
+        {"evaluation": replace(record.evaluation, drop=Drop("r2", lost, lost, lost, "x"))}
+        for record, lost in zip(package.manifest.artifacts, (0.0, 3e-8), strict=True)
+    ]
+    spec = chart(with_artifacts(package, *changes), "tradeoff").draw(Frame(900, narrow=False))
+    low, high = spec["layer"][4]["encoding"]["y"]["scale"]["domain"]
+    assert high - low > 1e-3
+
+
+def test_a_label_stands_nearest_to_its_own_mark() -> None:
+    """As of the demo's net: two marks in one place, a third that touches them, a fourth beside, lines through all."""
+    marks = [(116.0, 145.0, 18.7), (116.0, 145.0, 14.2), (103.0, 145.0, 11.6), (160.0, 145.0, 11.5)]
+    names = ["tflite-fp32", "tflite-fp16", "tflite-dynamic", "tflite-int8"]
+    labels = placed(marks, names, 850, 360, [(102, 0, 104, 145), (103, 144, 500, 146)])
+    for number, (label, name) in enumerate(zip(labels, names, strict=True)):
+        half = 3.5 * len(name), 7.5
+        gaps = [
+            math.hypot(max(abs(label.centre - x) - half[0], 0), max(abs(label.middle - y) - half[1], 0))
+            for x, y, _ in marks
+        ]
+        assert gaps[number] <= min(gaps) + 4, name
+
+
+def test_scenarios_are_drawn_apart(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
+    """A query of a server waits, and one of a multi-stream has many samples: their latencies do not compare."""
+    one = single("tflite-int8", Figure(1.0))
+    others = [replace(one, scenario="server", threads=2), replace(one, scenario="server", threads=4, batch=8)]
+    path = tmp_path / "results.json"
+    path.write_bytes(encode_results(replace(measured, measurements=(one, *others))))
+    (found,) = [part for part in written(package, read_devices([path], package)).sections if part.key == "latency"]
+    charts = [part for part in found.parts if isinstance(part, Chart)]
+    assert [part.title for part in charts] == [
+        "On bench-1, single-stream, cpu, 1 thread",
+        "On bench-1, server, cpu",
+    ]
+    labels = [[value["name"] for value in values(part, 0)] for part in charts]
+    assert labels == [["tflite-int8"], ["tflite-int8 ×2 b1", "tflite-int8 ×4 b8"]]
 
 
 def test_the_front_holds_those_that_none_beats(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
@@ -112,7 +191,9 @@ def test_nothing_released_is_told(package: edgeml.Package) -> None:
     rejected = {"verdict": Verdict("rejected", ("accuracy drops by 0.3, more than 0.01",))}
     document = written(with_artifacts(package, rejected, rejected), ())
     assert document.status == "bad"
-    assert document.verdict.startswith("Ship none of these: no artifact is released: accuracy drops by 0.3")
+    assert document.verdict.startswith(
+        "Ship none of these: 0 of 2 recipes are released. For one, tflite-int8: accuracy drops by 0.3"
+    )
 
 
 def test_an_open_verdict_and_doubtful_figures_are_told(
@@ -254,6 +335,11 @@ def test_calibration_is_drawn_beside_the_sources(package: edgeml.Package) -> Non
     found = chart(changed, "calibration")
     assert "0.1500" in found.title
     assert [row[1:] for row in found.table.rows] == [("90.0%", "75.0%", "4")]
+    both = {"ece": 0.15, "bins": bins}
+    same = chart(with_evidence(package, calibration=both, source_calibration=both), "calibration")
+    drawn_last = values(same, 1)[-1]["of"]  # over the other's line, which shows between its dashes
+    dashes = same.draw(Frame(900, narrow=False))["layer"][1]["encoding"]["strokeDash"]["scale"]
+    assert dict(zip(dashes["domain"], map(tuple, dashes["range"]), strict=True))[drawn_last] != (1, 0)
 
 
 def test_markdown_holds_the_verdict_and_the_table(package: edgeml.Package, results_files: tuple[Path, Path]) -> None:
@@ -262,6 +348,9 @@ def test_markdown_holds_the_verdict_and_the_table(package: edgeml.Package, resul
     assert "<h2>digits-format1 1.0.0</h2>" in html
     assert "<strong>Ship " in html
     assert html.count("<table>") >= 5
+    for device in ("bench-1", "pi@\u200bboard"):  # each device's tables say whose they are
+        assert f"<strong>On {device}.</strong> Loss against" in html
+        assert f"<strong>Samples a second on {device}.</strong>" in html
     assert html.count("<details>") == html.count("</details>") > 3
 
 
@@ -273,6 +362,8 @@ def test_hostile_names_are_text_in_markdown_and_pictures(package: edgeml.Package
     assert "&lt;/script&gt;&lt;script&gt;" in html
     assert "\u202e" not in text
     assert "@everyone" not in text
+    assert "www." not in text  # GitHub makes a link of it; with a backslash between it does not
+    assert ">www.example.com<" in html
     assert len(text) < 100_000
     assert make_report(changed, [], "png").startswith(b"\x89PNG")
 

@@ -16,6 +16,7 @@ import pytest
 import edgeml
 from edgeml.core.results import PackageRef, Results, encode_results
 from edgeml.report import make_report
+from tests.report.conftest import Judged
 from tests.support.hostile_names import HOSTILE, hostile_package
 from tests.support.measured import reference
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 MAX_BYTES = 5_000_000
+A4 = 794  # pixels across
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
 
@@ -59,6 +61,20 @@ def overflow(page: Page) -> list[str]:
         .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1)
         .filter((one) => !one.closest("thead"))  // on phones out of sight, for screen readers
         .map((one) => one.outerHTML.slice(0, 120))""")
+    return found
+
+
+def torn(page: Page) -> list[str]:
+    """Words and figures in tables that are broken over two lines; hyphens may end one."""
+    found: list[str] = page.evaluate("""() => [...document.querySelectorAll("th bdi, td bdi")]
+        .filter((one) => one.checkVisibility())
+        .flatMap((one) => [...one.textContent.matchAll(/[^\\s-]+/g)].map((word) => {
+            const range = document.createRange();
+            range.setStart(one.firstChild, word.index);
+            range.setEnd(one.firstChild, word.index + word[0].length);
+            const tops = [...range.getClientRects()].map((box) => Math.round(box.top));
+            return new Set(tops).size > 1 ? word[0] : "";
+        })).filter(Boolean)""")
     return found
 
 
@@ -207,15 +223,44 @@ def test_text_and_marks_stand_out_in_both_schemes(
         page.screenshot(path=pictures / f"{scheme}.png", full_page=True)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_counts_stand_out_on_the_deepest_cell(
+    browser: Browser, classifier: Judged, tmp_path: Path, scheme: str
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_bytes(make_report(classifier.package, []))
+    with opened(browser, path, color_scheme=scheme) as page:
+        ink, paper = (channels(page.evaluate(f"getComputedStyle(document.body).{one}")) for one in
+                      ("color", "backgroundColor"))  # fmt: skip
+        cells = page.evaluate("""[...document.querySelectorAll("#classes .plot.wide .mark-rect path")]
+            .map((one) => [getComputedStyle(one).fill, Number(getComputedStyle(one).fillOpacity)])""")
+        assert len(cells) > 10
+        for fill, opacity in cells:
+            under = [opacity * a + (1 - opacity) * b for a, b in zip(channels(fill), paper, strict=True)]
+            assert ratio(relative(ink), relative(under)) >= 4.5, (fill, opacity)
+
+
+def channels(colour: str) -> list[float]:
+    """Of ``rgb(…)``, from 0 to 1."""
+    return [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+
+
 def luminance(colour: str) -> float:
-    """As WCAG 2.2 defines it, of ``rgb(…)``."""
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    return relative(channels(colour))
+
+
+def relative(parts: list[float]) -> float:
+    """The luminance as WCAG 2.2 defines it."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
+    return ratio(luminance(one), luminance(other))
+
+
+def ratio(one: float, other: float) -> float:
+    low, high = sorted((one, other))
     return (high + 0.05) / (low + 0.05)
 
 
@@ -229,6 +274,22 @@ def test_it_prints_light_with_its_tables(browser: Browser, page_file: Path, pict
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.locator("details table").first.is_visible()
         page.screenshot(path=pictures / "print.png", full_page=True)
+
+
+@pytest.mark.parametrize("width", [A4, 800, 1280])  # paper, a tablet, a desk
+def test_no_figure_of_a_table_is_torn(browser: Browser, page_file: Path, pictures: Path, width: int) -> None:
+    with opened(browser, page_file, viewport={"width": width, "height": 900}) as page:
+        if width == A4:
+            page.emulate_media(media="print")
+            page.evaluate("document.body.style.width = '688px'")  # within the margins
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert page.locator(".main td").count() > 10
+        assert torn(page) == []
+        assert overflow(page) == []
+        right = "getBoundingClientRect().right"
+        assert page.evaluate(f"[...document.querySelectorAll('table')].every((one) => one.{right} <= "
+                             f"document.querySelector('main').{right} + 1)")  # fmt: skip
+        page.screenshot(path=pictures / f"tables-{width}.png", full_page=True)
 
 
 def test_hostile_names_are_text(

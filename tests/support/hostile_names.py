@@ -21,6 +21,7 @@ HOSTILE = (
     "Z\u0300\u0301\u0302" * 400,
     "javascript:document.title='taken'",
     "| a | b |\n# heading @everyone",
+    "www.example.com",
 )
 
 

@@ -10,21 +10,21 @@ from edgeml.report.words import first
 
 __all__ = ["section_by_device"]
 
-_MOST = 6
+_MOST = 12
 
 
 def section_by_device(
-    key: str, title: str, devices: Sequence[Device], chart: Callable[[Device, int], Chart | None]
+    key: str, title: str, devices: Sequence[Device], charts: Callable[[Device, int], Sequence[Chart]]
 ) -> Section | None:
-    """A section with the charts of the first devices; None where no device has one.
+    """A section with the first charts of all devices; None where no device has one.
 
     Args:
         key: Names the section in the page.
         title: Its heading.
         devices: All of them.
-        chart: Makes that of a device, which has a number; None where it measured nothing of the kind.
+        charts: Makes those of a device, which has a number.
     """
-    charts = [one for number, device in enumerate(devices) if (one := chart(device, number)) is not None]
-    kept, left_out = first(charts, _MOST)
-    more = (f"{left_out} more devices are left out.",) if left_out else ()
+    made = [chart for number, device in enumerate(devices) for chart in charts(device, number)]
+    kept, left_out = first(made, _MOST)
+    more = (f"{left_out} more charts are left out.",) if left_out else ()
     return Section(key, title, (*kept, *more)) if kept else None

@@ -45,7 +45,7 @@ def _spec(both: dict[str, Calibration], frame: Frame) -> Spec:
             "told": f"{who}: of {one.samples:,} samples with a mean probability of {one.confidence:.1%}, "
             f"{one.accuracy:.1%} are right",
         }
-        for who, calibration in both.items()
+        for who, calibration in reversed(both.items())  # the source's last, dashed: it hides no other
         for one in calibration.bins
         if one.confidence is not None and one.accuracy is not None
     ]  # fmt: skip
@@ -62,7 +62,9 @@ def _spec(both: dict[str, Calibration], frame: Frame) -> Spec:
              "mark": {"type": "line", "color": palette.muted, "strokeDash": [2, 3], "strokeWidth": 1, "aria": False},
              "encoding": {"x": x, "y": y}},
             {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 2, "aria": False},
-             "encoding": {"x": x, "y": y, "color": colour}},
+             "encoding": {"x": x, "y": y, "color": colour,
+                          "strokeDash": {**colour, "legend": None,
+                                         "scale": {"domain": list(both), "range": [[4, 4], [1, 0]][-len(both):]}}}},
             {"data": {"values": values}, "mark": {"type": "point", "filled": True, "opacity": 0.85},
              "encoding": {"x": x, "y": y, "color": colour, "description": {"field": "told"},
                           "size": {"field": "samples", "type": "quantitative", "legend": None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeml.package.manifest import Manifest
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
-from edgeml.report.drawing import log_axis
+from edgeml.report.drawing import log_axis, ticked
 from edgeml.report.reading import Device
 from edgeml.report.speeds import Speed, fastest
 from edgeml.report.words import bounded_above_0, first, interval, milliseconds, shown
@@ -84,7 +84,7 @@ def _spec(values: list[dict[str, object]], names: list[str], devices: list[str],
     domain, ticks = log_axis(lows, highs, 5 if frame.narrow else 9)
     x = {"type": "quantitative", "title": "Latency, ms (logarithmic)",
          "scale": {"type": "log", "domain": domain, "nice": False},
-         "axis": {"format": "~g", "values": ticks, "grid": False}}  # fmt: skip
+         "axis": {**ticked(ticks), "grid": False}}  # fmt: skip
     who = {"field": "device", "type": "nominal", "title": None, "legend": {"columns": 1 if frame.narrow else 3}}
     colour = {**who, "scale": {"domain": devices, "range": list(frame.palette.series[: len(devices)])}}
     shapes = ["circle", "diamond", "square", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left"]

@@ -9,7 +9,7 @@ from edgeml.package.explanation import Explanation
 from edgeml.report.document import Column, Section, Table
 from edgeml.report.sections.drops import drops_chart
 from edgeml.report.sections.residuals import errors_table, worst_outputs_chart, worst_samples_chart
-from edgeml.report.words import first, shown
+from edgeml.report.words import decibels, first, shown
 
 __all__ = ["evidence_section"]
 
@@ -70,8 +70,8 @@ def _nearness(found: Sequence[Explanation]) -> Table:
     if any(len(outputs) > 1 for outputs in known.values()):
         cells["output"] = [shown(name) for outputs in known.values() for name in outputs]
     near = [one for outputs in known.values() for one in outputs.values()]
-    cells["SQNR, dB"] = [f"{one.sqnr_db:.1f}" for one in near]
-    cells["centred SQNR, dB"] = ["–" if one.centred_sqnr_db is None else f"{one.centred_sqnr_db:.1f}" for one in near]
+    cells["SQNR, dB"] = [decibels(one.sqnr_db) for one in near]
+    cells["centred SQNR, dB"] = ["–" if one.centred_sqnr_db is None else decibels(one.centred_sqnr_db) for one in near]
     cells["largest difference"] = [f"{one.max_error:.2g}" for one in near]
     if labelled:
         agreeing = [one.evaluation.fidelity for one in found for _ in known[one.recipe]]

@@ -8,10 +8,10 @@ import numpy as np
 
 from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
-from edgeml.report.drawing import log_axis
+from edgeml.report.drawing import log_axis, ticked
 from edgeml.report.reading import Device, durations_ms
 from edgeml.report.sections.by_device import section_by_device
-from edgeml.report.words import configuration, first, interval, milliseconds, quantile, shown
+from edgeml.report.words import configuration, first, interval, milliseconds, quantile, shown, threads_text
 
 __all__ = ["latency_section"]
 
@@ -24,26 +24,25 @@ _ROW = 26
 
 
 def latency_section(devices: Sequence[Device]) -> Section | None:
-    """A chart for each device that measured latencies."""
-    return section_by_device("latency", "Latency of a query", devices, _chart)
+    """A chart for each device that measured latencies, and scenario: their queries differ, and do not compare."""
+    return section_by_device("latency", "Latency of a query", devices, _charts)
 
 
-def _chart(device: Device, number: int) -> Chart | None:
-    timed = [one for one in device.results.measurements if one.latency and one.scenario != "offline"]
-    if not timed:
-        return None
+def _charts(device: Device, number: int) -> list[Chart]:
+    timed: dict[str, list[Measurement]] = {}
+    for one in device.results.measurements:
+        if one.latency and one.scenario != "offline":
+            timed.setdefault(one.scenario, []).append(one)
+    return [_chart(device, f"{number}-{scenario}", scenario, found) for scenario, found in timed.items()]
+
+
+def _chart(device: Device, key: str, scenario: str, timed: list[Measurement]) -> Chart:
     timed.sort(key=lambda one: (one.batch, one.target, one.threads or 0, quantile_value(one)))
     kept, left_out = first(timed, _MOST_ROWS)
-    plain = len({(one.scenario, one.target, one.threads, one.batch) for one in timed}) == 1
-    names = [_name(one, plain=plain) for one in kept]
-    if plain:
-        one = kept[0]
-        where = f", {one.scenario}, {configuration(one, batch=one.batch > 1)}"
-    else:
-        where = ""
+    names, alike = _names(kept)
     best, worst = min(kept, key=quantile_value), max(kept, key=quantile_value)
     summary = (
-        f"Latencies of {len(kept)} measurements: medians from {milliseconds(quantile_value(best))} ms "
+        f"Latencies of {len(kept)} measurements, {scenario}: medians from {milliseconds(quantile_value(best))} ms "
         f"({best.artifact}) to {milliseconds(quantile_value(worst))} ms ({worst.artifact})."
     )
     columns = [Column("artifact", figures=False), Column("where", figures=False), Column("queries")]
@@ -51,20 +50,22 @@ def _chart(device: Device, number: int) -> Chart | None:
     rows = tuple(
         (
             one.artifact,
-            f"{one.scenario}, {configuration(one, batch=one.batch > 1)}",
+            configuration(one, batch=one.batch > 1),
             f"{one.queries:,}",
             *(interval(figure) if (figure := quantile(one, at)) is not None else "–" for at in _QUANTILES),
         )
         for one in kept
     )
     return Chart(
-        f"latency-{number}",
-        f"On {shown(device.name)}{where}",
+        f"latency-{key}",
+        ", ".join([f"On {shown(device.name)}", scenario, *alike]),
         summary,
         lambda frame: _spec(kept, names, frame),
         Table("Quantiles of latency; a dash where the count does not support one", tuple(columns), rows, (), left_out),
-        "The darker, the more queries took so long; the marks are the median, the 90th and the 99th percentile, where "
-        "the count supports them. The slowest 0.5% are not drawn."
+        "The stronger the colour, the more queries took so long; the marks are the median, the 90th and the 99th "
+        "percentile, where the count supports them. The slowest 0.5% are not drawn."
+        + (" ×2 are two threads." if len({one.threads for one in kept}) > 1 else "")
+        + (" b8 is a batch of eight." if len({one.batch for one in kept}) > 1 else "")
         + (f" {left_out} more measurements are left out." if left_out else ""),
     )
 
@@ -75,13 +76,20 @@ def quantile_value(measured: Measurement) -> float:
     return median.value if median is not None else min(one.ms.value for one in measured.latency)
 
 
-def _name(measured: Measurement, *, plain: bool) -> str:
-    if plain:
-        return measured.artifact
-    threads = "" if measured.threads is None else f" ×{measured.threads}"
-    batch = f" b{measured.batch}" if measured.batch > 1 else ""
-    mode = "" if measured.scenario == "single-stream" else f" {measured.scenario}"
-    return f"{measured.artifact} {shown(measured.target, 12)}{threads}{batch}{mode}"
+def _names(kept: Sequence[Measurement]) -> tuple[list[str], list[str]]:
+    """A row's name, with what it does not share with all others; and what all share."""
+    kinds = [
+        ([shown(one.target, 24) for one in kept], [f" {shown(one.target, 12)}" for one in kept]),
+        ([threads_text(one.threads) for one in kept], [f" ×{one.threads or 'default'}" for one in kept]),
+        ([f"batch {one.batch}" for one in kept], [f" b{one.batch}" for one in kept]),
+    ]
+    names, alike = [one.artifact for one in kept], []
+    for told, short in kinds:
+        if len(set(told)) > 1:
+            names = [name + more for name, more in zip(names, short, strict=True)]
+        elif told[0] != "batch 1":
+            alike.append(told[0])
+    return names, alike
 
 
 def _spec(kept: Sequence[Measurement], names: Sequence[str], frame: Frame) -> Spec:
@@ -104,12 +112,12 @@ def _spec(kept: Sequence[Measurement], names: Sequence[str], frame: Frame) -> Sp
         elif len(figures) > 1:
             spans.append({**at, "low": figures[0][1].value, "high": figures[-1][1].value})
     longest = max(map(len, names))
-    extent = min(150 if frame.narrow else 260, 8 + round(6.8 * longest))
+    extent = min(165 if frame.narrow else 260, 8 + round(6.8 * longest))
     palette = frame.palette
     domain, marks = log_axis(every, every, 5 if frame.narrow else 9)
     scale = {"type": "log", "domain": domain, "nice": False}
     x = {"field": "ms", "type": "quantitative", "scale": scale, "title": "Latency, ms (logarithmic)",
-         "axis": {"values": marks, "format": "~g", "grid": True}}  # fmt: skip
+         "axis": {**ticked(marks), "grid": True}}  # fmt: skip
     rows: Spec = {
         "type": "quantitative",
         "axis": None,

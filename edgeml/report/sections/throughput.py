@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeml.core.results import Measurement
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
-from edgeml.report.drawing import log_axis
+from edgeml.report.drawing import PLAIN, SHORT, log_axis, ticked
 from edgeml.report.reading import Device
 from edgeml.report.sections.by_device import section_by_device
 from edgeml.report.words import bounded_above_0, configuration, first, interval, rate, shown, threads_text
@@ -18,13 +18,13 @@ _MOST_PANELS, _MOST_SERIES, _MOST_ROWS = 12, 8, 60
 
 def throughput_section(devices: Sequence[Device]) -> Section | None:
     """A chart for each device that measured throughput."""
-    return section_by_device("throughput", "Throughput", devices, _chart)
+    return section_by_device("throughput", "Throughput", devices, _charts)
 
 
-def _chart(device: Device, number: int) -> Chart | None:
+def _charts(device: Device, number: int) -> list[Chart]:
     found = [one for one in device.results.measurements if one.throughput is not None and one.scenario == "offline"]
     if not found:
-        return None
+        return []
     panels, panels_left_out = first(list(dict.fromkeys((one.artifact, one.target) for one in found)), _MOST_PANELS)
     series, series_left_out = first(sorted({one.threads or 0 for one in found}), _MOST_SERIES)
     kept = [one for one in found if (one.artifact, one.target) in panels and (one.threads or 0) in series]
@@ -54,7 +54,7 @@ def _chart(device: Device, number: int) -> Chart | None:
         for count, what in ((panels_left_out, "artifacts"), (series_left_out, "numbers of threads"))
         if count
     ]
-    return Chart(
+    chart = Chart(
         f"throughput-{number}",
         f"Samples a second on {shown(device.name)}",
         summary,
@@ -62,6 +62,7 @@ def _chart(device: Device, number: int) -> Chart | None:
         Table("Throughput of the offline scenario", columns, rows, (), rows_left_out),
         " ".join(missing),
     )
+    return [chart]
 
 
 def _values(kept: Sequence[Measurement]) -> list[dict[str, object]]:
@@ -98,10 +99,10 @@ def _curves(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame)
     batches = sorted({one.batch for one in kept})
     width = (frame.width - 70) // columns - 22
     x = {"field": "batch", "type": "quantitative", "title": "Batch", "scale": {"type": "log", "base": 2, "nice": False},
-         "axis": {"values": batches[:: max(1, len(batches) // 4)], "format": "d", "grid": False}}  # fmt: skip
+         "axis": {"values": batches[:: max(1, len(batches) // 4)], "labelExpr": PLAIN, "grid": False}}  # fmt: skip
     domain, ticks = _rates(kept, 4)
     y = {"type": "quantitative", "title": None, "scale": {"type": "log", "domain": domain, "nice": False},
-         "axis": {"format": "~s", "values": ticks}}  # fmt: skip
+         "axis": ticked(ticks, SHORT)}  # fmt: skip
     colour = _colour(values)
     return {
         "data": {"values": values},
@@ -133,7 +134,7 @@ def _dots(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame) -
     title = f"Samples a second{alike} (logarithmic)"
     domain, ticks = _rates(kept, 4 if frame.narrow else 6)
     x = {"type": "quantitative", "title": title, "scale": {"type": "log", "domain": domain, "nice": False},
-         "axis": {"format": "~s", "values": ticks, "grid": False}}  # fmt: skip
+         "axis": {**ticked(ticks, SHORT), "grid": False}}  # fmt: skip
     colour = _colour(values)
     return {
         "width": frame.width - 130,

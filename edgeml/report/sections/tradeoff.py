@@ -12,12 +12,13 @@ from edgeml.core.recipe import find_recipe
 from edgeml.core.results import Figure
 from edgeml.package.manifest import ArtifactRecord, Manifest
 from edgeml.report.document import Chart, Column, Frame, Section, Spec, Table
-from edgeml.report.drawing import log_axis, spaced
+from edgeml.report.drawing import PLAIN, log_axis, spaced, ticked
 from edgeml.report.labels import Box, placed
 from edgeml.report.speeds import Speed
 from edgeml.report.words import (
     bounded,
     bounded_above_0,
+    decibels,
     drop_text,
     first,
     interval,
@@ -30,7 +31,10 @@ from edgeml.report.words import (
 __all__ = ["front", "tradeoff_chart", "tradeoff_section"]
 
 _MOST_MACHINES = 6
+_BRIEF = "abs(datum.value) < 1e4 ? datum.label : format(datum.value, '~s')"  # the axis has room for seven letters
 _LOG_FROM = 4  # where the largest is so many times the smallest
+# Of the axis of losses, in its units: differences that no text tells would fill a smaller one.
+_LEAST_SPAN = {"accuracy": 0.2, "r2": 0.002, "relative_mse": 0.002, "SQNR": 1.0}
 _LEAST_AREA, _AREA, _NARROW_AREA = 50.0, 1100.0, 600.0  # in square pixels, the latter of the largest artifact
 _FORMATS = (("tflite", "circle"), ("onnx", "diamond"))
 
@@ -93,7 +97,9 @@ def tradeoff_chart(manifest: Manifest, speeds: dict[str, Speed], machine: str, n
     )
     cells: dict[Column, list[str]] = {
         Column("artifact", figures=False): [point.recipe for point in points],
-        Column(lost): [drop_text(point.drop) if point.drop is not None else f"{point.y.value:.1f}" for point in points],
+        Column(lost): [
+            drop_text(point.drop) if point.drop is not None else decibels(point.y.value) for point in points
+        ],
     }
     if speeds:
         cells[Column("latency, ms")] = [interval(point.x) for point in points]
@@ -128,7 +134,7 @@ def _point(manifest: Manifest, record: ArtifactRecord, speeds: dict[str, Speed],
     drop, sqnr_db = record.evaluation.drop if dropped else None, record.evaluation.fidelity.sqnr_db
     factor = 100.0 if drop is not None and drop.metric == "accuracy" else 1.0
     speed = speeds.get(record.recipe)
-    told = [record.recipe, f"SQNR {sqnr_db:.1f} dB" if drop is None else f"{drop_text(drop)} lost"]
+    told = [record.recipe, f"SQNR {decibels(sqnr_db)} dB" if drop is None else f"{drop_text(drop)} lost"]
     told += [f"{milliseconds(speed.median.value)} ms"] if speed is not None else []
     told += [f"{kilobytes(size_bytes)} kB", record.verdict.status]
     return _Point(
@@ -144,8 +150,8 @@ def _point(manifest: Manifest, record: ArtifactRecord, speeds: dict[str, Speed],
 
 def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *, timed: bool) -> Spec:
     palette = frame.palette
-    width, height = frame.width - 62, 300 if frame.narrow else 360
-    x, y = _axes(points, lost, timed=timed)
+    width, height = frame.width - 68, 300 if frame.narrow else 360
+    x, y = _axes(points, lost, 4 if frame.narrow else 7, timed=timed)
     biggest = max(point.size_bytes for point in points)
     largest = _NARROW_AREA if frame.narrow else _AREA
     areas = [max(_LEAST_AREA, largest * point.size_bytes / biggest) for point in points]
@@ -171,8 +177,8 @@ def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *,
         for point, area in zip(points, areas, strict=True)
     ]  # fmt: skip
     named = [
-        {"name": point.recipe, "left": label.left, "centre": label.centre, "middle": label.middle, "right": spot[0],
-         "to": spot[1], "apart": label.apart}
+        {"name": point.recipe, "at": label.at, "side": label.side, "centre": label.centre, "middle": label.middle,
+         "right": spot[0], "to": spot[1], "apart": label.apart}
         for point, label, spot in zip(points, labels, spots, strict=True)
     ]  # fmt: skip
     led = [name for name in named if name["apart"]]
@@ -184,11 +190,10 @@ def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *,
     x_scale: Spec = {"type": "log" if x.ticks else "linear", "domain": [x.low, x.high], "nice": False, "zero": False}
     position = {
         "x": {"field": "x", "type": "quantitative", "title": x.title, "scale": x_scale,
-              "axis": {"grid": False, "tickCount": 5, "format": "~g",
-                       **({"values": list(x.ticks)} if x.ticks else {})}},
+              "axis": {"grid": False, **(ticked(x.ticks) if x.ticks else {"tickCount": 5, "labelExpr": PLAIN})}},
         "y": {"field": "y", "type": "quantitative", "title": y.title,
               "scale": {"domain": [y.low, y.high], "nice": False, "zero": False},
-              "axis": {"minExtent": 34, "maxExtent": 34, "tickCount": 6}},
+              "axis": {"minExtent": 40, "maxExtent": 40, "tickCount": 6, "labelExpr": _BRIEF}},
     }  # fmt: skip
     pixels = {"scale": None, "axis": None, "type": "quantitative"}
     return {
@@ -235,9 +240,9 @@ def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *,
             *(
                 {
                     "data": {"values": named},
-                    "mark": {"type": "text", "align": "left", "baseline": "middle", "fontSize": 12, "aria": False,
-                             **look},
-                    "encoding": {"x": {"field": "left", **pixels}, "y": {"field": "middle", **pixels},
+                    "mark": {"type": "text", "align": {"expr": "datum.side"}, "baseline": "middle", "fontSize": 12,
+                             "aria": False, **look},
+                    "encoding": {"x": {"field": "at", **pixels}, "y": {"field": "middle", **pixels},
                                  "text": {"field": "name"}},
                 }
                 # First a ground, so that no line runs through the letters.
@@ -253,12 +258,15 @@ def _boxes(one: tuple[float, float], other: tuple[float, float]) -> tuple[Box, B
     return (left, top - 1, right, top + 1), (right - 1, top, right + 1, bottom)
 
 
-def _axes(points: list[_Point], lost: str, *, timed: bool) -> tuple[_Axis, _Axis]:
+def _axes(points: list[_Point], lost: str, most: int, *, timed: bool) -> tuple[_Axis, _Axis]:
     lows, highs = zip(*(bounded_above_0(point.x) for point in points), strict=True)
     ends = [end for point in points for end in bounded(point.y)]
     cost = "Median latency of one sample, ms" if timed else "Size, kB"
-    y = _Axis(lost, *spaced(min(ends), max(ends), 0.12))
+    drop = points[0].drop
+    least = _LEAST_SPAN["SQNR" if drop is None else drop.metric]
+    spare = max(0.0, least - (max(ends) - min(ends))) / 2
+    y = _Axis(lost, *spaced(min(ends) - spare, max(ends) + spare, 0.12))
     if min(lows) > 0 and max(highs) > _LOG_FROM * min(lows):
-        (low, high), ticks = log_axis(lows, highs, 7, room=0.16)
+        (low, high), ticks = log_axis(lows, highs, most, room=0.16)
         return _Axis(f"{cost} (logarithmic)", low, high, ticks), y
     return _Axis(cost, *spaced(min(lows), max(highs), 0.2)), y
