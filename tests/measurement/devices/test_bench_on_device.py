@@ -252,6 +252,42 @@ def test_a_lab_goes_on_without_the_device_that_fails(server: SshServer, bare_pyt
     assert server.nothing_left()
 
 
+def test_results_are_written_as_they_arrive(server: SshServer, new_server: Server, tmp_path: Path) -> None:
+    other = new_server()  # on one device they would take turns
+    lab = tmp_path / "lab.toml"
+    lab.write_text("".join(
+        f'[{name}]\nhost = "{at.host}"\npython = "{sys.executable}"\nssh_options = {list(at.options)}\n'
+        f'options = ["--seconds", "{seconds}"]\n'
+        for name, at, seconds in (("quick", server, 0.1), ("slow", other, 60))
+    ))  # fmt: skip
+    options_here: list[str | Path] = [*QUICK, "--lab", lab, "-o", tmp_path / "out"]
+    words = [sys.executable, "-m", "edgeml", "bench", PACKAGE, *options_here]
+    caller = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=repository())
+    file = tmp_path / "out/quick.json"
+    try:
+        assert eventually(lambda: server.processes() != [], within_s=30)
+        arrived = eventually(file.exists, within_s=30)
+    finally:
+        caller.send_signal(signal.SIGINT)
+        caller.communicate(timeout=60)
+    assert arrived
+    assert decode_results(file.read_bytes(), file.name).machine.device == "quick"
+    assert server.nothing_left()
+    assert other.nothing_left()
+
+
+def test_a_baseline_of_another_device_is_refused_before_anything_is_measured(server: SshServer, tmp_path: Path) -> None:
+    words = command(server, *QUICK, "-o", tmp_path / "r.json")
+    subprocess.run(words, capture_output=True, check=True, cwd=repository())
+    lab = tmp_path / "lab.toml"
+    lab.write_text('[gone]\nhost = "no-such-host.invalid"\n')
+    options: list[str | Path] = [*QUICK, "--lab", lab, "--baseline", tmp_path / "r.json"]
+    words = [sys.executable, "-m", "edgeml", "bench", PACKAGE, *options]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=repository())
+    assert done.returncode == 2
+    assert f"its device is '{server.host}', here it is 'gone'" in done.stderr
+
+
 def test_benchmarks_on_one_device_take_turns(server: SshServer) -> None:
     devices = [Device(server.host, name, sys.executable, ssh_options=server.options) for name in ("one", "two")]
     seen: list[str] = []
