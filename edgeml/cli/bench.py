@@ -124,6 +124,9 @@ def command(
                 "Devices take one package, without --journal and without another package or file beside it.",
                 fix=f"put the file into a package: edgeml build {package}" if is_bare(package) else "",
             )
+        if earlier is not None:
+            for one in devices:  # more of them is known when they have measured
+                check_baseline(earlier, reference.name, replace(earlier.machine, device=one.title))
         tell = partial(_tell, earlier=earlier, allowed=allowed)
         ctx.exit(bench_there(ctx, package, devices, output=output, keep=keep, as_json=as_json, tell=tell))
     if earlier is not None:

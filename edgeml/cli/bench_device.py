@@ -16,6 +16,7 @@ from edgeml.cli.output import console, print_json, printable, show_error
 from edgeml.core.errors import EdgemlError, InputError, StorageError
 
 if TYPE_CHECKING:
+    from edgeml.core.results import Results
     from edgeml.measurement.devices import Device, News
 
 __all__ = ["bench_there", "device_options", "devices_of"]
@@ -99,29 +100,35 @@ def bench_there(
     opened = open_package(package)
     formats = tuple(dict.fromkeys(record.recipe.partition("-")[0] for record in opened.manifest.artifacts))
     job = Job(package, opened.digest(), formats, _options(context), keep=keep)
-    with _board(devices) as report:
-        found = bench_in_lab(devices, job, report=report)
     codes, measured = [], {}
-    for device in devices:
-        results = found[device.title]
-        if isinstance(results, EdgemlError):
-            if alone:
+
+    def arrived(device: Device, results: Results | EdgemlError) -> None:
+        """Writes and shows them at once: another device may take much longer, or be given up by Ctrl-C."""
+        try:
+            if isinstance(results, EdgemlError):
                 raise results
-            show_error(results)
-            codes.append(exit_code(results))
-            continue
-        measured[device.title] = results
-        file = output if alone or output is None else output / f"{_file_name(device)}.json"
-        of = len(results.golden)
-        holds = sum(check.status == "holds" for check in results.golden)
-        console().print(
-            f"{device.title}, {results.machine.model}: {holds} of {of} golden vectors ran there, and hold.",
-            soft_wrap=True,
-        )
-        codes.append(tell(results, file, as_json=as_json and alone))
+            measured[device.title] = results
+            file = output if alone or output is None else output / f"{_file_name(device)}.json"
+            console().print(f"{device.title}, {results.machine.model}: {_golden(results)}", soft_wrap=True)
+            codes.append(tell(results, file, as_json=as_json and alone))
+        except EdgemlError as error:
+            if alone:
+                raise
+            show_error(error)
+            codes.append(exit_code(error))
+
+    with _board(devices) as report:
+        bench_in_lab(devices, job, report=report, arrived=arrived)
     if as_json and not alone:
-        print_json(measured)
+        print_json({device.title: measured[device.title] for device in devices if device.title in measured})
     return max(codes)
+
+
+def _golden(results: Results) -> str:
+    if not results.golden:
+        return "no golden vector ran there."
+    holds = sum(check.status == "holds" for check in results.golden)
+    return f"{holds} of {len(results.golden)} golden vectors ran there, and hold."
 
 
 def _options(context: click.Context) -> tuple[str, ...]:
@@ -160,6 +167,7 @@ def _board(devices: tuple[Device, ...]) -> Iterator[Callable[[Device, News], Non
         TimeElapsedColumn(),
         console=output,
         transient=True,
+        redirect_stdout=False,  # results are printed meanwhile
         disable=not output.is_terminal,
     ) as board:
         tasks = {device.title: board.add_task(f"{device.title}: connecting", total=None) for device in devices}

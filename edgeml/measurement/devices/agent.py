@@ -117,6 +117,7 @@ def _start(job: str, size: int, arguments: list[str], lease_s: float) -> Iterato
         _unpack(data, folder, {"arguments": arguments, "lease_s": lease_s})
     lock = _lock(folder)
     if lock is not None:
+        (folder / "fetched").unlink(missing_ok=True)  # it was ended, and goes on
         agent = folder / "code/edgeml/measurement/devices/agent.py"
         with (folder / "job.log").open("ab") as log:
             subprocess.Popen(
@@ -132,8 +133,6 @@ def _unpack(data: bytes, folder: Path, settings: dict[str, Any]) -> None:
     base = folder.parent
     made = [str(parent) for parent in base.parents if not parent.exists()]
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if base.lstat().st_uid != os.getuid():  # a temporary folder is everybody's
-        raise PermissionError(errno.EACCES, "it belongs to somebody else", str(base))
     fresh.mkdir(mode=0o700)
     lock = _lock(fresh)  # tells others that it is no rest of a cut connection
     assert lock is not None
@@ -184,11 +183,19 @@ def _fetch(job: str) -> Iterator[dict[str, Any]]:
 def _finish(job: str, *, keep: bool) -> Iterator[dict[str, Any]]:
     """Ends the job, and deletes all that is of it, or keeps it as one whose results have arrived."""
     folder = _base() / job
+    _await_unpacking(folder)
     if keep and folder.exists():
         (folder / "fetched").touch()
+        _end(folder)
     else:
         _delete(folder)
     yield {"state": _state(folder)}
+
+
+def _await_unpacking(folder: Path) -> None:
+    """Waits until nobody unpacks the job, for whom the connection may have been cut meanwhile."""
+    while any(_state(fresh) == "running" for fresh in folder.parent.glob(f"{folder.name}.*.new")):
+        time.sleep(_POLL_S)
 
 
 def _base() -> Path:
@@ -196,11 +203,14 @@ def _base() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     if os.access(_existing(cache), os.W_OK | os.X_OK):
         return cache / "edgeml-bench"
-    return Path(os.environ.get("TMPDIR") or "/tmp") / f"edgeml-bench-{os.getuid()}"  # noqa: S108  # its own, mode 0700
+    base = Path(os.environ.get("TMPDIR") or "/tmp") / f"edgeml-bench-{os.getuid()}"  # noqa: S108  # its own, mode 0700
+    if os.path.lexists(base) and base.lstat().st_uid != os.getuid():  # a temporary folder is everybody's
+        raise PermissionError(errno.EACCES, "it belongs to somebody else", str(base))
+    return base
 
 
 def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110  # Path's raises
 
 
 def _free_bytes(folder: Path) -> int:
@@ -209,11 +219,12 @@ def _free_bytes(folder: Path) -> int:
 
 def _state(folder: Path) -> str:
     """``none``, ``running``, ``done``, ``kept`` (done, and fetched before) or ``stopped``."""
-    if not folder.exists():
-        return "none"
     if (folder / "done.json").exists():
         return "kept" if (folder / "fetched").exists() else "done"
-    lock = _lock(folder)
+    try:
+        lock = _lock(folder)
+    except FileNotFoundError:
+        return "none"
     if lock is None:
         return "running"
     os.close(lock)
@@ -254,12 +265,16 @@ def _packed(path: Path) -> str | None:
 def _tidy(base: Path) -> None:
     """Deletes what cut connections, and jobs that died and that nobody asked after, have left."""
     for folder in base.glob("*/"):
-        lock = _lock(folder)
-        if lock is not None:
-            cut, kept = folder.suffix == ".new", (folder / "fetched").exists()
-            if cut or (not kept and time.time() - (folder / "contact").stat().st_mtime > _ABANDONED_S):
-                _delete(folder)
-            os.close(lock)
+        with contextlib.suppress(FileNotFoundError):  # another caller deletes it just now, or it is no benchmark's
+            lock = _lock(folder)
+            if lock is None:
+                continue
+            try:
+                cut, kept = folder.suffix == ".new", (folder / "fetched").exists()
+                if cut or (not kept and time.time() - (folder / "contact").stat().st_mtime > _ABANDONED_S):
+                    _delete(folder)
+            finally:
+                os.close(lock)
 
 
 def _delete(folder: Path) -> None:

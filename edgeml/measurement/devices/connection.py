@@ -150,7 +150,7 @@ class Connection:
                     f"{self._device.title}: {failure}.", fix="free some space there, or see to that folder's rights."
                 )
             return msgspec.json.decode(line, type=returns)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TargetError(f"{self._device.title} answers what cannot be read: {error}.") from error
 
     def close(self) -> None:
@@ -194,16 +194,20 @@ class Connection:
 
     def _line(self) -> bytes:
         """The next line behind the mark; what a login shell prints beside is passed over."""
+        searched = 0  # a long line arrives in many pieces
         while True:
-            line, found, rest = self._received.partition(b"\n")
-            if not found:
+            end = self._received.find(b"\n", searched)
+            if end < 0:
+                searched = len(self._received)
                 self._receive()
             else:
-                self._received = rest
+                line, searched = bytes(self._received[:end]), 0
+                del self._received[: end + 1]
                 if line.startswith(self._mark + b" "):
-                    return bytes(line[len(self._mark) + 1 :])
+                    return line[len(self._mark) + 1 :]
                 self._noise += line
-            if len(self._noise) > _NOISE_BYTES or len(self._received) > _LINE_BYTES:
+            marked = self._received.startswith(self._mark)
+            if len(self._noise) + (0 if marked else len(self._received)) > _NOISE_BYTES or searched > _LINE_BYTES:
                 raise TargetError(
                     f"{self._device.title} prints without end before it answers.",
                     fix="let its login shell print nothing where no terminal is.",
@@ -249,7 +253,7 @@ class Connection:
 
     def _no_python(self) -> TargetError:
         with contextlib.suppress(TargetError):
-            while True:
+            while len(self._received) < _NOISE_BYTES:
                 self._receive()
         found = [line.strip() for line in self._received.decode(errors="replace").splitlines()]
         versions = [line for line in found if line.startswith(tuple(f"{name}: Python " for name in _PYTHONS))]

@@ -109,6 +109,7 @@ class _Check(Struct, frozen=True):
 
 
 class _Verified(Struct, frozen=True):
+    digest: str
     golden: tuple[_Check, ...]
 
 
@@ -154,6 +155,7 @@ class _Run:
         self._name = _name(self._archive, self._options, device)
         self._begun = False
         self._starts = 0
+        self._deadline = 0.0
         self._carried: tuple[str, ...] = ()
 
     @property
@@ -174,7 +176,7 @@ class _Run:
             raise
 
     def _patiently(self) -> Results:
-        pause_s, deadline = _SHORTEST_PAUSE_S, 0.0
+        pause_s = _SHORTEST_PAUSE_S
         while True:
             connected = False
             try:
@@ -183,8 +185,8 @@ class _Run:
                     return self._through(connection)
             except ConnectionLost as error:
                 if connected:
-                    pause_s, deadline = _SHORTEST_PAUSE_S, time.monotonic() + self._job.patience_s
-                if not self._begun or time.monotonic() + pause_s > deadline:
+                    pause_s = _SHORTEST_PAUSE_S
+                if not self._begun or time.monotonic() + pause_s > self._deadline:
                     raise
                 self._report(News(f"{error.message.rstrip('.')}; connecting again in {pause_s:.0f} s", remark=True))
                 self._sleep(pause_s)
@@ -196,7 +198,9 @@ class _Run:
         state = look.state
         if state in {"running", "done", "stopped"} and not self._begun:
             self._report(News("going on with the benchmark that is there", remark=True))
-        self._begun = True
+        if not self._begun:
+            self._begun = True
+            self._renew_patience()
         fetched = _Fetched()
         while not fetched.codes:
             while state != "done":
@@ -244,7 +248,12 @@ class _Run:
             )
         return look
 
+    def _renew_patience(self) -> None:
+        self._deadline = time.monotonic() + self._job.patience_s
+
     def _start(self, connection: Connection, *, send: bool) -> None:
+        if self._starts >= _STARTS:
+            raise TargetError(f"{self._device.title} loses the benchmark: it was started {_STARTS} times.")
         self._starts += 1
         data = b""
         if send:
@@ -259,6 +268,7 @@ class _Run:
         """Watches it until it is no longer running."""
         progress = connection.ask("follow", job=self._name, returns=_Progress)
         while progress.state == "running":
+            self._renew_patience()  # not by the connection alone: one that is always cut would be tried for ever
             waits = "waiting for another benchmark there" if progress.waiting else "measuring"
             self._report(News(waits, max(0, progress.lines - 1)))  # the first says what is measured
             progress = connection.answer(_Progress)
@@ -281,19 +291,25 @@ class _Run:
             if line.startswith("not measured: "):
                 self._report(News(line, remark=True))
         results = decode_results(self._unpacked(fetched, "results.json"), f"what {self._device.title} brought")
-        if results.package.digest != self._job.digest:
-            raise VerificationError(
-                f"{self._device.title} measured the package {results.package.digest}, expected {self._job.digest}."
-            )
+        self._compare(results.package.digest)
         golden: tuple[GoldenResult, ...] = ()
         if fetched.codes.get("verify") == 0:
             verified = _decoded(self._unpacked(fetched, "golden.json"), self._device.title)
+            self._compare(verified.digest)
             golden = tuple(GoldenResult(c.recipe, c.family, c.status, c.detail) for c in verified.golden)
         else:
             message, _ = _told(fetched.logs.get("verify", ""))
+            message = message or f"edgeml verify ended with {fetched.codes.get('verify')}"
             self._report(News(f"its answers could not be checked there: {message}", remark=True))
         machine = msgspec.structs.replace(results.machine, device=self._device.title)
         return msgspec.structs.replace(results, machine=machine, golden=golden)
+
+    def _compare(self, digest: str) -> None:
+        if digest != self._job.digest:
+            raise VerificationError(
+                f"{self._device.title} brought results of the package {digest}, expected {self._job.digest}.",
+                fix="see that the package's file is not written to meanwhile, and run edgeml bench again.",
+            )
 
     def _failed(self, step: str, code: int, fetched: _Fetched) -> EdgemlError:
         log = fetched.logs.get(step, "")
@@ -348,7 +364,7 @@ def _name(data: bytes, options: list[str], device: Device) -> str:
 def _decoded(data: bytes, title: str) -> _Verified:
     try:
         return msgspec.json.decode(data, type=_Verified)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TargetError(f"{title} brought golden checks that cannot be read: {error}.") from error
 
 

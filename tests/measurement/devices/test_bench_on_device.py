@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.errors import StorageError, TargetError
+from edgeml.core.errors import InputError, StorageError, TargetError, VerificationError
 from edgeml.core.results import Results, decode_results
 from edgeml.measurement.devices import ConnectionLost, Device, Job, News, bench_in_lab, bench_on_device
+from edgeml.measurement.devices.connection import Cancelled
 from tests.support.processes import eventually, repository
 from tests.support.ssh_server import SshServer, missing_sshd
 
@@ -162,6 +163,41 @@ def test_ctrl_c_removes_what_is_there(server: SshServer) -> None:
     assert server.nothing_left()
 
 
+def test_ctrl_c_ends_what_is_kept_and_it_can_be_gone_on_with(new_server: Server) -> None:
+    kept = new_server()
+    long = (*QUICK[:-1], "8")  # it must not be done before it is given up
+
+    def journal() -> bool:
+        return any(name.endswith("/journal") for name in kept.listing())
+
+    with pytest.raises(Cancelled):
+        bench_on_device(here(kept), job(*long, keep=True), cancelled=journal)
+    assert kept.processes() == []
+    assert journal()
+    seen: list[str] = []
+    results = bench_on_device(here(kept), job(*long), report=lambda news: seen.append(news.text))
+    assert "sending the package" not in seen
+    assert [m.artifact for m in results.measurements] == ["onnx-fp32"]
+    assert kept.nothing_left()
+
+
+def test_what_is_being_unpacked_when_it_is_given_up_is_removed_too(server: SshServer, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import time, zipfile\n"
+        "unpack = zipfile.ZipFile.extractall\n"
+        "zipfile.ZipFile.extractall = lambda *words: (unpack(*words), time.sleep(5))\n"
+    )
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    with pytest.raises(Cancelled):
+        bench_on_device(
+            server.device(python=str(python)), job(*SLOW),
+            cancelled=lambda: any(name.endswith(".new") for name in server.listing()),
+        )  # fmt: skip
+    assert eventually(server.nothing_left)
+
+
 def test_what_a_login_shell_prints_is_passed_over_and_files_are_kept_when_asked_for(new_server: Server) -> None:
     noisy = new_server()
     lines = [
@@ -215,6 +251,42 @@ def test_a_lab_goes_on_without_the_device_that_fails(server: SshServer, bare_pyt
     assert [check.status for check in results.golden] == ["not run", "holds"]  # it has onnxruntime alone
     assert list(json.loads(done.stdout)) == ["one"]
     assert server.nothing_left()
+
+
+def test_results_are_written_as_they_arrive(server: SshServer, new_server: Server, tmp_path: Path) -> None:
+    other = new_server()  # on one device they would take turns
+    lab = tmp_path / "lab.toml"
+    lab.write_text("".join(
+        f'[{name}]\nhost = "{at.host}"\npython = "{sys.executable}"\nssh_options = {list(at.options)}\n'
+        f'options = ["--seconds", "{seconds}"]\n'
+        for name, at, seconds in (("quick", server, 0.1), ("slow", other, 60))
+    ))  # fmt: skip
+    options_here: list[str | Path] = [*QUICK, "--lab", lab, "-o", tmp_path / "out"]
+    words = [sys.executable, "-m", "edgeml", "bench", PACKAGE, *options_here]
+    caller = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=repository())
+    file = tmp_path / "out/quick.json"
+    try:
+        assert eventually(lambda: server.processes() != [], within_s=30)
+        arrived = eventually(file.exists, within_s=30)
+    finally:
+        caller.send_signal(signal.SIGINT)
+        caller.communicate(timeout=60)
+    assert arrived
+    assert decode_results(file.read_bytes(), file.name).machine.device == "quick"
+    assert server.nothing_left()
+    assert other.nothing_left()
+
+
+def test_a_baseline_of_another_device_is_refused_before_anything_is_measured(server: SshServer, tmp_path: Path) -> None:
+    words = command(server, *QUICK, "-o", tmp_path / "r.json")
+    subprocess.run(words, capture_output=True, check=True, cwd=repository())
+    lab = tmp_path / "lab.toml"
+    lab.write_text('[gone]\nhost = "no-such-host.invalid"\n')
+    options: list[str | Path] = [*QUICK, "--lab", lab, "--baseline", tmp_path / "r.json"]
+    words = [sys.executable, "-m", "edgeml", "bench", PACKAGE, *options]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=repository())
+    assert done.returncode == 2
+    assert f"its device is '{server.host}', here it is 'gone'" in done.stderr
 
 
 def test_benchmarks_on_one_device_take_turns(server: SshServer) -> None:
@@ -321,3 +393,127 @@ def test_a_disk_that_fills_up(new_server: Server, small_disk: Callable[[int], Pa
     with pytest.raises(StorageError, match="its disk is full"):
         bench_on_device(here(full), job(*SLOW), report=fill)
     assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize(
+    ("do", "kind", "words"),
+    [
+        ('sed -i "s/sha256:[0-9a-f]*/sha256:0/" results.json', VerificationError, "results of the package sha256:0"),
+        ('sed -i "s/sha256:[0-9a-f]*/sha256:1/" golden.json', VerificationError, "results of the package sha256:1"),
+        ("truncate -s 2000 results.json", InputError, "is no sound results file: Input data was truncated"),
+        ("truncate -s 0 results.json", InputError, "is no sound results file: Input data was truncated"),
+        ("rm results.json", TargetError, "brought no whole results.json"),
+        ("truncate -s 200 golden.json", TargetError, "brought golden checks that cannot be read: .*truncated"),
+    ],
+)  # fmt: skip
+def test_results_of_another_package_and_truncated_ones(
+    server: SshServer, tmp_path: Path, do: str, kind: type[Exception], words: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, subprocess, sys\n"
+        f"if sys.orig_argv[-1] == 'results.json': atexit.register(subprocess.run, {do!r}, shell=True, check=True)\n"
+    )
+    failed(server, server.device(python=sys.executable, env={"PYTHONPATH": str(tmp_path)}), kind, words)
+
+
+@pytest.mark.parametrize("hours", [-100_000, 100_000])
+def test_a_clock_that_jumps(server: SshServer, tmp_path: Path, hours: int) -> None:
+    """Each process there sees the clock jump a second after its start, and so do the times of the job's files."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, time\n"
+        "began, real, touch = time.monotonic(), time.time, os.utime\n"
+        f"time.time = lambda: real() + (time.monotonic() > began + 1) * {hours * 3600}\n"
+        "time.time_ns = lambda: int(time.time() * 1e9)\n"
+        "os.utime = lambda path, times=None, **more: touch(path, times or (max(0, time.time()),) * 2, **more)\n"
+    )
+    seen: list[str] = []
+
+    def report(news: News) -> None:
+        if news.text == "measuring" and news.text not in seen:
+            server.cut()
+        seen.append(news.text)
+
+    device = server.device(python=sys.executable, env={"PYTHONPATH": str(tmp_path)})
+    results = bench_on_device(device, job(*SLOW, lease_s=5), report=report)
+    assert seen.count("sending the package") == 1
+    assert [m.artifact for m in results.measurements] == ["onnx-fp32", "tflite-int8"]
+    assert all(m.latency and 0 < m.latency[0].ms.value < 1000 for m in results.measurements)
+    assert server.nothing_left()
+
+
+def test_what_other_benchmarks_and_other_programs_left_does_not_stop_one(new_server: Server) -> None:
+    used = new_server()
+    base = used.home / ".cache/edgeml-bench"
+    for name, file in (("dead", "contact"), ("cut.7.new", "package.edgeml"), ("foreign", "notes"), ("half", "journal")):
+        (base / name).mkdir(parents=True)
+        (base / name / file).touch()
+    os.utime(base / "dead/contact", (0, 0))
+    assert bench_on_device(here(used), job(*QUICK)).measurements
+    assert sorted(path.name for path in base.iterdir()) == ["foreign", "half"]
+
+
+def test_a_home_folder_that_may_not_be_looked_into(new_server: Server, tmp_path: Path) -> None:
+    if os.getuid():
+        pytest.skip("only root can become somebody else")
+    (tmp_path / "closed").mkdir(mode=0o700)
+    code = "import os; from edgeml.measurement.devices.agent import _base; os.setuid(65534); print(_base())"
+    variables = {"HOME": str(tmp_path / "closed"), "TMPDIR": "/tmp", "XDG_CACHE_HOME": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=repository(),
+        env=os.environ | variables,
+    )  # fmt: skip
+    assert done.stdout == "/tmp/edgeml-bench-65534\n", done.stderr
+
+
+_FORGED = """#!{python}
+import json, re, sys
+if not (found := re.search(r'read\\((\\d+)\\).*serve"\\]\\("(.*?)"', sys.argv[-1])):
+    sys.exit(0)
+out, mark = sys.stdout.buffer, found[2].encode()
+sys.stdin.buffer.read(int(found[1]))
+
+def say(answer):
+    out.write(b"\\n" + mark + b" " + answer + b"\\n")
+    out.flush()
+
+def endless():
+    while True:
+        out.write(b"x" * 65536)
+
+greeting = b'{{"python": "3.11.0", "machine": "x86_64"}}'
+look = b'{{"lacking": {{}}, "engines": ["onnxruntime"], "free_bytes": 1000000000, "folder": "/", "state": "none"}}'
+running, done, end = b'{{"state": "running"}}', b'{{"state": "done"}}', b'{{"state": "none"}}'
+{first}
+say(greeting)
+for line in sys.stdin.buffer:
+    request = json.loads(line)
+    sys.stdin.buffer.read(request.get("size", 0))
+    {then}
+    say(dict(look=look, start=running, follow=done, fetch=b"{{}}", finish=end)[request["do"]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "kind", "words"),
+    [
+        ("endless()", "", TargetError, "prints without end"),
+        ("say(b'{}'); endless()", "", TargetError, "has no Python 3.11 or newer"),
+        ("greeting = b'{\"x\":' + b'[' * 1000000", "", TargetError, "answers what cannot be read: maximum recursion"),
+        ("", "", TargetError, "loses the benchmark: it was started 3 times"),
+        ("", "if request['do'] == 'start': sys.exit(255)", ConnectionLost, "the connection was cut"),
+    ],
+    ids=["prints endlessly", "prints endlessly instead of a Python", "nests", "loses it", "is always cut"],
+)
+def test_a_device_that_answers_rubbish_is_given_up(
+    server: SshServer, tmp_path: Path, first: str, then: str, kind: type[Exception], words: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(_FORGED.format(python=sys.executable, first=first, then=then or "pass"))
+    python.chmod(0o755)
+    asked = time.monotonic()
+
+    def cancelled() -> bool:
+        return time.monotonic() > asked + 30
+
+    with pytest.raises(kind, match=words):
+        bench_on_device(server.device(python=str(python)), job(*QUICK, patience_s=3), cancelled=cancelled)
