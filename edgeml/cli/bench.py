@@ -101,15 +101,8 @@ def command(
     from edgeml.measurement.baseline import check_baseline, not_in
 
     allowed = _allowed(fail_if, baseline)
-    if compare is not None and (scenarios or baseline is not None):
-        raise InputError("--compare goes with neither --scenario nor --baseline.", fix="run edgeml bench twice.")
-    if compare is not None and compare.endswith(".edgeml") and is_bare(package):
-        raise InputError(
-            "A file is measured beside a package, not a package beside a file: the package has the inputs.",
-            fix=f"edgeml bench {compare} --compare {package}",
-        )
-    if compare == "":
-        raise InputError("--compare names nothing.", fix="give a package, a .tflite or .onnx file, RECIPE or @TARGET.")
+    if compare is not None:
+        _check_compare(compare, package, scenarios, baseline)
     devices = devices_of(device, lab, python, ssh_option)
     if not devices:
         _check_use(scenarios, batches, latency_bound, compare)
@@ -149,6 +142,21 @@ def command(
     for line in (*planned.skipped, *told):
         console().print(f"not measured: {line}", soft_wrap=True)
     ctx.exit(code)
+
+
+def _check_compare(compare: str, package: Path, scenarios: tuple[str, ...], baseline: Path | None) -> None:
+    """Refuses what --compare does not go with."""
+    from edgeml.core.source import is_bare
+
+    if scenarios or baseline is not None:
+        raise InputError("--compare goes with neither --scenario nor --baseline.", fix="run edgeml bench twice.")
+    if compare.endswith(".edgeml") and is_bare(package):
+        raise InputError(
+            "A file is measured beside a package, not a package beside a file: the package has the inputs.",
+            fix=f"edgeml bench {compare} --compare {package}",
+        )
+    if compare == "":
+        raise InputError("--compare names nothing.", fix="give a package, a .tflite or .onnx file, RECIPE or @TARGET.")
 
 
 def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Results | None, allowed: float | None) -> int:
