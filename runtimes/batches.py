@@ -132,12 +132,20 @@ class Batches:
             workers = self._worth(count, size)
             results = self._room(pool, count, as_is=as_is)
             spans = _spans(count, size, workers)
-            told = None if progress is None else lambda tasks: progress(spans[tasks - 1][1])
             if results:
-                self._crew.in_order(spans, partial(self._fill, pool, results, given, size, check), workers, told)
+                work: Callable[[Span], object] = partial(self._fill, pool, results, given, size, check)
             else:
-                ask = partial(self._ask, pool, given, size, check, as_is)
-                parts = self._crew.in_order(spans, ask, workers, told)
+                work = partial(self._ask, pool, given, size, check, as_is)
+            finished: list[int] = []  # samples of the spans that are, in any order
+
+            def counted(span: Span) -> object:
+                parts = work(span)
+                finished.append(span[1] - span[0])
+                return parts
+
+            told = None if progress is None else lambda: progress(sum(finished))
+            parts = self._crew.in_order(spans, counted, workers, told)
+            if not results:
                 results = [joined(column) for column in zip(*parts, strict=True)]
         except MemoryError as error:
             self._fail(error)

@@ -46,7 +46,7 @@ class Crew:
         tasks: Sequence[Task],
         work: Callable[[Task], Result],
         workers: int,
-        done: Callable[[int], object] | None = None,
+        done: Callable[[], object] | None = None,
     ) -> list[Result]:
         """The results of tasks, in their order. The caller's thread works too.
 
@@ -54,7 +54,7 @@ class Crew:
             tasks: What to work on.
             work: Called from several threads.
             workers: At most so many threads, the caller's among them.
-            done: Told in the caller's thread how many tasks are done.
+            done: Called in the caller's thread after each of its tasks, and at the end.
 
         Raises:
             Exception: What the earliest of the failed tasks raised. Later tasks are not begun.
@@ -64,7 +64,7 @@ class Crew:
         failures: dict[int, BaseException] = {}
         positions = iter(range(len(tasks)))
 
-        def serve(done: Callable[[int], object] | None = None) -> None:
+        def serve(done: Callable[[], object] | None = None) -> None:
             position = 0
             try:
                 while not failures:
@@ -73,7 +73,7 @@ class Crew:
                         return
                     results[position] = work(tasks[position])
                     if done is not None:
-                        done(len(results))
+                        done()
             except Exception as error:  # noqa: BLE001 - raised again by the caller's thread
                 failures[position] = error
             except BaseException as error:  # noqa: BLE001 - likewise, before all others
@@ -94,7 +94,7 @@ class Crew:
             finally:
                 del error  # its traceback holds this frame, and with it what the caller gave
         if done is not None:
-            done(len(tasks))
+            done()
         return [results[position] for position in range(len(tasks))]
 
     def close(self) -> None:

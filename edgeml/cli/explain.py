@@ -121,12 +121,12 @@ def _labels(found: Explanation, evidence: Evidence) -> Iterator[tuple[str, str]]
 
 def _values(found: Explanation, evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Of a regressor or an autoencoder: errors, worst samples, worst outputs."""
-    rise = found.evaluation.error_rise
-    if rise is None:
+    metrics, rise = found.evaluation.metrics, found.evaluation.error_rise
+    if metrics is None or metrics.mae is None:
         return
-    before, after = (_errors(one) for one in (found.evaluation.source_metrics, found.evaluation.metrics))
-    yield "errors", f"{before} -> {after}."
-    yield "MAE", f"a rise of {rise.value:+.3g}, 95% interval {rise.low:+.3g} to {rise.high:+.3g} ({rise.method})."
+    yield "errors", f"{_errors(found.evaluation.source_metrics)} -> {_errors(metrics)}."
+    if rise is not None:
+        yield "MAE", f"a rise of {rise.value:+.3g}, 95% interval {rise.low:+.3g} to {rise.high:+.3g} ({rise.method})."
     samples = (
         f"{one.sample} by {one.artifact - one.source:.2g} to {one.artifact:.3g}" for one in evidence.worst_samples
     )

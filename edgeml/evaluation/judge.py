@@ -116,7 +116,8 @@ def _drop(evaluation: Evaluation, bound: float, reasons: list[str], remarks: lis
         reasons.append("the drop is not defined on this data")
         return None
     if not drop.value <= bound:
-        reasons.append(f"{drop.metric} drops by {drop.value:.4f}, more than {bound:g}")
+        moves = "rises" if drop.metric == "relative_mse" else "drops"  # an error is worse where it is larger
+        reasons.append(f"{drop.metric} {moves} by {drop.value:.4f}, more than {bound:g}")
     if not drop.low <= bound < drop.high:
         return None
     settling = samples_to_settle(drop, bound, evaluation.fidelity.samples, evaluation.mcnemar)

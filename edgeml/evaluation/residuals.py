@@ -15,8 +15,14 @@ from edgeml.evaluation.metrics import metrics_of
 __all__ = ["error_rise", "output_errors", "worst_samples"]
 
 
-def error_rise(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray, *, seed: int = 0) -> ErrorRise:
-    """The rise of the mean absolute error, paired by sample; `seed` is the resampling's."""
+def error_rise(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray, *, seed: int = 0) -> ErrorRise | None:
+    """The rise of the mean absolute error, paired by sample; `seed` is the resampling's.
+
+    Returns:
+        None of a single sample, which has no interval.
+    """
+    if len(truth) == 1:
+        return None
     rises = _by_sample(truth, artifact) - _by_sample(truth, source)
     return ErrorRise(float(rises.mean()), *mean_interval(rises, seed), f"bootstrap of {RESAMPLES}")
 

@@ -255,7 +255,7 @@ def _served(call: Server, batch: int, options: Options, clock_ns: Clock) -> _Fou
     )
     doubts = list(dict.fromkeys(doubt for pilot in pilots.values() for doubt in _doubts(pilot)))
     if not found.held:
-        doubts.append(f"No rate holds the bound: at {found.rate:.3g} queries a second more than 1% already miss it.")
+        doubts.append(f"No rate holds the bound: at {found.rate:,.1f} queries a second more than 1% already miss it.")
     return _Found(
         found.latencies_ns,
         sum(count * (pilot.warm_up + len(pilot.times_ns)) for count, pilot in pilots.items()),

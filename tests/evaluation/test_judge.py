@@ -89,7 +89,12 @@ def test_a_constant_reference_of_a_quantized_artifact_is_judged_by_plain_sqnr() 
 
 def test_the_default_goal_bounds_the_drop_at_a_hundredth() -> None:
     assert verdict(drop=0.01).released
-    assert "drops by 0.0101" in reason(verdict(drop=0.0101))
+    assert "accuracy drops by 0.0101" in reason(verdict(drop=0.0101))
+
+
+def test_an_error_is_said_to_rise() -> None:
+    found = verdict(drop=Drop("relative_mse", 0.02, 0.019, 0.021, "bootstrap"), classifies=False, agreement=None)
+    assert reason(found) == "relative_mse rises by 0.0200, more than 0.01"
 
 
 @pytest.mark.parametrize("bound", [0.0, 0.005, 0.05])

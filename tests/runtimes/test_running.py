@@ -20,6 +20,7 @@ import edgeml
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.session import HotLoop, Session
 from edgeml.runtimes.crew import Crew
+from edgeml.runtimes.lane import Lane
 from edgeml.trainers.digits import Digits
 from tests.runtimes.test_sessions import RawTflite, bytes_of
 
@@ -218,6 +219,29 @@ def test_progress_is_told(session: Session, digits: Digits) -> None:
     session.predict(digits.evaluation[:500], progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 500
+
+
+def test_progress_tells_no_more_than_is_done(
+    net_package: edgeml.Package, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while a helper is still at an early and large part."""
+    into, caller = Lane.into, threading.get_ident()
+    done: list[int] = []
+    told: list[tuple[int, int]] = []
+    late = iter([0.3])
+
+    def slow(*given: Any) -> None:
+        into(*given)
+        if threading.get_ident() != caller:
+            time.sleep(next(late, 0))
+        done.append(given[4] - given[3])
+
+    monkeypatch.setattr(Lane, "into", slow)
+    x = np.resize(digits.evaluation, (20_000, *digits.evaluation.shape[1:]))
+    with net_package.session("tflite-fp32", threads=2) as session:
+        session.predict(x, progress=lambda count: told.append((count, sum(done))))
+    assert len(told) > 3
+    assert all(count <= finished for count, finished in told)
 
 
 @pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
