@@ -27,14 +27,14 @@ __all__ = ["Batches", "joined"]
 Span = tuple[int, int]
 Fit = TypeVar("Fit")
 
-# How many samples engines take best at a time, measured on MLPerf Tiny's nets, nets of digits, linear pipelines and
-# trees: more spare calls, until what is between the layers no longer fits a core's cache, and convolutions put more
-# between them than they are given; of integers more fit. Bytes are those of a float32 sample.
+# How many samples engines take best at a time, measured on MLPerf Tiny's nets, MobileNetV2, nets of digits, linear
+# pipelines and trees: more spare calls, until what is between the layers no longer fits a core's cache, and
+# convolutions put more between them than they are given; of integers more fit. Bytes are those of a float32 sample.
 _FREE = ((2**10, 2048), (2**13, 512), (2**16, 64), (math.inf, 16))
-_FREE_CONVOLVED = ((2**10, 256), (2**12, 32), (math.inf, 8))
+_FREE_CONVOLVED = ((2**10, 256), (2**12, 32), (2**17, 8), (2**18, 4), (2**19, 2), (math.inf, 1))
 _WIDE = ((2**10, (1024, 64)), (2**13, (256, 32)), (math.inf, (64, 16)))
-_WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (8,)))
-_WIDE_INTEGERS = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (math.inf, (16,)))
+_WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (2**17, (8,)), (2**18, (4,)), (math.inf, ()))
+_WIDE_INTEGERS = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (2**17, (16,)), (2**18, (8,)), (math.inf, (4,)))
 _RANGED = 32  # where the artifact takes its ranges from the batch: as many as the source's reference takes
 _FEW = 128  # samples that are not worth another call
 _PARTS = 8  # that many samples are cut into at least, for as many cores
