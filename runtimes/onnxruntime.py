@@ -82,7 +82,7 @@ class OnnxRuntimeSession(BaseSession):
         self._check("output", self.signature.outputs, self._session.get_outputs())
         self._inputs = [spec.name for spec in self.signature.inputs]
         self._outputs = [spec.name for spec in self.signature.outputs]
-        self._gives_text = any(spec.dtype == "string" for spec in self.signature.outputs)
+        self._texts = [spec.dtype == "string" for spec in self.signature.outputs]  # which come as Python's objects
 
     def _check(self, kind: Any, specs: Any, found: Any) -> None:
         by_name = {node.name: node for node in found}
@@ -133,7 +133,7 @@ class OnnxRuntimeSession(BaseSession):
     def _call(self, session: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         options = self._options(len(values[0]))
         outputs: list[Any] = session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
-        return [np.asarray(output).astype(str) for output in outputs] if self._gives_text else outputs
+        return [value.astype(str) if text else value for value, text in zip(outputs, self._texts, strict=True)]
 
     def _put(self, session: Any, binding: Any, values: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> None:
         """Reads from the caller's memory, and writes to it."""

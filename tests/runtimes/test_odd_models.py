@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 
+import edgeml
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.tensors import Signature, TensorSpec
@@ -87,3 +90,15 @@ def test_numbers_that_float32_has_not(count: int) -> None:
         x[-1, 2] = -np.inf
         with pytest.raises(InputError, match=f"sample {count - 1} holds NaN or infinity"):
             session.predict(x)
+
+
+def test_scores_beside_labels_in_text_stay_numbers() -> None:
+    data = load_iris()
+    model = LogisticRegression(max_iter=1000).fit(data.data, data.target_names[data.target])
+    package = edgeml.build(model, recipes=["onnx-fp32"])
+    x = data.data.astype(np.float32)
+    with package.session("onnx-fp32") as session:
+        found = session.run_raw({"features": x})
+        assert found["scores"].dtype == np.float32
+        np.testing.assert_allclose(found["scores"], model.predict_proba(data.data), atol=1e-5)
+        np.testing.assert_array_equal(session.classify(x), model.predict(data.data))
