@@ -6,7 +6,7 @@ SHELL := /bin/sh
 # Real targets: what `make target-NAME` sets up in .targets/NAME, once, and tests. It may need root, for apt-get.
 TARGETS := micro tflite-runtime litert-gpu webgpu cuda aarch64 armv7
 
-.PHONY: help demo test check dist bench targets target-names clean moved $(TARGETS:%=target-%)
+.PHONY: help demo test test-fast check dist bench targets target-names clean moved $(TARGETS:%=target-%)
 
 # The folder of MLPerf Tiny's models and data, which the benchmarks run.
 MLPERF ?= ../shared/mlperf_tiny
@@ -20,6 +20,7 @@ INCOMPLETE := .venv/incomplete
 help:
 	@echo "make demo    build, check and run a small model"
 	@echo "make test    run the tests"
+	@echo "make test-fast  run those that are not marked slow, under two minutes on two cores"
 	@echo "make check   ruff and mypy"
 	@echo "make dist    wheel and sdist into dist/, each tried in an empty environment"
 	@echo "make bench   sessions beside raw engines and peers, into benchmarks/results; MLPERF=... names MLPerf Tiny"
@@ -33,6 +34,9 @@ demo: $(READY)
 
 test: $(READY)
 	@.venv/bin/python -m pytest --numprocesses auto --dist loadfile
+
+test-fast: $(READY)
+	@.venv/bin/python -m pytest --numprocesses auto --dist loadfile -m "not slow"
 
 check: $(READY)
 	@echo "check: ruff check" && .venv/bin/ruff check .

@@ -479,10 +479,11 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
     from edgeml.core.goal import Goal
     from edgeml.core.recipe import find_recipe
     from edgeml.core.source import Reference
-    from edgeml.pipeline.conversion import Conversion, ConversionSettings
-    from edgeml.pipeline.data import Judged, save_arrays, with_task
-    from edgeml.pipeline.judging import compared_sources, judge_run
-    from edgeml.pipeline.proof import Proof, ProofSettings
+    from edgeml.pipeline.assessment import compared_sources, judge_run
+    from edgeml.pipeline.children.convert import Conversion, ConversionSettings
+    from edgeml.pipeline.children.prove import Proof, ProofSettings
+    from edgeml.pipeline.evaluation_data import Judged, save_arrays
+    from edgeml.pipeline.task import with_task
     from edgeml.sources.keras import save
 
     folder = Path(tempfile.mkdtemp(dir=folder))

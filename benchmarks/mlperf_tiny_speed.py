@@ -18,8 +18,8 @@ from mlperf_tiny import MODELS, Data
 
 import edgeml
 from edgeml.core.errors import EdgemlError
-from edgeml.core.evidence import Metrics
-from edgeml.core.results import Measurement
+from edgeml.core.records.benchmark_results import Measurement
+from edgeml.core.records.evidence import Metrics
 from edgeml.measurement import Options, bench
 
 REFERENCES = {

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 import edgeml
+from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.output import console, progress
-from edgeml.cli.tables import artifact_table
 
 TRAIN, LARGE_TRAIN = 8000, 3500
 SIZE = 96

@@ -23,8 +23,8 @@ from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
 import edgeml
+from edgeml.demo.digits import DigitsTrainer, TrainerSettings
 from edgeml.package.manifest import ArtifactRecord
-from edgeml.trainers.digits import DigitsTrainer, TrainerSettings
 
 EPOCHS = 12
 

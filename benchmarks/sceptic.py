@@ -29,11 +29,11 @@ import numpy as np
 from interleaved import table, write
 
 import edgeml
-from edgeml.core.results import Comparison, decode_results
+from edgeml.core.records.benchmark_results import Comparison, decode_results
 from edgeml.measurement import Case, against_baseline, compare
 from edgeml.measurement.conditions import Watch
-from edgeml.measurement.queries import opener
 from edgeml.measurement.scenarios import back_to_back, serve
+from edgeml.measurement.workload import opener
 
 KINDS = ("same", "slower", "runs", "busy", "server")
 PLANTED = 0.05

@@ -141,7 +141,7 @@ def fitted(case: Case) -> tuple[Any, Rows]:
 
 def outcome_of(case: Case, folder: Path) -> Outcome:
     """Fits, saves, opens and converts the case's model, and compares."""
-    from edgeml.converters import sklearn_to_onnx
+    from edgeml.converters.sklearn import to_onnx as sklearn_to_onnx
     from edgeml.core.conversion import ConversionJob
     from edgeml.core.errors import UnsupportedModelError
     from edgeml.core.recipe import find_recipe

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgeml.core.errors import EdgemlError
     from edgeml.core.goal import Goal
     from edgeml.core.recipe import RECIPES
-    from edgeml.core.targets import targets
+    from edgeml.core.registry.targets import targets
     from edgeml.package import Package, load, open_package
     from edgeml.pipeline import build
 
@@ -27,7 +27,7 @@ _HOMES = {
     "build": "edgeml.pipeline",
     "load": "edgeml.package",
     "open_package": "edgeml.package",
-    "targets": "edgeml.core.targets",
+    "targets": "edgeml.core.registry.targets",
 }
 
 

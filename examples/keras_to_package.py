@@ -10,7 +10,7 @@ import sys
 import keras
 
 import edgeml
-from edgeml.trainers.digits import digits
+from edgeml.demo.digits import digits
 
 data = digits()
 keras.utils.set_random_seed(0)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeml.core.errors import InputError, MissingDependencyError, StorageError
+from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError
 from edgeml.core.preprocessing import GAPS
+from edgeml.core.system.files import read_errors
 
 __all__ = ["encode_csv", "evaluation_of", "inputs_of", "read_arrays", "read_frame"]
 
@@ -23,15 +24,14 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         StorageError: It cannot be read.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
+        with read_errors(path):
+            loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         with loaded:
             arrays = {name: array for name in loaded.files if isinstance(array := loaded[name], np.ndarray)}
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
-    except PermissionError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+    except EdgemlError:
+        raise
     except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for files that are none or damaged
         raise InputError(
             f"{path.name} holds no arrays of numbers: {error}.", fix="write it by np.save or np.savez."
@@ -81,11 +81,8 @@ def read_frame(path: Path, target: str | None = None) -> object:
     except ModuleNotFoundError as error:
         raise MissingDependencyError("Reading a table for a build", "sklearn") from error
     try:
-        frame = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False, na_values=sorted(GAPS))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+        with read_errors(path):
+            frame = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False, na_values=sorted(GAPS))
     except ValueError as error:  # pandas's own errors are of it
         raise InputError(
             f"{path.name} cannot be read as CSV: {str(error).strip()}.", fix="save it as CSV in UTF-8, with commas."

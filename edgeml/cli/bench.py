@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
 from edgeml.cli.bench_device import bench_there, device_options, devices_of
+from edgeml.cli.options import options_as
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
-from edgeml.core.errors import InputError, StorageError
+from edgeml.core.errors import InputError
 
 if TYPE_CHECKING:
-    from edgeml.cli.journal import Journal
-    from edgeml.core.results import Comparison, PackageRef, Results
-    from edgeml.core.worker import Worker
+    from edgeml.core.records.benchmark_results import Comparison, PackageRef, Results, Scenario
+    from edgeml.core.system.worker import Worker
     from edgeml.measurement import Case, Options
+    from edgeml.measurement.devices import Device
+    from edgeml.measurement.journal import Journal
 
 __all__ = ["command"]
 
 _MOST_SHARE = 1000.0
 _SCENARIOS = ("single-stream", "multi-stream", "offline", "server")
+
+
+class BenchOptions(Struct, frozen=True, kw_only=True):
+    """Arguments and options of ``edgeml bench``, as click gives them."""
+
+    package: Path
+    output: Path | None
+    artifacts: tuple[str, ...]
+    targets: tuple[str, ...]
+    scenarios: tuple[Scenario, ...]
+    threads: tuple[int, ...]
+    batches: tuple[int, ...]
+    seconds: float
+    latency_bound: float | None
+    cold_starts: int
+    seed: int
+    compare: str | None
+    baseline: Path | None
+    fail_if: str | None
+    journal: Path | None
+    trust_source: bool
+    device: tuple[str, ...]
+    lab: Path | None
+    python: str
+    ssh_option: tuple[str, ...]
+    keep: bool
+    as_json: bool
 
 
 @click.command("bench", short_help="Measure a package's artifacts on this machine.")
@@ -44,33 +75,8 @@ _SCENARIOS = ("single-stream", "multi-stream", "offline", "server")
 @click.option("--trust-source", is_flag=True, help="Load what the audit of a .tflite or .onnx file finds in it.")
 @device_options
 @json_option
-@click.pass_context
-def command(
-    ctx: click.Context,
-    package: Path,
-    *,
-    output: Path | None,
-    artifacts: tuple[str, ...],
-    targets: tuple[str, ...],
-    scenarios: tuple[str, ...],
-    threads: tuple[int, ...],
-    batches: tuple[int, ...],
-    seconds: float,
-    latency_bound: float | None,
-    cold_starts: int,
-    seed: int,
-    compare: str | None,
-    baseline: Path | None,
-    fail_if: str | None,
-    journal: Path | None,
-    trust_source: bool,
-    device: tuple[str, ...],
-    lab: Path | None,
-    python: str,
-    ssh_option: tuple[str, ...],
-    keep: bool,
-    as_json: bool,
-) -> None:
+@options_as(BenchOptions)
+def command(ctx: click.Context, options: BenchOptions) -> None:
     """Measure PACKAGE: latency, throughput, cold start and memory, with 95% intervals, in MLPerf's scenarios.
 
     \b
@@ -92,56 +98,101 @@ def command(
 
     Exit code 1: with --fail-if, something became slower. What else the machine did is told with the figures.
     """
-    from edgeml.cli.benching import Benching, BenchingSettings
-    from edgeml.cli.journal import Journal, JournalHead
-    from edgeml.cli.running import in_child
-    from edgeml.core.results import read_results
+    from edgeml.core.records.benchmark_results import read_results
+
+    baseline = options.baseline
+    allowed = _allowed(options.fail_if, baseline)
+    if options.compare is not None:
+        _check_compare(options.compare, options.package, options.scenarios, baseline)
+    devices = devices_of(options.device, options.lab, options.python, options.ssh_option)
+    if not devices:
+        _check_use(options.scenarios, options.batches, options.latency_bound, options.compare)
+    if options.output is not None and len(devices) < 2 and options.lab is None:
+        check_output(options.output, options.package, baseline, options.journal)
+    reference = _reference(options.package)
+    earlier = None if baseline is None else read_results(baseline)
+    tell = partial(_tell, as_json=options.as_json, earlier=earlier, allowed=allowed)
+    ctx.exit(
+        _bench_there(ctx, options, devices, reference, earlier, tell)
+        if devices
+        else _bench_here(options, reference, earlier, tell)
+    )
+
+
+def _bench_there(
+    ctx: click.Context,
+    options: BenchOptions,
+    devices: tuple[Device, ...],
+    reference: PackageRef,
+    earlier: Results | None,
+    tell: Callable[[Results, Path | None], int],
+) -> int:
+    """Measures on devices; gives the exit code."""
+    from edgeml.core.source import is_bare
+    from edgeml.measurement.baseline import check_baseline
+
+    package, compare = options.package, options.compare
+    if options.journal is not None or is_bare(package) or (compare is not None and _is_file(compare)):
+        raise InputError(
+            "Devices take one package, without --journal and without another package or file beside it.",
+            fix=f"put the file into a package: edgeml build {package}" if is_bare(package) else "",
+        )
+    if earlier is not None:
+        for one in devices:  # more of them is known when they have measured
+            check_baseline(earlier, reference.name, replace(earlier.machine, device=one.title))
+    return bench_there(
+        ctx, package, devices, output=options.output, keep=options.keep, as_json=options.as_json, tell=tell
+    )
+
+
+def _bench_here(
+    options: BenchOptions,
+    reference: PackageRef,
+    earlier: Results | None,
+    tell: Callable[[Results, Path | None], int],
+) -> int:
+    """Measures on this machine, and goes on from the journal; gives the exit code."""
+    from edgeml.cli.bench_worker import Benching, BenchingSettings
+    from edgeml.cli.predict_worker import in_child
     from edgeml.core.source import is_bare
     from edgeml.measurement import Options, Plan, now, results_of, this_machine
     from edgeml.measurement.baseline import check_baseline, not_in
+    from edgeml.measurement.journal import Journal, JournalHead
 
-    allowed = _allowed(fail_if, baseline)
-    if compare is not None:
-        _check_compare(compare, package, scenarios, baseline)
-    devices = devices_of(device, lab, python, ssh_option)
-    if not devices:
-        _check_use(scenarios, batches, latency_bound, compare)
-    if output is not None and len(devices) < 2 and lab is None:
-        check_output(output, package, baseline, journal)
-    options = Options(seconds, latency_bound, 0 if is_bare(package) else cold_starts, seed)
-    reference, machine = _reference(package), this_machine()
-    earlier = None if baseline is None else read_results(baseline)
-    if devices:
-        if journal is not None or is_bare(package) or (compare is not None and _is_file(compare)):
-            raise InputError(
-                "Devices take one package, without --journal and without another package or file beside it.",
-                fix=f"put the file into a package: edgeml build {package}" if is_bare(package) else "",
-            )
-        if earlier is not None:
-            for one in devices:  # more of them is known when they have measured
-                check_baseline(earlier, reference.name, replace(earlier.machine, device=one.title))
-        tell = partial(_tell, earlier=earlier, allowed=allowed)
-        ctx.exit(bench_there(ctx, package, devices, output=output, keep=keep, as_json=as_json, tell=tell))
+    package, compare, machine = options.package, options.compare, this_machine()
+    bare = is_bare(package)
+    measuring = Options(options.seconds, options.latency_bound, 0 if bare else options.cold_starts, options.seed)
     if earlier is not None:
         check_baseline(earlier, reference.name, machine)
-    kept = Journal(journal, JournalHead(reference.digest, _beside(compare), options, machine, now()))
+    journal = Journal(options.journal, JournalHead(reference.digest, _beside(compare), measuring, machine, now()))
+    scenarios = options.scenarios
     if compare is not None:
-        scenarios = ("multi-stream",) if batches else ("single-stream",)
+        scenarios = ("multi-stream",) if options.batches else ("single-stream",)
     named = package.name if compare is None or not _is_file(compare) else f"{package.name} or {Path(compare).name}"
-    with in_child(Benching, BenchingSettings(package.absolute(), trust_source), named) as child:
-        planned = child.call("plan", artifacts, targets, threads, batches, scenarios, options, compare, returns=Plan)
+    with in_child(Benching, BenchingSettings(package.absolute(), options.trust_source), named) as child:
+        planned = child.call(
+            "plan",
+            options.artifacts,
+            options.targets,
+            options.threads,
+            options.batches,
+            scenarios,
+            measuring,
+            compare,
+            returns=Plan,
+        )
         if earlier is not None:
             not_in(earlier, planned.cases)
-        _measure(child, planned.cases, compare, options, kept)
-    entries = [kept.done[case] for case in planned.cases if case in kept.done]
+        _measure(child, planned.cases, compare, measuring, journal)
+    entries = [journal.done[case] for case in planned.cases if case in journal.done]
     measurements = tuple(entry.measurement for entry in entries if entry.measurement is not None)
     comparisons = tuple(entry.comparison for entry in entries if entry.comparison is not None)
-    found = results_of(reference, kept.head.date, machine, measurements, comparisons)
-    code = _tell(found, output, as_json=as_json, earlier=earlier, allowed=allowed)
-    told = ("cold start and memory, which are measured of packages",) if is_bare(package) and compare is None else ()
+    found = results_of(reference, journal.head.date, machine, measurements, comparisons)
+    code = tell(found, options.output)
+    told = ("cold start and memory, which are measured of packages",) if bare and compare is None else ()
     for line in (*planned.skipped, *told):
         console().print(f"not measured: {line}", soft_wrap=True)
-    ctx.exit(code)
+    return code
 
 
 def _check_compare(compare: str, package: Path, scenarios: tuple[str, ...], baseline: Path | None) -> None:
@@ -162,8 +213,8 @@ def _check_compare(compare: str, package: Path, scenarios: tuple[str, ...], base
 def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Results | None, allowed: float | None) -> int:
     """Compares results with earlier ones, writes and shows them; gives the exit code."""
     from edgeml.cli.bench_table import comparison_lines, measurement_table
-    from edgeml.core.registry import DURABLE_WRITER, resolve
-    from edgeml.core.results import encode_results
+    from edgeml.core.records.benchmark_results import encode_results
+    from edgeml.core.system.files import atomic_write
     from edgeml.measurement import against_baseline
     from edgeml.measurement.baseline import case_of, not_in
 
@@ -172,7 +223,7 @@ def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Result
             found = replace(found, comparisons=against_baseline(found, earlier))
     finally:  # what was measured is kept, also where there is nothing to compare it with
         if output is not None:
-            resolve(DURABLE_WRITER)(output, encode_results(found))
+            atomic_write(output, encode_results(found))
     if as_json:
         print_json(found)
     else:
@@ -188,8 +239,8 @@ def _measure(child: Worker, cases: tuple[Case, ...], compare: str | None, option
     """Measures what the journal does not hold yet."""
     from msgspec import Struct
 
-    from edgeml.cli.journal import Entry
-    from edgeml.core.results import Comparison, Measurement
+    from edgeml.core.records.benchmark_results import Comparison, Measurement
+    from edgeml.measurement.journal import Entry
 
     class Step(Struct, frozen=True):
         done: int
@@ -210,20 +261,16 @@ def _measure(child: Worker, cases: tuple[Case, ...], compare: str | None, option
 
 def _reference(file: Path) -> PackageRef:
     """What results call a package, or a bare model file."""
-    from edgeml.core.digest import digest_of
-    from edgeml.core.results import PackageRef
+    from edgeml.core.records.benchmark_results import PackageRef
     from edgeml.core.source import is_bare
+    from edgeml.core.system.digest import digest_of
+    from edgeml.core.system.files import read_bytes
     from edgeml.package import open_package
 
     if not is_bare(file):
         opened = open_package(file)
         return PackageRef(opened.name, opened.version, opened.digest())
-    try:
-        return PackageRef(file.name, "", digest_of(file.read_bytes()))
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {file}.") from error
-    except OSError as error:
-        raise StorageError(f"{file} cannot be read: {error.strerror or error}.") from error
+    return PackageRef(file.name, "", digest_of(read_bytes(file)))
 
 
 def _is_file(compare: str) -> bool:

@@ -16,7 +16,7 @@ from edgeml.cli.output import console, print_json, printable, show_error
 from edgeml.core.errors import EdgemlError, InputError, StorageError
 
 if TYPE_CHECKING:
-    from edgeml.core.results import Results
+    from edgeml.core.records.benchmark_results import Results
     from edgeml.measurement.devices import Device, News
 
 __all__ = ["bench_there", "device_options", "devices_of"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.table import Table
 
 from edgeml.cli.output import console, printable
-from edgeml.core.results import Comparison, Conditions, Figure, Measurement
+from edgeml.core.records.benchmark_results import Comparison, Conditions, Figure, Measurement
 
 __all__ = ["columns_of", "comparison_lines", "measurement_table", "ratio_text"]
 

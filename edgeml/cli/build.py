@@ -4,22 +4,50 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
+from msgspec import Struct
 
 from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays, read_frame
+from edgeml.cli.artifact_table import artifact_table
+from edgeml.cli.options import options_as
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
-from edgeml.cli.tables import artifact_table
 from edgeml.core.errors import InputError
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import RECIPES
+from edgeml.core.source import Task
+from edgeml.core.system.files import read_bytes
 
 __all__ = ["command"]
 
-_TASKS = ["classification", "regression", "reconstruction", "transformation", "clustering"]
+_TASKS = get_args(Task)
 _PATH = click.Path(path_type=Path)
+
+
+class BuildOptions(Struct, frozen=True, kw_only=True):
+    """Arguments and options of ``edgeml build``, as click gives them."""
+
+    model: Path
+    output: Path
+    calibration: Path | None
+    evaluation: Path | None
+    target: str | None
+    recipes: tuple[str, ...]
+    goals: tuple[str, ...]
+    name: str | None
+    version: str
+    labels: Path | None
+    task: Task | None
+    preprocessing: Path | None
+    batch: int | None
+    measure: bool
+    licence: str
+    author: str
+    reference: Path | None
+    trust_source: bool
+    as_json: bool
 
 
 @click.command("build", short_help="Convert a model, prove each artifact, write a package.")
@@ -44,8 +72,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--reference", type=_PATH, help="For .tflite and .onnx: what the model it was made from answers, .npz.")
 @click.option("--trust-source", is_flag=True, help="Load pickles, and code that MODEL holds. It can do all you can.")
 @json_option
-@click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+@options_as(BuildOptions)
+def command(ctx: click.Context, options: BuildOptions) -> None:
     """Convert MODEL by recipes, prove each artifact against it, and write a package.
 
     MODEL is a .keras file; an .h5 file or a SavedModel folder of Keras 2; a .skops file; or an existing
@@ -69,33 +97,32 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     from edgeml.pipeline import build
     from edgeml.preprocessing import read_declarations
 
-    evaluation, calibration, reference = given["evaluation"], given["calibration"], given["reference"]
-    recipes = given["recipes"] or None
-    output: Path = given["output"]
-    check_output(output, given["model"], evaluation, calibration, reference, given["labels"], given["preprocessing"])
+    recipes, output = options.recipes or None, options.output
+    inputs = (options.evaluation, options.calibration, options.reference, options.labels, options.preprocessing)
+    check_output(output, options.model, *inputs)
     with progress() as report:
         package = build(
-            given["model"],
-            name=given["name"] or _name_of(given["model"]),
-            version=given["version"],
-            calibration=_calibration(calibration, given["target"]) if calibration else None,
-            evaluation=_evaluation(evaluation, given["target"]) if evaluation else None,
-            labels=_labels(given["labels"]),
-            task=given["task"],
-            goal=_goal(given["goals"]),
+            options.model,
+            name=options.name or _name_of(options.model),
+            version=options.version,
+            calibration=_calibration(options.calibration, options.target) if options.calibration else None,
+            evaluation=_evaluation(options.evaluation, options.target) if options.evaluation else None,
+            labels=_labels(options.labels),
+            task=options.task,
+            goal=_goal(options.goals),
             recipes=recipes,
-            batch=given["batch"],
-            measure=given["measure"],
-            licence=given["licence"],
-            author=given["author"],
-            preprocessing=read_declarations(given["preprocessing"]) if given["preprocessing"] else None,
-            reference=inputs_of(read_arrays(reference)) if reference else None,
-            trust_source=given["trust_source"],
+            batch=options.batch,
+            measure=options.measure,
+            licence=options.licence,
+            author=options.author,
+            preprocessing=read_declarations(options.preprocessing) if options.preprocessing else None,
+            reference=inputs_of(read_arrays(options.reference)) if options.reference else None,
+            trust_source=options.trust_source,
             progress=report,
         )
         package.save(output)
     manifest = package.manifest
-    if given["as_json"]:
+    if options.as_json:
         print_json(manifest)
     out = console()
     artifact_table(manifest)
@@ -142,8 +169,8 @@ def _labels(path: Path | None) -> list[str] | None:
     if path is None:
         return None
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: the labels cannot be read: {error}.") from error
     if path.suffix == ".json":
         try:

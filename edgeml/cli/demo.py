@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.output import console, json_option, print_json, progress
-from edgeml.cli.tables import artifact_table
 from edgeml.core.errors import StorageError
 
 if TYPE_CHECKING:
+    from edgeml.demo.digits import Digits
     from edgeml.package import Package
-    from edgeml.trainers.digits import Digits
 
 __all__ = ["command"]
 
@@ -72,12 +72,12 @@ def command(output: Path, *, as_json: bool) -> None:
 
 def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
     """Trains both models, builds their packages, and writes these, the models and the data."""
-    from edgeml.core.worker import Worker
-    from edgeml.package.arrays import encode_npz
-    from edgeml.package.storage import write_durably
+    from edgeml.core.system.files import atomic_write
+    from edgeml.core.system.worker import Worker
+    from edgeml.demo.digits import Digits, DigitsTrainer, TrainerSettings
+    from edgeml.package.npy import encode_npz
     from edgeml.pipeline import Step, build
     from edgeml.preprocessing import Image
-    from edgeml.trainers.digits import Digits, DigitsTrainer, TrainerSettings
 
     packages: dict[str, Package] = {}
     with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary, progress() as report:
@@ -106,16 +106,16 @@ def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
                 progress=report,
             )
             packages[name].save(output / f"{name}.edgeml")
-            write_durably(output / model.name, model.read_bytes())
-            write_durably(output / file, encode_npz({"x": evaluation, "y": data.evaluation_labels}))
-    write_durably(output / "calibration.npz", encode_npz({"x": data.calibration}))
-    write_durably(output / "digit.pgm", _portable_graymap(data.evaluation[0]))
+            atomic_write(output / model.name, model.read_bytes())
+            atomic_write(output / file, encode_npz({"x": evaluation, "y": data.evaluation_labels}))
+    atomic_write(output / "calibration.npz", encode_npz({"x": data.calibration}))
+    atomic_write(output / "digit.pgm", _portable_graymap(data.evaluation[0]))
     return data, packages
 
 
 def _predict(output: Path, data: Digits) -> None:
     """Shows what the net's package says of a few images."""
-    from edgeml.cli.running import Predicted, running
+    from edgeml.cli.predict_worker import Predicted, running
 
     with running(output / "digits-net.edgeml") as child:
         found = child.call("predict", (output / "digits.npz").absolute(), None, "cpu", 1, False, returns=Predicted)

@@ -59,7 +59,7 @@ def command(
     Compatible: the same inputs, outputs, labels and preprocessing, each released artifact still released, and no
     new need.
     """
-    from edgeml.cli.running import running
+    from edgeml.cli.predict_worker import running
     from edgeml.package.diff import PackageDiff
 
     with running(old) as child:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from edgeml.cli.output import printable
-from edgeml.core.evidence import SELDOM
+from edgeml.core.records.evidence import SELDOM
 
 if TYPE_CHECKING:
-    from edgeml.core.evidence import WorstClass
+    from edgeml.core.records.evidence import WorstClass
     from edgeml.package.diff import ArtifactDiff, Figures, RecallChange
 
 __all__ = ["evidence_notes", "evidence_table"]

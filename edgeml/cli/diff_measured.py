@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgeml.cli.bench_table import columns_of
 
 if TYPE_CHECKING:
-    from edgeml.core.results import Measurement
+    from edgeml.core.records.benchmark_results import Measurement
     from edgeml.package.diff import MeasuredDiff
 
 __all__ = ["measured_lines"]

@@ -11,10 +11,10 @@ import click
 from edgeml.cli.output import console, json_option, print_json
 
 if TYPE_CHECKING:
-    from edgeml.core.evidence import Drop, McNemar, Metrics
-    from edgeml.core.evidence_file import Evidence, Flip
+    from edgeml.core.records.evidence import Drop, McNemar, Metrics
+    from edgeml.core.records.evidence_details import Evidence, Flip
     from edgeml.core.tensors import Label
-    from edgeml.package.explanation import Explanation
+    from edgeml.package.explain import Explanation
 
 __all__ = ["command"]
 
@@ -40,10 +40,10 @@ def command(package: Path, *, artifact: str | None, as_json: bool) -> None:
     open verdict how many samples would settle it.
     """
     from edgeml.package import open_package
-    from edgeml.package.explanation import explained
+    from edgeml.package.explain import explain
 
     opened = open_package(package)
-    found = explained(opened, artifact)
+    found = explain(opened, artifact)
     if as_json:
         print_json(found)
         return
@@ -64,7 +64,7 @@ def command(package: Path, *, artifact: str | None, as_json: bool) -> None:
 
 def _lines(found: Explanation) -> Iterator[tuple[str, str]]:
     """A title and a sentence for each thing that is known."""
-    from edgeml.core.evidence_file import Evidence
+    from edgeml.core.records.evidence_details import Evidence
 
     evaluation, evidence = found.evaluation, found.evidence or Evidence()
     for reason in found.verdict.reasons:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.output import console, json_option, print_json
-from edgeml.cli.tables import artifact_table
 
 __all__ = ["command"]
 

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from edgeml.core.errors import EdgemlError, InputError, StorageError
-from edgeml.core.text import printable
+from edgeml.core.system.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -48,15 +48,15 @@ def command(
     column for each, or for each of its values.
     """
     from edgeml.cli.arrays import encode_csv
-    from edgeml.cli.running import Predicted, running
-    from edgeml.package.arrays import encode_npz
-    from edgeml.package.storage import write_durably
+    from edgeml.cli.predict_worker import Predicted, running
+    from edgeml.core.system.files import atomic_write
+    from edgeml.package.npy import encode_npz
 
     check_output(output, package, inputs)
     with running(package) as child:
         found = child.call("predict", inputs.absolute(), recipe, target, threads, allow_fallback, returns=Predicted)
     arrays, labels = found.arrays, found.arrays.get("labels")
-    write_durably(output, encode_csv(arrays) if output.suffix.lower() == ".csv" else encode_npz(arrays))
+    atomic_write(output, encode_csv(arrays) if output.suffix.lower() == ".csv" else encode_npz(arrays))
     count = len(next(iter(arrays.values())))
     if as_json:
         shapes = {name: list(array.shape) for name, array in arrays.items()}

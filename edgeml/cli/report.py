@@ -33,14 +33,14 @@ def command(package: Path, results: tuple[Path, ...], *, output: Path, form: str
 
     The page is one file, loads nothing from anywhere, and prints.
     """
-    from edgeml.cli.running import running
-    from edgeml.package.storage import write_durably
+    from edgeml.cli.predict_worker import running
+    from edgeml.core.system.files import atomic_write
 
     check_output(output, package, *results)
     form = form or _FORMS.get(output.suffix.lower(), "html")
     with running(package) as child:
         data = child.call("report", [path.absolute() for path in results], form, returns=bytes)
-    write_durably(output, data)
+    atomic_write(output, data)
     if as_json:
         print_json({"output": str(output), "format": form, "size_bytes": len(data), "results": len(results)})
         return

@@ -21,8 +21,8 @@ def command(*, as_json: bool) -> None:
     import tempfile
     from pathlib import Path
 
-    from edgeml.core.targets import Asked, AskSettings, Target
-    from edgeml.core.worker import Worker
+    from edgeml.core.registry.targets import Asked, AskSettings, Target
+    from edgeml.core.system.worker import Worker
 
     with (  # drivers and plug-ins are native code, and may print or crash
         tempfile.TemporaryDirectory(prefix="edgeml-") as folder,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
-from edgeml.cli.tables import artifact_table
 from edgeml.core.recipe import RECIPES
 
 if TYPE_CHECKING:

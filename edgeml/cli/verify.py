@@ -26,7 +26,7 @@ def command(package: Path, *, digest: str | None, as_json: bool) -> None:
 
     Exit code 0: all that could be run holds, and something was run. 3: something does not hold.
     """
-    from edgeml.cli.running import running
+    from edgeml.cli.predict_worker import running
     from edgeml.package import Verification
 
     if digest is not None and not re.fullmatch("sha256:[0-9a-f]{64}", digest):

@@ -1,5 +1,7 @@
 """What the user demands of an artifact, and what came of it."""
 
+from __future__ import annotations
+
 import math
 from numbers import Real
 from typing import Literal
@@ -10,9 +12,10 @@ from msgspec import Struct
 from edgeml.core.errors import InputError
 from edgeml.core.recipe import Floor
 
-__all__ = ["DEFAULT_MAX_DROP", "Goal", "Verdict"]
+__all__ = ["DEFAULT_MAX_DROP", "Goal", "Remark", "Verdict"]
 
 DEFAULT_MAX_DROP = 0.01
+_OPEN = "open: "
 
 _BOUNDS = (
     ("max_drop", float, 0.0, math.inf, "a number of at least 0"),
@@ -70,13 +73,35 @@ class Goal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         return Floor(pick(self.min_sqnr_db, recipe_floor.sqnr_db), pick(self.min_agreement, recipe_floor.agreement))
 
 
+class Remark(Struct, frozen=True):
+    """A limit of the proof behind a verdict.
+
+    Manifests keep it as text; an open verdict's begins with ``open: `` there.
+
+    Attributes:
+        text: What limits the proof.
+        kind: ``open`` where the interval of the drop contains the goal, else ``note``.
+    """
+
+    text: str
+    kind: Literal["note", "open"] = "note"
+
+    def __str__(self) -> str:
+        return f"{_OPEN}{self.text}" if self.kind == "open" else self.text
+
+    @classmethod
+    def parse(cls, written: str) -> Remark:
+        """Read the text form of a manifest."""
+        return cls(written.removeprefix(_OPEN), "open") if written.startswith(_OPEN) else cls(written)
+
+
 class Verdict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Whether an artifact meets floors and goals.
 
     Attributes:
         status: ``released`` artifacts may be chosen; ``rejected`` ones run only when they are named.
         reasons: Why it was rejected; empty where it was released.
-        remarks: What limits the proof: an open interval, a constant reference, no labels.
+        remarks: What limits the proof: an open interval, a constant reference, no labels; the text of `Remark` values.
         samples_to_settle: Where the interval of the drop holds the goal, of how many samples such as these it would
             no longer; None where it does not, and where no number would do.
     """
@@ -85,6 +110,11 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     reasons: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     samples_to_settle: int | None = None
+
+    @property
+    def open_remarks(self) -> tuple[Remark, ...]:
+        """The remarks that leave the verdict open."""
+        return tuple(remark for remark in map(Remark.parse, self.remarks) if remark.kind == "open")
 
     @property
     def released(self) -> bool:

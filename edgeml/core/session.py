@@ -8,9 +8,10 @@ from typing import Protocol, Self
 import numpy as np
 
 from edgeml.core.artifact import Needs
+from edgeml.core.decisions import Decision
 from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
-from edgeml.core.tensors import Decision, Signature
+from edgeml.core.tensors import Signature
 
 __all__ = ["HotLoop", "Session", "SessionOpener"]
 

@@ -1,16 +1,26 @@
 """What is known of a trained model, whatever framework made it."""
 
-from typing import Any, Literal, Protocol
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 
-from edgeml.core.tensors import Decision, Signature
+from edgeml.core.decisions import Decision
+from edgeml.core.tensors import Signature
 
-__all__ = ["FILES", "Reference", "Source", "SourceInfo", "Task", "TraceableSource", "is_bare"]
+__all__ = ["FILES", "MAIN_METRIC", "Reference", "SourceInfo", "Task", "is_bare"]
 
 Task = Literal["classification", "regression", "reconstruction", "transformation", "clustering"]
 
+
+MAIN_METRIC: Mapping[str, Literal["accuracy", "r2", "relative_mse"]] = MappingProxyType(
+    {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
+)
+"""Metric of a task by which a drop is judged; the other tasks have none."""
 
 FILES = frozenset({"tflite", "onnx"})
 """Frameworks that are formats: their sources are existing artifacts, and `architecture` is the recipe that they are."""
@@ -64,27 +74,3 @@ class Reference(Struct, frozen=True):
     outputs: dict[str, np.ndarray]
     labels: np.ndarray | None = None
     own: dict[str, np.ndarray] | None = None
-
-
-class Source(Protocol):
-    """A trained model, loaded by its framework.
-
-    Attributes:
-        info: Its description.
-        model: The framework's own object.
-    """
-
-    info: SourceInfo
-    model: Any
-
-    def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """The source's own answers to inputs ``[samples, ...]``, of the signature's dtypes."""
-        ...
-
-
-class TraceableSource(Source, Protocol):
-    """A source whose model is itself made of operations that TensorFlow can trace."""
-
-    def call(self, inputs: list[Any]) -> list[Any]:
-        """The outputs as a flat list, in the signature's order, from arrays or symbolic tensors."""
-        ...

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
-__all__ = ["RESAMPLES", "mean_interval"]
+__all__ = ["NORMAL_95", "RESAMPLES", "mean_interval"]
 
 RESAMPLES = 1000
 _CHUNK = 50  # resamples at a time, which bounds the memory
-_Z = 1.959963984540054  # of a two-sided 95% interval
+NORMAL_95 = 1.959963984540054
+"""Standard deviations of the normal distribution on either side of a 95% interval."""
 
 
 def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
@@ -35,7 +36,7 @@ def _stretch(samples: int) -> float:
 
     Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5.
     """
-    z, freedom = _Z, max(1, samples - 1)
+    z, freedom = NORMAL_95, max(1, samples - 1)
     terms = (
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,

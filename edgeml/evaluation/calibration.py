@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeml.core.evidence_file import CALIBRATION_BINS, Calibration, CalibrationBin
-from edgeml.core.tensors import Decision
+from edgeml.core.decisions import Decision
+from edgeml.core.records.evidence_details import CALIBRATION_BINS, Calibration, CalibrationBin
 
 __all__ = ["calibration_of"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeml.core.evidence_file import MOST_CELLS, Confusion
+from edgeml.core.records.evidence_details import MOST_CELLS, Confusion
 
 __all__ = ["confusion_of"]
 

@@ -6,14 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from edgeml.core.evidence import Drop
+from edgeml.core.records.evidence import Drop
 from edgeml.core.source import Task
-from edgeml.evaluation.bootstrap import RESAMPLES, mean_interval
+from edgeml.evaluation.bootstrap import NORMAL_95, RESAMPLES, mean_interval
 from edgeml.evaluation.mcnemar import discordant
 
 __all__ = ["drop_of", "matched_interval"]
-
-_Z = 1.959963984540054  # of a two-sided 95% interval
 
 
 def drop_of(task: Task, truth: np.ndarray, source: np.ndarray, artifact: np.ndarray, *, seed: int = 0) -> Drop | None:
@@ -55,7 +53,7 @@ def matched_interval(lost: float, gained: float, samples: int) -> tuple[float, f
     """
     n, b, c = samples + 2, lost + 0.5, gained + 0.5
     centre = (b - c) / n
-    margin = _Z * np.sqrt((b + c) - (b - c) ** 2 / n) / n
+    margin = NORMAL_95 * np.sqrt((b + c) - (b - c) ** 2 / n) / n
     return max(-1.0, float(centre - margin)), min(1.0, float(centre + margin))  # a drop cannot be more
 
 

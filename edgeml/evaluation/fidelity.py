@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgeml.core.evidence import Fidelity
-from edgeml.core.tensors import Decision
+from edgeml.core.decisions import Decision
+from edgeml.core.records.evidence import Fidelity
 
 __all__ = ["CONSTANT_ERROR", "fidelity_of", "ties"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgeml.core.evidence import Evaluation, Fidelity, Latency
-from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Verdict
+from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Remark, Verdict
 from edgeml.core.recipe import Floor, Recipe
+from edgeml.core.records.evidence import Evaluation, Fidelity, Latency
 from edgeml.evaluation.fidelity import CONSTANT_ERROR
 from edgeml.evaluation.settling import samples_to_settle
 
@@ -44,14 +44,14 @@ def judge(
     floor = goal.floor(recipe.floor)
     reasons, remarks = _fidelity(evaluation.fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")
     if floor.sqnr_db < recipe.floor.sqnr_db or floor.agreement < recipe.floor.agreement:
-        remarks.append("the parity floors were lowered by the goal")
+        remarks.append(Remark("the parity floors were lowered by the goal"))
     if narrowing is not None:
         _narrowing(narrowing, computes, reasons, remarks)
     settling = None
     if labelled:
         settling = _drop(evaluation, DEFAULT_MAX_DROP if goal.max_drop is None else goal.max_drop, reasons, remarks)
     else:
-        remarks.append("accuracy was not measured")
+        remarks.append(Remark("accuracy was not measured"))
         if goal.max_drop is not None:
             reasons.append("no drop was measured, and the goal bounds it")
     if goal.max_size_bytes is not None and size_bytes > goal.max_size_bytes:
@@ -61,7 +61,7 @@ def judge(
             "was not measured" if latency is None else f"of {latency.p95_ms:.3g} ms is more than {goal.max_p95_ms:g} ms"
         )
         reasons.append(f"the p95 latency {found}")
-    return Verdict("rejected" if reasons else "released", tuple(reasons), tuple(remarks), settling)
+    return Verdict("rejected" if reasons else "released", tuple(reasons), tuple(map(str, remarks)), settling)
 
 
 def meets_floor(recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: bool) -> bool:
@@ -70,7 +70,7 @@ def meets_floor(recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: b
     return not _fidelity(fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")[0]
 
 
-def _narrowing(found: Fidelity, computes: str, reasons: list[str], remarks: list[str]) -> None:
+def _narrowing(found: Fidelity, computes: str, reasons: list[str], remarks: list[Remark]) -> None:
     gives = (
         f"{found.flips} of {found.samples} other labels" if found.flips is not None else "other values"
     ) + f" (SQNR {found.sqnr_db:.1f} dB)"
@@ -86,13 +86,14 @@ def _narrowing(found: Fidelity, computes: str, reasons: list[str], remarks: list
     ):
         reasons.append(f"{told}; save the model in float32 to have that for the reference" if computes else told)
     elif found.flips or computes:
-        remarks.append(told)
+        remarks.append(Remark(told))
 
 
-def _fidelity(found: Fidelity, floor: Floor, *, classifies: bool, exact: bool) -> tuple[list[str], list[str]]:
-    reasons, remarks = [], []
+def _fidelity(found: Fidelity, floor: Floor, *, classifies: bool, exact: bool) -> tuple[list[str], list[Remark]]:
+    reasons: list[str] = []
+    remarks: list[Remark] = []
     if found.centred_sqnr_db is None:
-        remarks.append("the source's outputs do not depend on the samples, which proves little")
+        remarks.append(Remark("the source's outputs do not depend on the samples, which proves little"))
     if found.centred_sqnr_db is None and exact:
         if not found.max_error <= CONSTANT_ERROR:
             reasons.append(f"the constant output is off by {found.max_error:.2g}, more than {CONSTANT_ERROR:g}")
@@ -109,7 +110,7 @@ def _fidelity(found: Fidelity, floor: Floor, *, classifies: bool, exact: bool) -
     return reasons, remarks
 
 
-def _drop(evaluation: Evaluation, bound: float, reasons: list[str], remarks: list[str]) -> int | None:
+def _drop(evaluation: Evaluation, bound: float, reasons: list[str], remarks: list[Remark]) -> int | None:
     """Judges the drop; gives how many samples would settle it where it is open."""
     drop = evaluation.drop
     if drop is None:
@@ -127,6 +128,9 @@ def _drop(evaluation: Evaluation, bound: float, reasons: list[str], remarks: lis
         else f"some {int(float(f'{settling:.2g}')):,} samples such as these would settle it"
     )
     remarks.append(
-        f"open: the 95% interval of the drop, {drop.low:.4f} to {drop.high:.4f}, holds the goal of {bound:g}; {told}"
+        Remark(
+            f"the 95% interval of the drop, {drop.low:.4f} to {drop.high:.4f}, holds the goal of {bound:g}; {told}",
+            "open",
+        )
     )
     return settling

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgeml.core.evidence import McNemar
+from edgeml.core.records.evidence import McNemar
 
 __all__ = ["discordant", "mcnemar_of"]
 

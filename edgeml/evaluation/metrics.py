@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from edgeml.core.evidence import Metrics, WorstClass
-from edgeml.core.evidence_file import MOST_WORST
+from edgeml.core.records.evidence import Metrics, WorstClass
+from edgeml.core.records.evidence_details import MOST_WORST
 from edgeml.core.source import Task
 from edgeml.core.tensors import Label
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeml.core.evidence import ErrorRise
-from edgeml.core.evidence_file import MOST_OUTPUTS, MOST_WORST, OutputErrors, SampleError
+from edgeml.core.records.evidence import ErrorRise
+from edgeml.core.records.evidence_details import MOST_OUTPUTS, MOST_WORST, OutputErrors, SampleError
 from edgeml.evaluation.bootstrap import RESAMPLES, mean_interval
 from edgeml.evaluation.metrics import metrics_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 
-from edgeml.core.evidence import Drop, McNemar
+from edgeml.core.records.evidence import Drop, McNemar
 from edgeml.evaluation.drop import matched_interval
 
 __all__ = ["samples_to_settle"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.results import Comparison, Figure, Machine, Measurement, Results, unpack_times
+from edgeml.core.records.benchmark_results import Comparison, Figure, Machine, Measurement, Results, unpack_times
 from edgeml.measurement.cases import Case
 from edgeml.measurement.comparison import verdict
 

@@ -14,8 +14,7 @@ import numpy as np
 
 from edgeml._version import __version__
 from edgeml.core.errors import InputError
-from edgeml.core.packaged import Packaged
-from edgeml.core.results import (
+from edgeml.core.records.benchmark_results import (
     FORMAT,
     Comparison,
     Conditions,
@@ -28,14 +27,15 @@ from edgeml.core.results import (
     pack_times,
 )
 from edgeml.measurement.cases import Case, Options, plan
+from edgeml.measurement.cold_start import first_answer
 from edgeml.measurement.comparison import compare
 from edgeml.measurement.conditions import Watch
-from edgeml.measurement.first_answer import first_answer
 from edgeml.measurement.machine import this_machine
 from edgeml.measurement.quantiles import quantiles, rate
-from edgeml.measurement.queries import offline_batch, opener, query, server
 from edgeml.measurement.scenarios import Server, back_to_back, highest_rate
+from edgeml.measurement.subject import Packaged
 from edgeml.measurement.timing import Call, Clock, Timed
+from edgeml.measurement.workload import offline_batch, opener, query, server
 from edgeml.measurement.yardstick import Yardstick
 
 __all__ = ["bench", "compare_cases", "measure", "now", "results_of"]

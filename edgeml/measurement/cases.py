@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError
-from edgeml.core.packaged import Packaged
-from edgeml.core.results import Scenario
+from edgeml.core.records.benchmark_results import Scenario
+from edgeml.measurement.subject import Packaged
 
 __all__ = ["DEFAULT_SCENARIOS", "Case", "Options", "Plan", "plan"]
 

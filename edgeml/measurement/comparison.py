@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from edgeml.core.results import Comparison, Figure
+from edgeml.core.records.benchmark_results import Comparison, Figure
 from edgeml.measurement.conditions import Watch
 from edgeml.measurement.quantiles import median
 from edgeml.measurement.timing import Call, Clock, clock_cost_ns, elapsed, warm_up

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeml.core.results import Conditions
+from edgeml.core.records.benchmark_results import Conditions
 
 __all__ = ["Watch"]
 

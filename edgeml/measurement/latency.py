@@ -7,7 +7,7 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from edgeml.core.evidence import Latency
+from edgeml.core.records.evidence import Latency
 from edgeml.measurement.timing import timed
 
 __all__ = ["measure_latency"]

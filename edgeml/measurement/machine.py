@@ -6,8 +6,8 @@ import os
 import platform
 from pathlib import Path
 
-from edgeml.core.machine import cpu, installed_version
-from edgeml.core.results import Machine
+from edgeml.core.records.benchmark_results import Machine
+from edgeml.core.system.machine import cores, cpu, installed_version
 
 __all__ = ["this_machine"]
 
@@ -26,7 +26,7 @@ def this_machine(device: str = "") -> Machine:
     return Machine(
         model=_model(),
         cpu=cpu(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=cores(),
         memory_mb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6),
         system=f"{platform.system()} {platform.release()}",
         governor=_text(_GOVERNOR).strip(),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgeml.core.results import Figure, Quantile
+from edgeml.core.records.benchmark_results import Figure, Quantile
 
 __all__ = ["QUANTILES", "median", "quantile", "quantiles", "rate"]
 

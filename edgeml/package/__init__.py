@@ -9,7 +9,7 @@ from edgeml.package.package import Package, load, open_package
 if TYPE_CHECKING:
     from edgeml.package.diff import PackageDiff, diff_packages
     from edgeml.package.failures import Failure
-    from edgeml.package.verification import Verification
+    from edgeml.package.verify import Verification
 
 __all__ = ["Failure", "Package", "PackageDiff", "Verification", "diff_packages", "load", "open_package"]
 
@@ -17,7 +17,7 @@ __all__ = ["Failure", "Package", "PackageDiff", "Verification", "diff_packages",
 _HOMES = {
     "Failure": "edgeml.package.failures",
     "PackageDiff": "edgeml.package.diff",
-    "Verification": "edgeml.package.verification",
+    "Verification": "edgeml.package.verify",
     "diff_packages": "edgeml.package.diff",
 }
 

@@ -15,7 +15,8 @@ from itertools import accumulate, pairwise
 
 from msgspec import Struct
 
-from edgeml.core.errors import InputError, PackageError, StorageError
+from edgeml.core.errors import InputError, PackageError
+from edgeml.core.system.files import read_errors
 
 __all__ = ["FIRST", "Archive", "pack"]
 
@@ -198,12 +199,8 @@ class Archive:
     def _size(self) -> int:
         if isinstance(self._source, bytes):
             return len(self._source)
-        try:
+        with read_errors(self._source):
             return os.stat(self._source).st_size
-        except FileNotFoundError as error:
-            raise InputError(f"{self._source}: there is no such file.") from error
-        except OSError as error:
-            raise StorageError(f"{self._source} cannot be read: {error.strerror}.") from error
 
     def _bytes(self, begin: int, *counts: int) -> list[bytes]:
         """Parts that follow each other."""
@@ -211,12 +208,9 @@ class Archive:
             ends = list(accumulate(counts, initial=begin))
             parts = [self._source[first:last] for first, last in pairwise(ends)]
         else:
-            try:
-                with open(self._source, "rb") as file:
-                    file.seek(begin)
-                    parts = [file.read(count) for count in counts]
-            except OSError as error:
-                raise StorageError(f"{self._source} cannot be read: {error.strerror}.") from error
+            with read_errors(self._source), open(self._source, "rb") as file:
+                file.seek(begin)
+                parts = [file.read(count) for count in counts]
         if list(map(len, parts)) != list(counts):
             raise self._unsound("it is cut off")
         return parts

@@ -8,11 +8,12 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
+from edgeml.core.decisions import DECIDED
 from edgeml.core.errors import InputError, MissingDependencyError, PackageError, TargetError
 from edgeml.core.session import Session
-from edgeml.core.tensors import DECIDED, Signature
-from edgeml.package.arrays import decode_array
+from edgeml.core.tensors import Signature
 from edgeml.package.manifest import Golden, GoldenRun
+from edgeml.package.npy import decode_array
 
 __all__ = ["GoldenCheck", "bounds", "check_run", "golden_inputs"]
 

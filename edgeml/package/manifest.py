@@ -3,22 +3,22 @@
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from edgeml.core.artifact import Needs
 from edgeml.core.encoding import encoding_misfit
 from edgeml.core.errors import PackageError
-from edgeml.core.evidence import Evaluation, Latency
 from edgeml.core.goal import Goal, Verdict
-from edgeml.core.machine import Cpu
-from edgeml.core.misfit import misfit
-from edgeml.core.preprocessing import Declaration
+from edgeml.core.preprocessing import Declaration, misfit
 from edgeml.core.recipe import RECIPES
+from edgeml.core.records.evidence import Evaluation, Latency
+from edgeml.core.records.record import UPGRADE, Record, decode_strict
 from edgeml.core.source import SourceInfo
+from edgeml.core.system.machine import Cpu
 from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.package.format import FORMAT
 
 __all__ = [
-    "FORMAT",
     "MAX_MANIFEST_BYTES",
     "ArtifactRecord",
     "DataRecord",
@@ -34,7 +34,6 @@ __all__ = [
     "encode_manifest",
 ]
 
-FORMAT = 1
 MAX_MANIFEST_BYTES = 16 * 2**20
 MIN_GOLDEN_SAMPLES = 16
 
@@ -52,24 +51,20 @@ Text = Annotated[str, Meta(max_length=10_000)]
 Size = Annotated[int, Meta(ge=0)]
 
 
-class _Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    pass
-
-
-class FileRecord(_Record, frozen=True):
+class FileRecord(Record, frozen=True):
     """An entry of the archive."""
 
     size_bytes: Size
     sha256: Digest
 
 
-class ArtifactRecord(_Record, frozen=True):
+class ArtifactRecord(Record, frozen=True):
     """An artifact and all that is known of it.
 
     Attributes:
         recipe: Its recipe, which also names it.
         file: The entry with its bytes.
-        evidence: The entry with the details, a `core.evidence_file.Evidence`, if there is one.
+        evidence: The entry with the details, a `core.records.evidence_details.Evidence`, if there is one.
         lineage: The steps that made it.
     """
 
@@ -84,7 +79,7 @@ class ArtifactRecord(_Record, frozen=True):
     evidence: str | None = None
 
 
-class RefusalRecord(_Record, frozen=True):
+class RefusalRecord(Record, frozen=True):
     """A recipe that was asked for and is not in the package."""
 
     recipe: str
@@ -92,7 +87,7 @@ class RefusalRecord(_Record, frozen=True):
     fix: Text = ""
 
 
-class GoldenRun(_Record, frozen=True):
+class GoldenRun(Record, frozen=True):
     """What one engine family gave for the golden inputs, in the artifact's own dtypes.
 
     Attributes:
@@ -108,7 +103,7 @@ class GoldenRun(_Record, frozen=True):
     bounds: dict[str, float]
 
 
-class Golden(_Record, frozen=True):
+class Golden(Record, frozen=True):
     """The golden vectors: inputs, the source's answers, each engine family's answers."""
 
     samples: Size
@@ -117,7 +112,7 @@ class Golden(_Record, frozen=True):
     runs: tuple[GoldenRun, ...]
 
 
-class DataRecord(_Record, frozen=True):
+class DataRecord(Record, frozen=True):
     """The data that the proof rests on.
 
     Attributes:
@@ -140,7 +135,7 @@ class DataRecord(_Record, frozen=True):
     reference: Digest | None = None
 
 
-class Manifest(_Record, frozen=True):
+class Manifest(Record, frozen=True):
     """The manifest of a package.
 
     Attributes:
@@ -167,17 +162,8 @@ class Manifest(_Record, frozen=True):
     files: dict[str, FileRecord]
     licence: Text = ""
     author: Text = ""
-    preprocessing: dict[str, Declaration] = {}
+    preprocessing: dict[str, Declaration] = msgspec.field(default_factory=dict)
     training: str | None = None
-
-
-class _Format(Struct):
-    format: int
-
-
-# Made once: it takes longer to make than to use.
-_FORMAT_DECODER = msgspec.json.Decoder(_Format)
-_DECODER = msgspec.json.Decoder(Manifest)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -195,21 +181,9 @@ def decode_manifest(data: bytes, label: str) -> Manifest:
     Raises:
         PackageError: It is not a manifest of format 1 in canonical form, or names entries that it does not list.
     """
-    try:
-        found = _FORMAT_DECODER.decode(data).format
-        if found > FORMAT:
-            raise PackageError(
-                f"{label} is of the newer format {found}; this edgeml reads format {FORMAT}.",
-                fix="pip install --upgrade edgeml",
-            )
-        manifest = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        newer = "unknown field" in str(error)
-        raise PackageError(
-            f"{label}: the manifest is not sound: {error}.",
-            fix="it was made by a newer edgeml: pip install --upgrade edgeml" if newer else "",
-        ) from error
-    if found != FORMAT or encode_manifest(manifest) != data:
+    unsound = f"{label}: the manifest is not sound"
+    manifest = decode_strict(data, Manifest, label, error=PackageError, unsound=unsound, format_=FORMAT)
+    if encode_manifest(manifest) != data:
         raise PackageError(f"{label}: the manifest is not in the canonical form of format {FORMAT}.")
     _check_references(manifest, label)
     _check_encodings(manifest, label)
@@ -241,7 +215,7 @@ def _check_references(manifest: Manifest, label: str) -> None:
     if unknown:
         raise PackageError(
             f"{label}: this edgeml knows no recipe '{unknown[0]}'.",
-            fix="it was made by a newer edgeml: pip install --upgrade edgeml",
+            fix=f"it was made by a newer edgeml: {UPGRADE}",
         )
     if len(recipes) != len(manifest.artifacts) or not {run.recipe for run in golden.runs} <= set(recipes):
         raise PackageError(f"{label}: the manifest names an artifact twice, or a golden run of none.")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from edgeml.core.digest import digest_of
-from edgeml.core.engines import find_engine
 from edgeml.core.errors import InputError, PackageError, TargetError, VerificationError
 from edgeml.core.recipe import find_recipe
+from edgeml.core.registry.engines import find_engine
+from edgeml.core.system.digest import digest_of
 from edgeml.package.archive import FIRST, Archive, pack
 from edgeml.package.manifest import (
     MAX_MANIFEST_BYTES,
@@ -22,22 +22,20 @@ from edgeml.package.manifest import (
     decode_manifest,
     encode_manifest,
 )
+from edgeml.package.selection import AUTO
 
 if TYPE_CHECKING:  # what choosing, verifying and saving need is loaded when it is needed
     from pathlib import Path
 
     import numpy as np
 
-    from edgeml.core.evidence_file import Evidence
+    from edgeml.core.records.evidence_details import Evidence
     from edgeml.core.session import Session
-    from edgeml.package.choice import Choice
     from edgeml.package.failures import Failure
-    from edgeml.package.verification import Verification
+    from edgeml.package.selection import Choice
+    from edgeml.package.verify import Verification
 
-__all__ = ["AUTO", "Package", "load", "open_package"]
-
-AUTO = "auto"
-"""For the target that suits this machine best."""
+__all__ = ["Package", "load", "open_package"]
 
 
 class Package(Struct, frozen=True):
@@ -201,7 +199,7 @@ class Package(Struct, frozen=True):
         Example:
             >>> print(package.choose().reason)
         """
-        from edgeml.package.choice import choose
+        from edgeml.package.selection import choose
 
         if recipe is not None:
             return choose(self.manifest, [self.artifact(recipe)], target=target)
@@ -244,9 +242,9 @@ class Package(Struct, frozen=True):
             PackageError: The file is not sound.
             TargetError: No artifact can run here, so that nothing was proven.
         """
-        from edgeml.package.verification import verified
+        from edgeml.package.verify import verify
 
-        return verified(self, digest)
+        return verify(self, digest)
 
     def save(self, path: str | Path) -> None:
         """Writes the package, durably; and what is kept of failed recipes into ``PATH.failed`` beside it.
@@ -256,12 +254,12 @@ class Package(Struct, frozen=True):
         """
         from pathlib import Path
 
+        from edgeml.core.system.files import atomic_write
         from edgeml.package.failures import write_failures
-        from edgeml.package.storage import write_durably
 
         path = Path(path)
         contents = {name: self._archive.read(name) for name in self._archive.sizes}
-        write_durably(path, pack(contents))
+        atomic_write(path, pack(contents))
         write_failures(path.with_name(f"{path.name}.failed"), self.failures, self.shared_failure_files)
 
     @classmethod

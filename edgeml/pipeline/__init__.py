@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from edgeml.pipeline.build import Step, build
-from edgeml.pipeline.trained import build_trained, check_packaging
+from edgeml.pipeline.from_training import build_trained, check_packaging
 
 __all__ = ["Step", "build", "build_trained", "check_packaging"]

@@ -13,22 +13,24 @@ from edgeml.core.goal import Goal
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import RECIPES, find_recipe
 from edgeml.core.source import SourceInfo, Task
+from edgeml.core.system.files import locked_folder
+from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Label
-from edgeml.core.worker import Worker, WorkerCrash
 from edgeml.package import Package
 from edgeml.package.manifest import Name, Text, Version
-from edgeml.pipeline.assembly import assembled
-from edgeml.pipeline.conversion import ConversionSettings
-from edgeml.pipeline.data import calibration_arrays, judged_data, reference_arrays, with_task
-from edgeml.pipeline.declarations import declarations
-from edgeml.pipeline.making import make
-from edgeml.pipeline.model import ModelFile, killed, model_file
-from edgeml.pipeline.plan import Plan
-from edgeml.pipeline.scratch import scratch_folder
+from edgeml.pipeline.children.convert import ConversionSettings
+from edgeml.pipeline.evaluation_data import calibration_arrays, judged_data, reference_arrays
+from edgeml.pipeline.packaging import assembled
+from edgeml.pipeline.raw_inputs import declarations
+from edgeml.pipeline.recipes import make
+from edgeml.pipeline.request import Plan
+from edgeml.pipeline.source_model import ModelFile, killed, model_file
+from edgeml.pipeline.task import with_task
 
 __all__ = ["Step", "build", "check_texts"]
 
 _LOADING_TIMEOUT_S = 600.0
+_SCRATCH = "edgeml-build-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,12 @@ def build(
     measure = measure or goal.max_p95_ms is not None
     ask = _Progress(progress, 2 * len(chosen) + 2)
     try:
-        with scratch_folder() as folder:
+        with locked_folder(_SCRATCH) as folder:
             ask("loading the model")
             file = model_file(model, folder, trust=trust_source)
             (folder / "conversion").mkdir()
             settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source)
-            with Worker("edgeml.pipeline.conversion:Conversion", settings, folder) as converting:
+            with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info = _described(converting, file)
                 info = with_task(info, task, labels, evaluation)
                 declared = declarations(preprocessing, info)

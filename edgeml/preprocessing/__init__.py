@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from edgeml.core.preprocessing import Audio, Declaration, Image, Table
 from edgeml.preprocessing.declarations import read_declarations
-from edgeml.preprocessing.files import read_raw
+from edgeml.preprocessing.raw_files import read_raw
 
 __all__ = ["Audio", "Declaration", "Image", "Table", "read_declarations", "read_raw"]

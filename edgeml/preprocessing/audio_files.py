@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Audio
+from edgeml.core.system.files import read_bytes
 
 __all__ = ["AUDIO_SUFFIXES", "read_audio"]
 
@@ -24,14 +26,13 @@ def read_audio(path: Path, declaration: Audio) -> np.ndarray:
 
     Raises:
         InputError: It is no such file.
+        StorageError: It cannot be read.
     """
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(io.BytesIO(read_bytes(path)), "rb") as file:
             channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
             data = file.readframes(file.getnframes())
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
-    except (wave.Error, EOFError, OSError, ZeroDivisionError) as error:
+    except (wave.Error, EOFError, ZeroDivisionError) as error:
         raise InputError(
             f"{path.name} is no WAV file of 16-bit samples: {str(error) or 'it ends too early'}.",
             fix="save it as 16-bit PCM.",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Declaration, checked_declaration
+from edgeml.core.system.files import read_bytes
 
 __all__ = ["read_declarations"]
 
@@ -16,13 +17,14 @@ def read_declarations(path: Path) -> dict[str, Declaration]:
 
     Raises:
         InputError: There is no such file, or it holds something else.
+        StorageError: It cannot be read.
 
     Example:
         A file with the table ``[image]`` and in it ``kind = "image"``, ``height = 96``, ``width = 96``.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        tables = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path.name}: the preprocessing cannot be read: {error}.") from error
     if not tables:
         raise InputError(f"{path.name}: declares nothing.", fix='write a table [INPUT] with kind = "image".')

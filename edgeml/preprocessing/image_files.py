@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core.errors import InputError, MissingDependencyError
+from edgeml.core.system.files import read_bytes
 
 __all__ = ["IMAGE_SUFFIXES", "read_image"]
 
@@ -33,18 +35,14 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises:
         InputError: It is no such image, or has transparent pixels.
+        StorageError: It cannot be read.
         MissingDependencyError: Pillow is not installed.
     """
-    try:
-        return _pillow(path) if path.suffix.lower() in _PILLOW else _pnm(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read as an image: {error}.") from error
+    data = read_bytes(path)
+    return _pillow(data, path) if path.suffix.lower() in _PILLOW else _pnm(data, path)
 
 
-def _pnm(path: Path) -> np.ndarray:
-    data = path.read_bytes()
+def _pnm(data: bytes, path: Path) -> np.ndarray:
     header = _PNM.match(data)
     if header is None:
         raise InputError(f"{path.name} is no binary PPM or PGM image.", fix="save it as P6 or P5.")
@@ -60,7 +58,7 @@ def _pnm(path: Path) -> np.ndarray:
     return np.frombuffer(body[: height * width * channels], np.uint8).reshape(height, width, channels)
 
 
-def _pillow(path: Path) -> np.ndarray:
+def _pillow(data: bytes, path: Path) -> np.ndarray:
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
@@ -68,14 +66,15 @@ def _pillow(path: Path) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=[_PILLOW[path.suffix.lower()]]) as opened:
+            with Image.open(io.BytesIO(data), formats=[_PILLOW[path.suffix.lower()]]) as opened:
                 if opened.mode not in _MODES:
                     raise InputError(f"{path.name} has pixels of mode {opened.mode}, expected 8 bits.")
                 _refuse_transparency(opened, path)
                 gray = opened.mode in {"1", "L", "LA"}
                 pixels = np.asarray(opened.convert("L" if gray else "RGB"))
     except (
-        Image.DecompressionBombWarning, Image.DecompressionBombError, SyntaxError, ValueError, struct.error, zlib.error,
+        Image.DecompressionBombWarning, Image.DecompressionBombError,
+        OSError, SyntaxError, ValueError, struct.error, zlib.error,
     ) as error:  # fmt: skip
         raise InputError(f"{path.name} cannot be read as an image: {error}.") from error
     return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import GAPS, Table
+from edgeml.core.system.files import read_errors
 from edgeml.core.tensors import TensorSpec
 
 __all__ = ["TABLE_SUFFIXES", "read_table"]
@@ -44,7 +45,7 @@ def read_table(path: Path, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[s
     }
     values: dict[str, list[float | str]] = {column: [] for column in columns}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, strict=True)
             places, width = _places(next(lines, []), columns, path.name)
             for line in lines:
@@ -55,9 +56,7 @@ def read_table(path: Path, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[s
                     )
                 for column, place in places.items() if line else ():
                     values[column].append(columns[column].value(line[place], f"{where}, column '{column}'"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path.name} cannot be read as CSV: {error}.", fix="save it as CSV in UTF-8.") from error
     if not all(values.values()):
         raise InputError(f"{path.name} has no rows.")

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Literal
 
-from edgeml.core.errors import InputError, StorageError, UnsupportedModelError
-from edgeml.core.tensors import Decision, Meaning, Signature, TensorSpec
+from edgeml.core.decisions import Decision
+from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.tensors import Meaning, Signature, TensorSpec
 
-__all__ = ["batch_of", "decision_of_file", "float_signature", "read_file", "whole_inputs"]
+__all__ = ["batch_of", "decision_of_file", "float_signature", "whole_inputs"]
 
 # What one sample's tensor may hold: 256 drawn samples of it still fit into memory.
 _MOST_ELEMENTS = 2**24
-
-
-def read_file(path: Path) -> bytes:
-    """The file's bytes, read once: what is audited is what is run.
-
-    Raises:
-        InputError: There is no such file.
-        StorageError: It cannot be read.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file.")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"{path.name}: cannot be read: {error.strerror or error}.") from error
 
 
 def batch_of(signature: Signature, name: str) -> int | None:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import EdgemlError, InputError, UnsupportedModelError
-from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.system.files import read_errors
+from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_archive import check_archive
 from edgeml.sources.audit_hdf5 import audit_hdf5
 from edgeml.sources.audit_keras import audit_config, check_size
@@ -152,8 +153,8 @@ def _cause(error: Exception) -> str:
 
 def _audited(path: Path) -> tuple[list[str], dict[str, Any], int]:
     """What is found in the file, the model's configuration, and how many weights the file holds."""
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file.")
+    with read_errors(path):
+        path.stat()
     try:
         with zipfile.ZipFile(path) as archive:
             check_archive(archive, path)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from edgeml.core.decisions import Decision
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.source import Reference
-from edgeml.core.tensors import Decision, Meaning, Signature, TensorSpec, plain_name
+from edgeml.core.tensors import Meaning, Signature, TensorSpec, plain_name
 
 __all__ = ["decision_of", "model_digest", "reference_of", "signature_of"]
 

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.engines import find_engine
 from edgeml.core.errors import InputError, UnsupportedModelError
-from edgeml.core.machine import installed_version
 from edgeml.core.recipe import Precision
+from edgeml.core.registry.engines import find_engine
 from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.system.files import read_bytes
+from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
 from edgeml.sources.audit_onnx import audit_onnx
-from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, read_file, whole_inputs
+from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, whole_inputs
 
 __all__ = ["SUFFIX", "OnnxFileSource", "open_source"]
 
@@ -81,7 +82,7 @@ def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.ModelProto.FromString(read_file(path))
+        model = onnx.ModelProto.FromString(read_bytes(path))
     except DecodeError as error:
         raise InputError(f"{path.name} is no ONNX file: it cannot be parsed ({error}).") from error
     if not model.graph.node:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeml.core.errors import InputError
+from edgeml.core.system.files import read_errors
 from edgeml.sources.findings import refuse_untrusted
 
 __all__ = ["unpickled"]
@@ -18,8 +19,8 @@ def unpickled(path: Path, *, trust: bool) -> Any:
         InputError: There is no such file, or it makes none.
         UnsupportedModelError: It is not trusted.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file.")
+    with read_errors(path):
+        path.stat()
     refuse_untrusted(path.name, ["it is a pickle, which runs whatever code it holds"], trust=trust)
     import joblib
 

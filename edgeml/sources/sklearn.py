@@ -13,74 +13,21 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgeml.core.decisions import Decision
 from edgeml.core.errors import EdgemlError, InputError, StorageError, UnsupportedModelError
-from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo, Task
-from edgeml.core.tensors import Decision, Signature, TensorSpec
+from edgeml.core.system.files import read_bytes
+from edgeml.core.system.machine import installed_version
+from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.sources.pickled import unpickled
 from edgeml.sources.sklearn_gaps import gaps_of
 from edgeml.sources.sklearn_table import ModelTable, model_table
+from edgeml.sources.sklearn_trusted_types import TRUSTED_TYPES
 from edgeml.sources.state_digest import state_digest
 
 __all__ = ["SUFFIX", "SklearnSource", "open_source", "save"]
 
 SUFFIX = ".skops"
-
-# What skops does not trust by itself, although it only holds what was learned: classes and functions of
-# scikit-learn and its parts that neither run code from the file nor touch the system. Found by saving every
-# estimator of scikit-learn 1.9.
-_TRUSTED = frozenset(
-    {
-        "builtins.object",
-        "numpy.dtype",
-        "numpy.mean",
-        "scipy._lib.array_api_compat.numpy._aliases.asarray",
-        "scipy.interpolate._bsplines.BSpline",
-        "scipy.sparse._csr.csr_matrix",
-        "sklearn._loss.loss.HalfTweedieLossIdentity",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.calibration._TemperatureScaling",
-        "sklearn.compose._column_transformer.make_column_selector",
-        "sklearn.cluster._bisect_k_means._BisectingTree",
-        "sklearn.cluster._kmeans._kmeans_single_elkan",
-        "sklearn.cluster._kmeans._kmeans_single_lloyd",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.feature_selection._univariate_selection.chi2",
-        "sklearn.feature_selection._univariate_selection.f_classif",
-        "sklearn.feature_selection._univariate_selection.f_regression",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.DotProduct",
-        "sklearn.gaussian_process.kernels.ExpSineSquared",
-        "sklearn.gaussian_process.kernels.Exponentiation",
-        "sklearn.gaussian_process.kernels.Matern",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.gaussian_process.kernels.RationalQuadratic",
-        "sklearn.gaussian_process.kernels.Sum",
-        "sklearn.gaussian_process.kernels.WhiteKernel",
-        "sklearn.metrics._classification.balanced_accuracy_score",
-        "sklearn.metrics._dist_metrics.ChebyshevDistance64",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.metrics._dist_metrics.ManhattanDistance64",
-        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
-        "sklearn.metrics._scorer._CurveScorer",
-        "sklearn.metrics._scorer._PassthroughScorer",
-        "sklearn.metrics._scorer._Scorer",
-        "sklearn.model_selection._split.KFold",
-        "sklearn.model_selection._split.StratifiedKFold",
-        "sklearn.multiclass._ConstantPredictor",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils._bunch.Bunch",
-        "sklearn.utils._metadata_requests.MetadataRequest",
-        "sklearn.utils._metadata_requests.MethodMetadataRequest",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +116,7 @@ def open_source(path: Path, *, trust: bool = False) -> SklearnSource:
 def _load(path: Path, *, trust: bool) -> Any:
     import skops.io
 
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file.")
-    try:
-        data = path.read_bytes()  # once: what is audited is what is loaded
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error}") from error
+    data = read_bytes(path)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             found = "schema.json" in archive.namelist()
@@ -189,9 +131,9 @@ def _load(path: Path, *, trust: bool) -> Any:
             fix="save the model by skops.io.dump(model, 'model.skops').",
         )
     try:
-        untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - _TRUSTED)
+        untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
         if trust or not untrusted:
-            return skops.io.loads(data, trusted=sorted(_TRUSTED | set(untrusted)))
+            return skops.io.loads(data, trusted=sorted(TRUSTED_TYPES | set(untrusted)))
     except Exception as error:  # skops and what it calls raise many kinds; all mean that the file cannot be read
         raise InputError(
             f"{path.name}: skops {installed_version('skops')} and scikit-learn "

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import InputError, UnsupportedModelError
-from edgeml.core.machine import installed_version
 from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.system.files import read_errors
+from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_hdf5 import audit_hdf5
 from edgeml.sources.audit_keras import audit_config, check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
@@ -126,8 +127,8 @@ def _audited_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
 
 
 def _audited_file(path: Path) -> tuple[list[str], dict[str, Any], int]:
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file.")
+    with read_errors(path):
+        path.stat()
     import h5py
 
     with path.open("rb") as file:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeml.core import registry
-from edgeml.core.engines import find_engine
 from edgeml.core.errors import InputError, UnsupportedModelError
-from edgeml.core.machine import installed_version
+from edgeml.core.formats.tflite import TfliteFile, read_tflite
+from edgeml.core.registry.engines import find_engine
 from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.system.files import read_bytes
+from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
-from edgeml.core.tflite_file import TfliteFile
-from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, read_file, whole_inputs
+from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, whole_inputs
 from edgeml.sources.findings import refuse_untrusted
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
@@ -61,12 +61,11 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
         InputError: It is no sound TFLite file.
         UnsupportedModelError: It is one that edgeml does not carry.
     """
-    data = read_file(path)
+    data = read_bytes(path)
     if data[4:8] != _IDENTIFIER:
         raise InputError(f"{path.name} is no TFLite file: it does not say {_IDENTIFIER.decode()} in its head.")
-    read = registry.resolve(registry.READERS["tflite"])
     try:
-        file: TfliteFile = read(data)
+        file = read_tflite(data)
     except Exception as error:  # the parser takes every offset in the file at its word
         raise InputError(f"{path.name} is damaged: it cannot be parsed ({type(error).__name__}: {error}).") from error
     _check(file, path.name, trust=trust)

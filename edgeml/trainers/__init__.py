@@ -10,9 +10,10 @@ Example:
 
 from __future__ import annotations
 
+from edgeml.trainers.result import Epoch, Trained
 from edgeml.trainers.train import train
-from edgeml.trainers.trained import Epoch, Trained
-from edgeml.trainers.training import (
+from edgeml.trainers.training_file import read_training
+from edgeml.trainers.training_schema import (
     Augmentation,
     Autoencoder,
     Conv,
@@ -31,7 +32,6 @@ from edgeml.trainers.training import (
     Sklearn,
     Split,
     Training,
-    read_training,
 )
 
 __all__ = [

@@ -15,7 +15,8 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import GAPS
-from edgeml.trainers.trained import ColumnKind
+from edgeml.core.system.files import read_errors
+from edgeml.trainers.result import ColumnKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +111,7 @@ def read_csv_table(
 def _read(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     """The names of the columns, the rows, and the line that each row ends in."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
             rows, lines = [], []
@@ -125,9 +126,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
                     )
                 rows.append(row)
                 lines.append(reader.line_num)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path.name} cannot be read as CSV: {error}.", fix="save it as CSV in UTF-8.") from error
     if not header:
         raise InputError(f"{path.name} is empty.", fix="write the columns' names into its first line.")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeml.core.errors import InputError, StorageError
+from edgeml.core.errors import EdgemlError, InputError
 from edgeml.core.preprocessing import Image
-from edgeml.trainers.training import Csv, Data, Digits, Idx, Images, Npz, TargetTask
+from edgeml.core.system.files import read_errors
+from edgeml.trainers.training_schema import Csv, Data, Digits, Idx, Images, Npz, TargetTask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,15 +128,13 @@ def _read_npz(data: Npz) -> Dataset:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with path.open("rb") as file:  # numpy leaves it open where it is no archive
+        with read_errors(path), path.open("rb") as file:  # numpy leaves it open where it is no archive
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return {"x": loaded}
             return {name: loaded[name] for name in loaded.files}
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
-    except PermissionError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+    except EdgemlError:
+        raise
     except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for files that are none or damaged
         raise InputError(
             f"{path.name} holds no arrays of numbers: {error}.",

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core.errors import InputError
+from edgeml.core.system.files import read_bytes
 
 __all__ = ["read_idx", "read_idx_pair"]
 
@@ -31,12 +32,10 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         InputError: It is no such file, holds other than bytes, or ends too early.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         if path.suffix == ".gz":
             data = gzip.decompress(data)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
-    except (OSError, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path.name} cannot be read: {error}.", fix="get it again.") from error
     if len(data) < 4 or data[:2] != b"\0\0":
         raise InputError(f"{path.name} is no IDX file: it does not begin with two zero bytes.")

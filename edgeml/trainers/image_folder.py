@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeml.core import registry
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Image
 from edgeml.core.tensors import TensorSpec
-from edgeml.trainers.training import Images
+from edgeml.preprocessing.image import prepare
+from edgeml.preprocessing.image_files import read_image
+from edgeml.trainers.training_schema import Images
 
 __all__ = ["read_image_folder"]
 
@@ -29,22 +30,20 @@ def read_image_folder(data: Images) -> tuple[np.ndarray, np.ndarray, Image]:
             sizes and none was given.
     """
     files = _files(data.path)
-    read = registry.resolve(registry.IMAGE_READER)
-    pixels = [read(path) for path in files]
+    pixels = [read_image(path) for path in files]
     if (data.height is None) != (data.width is None):
         raise InputError("data: give both height and width, or neither.")
     height, width = data.height, data.width
     if height is None or width is None:
         height, width = pixels[0].shape[:2]
-        for path, image in zip(files, pixels, strict=True):
-            if image.shape[:2] != (height, width):
+        for path, found in zip(files, pixels, strict=True):
+            if found.shape[:2] != (height, width):
                 raise InputError(
-                    f"{path.parent.name}/{path.name} is {image.shape[0]} × {image.shape[1]}, "
+                    f"{path.parent.name}/{path.name} is {found.shape[0]} × {found.shape[1]}, "
                     f"{files[0].parent.name}/{files[0].name} is {height} × {width}.",
                     fix="say to what height and width they are to be resized.",
                 )
     image = Image(height=height, width=width, colour=data.colour, resize=data.resize, scale=1 / 255)
-    prepare = registry.resolve(registry.PREPROCESSORS["image"])
     spec = TensorSpec("image", (None, height, width, image.channels), "float32")
     return prepare(image, pixels, spec), np.array([path.parent.name for path in files]), image
 

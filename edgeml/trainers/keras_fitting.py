@@ -10,8 +10,8 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.trainers.keras_nets import Head, make_net
-from edgeml.trainers.trained import Epoch
-from edgeml.trainers.training import Augmentation, Autoencoder, Fit, Net
+from edgeml.trainers.result import Epoch
+from edgeml.trainers.training_schema import Augmentation, Autoencoder, Fit, Net
 
 __all__ = ["NetFitting", "NetSamples"]
 

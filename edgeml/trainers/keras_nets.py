@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.trainers.training import Autoencoder, Conv, Dense, DsCnn, MobileNetV1, Net, ResNet8
+from edgeml.trainers.training_schema import Autoencoder, Conv, Dense, DsCnn, MobileNetV1, Net, ResNet8
 
 __all__ = ["Head", "make_net"]
 

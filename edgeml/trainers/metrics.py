@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeml.trainers.trained import ClassMetrics, TrainingMetrics
+from edgeml.trainers.result import ClassMetrics, TrainingMetrics
 
 __all__ = ["classification_metrics", "reconstruction_metrics", "regression_metrics"]
 

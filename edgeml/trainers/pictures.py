@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeml.core.tensors import Label
-from edgeml.trainers.trained import Epoch
+from edgeml.trainers.result import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

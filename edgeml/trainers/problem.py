@@ -10,8 +10,8 @@ import numpy as np
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Declaration, Table
 from edgeml.trainers.dataset import Dataset
-from edgeml.trainers.trained import Column
-from edgeml.trainers.training import Autoencoder, Model, Sklearn, Training, TrainingTask
+from edgeml.trainers.result import Column
+from edgeml.trainers.training_schema import Autoencoder, Model, Sklearn, Training, TrainingTask
 
 __all__ = ["Problem", "posed"]
 

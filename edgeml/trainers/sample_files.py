@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeml.trainers.problem import Problem
 from edgeml.trainers.split import Parts
-from edgeml.trainers.training import Csv, Data
+from edgeml.trainers.training_schema import Csv, Data
 
 if TYPE_CHECKING:
     import pandas as pd

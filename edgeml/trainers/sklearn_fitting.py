@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.trainers.trained import Candidate, SearchResult
-from edgeml.trainers.training import Search
+from edgeml.trainers.result import Candidate, SearchResult
+from edgeml.trainers.training_schema import Search
 
 __all__ = ["FittedModel", "fit_model"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.trainers.training import Sklearn, TrainingTask
+from edgeml.trainers.training_schema import Sklearn, TrainingTask
 
 if TYPE_CHECKING:
     import pandas as pd

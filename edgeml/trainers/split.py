@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.trainers.training import Split, TrainingTask
+from edgeml.trainers.training_schema import Split, TrainingTask
 
 __all__ = ["Parts", "part"]
 

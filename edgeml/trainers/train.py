@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from edgeml.core import registry
 from edgeml.core.errors import InputError, StorageError
-from edgeml.core.worker import Worker
-from edgeml.trainers.trained import Epoch, Trained
-from edgeml.trainers.trainer import SUMMARY, Trainer, TrainerSettings
-from edgeml.trainers.training import Training
+from edgeml.core.system.files import atomic_write
+from edgeml.core.system.worker import Worker
+from edgeml.trainers.fit_worker import SUMMARY, Trainer, TrainerSettings
+from edgeml.trainers.result import Epoch, Trained
+from edgeml.trainers.training_schema import Training
 
 __all__ = ["train"]
 
@@ -66,10 +66,9 @@ def train(training: Training, folder: Path, progress: Callable[[Epoch], None] | 
                             progress(epoch)
                 trained = trainer.call("finish", returns=Trained)
             files = {name: (scratch / "files" / name).read_bytes() for name in trained.files}
-        write = registry.resolve(registry.DURABLE_WRITER)
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
-            write(folder / name, data)
+            atomic_write(folder / name, data)
         for name in former - set(files):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:

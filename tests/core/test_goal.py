@@ -8,6 +8,7 @@ import pytest
 
 from edgeml import Goal
 from edgeml.core.errors import InputError
+from edgeml.core.goal import Remark, Verdict
 from edgeml.core.recipe import Floor
 
 BOUNDS = ["max_drop", "max_size_bytes", "max_p95_ms", "min_sqnr_db", "min_agreement"]
@@ -54,3 +55,31 @@ def test_floors_are_raised_and_not_lowered_by_default() -> None:
     assert Goal(min_sqnr_db=10, min_agreement=0.5).floor(floor) == floor
     assert Goal(min_sqnr_db=10, min_agreement=0.5, lower_floors=True).floor(floor) == Floor(10.0, 0.5)
     assert Goal(min_sqnr_db=-5, lower_floors=True).floor(floor) == Floor(-5.0, 0.99)
+
+
+@pytest.mark.parametrize(
+    ("remark", "text"),
+    [
+        (Remark("there are no labels."), "there are no labels."),
+        (Remark("the interval holds the goal.", "open"), "open: the interval holds the goal."),
+        (Remark("", "open"), "open: "),
+        (Remark("open questions remain."), "open questions remain."),
+        (Remark("open: twice", "open"), "open: open: twice"),
+    ],
+)
+def test_a_remark_comes_back_from_its_text(remark: Remark, text: str) -> None:
+    assert str(remark) == text
+    assert Remark.parse(text) == remark
+
+
+def test_open_remarks_are_those_that_leave_the_verdict_open() -> None:
+    remarks = ("there are no labels.", "open: accuracy may fall.", "open questions remain.", "open: R² may fall.")
+    verdict = Verdict("released", remarks=remarks)
+    assert verdict.open_remarks == (Remark("accuracy may fall.", "open"), Remark("R² may fall.", "open"))
+    assert Verdict("released", remarks=remarks[:1]).open_remarks == ()
+    assert Verdict("released").open_remarks == ()
+
+
+def test_released_is_what_may_be_chosen() -> None:
+    assert Verdict("released").released
+    assert not Verdict("rejected", ("too far off",)).released

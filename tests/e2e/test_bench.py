@@ -17,7 +17,15 @@ import pytest
 
 import edgeml
 from edgeml.cli.bench_table import measurement_table
-from edgeml.core.results import Conditions, Results, Times, decode_results, encode_results, pack_times, unpack_times
+from edgeml.core.records.benchmark_results import (
+    Conditions,
+    Results,
+    Times,
+    decode_results,
+    encode_results,
+    pack_times,
+    unpack_times,
+)
 from tests.support.packing import artifact_bytes
 from tests.support.processes import repository
 
@@ -83,6 +91,7 @@ def test_what_a_journal_holds_is_not_measured_again(run: Run, results: Path, tmp
     assert len(journal.read_bytes().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_a_journal_of_something_else_is_refused(run: Run, results: Path, tmp_path: Path) -> None:
     journal = results.with_name("journal")
     kept = journal.read_bytes()
@@ -119,6 +128,7 @@ def test_a_regression_is_exit_code_1(run: Run, results: Path, tmp_path: Path) ->
     assert run("bench", PACKAGE, *QUICK, *kept, "--baseline", baseline(10.0)).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_the_baseline_does_not_hold_is_told(run: Run, results: Path, tmp_path: Path) -> None:
     output, kept = tmp_path / "new.json", ("--journal", results.with_name("journal"))
     single = decode_results(results.read_bytes(), "r").measurements[0]
@@ -159,6 +169,7 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     failed(bench("-o", tmp_path / "none" / "results.json"), "cannot be written")
 
 
+@pytest.mark.slow
 def test_two_are_compared_in_one_run(run: Run, tmp_path: Path) -> None:
     output = tmp_path / "compared.json"
     done = run("bench", PACKAGE, *QUICK, "--compare", "tflite-int8", "--seconds", "0.5", "-o", output)
@@ -204,6 +215,6 @@ def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> Non
     assert "not measured: cold start and memory" in done.stderr
     failed(run("bench", file, "--compare", PACKAGE), f"fix: edgeml bench {PACKAGE} --compare {file}")
     failed(run("bench", file, "--device", "pi@nowhere"), "edgeml build")
-    failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "none.onnx"), "There is no file")
+    failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "none.onnx"), "none.onnx: there is no such file")
     (tmp_path / "text.onnx").write_text("no model at all")
     failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "text.onnx"), "text.onnx is no ONNX file")

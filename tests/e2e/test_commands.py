@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import edgeml
-from edgeml.trainers.digits import Digits
+from edgeml.demo.digits import Digits
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
@@ -54,6 +54,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, digits: object) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_build_writes_a_package_that_inspect_verify_and_predict_take(
     run: Run, net_file: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_build_writes_a_package_that_inspect_verify_and_predict_take(
     assert json.loads(done.stdout)["samples"] == 600
 
 
+@pytest.mark.slow
 def test_a_goal_that_is_missed_is_exit_1_and_the_package_is_there(run: Run, net_file: Path, tmp_path: Path) -> None:
     package = tmp_path / "net.edgeml"
     done = run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--goal", "max_size_bytes=1000")
@@ -87,6 +89,7 @@ def test_a_goal_that_is_missed_is_exit_1_and_the_package_is_there(run: Run, net_
     assert edgeml.open_package(package).released == ()
 
 
+@pytest.mark.slow
 def test_a_rejected_artifact_runs_only_when_it_is_named(run: Run, net_file: Path, data: Path, tmp_path: Path) -> None:
     package = tmp_path / "net.edgeml"
     run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--goal", "max_size_bytes=1000")
@@ -96,6 +99,7 @@ def test_a_rejected_artifact_runs_only_when_it_is_named(run: Run, net_file: Path
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("calibration", "words"),
     [
@@ -120,6 +124,7 @@ def test_bad_calibration(
     assert package.read_bytes() == b"the old file"
 
 
+@pytest.mark.slow
 def test_evaluation_without_labels_says_that_accuracy_was_not_measured(
     run: Run, net_file: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +135,7 @@ def test_evaluation_without_labels_says_that_accuracy_was_not_measured(
     failed(run(*common, "--recipe", "onnx-fp32", "--goal", "max_drop=0.1"), 2, "max_drop needs true labels")
 
 
+@pytest.mark.slow
 def test_evaluation_with_classes_never_seen(run: Run, net_file: Path, data: Path, tmp_path: Path) -> None:
     done = run("build", net_file, "-o", tmp_path / "p.edgeml", "--evaluation", data / "unseen.npz")
     failed(done, 2, "never seen: 10, 11, 12, 13, 14", "it knows 0, 1")
@@ -164,6 +170,7 @@ def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:
     failed(run("build", tmp_path / "x.keras", "-o", tmp_path / "p.edgeml"), 2, "no such file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -193,6 +200,7 @@ def test_an_unwritable_folder(run: Run, net_file: Path, tmp_path: Path) -> None:
     failed(done, 2, "p.edgeml cannot be written")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["inspect", "verify", "predict"])
 @pytest.mark.parametrize(
     ("content", "code", "words"),
@@ -230,6 +238,7 @@ def test_a_package_of_a_newer_format(run: Run, net_package_file: Path, tmp_path:
     failed(run("verify", tmp_path / "p.edgeml"), 3, "newer format 2", "pip install --upgrade edgeml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -259,12 +268,14 @@ def test_predict_names_the_artifacts_that_are_there(
     failed(done, 2, "no artifact 'tflite-int4'", "tflite-int8")
 
 
+@pytest.mark.slow
 def test_predict_an_empty_batch(run: Run, net_package_file: Path, data: Path, tmp_path: Path) -> None:
     done = run("predict", net_package_file, data / "empty.npz", "-o", tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
     assert np.load(tmp_path / "out.npz")["scores"].shape == (0, 10)
 
 
+@pytest.mark.slow
 def test_no_command_overwrites_what_it_reads(
     run: Run, net_file: Path, net_package_file: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -290,6 +301,7 @@ def test_where_the_output_goes_is_checked_before_the_work(run: Run, net_file: Pa
     assert time.monotonic() - began < 3  # two builds would take 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["flipped", "encrypted", "method", "header"])
 def test_damaged_arrays(damage: str, run: Run, net_package_file: Path, digits: Digits, tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
@@ -311,6 +323,7 @@ def test_damaged_arrays(damage: str, run: Run, net_package_file: Path, digits: D
     failed(run("predict", net_package_file, path, "-o", tmp_path / "o.npz"), 2, "holds no arrays of numbers")
 
 
+@pytest.mark.slow
 def test_an_artifact_that_kills_its_engine_ends_a_child_and_not_the_command(
     run: Run, net_package: edgeml.Package, data: Path, tmp_path: Path
 ) -> None:
@@ -330,6 +343,7 @@ def test_an_artifact_that_kills_its_engine_ends_a_child_and_not_the_command(
     pytest.fail("no forgery killed the engine")
 
 
+@pytest.mark.slow
 def test_names_cannot_steer_the_terminal(run: Run, net_file: Path, tmp_path: Path) -> None:
     package = tmp_path / "p.edgeml"
     done = run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--author", "\x1b]0;owned\x07\x1b[2J")
@@ -352,6 +366,7 @@ def test_a_digest_that_is_none(run: Run, net_package_file: Path) -> None:
     failed(run("verify", net_package_file, "--digest", "abc"), 2, "expected sha256:")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's, on numpy 2
 def test_a_model_with_inputs_named_as_the_arrays_of_an_evaluation(run: Run, tmp_path: Path) -> None:
     import keras
@@ -366,6 +381,7 @@ def test_a_model_with_inputs_named_as_the_arrays_of_an_evaluation(run: Run, tmp_
     np.testing.assert_allclose(np.load(tmp_path / "out.npz")["scores"], model(inputs).numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_exit_130_without_traceback(edgeml_command: Path, net_file: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [edgeml_command, "build", net_file, "-o", tmp_path / "p.edgeml"], stderr=subprocess.PIPE, text=True
@@ -378,6 +394,7 @@ def test_ctrl_c_is_exit_130_without_traceback(edgeml_command: Path, net_file: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["", "demo", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "report"]
 )

@@ -16,8 +16,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import recall_score
 
 import edgeml
-from edgeml.core.worker import Worker
-from edgeml.trainers.digits import Digits, TrainerSettings
+from edgeml.core.system.worker import Worker
+from edgeml.demo.digits import Digits, TrainerSettings
 from tests.support.forging import forged
 from tests.support.processes import repository
 
@@ -41,7 +41,7 @@ def without_the_first(manifest: Any, contents: dict[str, bytes]) -> None:
 def nets(net_file: Path, digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with packages of two trainings, of one with other labels, and of fewer recipes."""
     folder = tmp_path_factory.mktemp("nets")
-    with Worker("edgeml.trainers.digits:DigitsTrainer", TrainerSettings(folder, seed=1), folder) as trainer:
+    with Worker("edgeml.demo.digits:DigitsTrainer", TrainerSettings(folder, seed=1), folder) as trainer:
         second = trainer.call("train_net", 6, returns=Path)
 
     def make(name: str, model: Path, recipes: Sequence[str], **options: Any) -> None:
@@ -178,6 +178,7 @@ def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
     assert max(map(len, done.stderr.splitlines())) < 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -187,7 +188,7 @@ def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
         (["damaged.edgeml", "old.edgeml"], 3, ["checksum"]),
         (["old.edgeml", "new.edgeml", "--inputs", "absent.npz"], 2, ["no such file"]),
         (["old.edgeml", "new.edgeml", "--inputs", "narrow.npz"], 2, ["[600, 4, 8, 1]", "[samples, 8, 8, 1]"]),
-        (["old.edgeml", "new.edgeml", "--results", "absent.json"], 2, ["There is no file", "absent.json"]),
+        (["old.edgeml", "new.edgeml", "--results", "absent.json"], 2, ["absent.json: there is no such file"]),
         (["old.edgeml", "new.edgeml", "--results", "x.npz"], 2, ["no sound results file"]),
         (["old.edgeml"], 2, ["NEW"]),
     ],

@@ -47,6 +47,7 @@ def test_prices_from_a_csv_with_gaps(run: Run, folder: Path, tmp_path: Path) -> 
     assert run("verify", folder / "houses.edgeml").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [[], ["--target", "price"]])
 def test_calibration_from_a_csv_with_or_without_the_target(
     run: Run, folder: Path, target: list[str], tmp_path: Path
@@ -68,6 +69,7 @@ def test_the_columns_are_told(run: Run, folder: Path) -> None:
     assert "raw       district: column district of a table" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [

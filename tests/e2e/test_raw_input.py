@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 
 import edgeml
 from edgeml.core.errors import InputError, PackageError
+from edgeml.demo.digits import Digits
 from edgeml.package import diff_packages
-from edgeml.pipeline.declarations import declarations
+from edgeml.pipeline.raw_inputs import declarations
 from edgeml.preprocessing import Audio, Image, Table
-from edgeml.trainers.digits import Digits
 from tests.support.forging import forged
 
 RECIPES = ["tflite-int8", "onnx-fp32"]
@@ -110,6 +110,7 @@ def test_declarations_that_do_not_fit(given: Any, words: str, net: edgeml.Packag
         declarations(given, net.manifest.source)
 
 
+@pytest.mark.slow
 def test_a_declaration_that_does_not_fit_is_refused_before_any_work(net_file: Path) -> None:
     with pytest.raises(InputError, match=r"preprocessing.*it gives"):
         edgeml.build(net_file, preprocessing=Image(height=8, width=8))
@@ -156,6 +157,7 @@ def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_commands(net_file: Path, net: edgeml.Package, digits: Digits, folder: Path) -> None:
     (folder / "image.toml").write_text(
         "[image]\nkind = 'image'\nheight = 8\nwidth = 8\ncolour = 'gray'\nresize = 'area'\n"
@@ -190,6 +192,7 @@ def test_a_table_by_command(table: edgeml.Package, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [

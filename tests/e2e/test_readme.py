@@ -6,12 +6,15 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import edgeml
+from tests.support.fork_server import ForkServer
 from tests.support.scripts import benchmark
 
 Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
@@ -26,20 +29,32 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
 
 
+@pytest.fixture(scope="module")
+def folder(demo_run: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the demo's folder, to write to."""
+    return Path(shutil.copytree(demo_run[0], tmp_path_factory.mktemp("readme") / "demo"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("line", COMMANDS)
-def test_command(line: str, demo_run: Demo, edgeml_command: Path) -> None:
+def test_command(line: str, folder: Path, fork_server: ForkServer) -> None:
     words = shlex.split(line)
     assert words[0] == "edgeml"
-    done = subprocess.run(
-        [str(edgeml_command), *words[1:]], cwd=demo_run[0], capture_output=True, text=True, check=False
-    )
+    done = fork_server.edgeml(*words[1:], cwd=folder)
     assert done.returncode == 0, done.stderr
 
 
-def test_script(demo_run: Demo) -> None:
+def test_the_command_that_is_installed_is_the_one_that_is_tested(folder: Path) -> None:
+    command = Path(sys.executable).with_name("edgeml")
+    done = subprocess.run([command, "--version"], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith(edgeml.__version__)
+
+
+@pytest.mark.slow
+def test_script(folder: Path, fork_server: ForkServer) -> None:
     script = "\n".join(blocks("python"))  # one goes on where the other ends
     script += "assert (labels == data['y']).mean() > 0.95\nassert outputs.keys() == {'scores'}\n"
-    done = subprocess.run([sys.executable, "-c", script], cwd=demo_run[0], capture_output=True, text=True, check=False)
+    done = fork_server.python("-c", script, cwd=folder)
     assert done.returncode == 0, done.stderr
 
 
@@ -63,8 +78,6 @@ def test_figures_are_those_of_the_results() -> None:
 
 
 def test_table_of_recipes_says_what_the_code_says() -> None:
-    import edgeml
-
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = [line for line in text.partition("\n## What is made\n")[2].splitlines() if line.startswith("| `")][:6]
     told = {}

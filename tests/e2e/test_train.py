@@ -123,6 +123,7 @@ def test_the_best_epoch_is_told(digits_run: Trained) -> None:
         assert (digits_run[0] / name).read_bytes().startswith(b"\x89PNG\r\n")
 
 
+@pytest.mark.slow
 def test_the_same_file_gives_the_same_model_from_python(digits_run: Trained, tmp_path: Path) -> None:
     import keras
 
@@ -135,6 +136,7 @@ def test_the_same_file_gives_the_same_model_from_python(digits_run: Trained, tmp
     assert all((a == b).all() for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
+@pytest.mark.slow
 def test_house_prices_go_from_a_table_to_a_package(run: Run, tmp_path: Path) -> None:
     done = run("train", repository() / "examples" / "houses.toml", "-o", tmp_path / "houses", "--json")
     assert done.returncode == 0, done.stderr
@@ -189,12 +191,17 @@ def test_bad_files_are_exit_2_and_nothing_is_written(
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "training.toml"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("missing", "extra"), [("matplotlib", "train"), ("pandas", "sklearn")])
-def test_a_missing_extra_is_named_before_anything_is_learnt(missing: str, extra: str, run: Run, tmp_path: Path) -> None:
+def test_a_missing_extra_is_named_before_anything_is_learnt(
+    missing: str, extra: str, edgeml_command: Path, tmp_path: Path
+) -> None:
     (tmp_path / "a.csv").write_text("a,y\n" + "1,2\n3,4\n" * 20)
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
     path = os.pathsep.join([str(tmp_path), str(repository())])
-    done = run("train", written(tmp_path, TABLE), "-o", tmp_path / "out", env=os.environ | {"PYTHONPATH": path})
+    words: list[str] = [str(edgeml_command), "train", str(written(tmp_path, TABLE)), "-o", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"fix: pip install 'edgeml[{extra}]'" in done.stderr
     assert not (tmp_path / "out").exists()

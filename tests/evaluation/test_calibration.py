@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from edgeml.core.tensors import Decision
+from edgeml.core.decisions import Decision
 from edgeml.evaluation import calibration_of
 
 CLASSES = Decision((0, 1, 2, 3), probabilities=True)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from sklearn.metrics import confusion_matrix, recall_score
 
-from edgeml.core.evidence_file import Confusion, Evidence
+from edgeml.core.records.evidence_details import Confusion, Evidence
 from edgeml.evaluation import confusion_of, worst_class, worst_classes
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, r2_score
 
-from edgeml.core.evidence import Drop
+from edgeml.core.records.evidence import Drop
 from edgeml.evaluation import drop_of
 
 SIMULATIONS = 600

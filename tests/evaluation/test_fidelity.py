@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeml.core.evidence import Fidelity
-from edgeml.core.tensors import Decision
+from edgeml.core.decisions import Decision
+from edgeml.core.records.evidence import Fidelity
 from edgeml.evaluation import fidelity_of, ties
 
 

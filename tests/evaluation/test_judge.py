@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from edgeml.core.evidence import Drop, Evaluation, Fidelity, Latency
 from edgeml.core.goal import Goal, Verdict
 from edgeml.core.recipe import RECIPES, Recipe, find_recipe
+from edgeml.core.records.evidence import Drop, Evaluation, Fidelity, Latency
 from edgeml.evaluation import judge
 
 INT8 = find_recipe("tflite-int8")

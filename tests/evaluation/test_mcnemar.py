@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from edgeml.core.evidence import McNemar
+from edgeml.core.records.evidence import McNemar
 from edgeml.evaluation import mcnemar_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeml.core.evidence import Drop, McNemar
+from edgeml.core.records.evidence import Drop, McNemar
 from edgeml.evaluation import drop_of, mcnemar_of, samples_to_settle
 
 Z = 1.959964

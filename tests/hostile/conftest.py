@@ -3,11 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeml.trainers.digits import Digits
-from tests.e2e.conftest import edgeml_command, run
-from tests.support.small_package import small_package, small_package_file
-
-__all__ = ["data_file", "edgeml_command", "run", "small_package", "small_package_file"]
+from edgeml.demo.digits import Digits
 
 
 @pytest.fixture(scope="session")

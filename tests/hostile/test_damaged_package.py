@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import edgeml
-from edgeml.core import registry
 from edgeml.core.errors import InputError, PackageError, StorageError
-from edgeml.package import verification as verification_module
+from edgeml.core.registry import engines
+from edgeml.package import verify as verification_module
 
 READS = ("artifacts/onnx-fp32.onnx", "artifacts/tflite-fp32.tflite", "golden/input.features.npy")
 
@@ -47,7 +47,7 @@ def no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     def reached(*arguments: object, **options: object) -> None:
         pytest.fail("a damaged package reached a parser")
 
-    monkeypatch.setattr(registry, "resolve", lambda name: reached)
+    monkeypatch.setattr(engines, "resolve", lambda name: reached)
     monkeypatch.setattr(verification_module, "golden_inputs", reached)
     monkeypatch.setattr(verification_module, "check_run", reached)
 
@@ -59,6 +59,7 @@ def test_the_unchanged_copy_is_sound(patched: Patched) -> None:
     assert found.entries == len(zipfile.ZipFile(patched.path).namelist())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_parser")
 def test_every_changed_byte_is_found(patched: Patched) -> None:
     rng = random.Random(1)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 import edgeml
 from edgeml.core.errors import ConversionError
-from edgeml.core.worker import Worker
+from edgeml.core.system.worker import Worker
 
 FAILS = "onnx-fp32"
 
@@ -26,6 +26,7 @@ class FailingWorker(Worker):
         return super().call(method, *arguments, returns=returns, timeout_s=timeout_s)
 
 
+@pytest.mark.slow
 def test_a_tool_that_says_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.import_module("edgeml.pipeline.build"), "Worker", FailingWorker)
     x, y = load_iris(return_X_y=True)

@@ -159,6 +159,7 @@ def test_arrays_that_are_none(data: bytes, tmp_path: Path, name: str, array: byt
         edgeml.open_package(path).verify()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "array"),
     [

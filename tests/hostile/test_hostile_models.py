@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 import edgeml
 from edgeml.core.errors import ConversionError, EdgemlError, InputError, UnsupportedModelError
-from edgeml.core.worker import Worker, WorkerCrash
+from edgeml.core.system.worker import Worker, WorkerCrash
 from tests.support.mutants import AttemptsSettings, mutants
 from tests.support.packing import artifact_bytes
 
@@ -60,6 +60,7 @@ def test_a_pickle_that_is_trusted_is_loaded_in_the_child(tmp_path: Path) -> None
     assert int(canary.read_text()) != os.getpid()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".pkl", ".joblib"])
 def test_a_trusted_estimator_becomes_a_package(suffix: str, tmp_path: Path) -> None:
     import joblib
@@ -81,6 +82,7 @@ def test_a_trusted_estimator_becomes_a_package(suffix: str, tmp_path: Path) -> N
 # --- Keras ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_lambda_is_loaded_where_it_is_trusted(keras_models: Worker) -> None:
     path = keras_models.call("make", "with_lambda", returns=Path)
     with pytest.raises(UnsupportedModelError, match="a Lambda layer, which is code"):
@@ -90,6 +92,7 @@ def test_a_lambda_is_loaded_where_it_is_trusted(keras_models: Worker) -> None:
     np.testing.assert_allclose(np.asarray(package.session("onnx-fp32").predict(x)), 2 * x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [".h5", ""])
 def test_a_lambda_of_keras_2(legacy_models: Worker, form: str) -> None:
     path = legacy_models.call("make", "with_lambda", form, returns=Path)
@@ -99,6 +102,7 @@ def test_a_lambda_of_keras_2(legacy_models: Worker, form: str) -> None:
     assert package.released == ("onnx-fp32",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "form", "reason"),
     [
@@ -112,12 +116,14 @@ def test_what_a_keras_2_model_may_not_do(legacy_models: Worker, kind: str, form:
         edgeml.build(legacy_models.call("make", kind, form, returns=Path))
 
 
+@pytest.mark.slow
 def test_the_graph_of_an_own_class_is_taken_as_it_is(legacy_models: Worker) -> None:
     """A SavedModel has the class's operations, and needs no code of it."""
     package = edgeml.build(legacy_models.call("make", "with_own_class", "", returns=Path), recipes=["onnx-fp32"])
     assert package.released == ("onnx-fp32",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "function", ["io.read_file", "io.write_file", "py_function", "raw_ops.WriteFile", "saved_model.load"]
 )
@@ -132,6 +138,7 @@ def test_a_function_of_tensorflow_that_reaches_out(legacy_models: Worker, tmp_pa
         edgeml.build(path)
 
 
+@pytest.mark.slow
 def test_a_graph_of_file_operators_behind_a_clean_configuration(legacy_models: Worker) -> None:
     path = legacy_models.call("make_with_hidden_operator", returns=Path)
     with pytest.raises(UnsupportedModelError, match="operator WriteFile"):
@@ -173,6 +180,7 @@ def last_layer(config: dict[str, Any]) -> dict[str, Any]:
     return layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name"),
     [
@@ -224,6 +232,7 @@ def test_a_vocabulary_in_a_file(rewritten: Callable[..., Path]) -> None:
         edgeml.build(rewritten(change))
 
 
+@pytest.mark.slow
 def test_layers_larger_than_the_file(rewritten: Callable[..., Path]) -> None:
     def change(config: dict[str, Any]) -> None:
         last_layer(config)["config"]["units"] = 2**33
@@ -232,6 +241,7 @@ def test_layers_larger_than_the_file(rewritten: Callable[..., Path]) -> None:
         edgeml.build(rewritten(change))
 
 
+@pytest.mark.slow
 def test_layers_larger_than_the_file_in_keras_2(legacy_models: Worker, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(legacy_models.call("make", "sigmoid", ".h5", returns=Path).read_bytes())
@@ -468,6 +478,7 @@ def test_onnx_sizes_beyond_all_measure(change: Callable[[onnx.ModelProto], None]
 # --- damage --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["tflite-int8", "onnx-fp32"])
 def test_a_thousand_mutants(net_package: edgeml.Package, tmp_path: Path, recipe: str) -> None:
     framework = recipe.partition("-")[0]
@@ -478,7 +489,7 @@ def test_a_thousand_mutants(net_package: edgeml.Package, tmp_path: Path, recipe:
         for data in mutants(artifact_bytes(net_package, recipe), MUTANTS, seed=3):
             path.write_bytes(data)
             try:
-                came[worker.call("attempt", framework, path, returns=str, timeout_s=5)] += 1
+                came[worker.call("attempt", framework, path, returns=str, timeout_s=3)] += 1
             except WorkerCrash:  # the child died, and another takes over
                 came["died"] += 1
                 killers.append(data)

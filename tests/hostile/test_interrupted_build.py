@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +13,14 @@ from pathlib import Path
 import pytest
 
 import edgeml
-from edgeml.pipeline.scratch import scratch_folder
 from tests.support.building import RECIPES, build_from_files
-from tests.support.processes import MARKER, eventually, marked, repository
+from tests.support.fork_server import ForkedProcess, ForkServer
+from tests.support.processes import eventually, in_session, repository
 
 STEPS = 6
 """Loading, the source's own answers, and for each of the two recipes converting and proving."""
 
-MOMENTS = [(-1, 0.1), (-1, 0.3), (0, 0.0), (0, 0.2), (0, 1.0), (1, 0.02), (2, 0.1), (2, 0.4), (3, 0.02), (4, 0.05)]
+MOMENTS = [(-1, 0.0), (-1, 0.02), (0, 0.0), (0, 0.05), (0, 0.2), (1, 0.02), (2, 0.02), (2, 0.1), (3, 0.02), (4, 0.0)]
 """After that step has begun, so many seconds; -1 is before the first."""
 
 AT_ONCE = 2
@@ -38,23 +35,17 @@ class Case:
     data: Path
     folder: Path
     temporary: Path
-    marker: str
 
     @property
     def target(self) -> Path:
         return self.folder / "digits.edgeml"
 
-    def started(self) -> subprocess.Popen[str]:
+    def started(self, server: ForkServer) -> ForkedProcess:
         self.folder.mkdir()
         self.target.write_bytes(OLD)
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.support.building", self.model, self.data, self.target],
-            cwd=repository(),
-            env=os.environ | {MARKER: self.marker, "TMPDIR": str(self.temporary)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        environment = os.environ | {"TMPDIR": str(self.temporary)}
+        script = ("-m", "tests.support.building", self.model, self.data, self.target)
+        return server.popen(*script, cwd=repository(), env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -63,45 +54,47 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def cases(net_file: Path, data_file: Path, folder: Path, temporary: Path, count: int) -> list[Case]:
-    return [Case(net_file, data_file, folder / str(i), temporary, uuid.uuid4().hex) for i in range(count)]
+    return [Case(net_file, data_file, folder / str(i), temporary) for i in range(count)]
 
 
+@pytest.mark.slow
 def test_builds_that_are_left_alone_leave_the_new_package(
-    net_file: Path, data_file: Path, tmp_path: Path, temporary: Path
+    net_file: Path, data_file: Path, tmp_path: Path, temporary: Path, fork_server: ForkServer
 ) -> None:
-    runs = [(case, case.started()) for case in cases(net_file, data_file, tmp_path, temporary, AT_ONCE)]
+    runs = [(case, case.started(fork_server)) for case in cases(net_file, data_file, tmp_path, temporary, AT_ONCE)]
     for case, process in runs:
-        out, _ = process.communicate(timeout=300)
+        out = process.read(timeout=300)
         assert (process.returncode, out.split()) == (0, [str(step) for step in range(STEPS)])
         assert [entry.name for entry in case.folder.iterdir()] == ["digits.edgeml"]
         assert edgeml.open_package(case.target).released == RECIPES
-        assert not marked(case.marker)
+        assert not in_session(process.pid)
     assert not list(temporary.iterdir())
 
 
-def interrupted(case: Case, number: signal.Signals, moment: tuple[int, float]) -> int:
+def interrupted(case: Case, number: signal.Signals, moment: tuple[int, float], server: ForkServer) -> int:
     """Sends the signal at that moment, checks what is left, and gives the exit status."""
     step, after_s = moment
-    with case.started() as process:
+    with case.started(server) as process:
         assert process.stdout is not None
         for expected in range(step + 1):
             assert process.stdout.readline() == f"{expected}\n"
         time.sleep(after_s)
         process.send_signal(number)
-        out, _ = process.communicate(timeout=60)
-    assert eventually(lambda: not marked(case.marker), within_s=5), "a child was left behind"
+        out = process.read(timeout=60)
+    assert eventually(lambda: not in_session(process.pid), within_s=5), "a child was left behind"
     assert [entry.name for entry in case.folder.iterdir()] == ["digits.edgeml"]
     if process.returncode == 0:  # it had been faster
         edgeml.open_package(case.target).verify()
     else:
         assert process.returncode == -number, out
         assert case.target.read_bytes() == OLD
-    return process.returncode
+    return process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_at_ten_moments(
-    number: signal.Signals, net_file: Path, data_file: Path, tmp_path: Path, temporary: Path
+    number: signal.Signals, net_file: Path, data_file: Path, tmp_path: Path, temporary: Path, fork_server: ForkServer
 ) -> None:
     count = len(MOMENTS)
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -111,6 +104,7 @@ def test_at_ten_moments(
                 cases(net_file, data_file, tmp_path, temporary, count),
                 [number] * count,
                 MOMENTS,
+                [fork_server] * count,
             )
         )
     assert statuses.count(-number) >= count - 1
@@ -124,28 +118,3 @@ def test_at_ten_moments(
             patch.setattr(tempfile, "tempdir", str(temporary))
             build_from_files(net_file, data_file)
         assert list(temporary.iterdir()) == []
-
-
-def test_scratch_folders_in_use_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    abandoned = tmp_path / "edgeml-build-abandoned"
-    (abandoned / "deep").mkdir(parents=True)
-    (abandoned / "deep" / "file").write_bytes(b"x")
-    foreign = tmp_path / "edgeml-something"
-    foreign.mkdir()
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "file").write_bytes(b"x")
-    (tmp_path / "edgeml-build-link").symlink_to(outside)
-    with scratch_folder() as first:
-        assert not abandoned.exists()
-        (first / "file").write_bytes(b"x")
-        with scratch_folder() as second:
-            assert second != first
-            assert (first / "file").exists()
-            assert oct(second.stat().st_mode & 0o777) == "0o700"
-        assert not second.exists()
-        assert first.exists()
-    assert not first.exists()
-    assert foreign.exists()
-    assert (outside / "file").exists()

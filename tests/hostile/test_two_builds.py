@@ -12,6 +12,7 @@ import pytest
 
 import edgeml
 from tests.support.building import RECIPES, build_from_files
+from tests.support.fork_server import ForkServer
 from tests.support.processes import repository
 
 
@@ -25,6 +26,7 @@ def alone(net_file: Path, data_file: Path, tmp_path_factory: pytest.TempPathFact
     return path.read_bytes()
 
 
+@pytest.mark.slow
 def test_two_threads(net_file: Path, data_file: Path, tmp_path: Path, alone: bytes) -> None:
     # Another copy of the model, under another name and in another folder, is the same model.
     (tmp_path / "else").mkdir()
@@ -42,7 +44,8 @@ def test_two_threads(net_file: Path, data_file: Path, tmp_path: Path, alone: byt
     assert [(tmp_path / f"{i}.edgeml").read_bytes() == alone for i in range(2)] == [True, True]
 
 
-def test_two_processes(net_file: Path, data_file: Path, tmp_path: Path, alone: bytes) -> None:
+@pytest.mark.slow
+def test_two_processes(net_file: Path, data_file: Path, tmp_path: Path, alone: bytes, fork_server: ForkServer) -> None:
     (tmp_path / "home").mkdir()
     surroundings = {
         "HOME": str(tmp_path / "home"),
@@ -53,23 +56,23 @@ def test_two_processes(net_file: Path, data_file: Path, tmp_path: Path, alone: b
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(repository()),
     }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.support.building", net_file, data_file, tmp_path / f"{i}.edgeml"],
-            cwd=tmp_path,
-            env=os.environ | (surroundings if i else {"PYTHONPATH": str(repository())}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for i in range(2)
-    ]
-    for process in processes:
-        out, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, out
+    script = ["-m", "tests.support.building", str(net_file), str(data_file)]
+    elsewhere = subprocess.Popen(
+        [sys.executable, *script, tmp_path / "1.edgeml"],
+        cwd=tmp_path,
+        env=os.environ | surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    done = fork_server.python(*script, tmp_path / "0.edgeml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    out, _ = elsewhere.communicate(timeout=300)
+    assert elsewhere.returncode == 0, out
     assert [(tmp_path / f"{i}.edgeml").read_bytes() == alone for i in range(2)] == [True, True]
 
 
+@pytest.mark.slow
 def test_a_model_in_memory_and_its_file_give_the_same_package(
     small_package_file: Path, small_package: edgeml.Package, tmp_path: Path
 ) -> None:

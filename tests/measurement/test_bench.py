@@ -12,9 +12,9 @@ import pytest
 
 import edgeml
 from edgeml.core.errors import InputError, TargetError
-from edgeml.core.results import Results, decode_results, encode_results, pack_times, unpack_times
+from edgeml.core.records.benchmark_results import Results, decode_results, encode_results, pack_times, unpack_times
 from edgeml.measurement import Case, Options, against_baseline, bench, compare_cases, plan, this_machine
-from edgeml.measurement.queries import server
+from edgeml.measurement.workload import server
 from tests.support.processes import repository
 
 QUICK = Options(seconds=0.1, cold_starts=0)
@@ -106,6 +106,7 @@ def test_threads_batches_and_targets_multiply(package: edgeml.Package) -> None:
         assert skipped.startswith("onnx-fp32 on micro: ")
 
 
+@pytest.mark.slow
 def test_the_arena_is_that_of_tflite_micro(package: edgeml.Package) -> None:
     pytest.importorskip("tflite_micro")
     found = bench(
@@ -120,6 +121,7 @@ def test_the_arena_is_that_of_tflite_micro(package: edgeml.Package) -> None:
     assert found.measurements[0].peak_mb is None  # it lives in another process
 
 
+@pytest.mark.slow
 def test_a_server_holds_its_bound(package: edgeml.Package) -> None:
     options = Options(seconds=0.1, latency_bound_ms=500.0)
     results = bench(package, artifacts=["onnx-fp32"], scenarios=["server"], batches=[1, 32], options=options)
@@ -162,11 +164,11 @@ def test_what_cannot_be_measured_is_refused(
 
 def test_two_artifacts_are_measured_in_turn(package: edgeml.Package) -> None:
     first = Case("tflite-int8", "cpu", "single-stream", None, 1)
-    second = msgspec.structs.replace(first, artifact="onnx-fp32")
+    second = Case("onnx-fp32", "cpu", "multi-stream", None, 128)  # some 40 times the time, whatever else runs
     found = compare_cases(package, first, package, second, Options(seconds=0.5))
-    assert found.verdict == "faster"  # some 10 against 30 microseconds
-    assert found.ratio.value < 0.9
-    assert (found.what, found.beside) == ("tflite-int8 on cpu", "onnx-fp32 on cpu")
+    assert found.verdict == "faster"
+    assert found.ratio.value < 0.5
+    assert (found.what, found.beside) == ("tflite-int8 on cpu", "onnx-fp32 on cpu, batch 128")
 
 
 def slowed(results: Results, factor: float) -> Results:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from edgeml.core.results import Comparison, Figure
+from edgeml.core.records.benchmark_results import Comparison, Figure
 from edgeml.measurement import compare
 from edgeml.measurement.baseline import ratio_of_runs
 from edgeml.measurement.comparison import Opener, verdict

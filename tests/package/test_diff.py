@@ -12,9 +12,9 @@ from sklearn.metrics import mean_absolute_error
 import edgeml
 from edgeml.cli.diff_measured import measured_lines
 from edgeml.core.errors import InputError, VerificationError
-from edgeml.core.evidence import Latency
 from edgeml.core.goal import Verdict
-from edgeml.core.results import Results
+from edgeml.core.records.benchmark_results import Results
+from edgeml.core.records.evidence import Latency
 from edgeml.core.tensors import Quantization
 from edgeml.package import PackageDiff, diff_packages
 from edgeml.package.diff import Change, Flip
@@ -293,6 +293,7 @@ def test_other_golden_inputs_are_all_run(small_package: edgeml.Package) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_another_task(small_package: edgeml.Package) -> None:
     from sklearn.linear_model import LinearRegression
 

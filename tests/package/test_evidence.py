@@ -14,9 +14,9 @@ from sklearn.metrics import confusion_matrix, mean_absolute_error, r2_score, rec
 
 import edgeml
 from edgeml.core.errors import InputError, PackageError
-from edgeml.core.evidence_file import Confusion, Evidence
-from edgeml.package.explanation import explained
-from edgeml.trainers.digits import Digits
+from edgeml.core.records.evidence_details import Confusion, Evidence
+from edgeml.demo.digits import Digits
+from edgeml.package.explain import explain
 from tests.support.forging import forged
 from tests.support.linear_onnx import write_linear_onnx
 from tests.support.make_format1 import PACKAGE
@@ -116,12 +116,12 @@ def test_a_package_of_before_has_less_and_opens() -> None:
 
 
 def test_it_explains_an_artifact_or_all(net_package: edgeml.Package) -> None:
-    assert [one.recipe for one in explained(net_package).artifacts] == list(net_package.released)
-    (one,) = explained(net_package, "tflite-int8").artifacts
+    assert [one.recipe for one in explain(net_package).artifacts] == list(net_package.released)
+    (one,) = explain(net_package, "tflite-int8").artifacts
     assert one.evidence == net_package.evidence("tflite-int8")
     assert one.max_drop == 0.01
     with pytest.raises(InputError, match="no artifact 'tflite-int4'"):
-        explained(net_package, "tflite-int4")
+        explain(net_package, "tflite-int4")
 
 
 def rewritten(change: Callable[[Any], object]) -> Callable[[bytes], bytes]:

@@ -9,9 +9,9 @@ import pytest
 from edgeml.core.errors import InputError, MissingDependencyError, PackageError, TargetError
 from edgeml.core.session import Session
 from edgeml.core.tensors import Quantization, Signature, TensorSpec
-from edgeml.package.arrays import encode_array
 from edgeml.package.golden import GoldenCheck, bounds, check_run, golden_inputs
 from edgeml.package.manifest import Golden, GoldenRun
+from edgeml.package.npy import encode_array
 
 INPUTS = {"x": np.zeros((16, 2), np.float32)}
 

@@ -16,15 +16,9 @@ import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.errors import (
-    InputError,
-    MissingDependencyError,
-    StorageError,
-    TargetError,
-    VerificationError,
-)
-from edgeml.core.evidence import Latency
+from edgeml.core.errors import InputError, MissingDependencyError, StorageError, TargetError, VerificationError
 from edgeml.core.goal import Verdict
+from edgeml.core.records.evidence import Latency
 from edgeml.package import Failure
 from edgeml.package.archive import Archive
 from tests.support.small_package import SMALL_RECIPES

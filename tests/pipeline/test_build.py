@@ -12,9 +12,9 @@ from sklearn.metrics import r2_score
 import edgeml
 from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.recipe import RECIPES
-from edgeml.core.worker import Worker
+from edgeml.core.system.worker import Worker
+from edgeml.demo.digits import Digits
 from edgeml.pipeline import Step
-from edgeml.trainers.digits import Digits
 
 X = np.random.default_rng(0).standard_normal((60, 16)).astype(np.float32)
 FLOATS = ["tflite-fp32", "onnx-fp32"]
@@ -90,6 +90,7 @@ def autoencoder(keras_models: Worker) -> edgeml.Package:
     return edgeml.build(made(keras_models, "autoencoder"), evaluation=X, recipes=FLOATS)
 
 
+@pytest.mark.slow
 def test_a_reconstruction_has_a_relative_error_as_its_drop(autoencoder: edgeml.Package, keras_models: Worker) -> None:
     assert autoencoder.manifest.source.task == "reconstruction"
     (wanted,) = answers(keras_models, "autoencoder", X)
@@ -135,6 +136,7 @@ def test_a_regression_has_no_labels(regression: tuple[edgeml.Package, np.ndarray
         regression[0].session("tflite-fp32").classify(X)
 
 
+@pytest.mark.slow
 def test_a_sigmoid_decides_at_a_half(keras_models: Worker) -> None:
     (scores,) = answers(keras_models, "sigmoid", X)
     y = (scores[:, 0] > 0.5).astype(int)
@@ -148,6 +150,7 @@ def test_a_sigmoid_decides_at_a_half(keras_models: Worker) -> None:
         assert found.tolist() == np.where(scores[:, 0] > 0.5, "yes", "no").tolist()
 
 
+@pytest.mark.slow
 def test_a_softmax_may_be_told_to_give_values(keras_models: Worker) -> None:
     tokens = np.random.default_rng(0).integers(200, size=(40, 5))
     (scores,) = answers(keras_models, "tokens", tokens)
@@ -162,6 +165,7 @@ def test_a_softmax_may_be_told_to_give_values(keras_models: Worker) -> None:
         package.session("onnx-fp32").classify(tokens)
 
 
+@pytest.mark.slow
 def test_logits_classify_once_labels_show_it(keras_models: Worker) -> None:
     (scores,) = answers(keras_models, "logits", X)
     package = edgeml.build(made(keras_models, "logits"), evaluation=(X, scores.argmax(axis=1)), recipes=["onnx-fp32"])
@@ -172,6 +176,7 @@ def test_logits_classify_once_labels_show_it(keras_models: Worker) -> None:
     np.testing.assert_array_equal(package.session("onnx-fp32").classify(X), scores.argmax(axis=1))
 
 
+@pytest.mark.slow
 def test_whole_numbers_in_and_text_out(keras_models: Worker) -> None:
     tokens = np.random.default_rng(0).integers(200, size=(40, 5))
     (scores,) = answers(keras_models, "tokens", tokens)
@@ -187,6 +192,7 @@ def test_whole_numbers_in_and_text_out(keras_models: Worker) -> None:
         assert package.session(recipe).classify(tokens).tolist() == names[scores.argmax(axis=1)].tolist()
 
 
+@pytest.mark.slow
 def test_several_outputs_come_as_a_dict(keras_models: Worker) -> None:
     path = made(keras_models, "by_name")
     package = edgeml.build(path, recipes=FLOATS)
@@ -200,6 +206,7 @@ def test_several_outputs_come_as_a_dict(keras_models: Worker) -> None:
             np.testing.assert_allclose(found[name], values, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_output_that_is_always_zero_does_not_stand_in_the_way(keras_models: Worker) -> None:
     package = edgeml.build(made(keras_models, "dead"), calibration=X, recipes=["tflite-fp32", "tflite-int8"])
     assert package.released == ("tflite-fp32", "tflite-int8")
@@ -208,6 +215,7 @@ def test_an_output_that_is_always_zero_does_not_stand_in_the_way(keras_models: W
 # Proof without labels, with few samples, with drawn ones
 
 
+@pytest.mark.slow
 def test_without_labels_accuracy_is_not_measured(keras_models: Worker) -> None:
     package = edgeml.build(made(keras_models, "tokens"), evaluation=np.ones((3, 5)) * [[1], [2], [3]], recipes=FLOATS)
     assert (package.manifest.data.judged_samples, package.manifest.data.labelled) == (3, False)
@@ -220,6 +228,7 @@ def test_without_labels_accuracy_is_not_measured(keras_models: Worker) -> None:
     assert {check.status for check in package.verify().golden} == {"holds"}
 
 
+@pytest.mark.slow
 def test_without_any_data_the_package_says_so_and_integers_are_refused(keras_models: Worker) -> None:
     steps: list[Step] = []
     package = edgeml.build(made(keras_models, "value"), progress=steps.append)
@@ -244,6 +253,7 @@ def test_overlap_is_reported(regression: tuple[edgeml.Package, np.ndarray]) -> N
     assert regression[0].manifest.data.overlap == 5
 
 
+@pytest.mark.slow
 def test_a_constant_model_proves_little(keras_models: Worker) -> None:
     package = edgeml.build(made(keras_models, "value"), evaluation=np.ones((9, 16)), recipes=["tflite-fp32"])
     (record,) = package.manifest.artifacts
@@ -292,6 +302,7 @@ def test_a_rejected_artifact_is_never_chosen(
     assert session.signature == badly_calibrated.artifact("tflite-fp32").signature
 
 
+@pytest.mark.slow
 def test_with_nothing_released_the_package_is_given_all_the_same(keras_models: Worker, tmp_path: Path) -> None:
     goal = edgeml.Goal(max_size_bytes=10, max_p95_ms=1000.0)
     package = edgeml.build(made(keras_models, "value"), goal=goal, recipes=["tflite-fp32"])
@@ -391,12 +402,14 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
         edgeml.build(path)
 
 
+@pytest.mark.slow
 def test_a_drop_is_bounded_and_there_are_no_labels(net_file: Path, digits: Digits) -> None:
     with pytest.raises(InputError, match="max_drop needs true labels") as caught:
         edgeml.build(net_file, evaluation=digits.evaluation, goal=edgeml.Goal(max_drop=0.01))
     assert "evaluation=(x, y)" in caught.value.fix
 
 
+@pytest.mark.slow
 def test_bad_data_is_told_before_anything_is_converted(net_file: Path, digits: Digits) -> None:
     steps: list[Step] = []
     y = digits.evaluation_labels + 1
@@ -405,6 +418,7 @@ def test_bad_data_is_told_before_anything_is_converted(net_file: Path, digits: D
     assert [step.text for step in steps] == ["loading the model"]
 
 
+@pytest.mark.slow
 def test_a_model_in_memory_is_packaged_as_its_file_is(keras_models: Worker) -> None:
     built = edgeml.open_package(keras_models.call("build_in_memory", "value", "onnx-fp32", returns=Path))
     from_file = edgeml.build(made(keras_models, "value"), recipes=["onnx-fp32"])
@@ -414,6 +428,7 @@ def test_a_model_in_memory_is_packaged_as_its_file_is(keras_models: Worker) -> N
 # What a stranger tried
 
 
+@pytest.mark.slow
 def test_outputs_in_nested_dictionaries_keep_all_their_keys(keras_models: Worker) -> None:
     package = edgeml.build(made(keras_models, "nested_answers"), recipes=FLOATS)
     assert package.released == ("tflite-fp32", "onnx-fp32")
@@ -425,12 +440,14 @@ def test_outputs_in_nested_dictionaries_keep_all_their_keys(keras_models: Worker
         np.testing.assert_allclose(named[name], values, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_that_remembers_is_refused(keras_models: Worker) -> None:
     with pytest.raises(UnsupportedModelError, match="keeps state between calls") as caught:
         edgeml.build(made(keras_models, "stateful"))
     assert "stateful=False" in caught.value.fix
 
 
+@pytest.mark.slow
 def test_whole_numbers_are_not_drawn(keras_models: Worker) -> None:
     with pytest.raises(InputError, match="inputs tokens take whole numbers"):
         edgeml.build(made(keras_models, "tokens"), recipes=FLOATS)
@@ -438,6 +455,7 @@ def test_whole_numbers_are_not_drawn(keras_models: Worker) -> None:
     assert edgeml.build(made(keras_models, "tokens"), recipes=FLOATS, evaluation=tokens).released == tuple(FLOATS)
 
 
+@pytest.mark.slow
 def test_inputs_that_float32_cannot_tell_apart_are_no_basis_for_a_release() -> None:
     """Seconds since 1970: the source parts them in float64; in float32 there is one number for every 128."""
     from sklearn.pipeline import make_pipeline

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgeml.core.worker import Worker
+from edgeml.core.system.worker import Worker
+from tests.support.fork_server import ForkServer
 from tests.support.without import without
 
 SCRIPT = """
@@ -33,20 +33,23 @@ def model(keras_models: Worker) -> Path:
     return keras_models.call("make", "value", returns=Path)
 
 
-def built(folder: Path, missing: list[str], model: Path, *recipes: str) -> dict[str, Any]:
-    """What a build without some modules comes to."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(model), *recipes],
-        env=os.environ | without(folder, missing),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+Built = Callable[..., dict[str, Any]]
 
 
+@pytest.fixture
+def built(tmp_path: Path, model: Path, fork_server: ForkServer) -> Built:
+    """What a build of the model without some modules comes to."""
+
+    def call(missing: list[str], *recipes: str) -> dict[str, Any]:
+        done = fork_server.python("-c", SCRIPT, model, *recipes, env=os.environ | without(tmp_path, missing))
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    return call
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "extra", "affected"),
     [
@@ -55,10 +58,8 @@ def built(folder: Path, missing: list[str], model: Path, *recipes: str) -> dict[
         ("ai_edge_litert", "litert", "tflite"),
     ],
 )
-def test_only_the_recipes_that_need_it_are_refused(
-    tmp_path: Path, model: Path, missing: str, extra: str, affected: str
-) -> None:
-    found = built(tmp_path, [missing], model)
+def test_only_the_recipes_that_need_it_are_refused(built: Built, missing: str, extra: str, affected: str) -> None:
+    found = built([missing])
     floats = {f"{affected}-{precision}" for precision in ("fp32", "fp16", "dynamic")}
     assert {recipe.partition("-")[0] for recipe in found["released"]} == {"tflite", "onnx"} - {affected}
     assert len(found["released"]) == 3
@@ -69,15 +70,16 @@ def test_only_the_recipes_that_need_it_are_refused(
     assert found["failures"] == 0
 
 
-def test_a_recipe_that_was_named_is_not_passed_over(tmp_path: Path, model: Path) -> None:
-    found = built(tmp_path, ["ai_edge_litert"], model, "tflite-fp32")
+@pytest.mark.slow
+def test_a_recipe_that_was_named_is_not_passed_over(built: Built) -> None:
+    found = built(["ai_edge_litert"], "tflite-fp32")
     assert found["error"] == "MissingDependencyError"
     assert found["fix"] == "pip install 'edgeml[litert]'"
 
 
 @pytest.mark.parametrize("missing", ["keras", "tensorflow"])
-def test_without_the_models_framework_nothing_is_built(tmp_path: Path, model: Path, missing: str) -> None:
-    found = built(tmp_path, [missing], model)
+def test_without_the_models_framework_nothing_is_built(built: Built, missing: str) -> None:
+    found = built([missing])
     assert found["error"] == "MissingDependencyError"
     assert "needs the extra 'keras'" in found["message"]
     assert found["fix"] == "pip install 'edgeml[keras]'"

@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.mlperf import mlperf_model
 from tests.support.processes import repository
 
 LIMIT_MB = 1500
 
 
+@pytest.mark.slow
 def test_a_thousand_calibration_samples_of_vww() -> None:
     folder = mlperf_model("vww_96.h5").parent.parent
     done = subprocess.run(
@@ -20,7 +23,6 @@ def test_a_thousand_calibration_samples_of_vww() -> None:
             "benchmarks/peak_memory.py",
             folder,
             "--recipe=tflite-int8",
-            "--recipe=tflite-int16x8",
             "--recipe=onnx-int8",
         ],
         cwd=repository(),

@@ -25,6 +25,7 @@ def photo(height: int = 30, width: int = 40) -> np.ndarray:
     return pixels(height, width, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bilinear", "nearest", "area"])
 def test_resizes_as_tensorflow(method: Literal["bilinear", "nearest", "area"]) -> None:
     import tensorflow as tf

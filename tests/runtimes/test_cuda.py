@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 import edgeml
-from edgeml.trainers.digits import Digits
+from edgeml.demo.digits import Digits
 
 pytestmark = [
     pytest.mark.nvidia,

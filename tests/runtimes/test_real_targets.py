@@ -15,10 +15,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import edgeml
-from edgeml.core.tensors import dequantize
+from edgeml.core.integer_grid import dequantize
+from edgeml.demo.digits import Digits
 from edgeml.measurement.devices import Job, News, bench_on_device
 from edgeml.package.golden import golden_inputs
-from edgeml.trainers.digits import Digits
 from tests.support.mlperf import mlperf_model
 from tests.support.packing import artifact_bytes
 from tests.support.processes import eventually, repository

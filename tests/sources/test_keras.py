@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.source import SourceInfo
-from edgeml.core.tensors import Decision
-from edgeml.core.worker import Worker
+from edgeml.core.system.worker import Worker
 
 SAMPLES = 70  # two batches of 32, and a rest
 
@@ -37,6 +37,7 @@ def many(keras_models: Worker) -> Path:
     return keras_models.call("make", "many", returns=Path)
 
 
+@pytest.mark.slow
 def test_names_are_such_as_every_format_takes(keras_models: Worker, many: Path) -> None:
     signature = described(keras_models, many).signature
     assert [spec.name for spec in signature.inputs] == ["x", "X_2", "gr__e", "tensor_2nd_one", "tensor_2nd_one_2"]
@@ -44,15 +45,18 @@ def test_names_are_such_as_every_format_takes(keras_models: Worker, many: Path) 
     assert {spec.dtype for spec in (*signature.inputs, *signature.outputs)} == {"float32"}
 
 
+@pytest.mark.slow
 def test_outputs_have_the_keys_that_the_model_gives_them(keras_models: Worker, many: Path) -> None:
     signature = described(keras_models, many).signature
     assert [(spec.name, spec.shape) for spec in signature.outputs] == [("alpha", (None, 1)), ("zeta", (None, 2))]
 
 
+@pytest.mark.slow
 def test_names_are_the_same_every_time(keras_models: Worker, many: Path) -> None:
     assert described(keras_models, many) == described(keras_models, many)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["many", "tokens", "sigmoid", "nested", "states", "dead"])
 def test_the_reference_is_what_keras_gives(keras_models: Worker, kind: str) -> None:
     path = keras_models.call("make", kind, returns=Path)
@@ -67,6 +71,7 @@ def test_the_reference_is_what_keras_gives(keras_models: Worker, kind: str) -> N
         np.testing.assert_allclose(found[spec.name], values, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_dicts_keep_their_names(keras_models: Worker) -> None:
     path = keras_models.call("make", "by_name", returns=Path)
     info = described(keras_models, path)
@@ -84,6 +89,7 @@ def test_several_outputs_of_one_layer_have_names_of_their_own(keras_models: Work
     assert [spec.name for spec in info.signature.outputs] == ["lstm", "lstm_2", "lstm_3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "decision"),
     [
@@ -102,6 +108,7 @@ def test_what_the_model_tells_of_its_task(keras_models: Worker, kind: str, decis
     assert all((spec.meaning == "scores") is (decision is not None) for spec in info.signature.outputs)
 
 
+@pytest.mark.slow
 def test_the_digest_is_of_architecture_and_weights(keras_models: Worker) -> None:
     files = keras_models.call("variants", returns=dict[str, Path])
     digests = {name: described(keras_models, path).digest for name, path in files.items()}

@@ -28,8 +28,9 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
+from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError, UnsupportedModelError
-from edgeml.core.tensors import Decision, TensorSpec
+from edgeml.core.tensors import TensorSpec
 from edgeml.sources.sklearn import SklearnSource, open_source, save
 from tests.support.tables import table
 
@@ -53,6 +54,7 @@ def test_pipeline_describes_itself(tmp_path: Path) -> None:
     assert set(info.versions) == {"scikit-learn", "numpy", "scipy", "skops"}
 
 
+@pytest.mark.slow
 def test_passthrough_steps_are_looked_through(tmp_path: Path) -> None:
     model = Pipeline([("a", "passthrough"), ("b", LogisticRegression(max_iter=5000))]).fit(WINE.x, WINE.y)
     info = opened(model, tmp_path).info
@@ -147,6 +149,7 @@ def test_reference_does_not_depend_on_the_number_of_threads(tmp_path: Path) -> N
     np.testing.assert_array_equal(source.reference({"features": rows[700:]}).outputs["scores"], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
@@ -170,6 +173,7 @@ def test_digest_is_of_the_model_alone(model: Any, tmp_path: Path) -> None:
     assert opened(again.model, tmp_path).info.digest == first
 
 
+@pytest.mark.slow
 def test_digest_is_the_same_in_another_process(tmp_path: Path) -> None:
     models = [make_pipeline(StandardScaler(), SVC()), RandomForestClassifier(2), KNeighborsClassifier(), GaussianNB()]
     digests = []

@@ -39,6 +39,7 @@ def changed(path: Path, change: object, folder: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_file_is_packaged_as_the_recipe_that_it_is(files: dict[str, Path], recipe: str) -> None:
     package = edgeml.build(files[recipe])
@@ -103,6 +104,7 @@ def test_given_outputs_are_the_reference(files: dict[str, Path], net_package: ed
     edgeml.open_package(tmp_path / "x.edgeml").verify()
 
 
+@pytest.mark.slow
 def test_a_reference_that_does_not_fit(files: dict[str, Path], net_file: Path) -> None:
     x, scores = np.zeros((4, 8, 8, 1)), np.zeros((4, 10))
     x[1] = 1
@@ -114,6 +116,7 @@ def test_a_reference_that_does_not_fit(files: dict[str, Path], net_file: Path) -
         edgeml.build(net_file, evaluation=x, reference=scores, recipes=["onnx-fp32"])
 
 
+@pytest.mark.slow
 def test_uint8_in_and_out(files: dict[str, Path], tmp_path: Path) -> None:
     """The int8 file with its ends as unsigned integers, as older tools made them."""
 

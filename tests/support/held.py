@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.core import errors
-from edgeml.core.tensors import Decision
+from edgeml.core.decisions import Decision
 
 __all__ = ["Held", "HeldSettings"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 import edgeml
-from edgeml.core.tensors import Decision, Label
+from edgeml.core.decisions import Decision
+from edgeml.core.tensors import Label
 
 __all__ = ["HOSTILE", "hostile_package"]
 

@@ -9,11 +9,12 @@ import numpy as np
 from msgspec import Struct
 
 import edgeml
-from edgeml.core import registry
 from edgeml.core.artifact import Artifact
 from edgeml.core.conversion import ConversionJob
 from edgeml.core.recipe import find_recipe
+from edgeml.core.registry.tables import CONVERTERS, SOURCES
 from edgeml.core.source import SourceInfo
+from edgeml.core.system.imports import resolve
 
 __all__ = ["KerasModels", "KerasModelsSettings"]
 
@@ -92,14 +93,14 @@ class KerasModels:
         folder.mkdir()
         job = ConversionJob(folder, batch or None, calibration or None)
         found = find_recipe(recipe)
-        convert = registry.resolve(registry.CONVERTERS["keras", found.format])
+        convert = resolve(CONVERTERS["keras", found.format])
         artifact: Artifact = convert(self._source(path), found, job)
         return artifact
 
     def save_in_memory(self, kind: str) -> Path:
         """Hands a model in memory over as a file, as `build` does."""
         path = self._folder / f"{kind}-saved.keras"
-        registry.resolve(registry.SOURCES["keras"]).save(self._model(kind), path)
+        resolve(SOURCES["keras"]).save(self._model(kind), path)
         return path
 
     def build_in_memory(self, kind: str, recipe: str) -> Path:
@@ -109,7 +110,7 @@ class KerasModels:
         return path
 
     def _source(self, path: Path) -> Any:
-        return registry.resolve(registry.SOURCES["keras"]).open_source(path)
+        return resolve(SOURCES["keras"]).open_source(path)
 
     def _model(self, kind: str) -> Any:
         self._keras.utils.clear_session()  # which counts the layers that have no name

@@ -1,6 +1,6 @@
 """Saves a file again and again, each time killed before or after another system call, and tells what is left.
 
-Usage: python -m tests.support.killed_save FOLDER {unnamed,named}
+Usage: python -m tests.support.killed_save FOLDER
 
 Writes a JSON list to stdout: for each kill the call, whether it had been done, and the folder's files with the
 SHA-256 of each. An element without a call is the save that ran to its end.
@@ -8,7 +8,6 @@ SHA-256 of each. An element without a call is the save that ran to its end.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -18,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgeml.package.storage import write_durably
+from edgeml.core.system.files import atomic_write
 
 __all__ = ["NEW", "OLD", "STEPS"]
 
 OLD = b"old" * 10_000
 NEW = b"new" * 50_000
-STEPS = ("open", "write", "fsync", "link", "replace", "rename", "unlink", "close", "truncate", "ftruncate")
+STEPS = ("open", "write", "fsync", "replace", "rename", "unlink", "close", "truncate", "ftruncate")
 
 
 class Killer:
@@ -50,14 +49,7 @@ class Killer:
         return call
 
 
-os_write, os_open = os.write, os.open
-
-
-def without_unnamed_files(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
-    """Stands for `os.open` on a file system that has none."""
-    if flags & os.O_TMPFILE == os.O_TMPFILE:
-        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), str(path))
-    return os_open(path, flags, *arguments, **options)
+os_write = os.write
 
 
 def short_write(descriptor: int, data: Any) -> int:
@@ -78,7 +70,7 @@ def killed_at(target: Path, at: int, *, after: bool) -> str:
         killer = Killer(at, after=after, tell=write)
         for name in STEPS:
             setattr(os, name, killer.wrapped(name))
-        write_durably(target, NEW)
+        atomic_write(target, NEW)
         os._exit(0)
     os.close(write)
     _, status = os.waitpid(pid, 0)
@@ -92,10 +84,8 @@ def killed_at(target: Path, at: int, *, after: bool) -> str:
 
 def main() -> None:
     """Kills at every step."""
-    folder, mode = Path(sys.argv[1]), sys.argv[2]
+    folder = Path(sys.argv[1])
     os.write = short_write
-    if mode == "named":
-        os.open = without_unnamed_files
     found = []
     for after in (False, True):
         at = 0
@@ -108,7 +98,7 @@ def main() -> None:
             target.write_bytes(OLD)
             step = killed_at(target, at, after=after)
             left = listing(folder)
-            write_durably(target, OLD)
+            atomic_write(target, OLD)
             found.append({"step": step, "after": after, "left": left, "next": listing(folder)})
     sys.stdout.write(json.dumps(found))
 

@@ -11,8 +11,9 @@ import numpy as np
 from msgspec import Struct
 
 import edgeml
-from edgeml.core import registry
+from edgeml.core.registry.tables import SOURCES
 from edgeml.core.source import SourceInfo
+from edgeml.core.system.imports import resolve
 
 __all__ = ["LegacyModels", "LegacyModelsSettings"]
 
@@ -93,7 +94,7 @@ class LegacyModels:
         return [name for name in sys.modules if name.partition(".")[0] == "keras"]
 
     def _source(self, path: Path) -> Any:
-        return registry.resolve(registry.SOURCES["tf_keras"]).open_source(path)
+        return resolve(SOURCES["tf_keras"]).open_source(path)
 
     def _model(self, kind: str) -> Any:
         self._keras.utils.set_random_seed(0)

@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 import edgeml
-from edgeml.core.worker import Worker
-from edgeml.trainers.digits import Digits, TrainerSettings
+from edgeml.core.system.worker import Worker
+from edgeml.demo.digits import Digits, TrainerSettings
 
 __all__ = ["FACTS", "PACKAGE"]
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Trains, builds, saves."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        with Worker("edgeml.trainers.digits:DigitsTrainer", TrainerSettings(folder), folder) as trainer:
+        with Worker("edgeml.demo.digits:DigitsTrainer", TrainerSettings(folder), folder) as trainer:
             digits = trainer.call("data", returns=Digits)
             model = trainer.call("train_net", 12, returns=Path)
         package = edgeml.build(

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import edgeml
-from edgeml.core.machine import cpu
-from edgeml.core.results import (
+from edgeml.core.records.benchmark_results import (
     FORMAT,
     Comparison,
     Conditions,
@@ -24,6 +23,7 @@ from edgeml.core.results import (
     Results,
     Times,
 )
+from edgeml.core.system.machine import cpu
 
 __all__ = ["compact", "measured_results", "reference"]
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from edgeml.core import registry
 from edgeml.core.conversion import ConversionJob
 from edgeml.core.errors import EdgemlError
 from edgeml.core.recipe import find_recipe
+from edgeml.core.registry.tables import CONVERTERS, SOURCES
+from edgeml.core.system.imports import resolve
 
 __all__ = ["Attempts", "AttemptsSettings", "mutants"]
 
@@ -47,7 +48,7 @@ class Attempts:
     def attempt(self, framework: str, path: Path) -> str:
         """``made`` where the file loads, runs and gives its artifact; else the kind of edgeml's error."""
         try:
-            source = registry.resolve(registry.SOURCES[framework]).open_source(path)
+            source = resolve(SOURCES[framework]).open_source(path)
             rng = np.random.default_rng(0)
             source.reference(
                 {
@@ -56,7 +57,7 @@ class Attempts:
                 }
             )
             recipe = find_recipe(source.info.architecture)
-            route = registry.resolve(registry.CONVERTERS[framework, recipe.format])
+            route = resolve(CONVERTERS[framework, recipe.format])
             route(source, recipe, ConversionJob(self._folder))
         except EdgemlError as error:
             return type(error).__name__ if error.message else "an error without a message"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["MARKER", "alive", "eventually", "marked", "repository"]
+__all__ = ["MARKER", "alive", "eventually", "in_session", "marked", "repository"]
 
 MARKER = "EDGEML_TEST_MARKER"
 """Children inherit their parents' environment, and with it this variable."""
@@ -39,6 +40,17 @@ def marked(value: str) -> list[int]:
             if f"{MARKER}={value}".encode() in variables and alive(int(folder.name)):
                 found.append(int(folder.name))
     return [pid for pid in found if pid != os.getpid()]
+
+
+def in_session(leader: int) -> list[int]:
+    """Processes of the session that a process began, whatever group they are in."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                if (folder / "stat").read_text().rpartition(")")[2].split()[3] == str(leader):
+                    found.append(int(folder.name))
+    return [pid for pid in found if alive(pid)]
 
 
 def eventually(condition: Callable[[], bool], *, within_s: float = 5.0) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import edgeml
 
-__all__ = ["without"]
+__all__ = ["VARIABLE", "forget", "without"]
+
+VARIABLE = "EDGEML_TEST_WITHOUT"
+"""Name of the variable that tells a forked process which modules are to be missing."""
 
 ROOT = Path(edgeml.__file__).parent.parent
 
@@ -33,5 +37,14 @@ def without(folder: Path, missing: Sequence[str]) -> dict[str, str]:
         folder: Where to put the file that does it.
         missing: The modules, by their first name.
     """
-    (folder / "sitecustomize.py").write_text(SITE.format(missing=list(missing)), encoding="utf-8")
-    return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    site = folder / "sitecustomize.py"
+    site.write_text(SITE.format(missing=list(missing)), encoding="utf-8")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), VARIABLE: " ".join(missing)}
+
+
+def forget(names: Sequence[str]) -> None:
+    """Takes modules away from a process that has them loaded already."""
+    for loaded in list(sys.modules):
+        if loaded.partition(".")[0] in names:
+            del sys.modules[loaded]
+    exec(SITE.format(missing=list(names)), {})

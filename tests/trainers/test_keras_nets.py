@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from edgeml.core.errors import InputError
 from edgeml.trainers import Augmentation, Autoencoder, Conv, Dense, DsCnn, Fit, MobileNetV1, ResNet8
 from edgeml.trainers.keras_fitting import NetFitting, NetSamples
 from edgeml.trainers.keras_nets import Head, make_net
-from edgeml.trainers.training import Net
+from edgeml.trainers.training_schema import Net
 from tests.support.mlperf import mlperf_model
 
 KEPT = ("strides", "kernel_size", "padding", "pool_size", "rate", "units", "filters")
@@ -77,6 +79,26 @@ SMALL = [
 ]  # fmt: skip
 
 
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Has steps run layer by layer: to compile a net takes seconds, and an epoch of one batch none."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    with eagerly():
+        yield
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(("net", "x", "parameters"), SMALL, ids=lambda value: type(value).__name__)
 def test_a_net_learns_classes(net: Net, x: np.ndarray, parameters: int | None) -> None:
     fitting = NetFitting(net, Fit(epochs=1), NetSamples(x, LABELS, x[:6], LABELS[:6]), classes=3, seed=0)
@@ -91,6 +113,7 @@ def test_a_net_learns_classes(net: Net, x: np.ndarray, parameters: int | None) -
     assert epoch.validation_accuracy == pytest.approx((scores[:6].argmax(axis=1) == LABELS[:6]).mean())
 
 
+@pytest.mark.slow
 def test_an_autoencoder_gives_its_inputs_back() -> None:
     x = ROWS * [1, 10, 100, 1000, 0, 1] + [0, 0, 0, 5000, 7, 0]
     x = x.astype(np.float32)
@@ -107,6 +130,7 @@ def test_an_autoencoder_gives_its_inputs_back() -> None:
     assert epoch.mae is not None
 
 
+@pytest.mark.slow
 def test_values_are_learnt_in_their_own_units() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(300, 2)).astype(np.float32)
@@ -133,6 +157,7 @@ def fitted(fit: Fit, *, seed: int = 0, net: Net | None = None) -> tuple[NetFitti
     return fitting, losses
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_and_patience_ends_it() -> None:
     import keras
 
@@ -144,14 +169,17 @@ def test_the_best_epoch_is_kept_and_patience_ends_it() -> None:
     assert float(np.mean(loss)) == pytest.approx(min(losses), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_net_without_its_augmentation() -> None:
     varied = Augmentation(flip="both", translation=0.1, rotation=0.1, zoom=0.1, noise=0.1)
     fit = Fit(epochs=2, augmentation=varied)
-    (one, losses), (same, same_losses), (other, _) = fitted(fit, seed=3), fitted(fit, seed=3), fitted(fit, seed=4)
+    (one, losses), (same, same_losses) = fitted(fit, seed=3), fitted(fit, seed=3)
+    with eagerly():
+        other, _ = fitted(fit, seed=4)
     assert losses == same_losses
     weights = [fitting.finished().get_weights() for fitting in (one, same, other)]
     assert all((a == b).all() for a, b in zip(weights[0], weights[1], strict=True))
-    assert not all((a == b).all() for a, b in zip(weights[0], weights[2], strict=True))
+    assert not all(np.allclose(a, b, atol=1e-2) for a, b in zip(weights[0], weights[2], strict=True))
     plain = make_net(Conv(filters=(4,), hidden=4), (8, 6, 3), Head(3, scores=True))
     kinds = [[type(layer) for layer in model.layers] for model in (one.finished(), plain)]
     assert kinds[0] == kinds[1]
@@ -174,6 +202,7 @@ def test_schedules(schedule: Any, wanted: list[float]) -> None:
     np.testing.assert_allclose(rates, wanted, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_losses_and_metrics_are_means_over_all_samples() -> None:
     import keras
 
@@ -197,6 +226,7 @@ def test_penalties_are_those_of_the_kernels() -> None:
     assert float(sum(model.losses)) == pytest.approx(float(wanted), rel=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match=r"samples are \[6\], and this net takes \[height, width, channels\]"):
         make_net(ResNet8(), (6,), Head(3, scores=True))

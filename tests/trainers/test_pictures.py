@@ -8,7 +8,7 @@ from matplotlib._pylab_helpers import Gcf
 from PIL import Image
 
 from edgeml.trainers.pictures import confusion_picture, curves_picture
-from edgeml.trainers.trained import Epoch
+from edgeml.trainers.result import Epoch
 
 
 def opened(data: bytes) -> np.ndarray:
@@ -27,6 +27,7 @@ def epochs(count: int, *, classifies: bool) -> list[Epoch]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifies", [True, False])
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_curves(count: int, *, classifies: bool) -> None:
@@ -39,6 +40,7 @@ def test_curves(count: int, *, classifies: bool) -> None:
     assert Gcf.get_all_fig_managers() == []  # nothing of pyplot's, which would keep figures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 10, 60])
 def test_confusion(classes: int) -> None:
     names = [f"class number {i} with a long name" if classes == 2 else i for i in range(classes)]

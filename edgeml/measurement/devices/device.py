@@ -10,7 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from edgeml.core.errors import InputError, StorageError
+from edgeml.core.errors import InputError
+from edgeml.core.system.files import read_bytes
 
 __all__ = ["Device", "read_lab"]
 
@@ -88,11 +89,7 @@ def read_lab(path: Path) -> tuple[Device, ...]:
         StorageError: It cannot be read.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+        tables = tomllib.loads(read_bytes(path).decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no TOML file: {error}.") from error
     if not tables:

@@ -10,23 +10,17 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from edgeml.core.errors import (
-    ConversionError,
-    EdgemlError,
-    StorageError,
-    TargetError,
-    VerificationError,
-)
-from edgeml.core.registry import ENGINES
-from edgeml.core.results import GoldenResult, Results, decode_results
+from edgeml.core.errors import ConversionError, EdgemlError, StorageError, TargetError, VerificationError
+from edgeml.core.records.benchmark_results import GoldenResult, Results, decode_results
+from edgeml.core.registry.tables import ENGINES
 from edgeml.measurement.devices.code import CARRIED, NEEDED, archive
 from edgeml.measurement.devices.connection import Cancelled, Connection, ConnectionLost
 from edgeml.measurement.devices.device import Device
+from edgeml.measurement.devices.protocol import Fetched, Look, Progress, State, Verified
 
 __all__ = ["Job", "News", "bench_on_device"]
 
@@ -73,44 +67,6 @@ class News(Struct, frozen=True):
     text: str
     done: int = 0
     remark: bool = False
-
-
-State = Literal["none", "running", "done", "kept", "stopped"]
-
-
-class _Look(Struct, frozen=True):
-    lacking: dict[str, str]
-    engines: tuple[str, ...]
-    free_bytes: int
-    folder: str
-    state: State
-
-
-class _Progress(Struct, frozen=True):
-    state: State
-    waiting: bool = False
-    lines: int = 0
-    log: str = ""
-    free_bytes: int | None = None
-
-
-class _Fetched(Struct, frozen=True):
-    codes: dict[str, int] = {}
-    logs: dict[str, str] = {}
-    files: dict[str, str | None] = {}
-    free_bytes: int = 0
-
-
-class _Check(Struct, frozen=True):
-    recipe: str
-    family: str
-    status: Literal["holds", "fails", "not run"]
-    detail: str
-
-
-class _Verified(Struct, frozen=True):
-    digest: str
-    golden: tuple[_Check, ...]
 
 
 def bench_on_device(
@@ -201,29 +157,29 @@ class _Run:
         if not self._begun:
             self._begun = True
             self._renew_patience()
-        fetched = _Fetched()
+        fetched = Fetched()
         while not fetched.codes:
             while state != "done":
                 if state != "running":
                     self._start(connection, send=state != "stopped")
                 state = self._follow(connection)
-            fetched = connection.ask("fetch", job=self._name, returns=_Fetched)
+            fetched = connection.ask("fetch", job=self._name, returns=Fetched)
             state = "none"
         results = self._read(fetched)
         if self._job.keep:
             self._report(News(f"its files are kept there in {look.folder}", remark=True))
         try:
-            connection.ask("finish", job=self._name, keep=self._job.keep, returns=_Progress)
+            connection.ask("finish", job=self._name, keep=self._job.keep, returns=Progress)
         except ConnectionLost:
             self._clear()
         return results
 
-    def _look(self, connection: Connection) -> _Look:
+    def _look(self, connection: Connection) -> Look:
         modules = " ".join([*NEEDED, *CARRIED])
         ours = [engine.module for engine in ENGINES if engine.format in self._job.formats]
         look = connection.ask(
             "look", job=self._name, variables=self._device.env, modules=modules, engines=" ".join(dict.fromkeys(ours)),
-            returns=_Look,
+            returns=Look,
         )  # fmt: skip
         title = self._device.title
         lacking = {name: why for name, why in look.lacking.items() if name in NEEDED}
@@ -261,17 +217,17 @@ class _Run:
             data = archive(self._job.package, self._carried) if self._carried else self._archive
         connection.ask(
             "start", job=self._name, size=len(data), arguments=self._options, lease_s=self._job.lease_s,
-            payload=data, returns=_Progress,
+            payload=data, returns=Progress,
         )  # fmt: skip
 
     def _follow(self, connection: Connection) -> State:
         """Watches it until it is no longer running."""
-        progress = connection.ask("follow", job=self._name, returns=_Progress)
+        progress = connection.ask("follow", job=self._name, returns=Progress)
         while progress.state == "running":
             self._renew_patience()  # not by the connection alone: one that is always cut would be tried for ever
             waits = "waiting for another benchmark there" if progress.waiting else "measuring"
             self._report(News(waits, max(0, progress.lines - 1)))  # the first says what is measured
-            progress = connection.answer(_Progress)
+            progress = connection.answer(Progress)
         if progress.state == "stopped":
             if "No space left" in progress.log or (progress.free_bytes or 0) < _FULL:
                 raise self._full(progress.log)
@@ -279,7 +235,7 @@ class _Run:
                 raise TargetError(f"{self._device.title}: the benchmark's process died.", log=progress.log)
         return progress.state
 
-    def _read(self, fetched: _Fetched) -> Results:
+    def _read(self, fetched: Fetched) -> Results:
         """The results, checked.
 
         A package whose golden vectors could not be run there, for want of the engine, is measured nevertheless.
@@ -311,7 +267,7 @@ class _Run:
                 fix="see that the package's file is not written to meanwhile, and run edgeml bench again.",
             )
 
-    def _failed(self, step: str, code: int, fetched: _Fetched) -> EdgemlError:
+    def _failed(self, step: str, code: int, fetched: Fetched) -> EdgemlError:
         log = fetched.logs.get(step, "")
         message, fix = _told(log)
         title = self._device.title
@@ -326,7 +282,7 @@ class _Run:
     def _full(self, log: str) -> StorageError:
         return StorageError(f"{self._device.title}: its disk is full.", fix="free some space there.", log=log)
 
-    def _unpacked(self, fetched: _Fetched, name: str) -> bytes:
+    def _unpacked(self, fetched: Fetched, name: str) -> bytes:
         packed = fetched.files.get(name)
         try:
             unpacker = zlib.decompressobj()
@@ -342,7 +298,7 @@ class _Run:
         try:
             with Connection(self._device, cancelled=lambda: False) as connection:
                 self._look(connection)  # tells it the variables that name its folder
-                connection.ask("finish", job=self._name, keep=self._job.keep, returns=_Progress)
+                connection.ask("finish", job=self._name, keep=self._job.keep, returns=Progress)
         except EdgemlError as error:
             why = error.message.rstrip(".")
             self._report(News(f"the benchmark could not be removed there: {why}; {self._alone}", remark=True))
@@ -361,9 +317,9 @@ def _name(data: bytes, options: list[str], device: Device) -> str:
     return hashlib.sha256(hashlib.sha256(data).digest() + settings).hexdigest()[:24]
 
 
-def _decoded(data: bytes, title: str) -> _Verified:
+def _decoded(data: bytes, title: str) -> Verified:
     try:
-        return msgspec.json.decode(data, type=_Verified)
+        return msgspec.json.decode(data, type=Verified)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TargetError(f"{title} brought golden checks that cannot be read: {error}.") from error
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from edgeml.core.errors import EdgemlError
-from edgeml.core.results import Results
+from edgeml.core.records.benchmark_results import Results
 from edgeml.measurement.devices.device import Device
 from edgeml.measurement.devices.job import Job, News, bench_on_device
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from edgeml.core.evidence_file import ClassRecall, Evidence
+from edgeml.core.records.evidence_details import ClassRecall, Evidence
 from edgeml.package.diff.manifests import typed
 from edgeml.package.diff.values import ArtifactDiff, Figures, RecallChange, RecallsDiff
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 import msgspec
 
 from edgeml.core.artifact import Needs
+from edgeml.core.decisions import Decision
 from edgeml.core.encoding import encoding_described
 from edgeml.core.recipe import RECIPES
-from edgeml.core.tensors import Decision, Label, Signature, TensorSpec, taken
+from edgeml.core.source import MAIN_METRIC
+from edgeml.core.tensors import Label, Signature, TensorSpec, taken
 from edgeml.package.diff.values import ArtifactDiff, Change, Figures, LabelsDiff
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
 __all__ = ["artifact_diffs", "identity_changes", "labels_diff", "preprocessing_changes", "tensor_changes", "typed"]
-
-_MAIN_METRIC = {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
 
 
 def identity_changes(old: Manifest, new: Manifest) -> tuple[Change, ...]:
@@ -162,7 +162,7 @@ def _figures(manifest: Manifest, recipe: str) -> Figures | None:
 def _measured(manifest: Manifest, record: ArtifactRecord) -> Figures:
     evaluation, latency = record.evaluation, record.measurement
     fidelity = evaluation.fidelity
-    metric = _MAIN_METRIC.get(manifest.source.task or "")
+    metric = MAIN_METRIC.get(manifest.source.task or "")
     value = getattr(evaluation.metrics, metric, None) if metric else None
     return Figures(
         status=record.verdict.status,

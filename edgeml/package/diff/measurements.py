@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from edgeml.core.errors import InputError
-from edgeml.core.results import Measurement, Results
+from edgeml.core.records.benchmark_results import Measurement, Results
 from edgeml.package.diff.values import MeasuredDiff
 
 __all__ = ["measured_diffs"]

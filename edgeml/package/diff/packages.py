@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeml.core.results import Results
+from edgeml.core.records.benchmark_results import Results
 from edgeml.package.diff.compatibility import reasons_against, remarks_on
 from edgeml.package.diff.evidence import with_evidence
 from edgeml.package.diff.manifests import (

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from msgspec import Struct
 
+from edgeml.core.caller_inputs import arrays_by_input
+from edgeml.core.decisions import Decision, decide
 from edgeml.core.errors import InputError, MissingDependencyError, TargetError
 from edgeml.core.session import Session
-from edgeml.core.tensors import Decision, Label, arrays_by_input, decide
+from edgeml.core.tensors import Label
 from edgeml.package.diff.manifests import tensor_changes, typed
 from edgeml.package.diff.values import Flip, PredictionDiff
 from edgeml.package.golden import golden_inputs

@@ -6,8 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from edgeml.core.evidence import WorstClass
-from edgeml.core.results import Measurement
+from edgeml.core.records.benchmark_results import Measurement
+from edgeml.core.records.evidence import WorstClass
 from edgeml.core.tensors import Label
 
 __all__ = [

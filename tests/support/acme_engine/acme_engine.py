@@ -11,8 +11,8 @@ from onnx.reference import ReferenceEvaluator
 
 from edgeml.core.artifact import Needs
 from edgeml.core.placement import Placed, placed
-from edgeml.runtimes.base import BaseSession
-from edgeml.runtimes.handle import FreeHandle, Handle
+from edgeml.runtimes.session.base import BaseSession
+from edgeml.runtimes.session.instance import FreeHandle, Handle
 
 __all__ = ["AcmeSession"]
 

@@ -1,0 +1,1 @@
+"""Existing ONNX files as artifacts."""

@@ -1,0 +1,1 @@
+"""scikit-learn models to ONNX operators, or to TensorFlow functions and so to TFLite."""

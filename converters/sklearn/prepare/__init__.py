@@ -1,0 +1,1 @@
+"""Rewrites of scikit-learn models before conversion."""

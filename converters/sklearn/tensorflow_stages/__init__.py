@@ -1,0 +1,1 @@
+"""TensorFlow operations of scikit-learn estimators, as stages of one function."""

@@ -1,0 +1,1 @@
+"""TensorFlow functions, to which Keras and scikit-learn models are traced, to TFLite and ONNX."""

@@ -1,0 +1,1 @@
+"""Existing TFLite files as artifacts."""

@@ -1,0 +1,1 @@
+"""Literal tables of the sources, converters and engines."""

@@ -1,0 +1,85 @@
+"""Where sources, converters and engines are found: names of modules, imported when they are needed.
+
+A device without TensorFlow never touches what would import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+__all__ = [
+    "CONVERTERS",
+    "ENGINES",
+    "SOURCES",
+    "Engine",
+]
+
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "keras": "edgeml.sources.keras",
+        "tf_keras": "edgeml.sources.tf_keras",
+        "sklearn": "edgeml.sources.sklearn",
+        "tflite": "edgeml.sources.tflite_file",
+        "onnx": "edgeml.sources.onnx_file",
+    }
+)
+"""Framework to module; each has `open_source(path, trust=)` and `SUFFIX`, and where it has models in memory
+`save(model, path)`."""
+
+CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("keras", "tflite"): "edgeml.converters.keras.to_tflite:convert",
+        ("keras", "onnx"): "edgeml.converters.keras.to_onnx:convert",
+        ("tf_keras", "tflite"): "edgeml.converters.keras.to_tflite:convert",
+        ("tf_keras", "onnx"): "edgeml.converters.keras.to_onnx:convert",
+        ("sklearn", "tflite"): "edgeml.converters.sklearn.to_tflite:convert",
+        ("sklearn", "onnx"): "edgeml.converters.sklearn.to_onnx:convert",
+        ("tflite", "tflite"): "edgeml.converters.tflite.from_file:convert",
+        ("onnx", "onnx"): "edgeml.converters.onnx.from_file:convert",
+    }
+)
+"""Framework and format to a `core.conversion.Converter`."""
+
+
+class Engine(Struct, frozen=True):
+    """One way to run a format on a target.
+
+    Attributes:
+        opener: A `core.session.SessionOpener`, as ``module:attribute``.
+        module: The third-party module that it runs on.
+        distribution: What a third party's engine comes with; empty for our own.
+    """
+
+    format: str
+    target: str
+    opener: str
+    module: str
+    distribution: str = ""
+
+
+_LITERT = ("edgeml.runtimes.engines.litert:LiteRTSession", "ai_edge_litert")
+_LITERT_GPU = ("edgeml.runtimes.engines.litert_gpu:LiteRTGpuSession", "ai_edge_litert")
+_TFLITE_RUNTIME = ("edgeml.runtimes.engines.tflite_runtime:TfliteRuntimeSession", "tflite_runtime")
+_TFLITE_MICRO = ("edgeml.runtimes.engines.tflite_micro:TfliteMicroSession", "tflite_micro")
+_EDGE_TPU = "edgeml.runtimes.engines.edgetpu"
+_ONNXRUNTIME = ("edgeml.runtimes.engines.onnxruntime:OnnxRuntimeSession", "onnxruntime")
+
+ENGINES: tuple[Engine, ...] = (
+    Engine("tflite", "cpu", *_LITERT),
+    Engine("tflite", "cpu", *_TFLITE_RUNTIME),
+    Engine("onnx", "cpu", *_ONNXRUNTIME),
+    Engine("tflite", "gpu", *_LITERT_GPU),
+    Engine("onnx", "cuda", *_ONNXRUNTIME),
+    Engine("onnx", "tensorrt", *_ONNXRUNTIME),
+    Engine("onnx", "webgpu", *_ONNXRUNTIME),
+    Engine("onnx", "coreml", *_ONNXRUNTIME),
+    Engine("onnx", "xnnpack", *_ONNXRUNTIME),
+    Engine("onnx", "qnn", *_ONNXRUNTIME),
+    Engine("tflite", "edgetpu", f"{_EDGE_TPU}:LiteRTEdgeTpuSession", "ai_edge_litert"),
+    Engine("tflite", "edgetpu", f"{_EDGE_TPU}:TfliteRuntimeEdgeTpuSession", "tflite_runtime"),
+    Engine("tflite", "micro", *_TFLITE_MICRO),
+)
+"""Of several for a format and target, the first that is installed is taken."""

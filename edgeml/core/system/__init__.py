@@ -1,0 +1,1 @@
+"""The system underneath: child processes, files, digests, the machine."""

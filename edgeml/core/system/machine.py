@@ -1,0 +1,97 @@
+"""What of this machine can change a figure or an answer."""
+
+import os
+import platform
+
+from msgspec import Struct
+
+__all__ = ["Cpu", "cores", "cpu", "installed_version", "missing_features"]
+
+# Those that choose another kernel in XNNPACK, MLAS or Eigen.
+_FEATURES = frozenset(
+    {
+        "sse4_1",
+        "avx",
+        "f16c",
+        "fma",
+        "avx2",
+        "avx_vnni",
+        "avx512f",
+        "avx512bw",
+        "avx512_vnni",
+        "avx512_bf16",
+        "avx512_fp16",
+        "amx_int8",
+        "neon",
+        "asimd",
+        "asimddp",
+        "asimdhp",
+        "fphp",
+        "i8mm",
+        "bf16",
+        "sve",
+        "sve2",
+    }
+)
+
+
+class Cpu(Struct, frozen=True, forbid_unknown_fields=True):
+    """The processor.
+
+    Attributes:
+        architecture: As `platform.machine` names it.
+        features: Instruction sets that engines choose kernels by, sorted; empty where the system does not tell.
+    """
+
+    architecture: str
+    features: tuple[str, ...]
+
+
+def cpu() -> Cpu:
+    """This machine's processor."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        text = ""
+    words: set[str] = set()
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip().lower() in {"flags", "features"}:
+            words.update(value.split())
+            break
+    found = words & _FEATURES
+    if found & {"avx_vnni", "avx512_vnni"}:
+        found.add("vnni")  # either of them
+    return Cpu(platform.machine(), tuple(sorted(found)))
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def missing_features(needed: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the features, named ``architecture:feature``, that this machine lacks.
+
+    A feature counts on its own architecture alone.
+    """
+    if not needed:
+        return ()
+    here = cpu()
+    pairs = [name.partition(":") for name in needed]
+    return tuple(
+        feature
+        for architecture, _, feature in pairs
+        if architecture == here.architecture and feature not in here.features
+    )
+
+
+def installed_version(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    from importlib import metadata  # slow to import, and seldom needed
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

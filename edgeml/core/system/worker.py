@@ -1,0 +1,343 @@
+"""A child process that holds an object and answers calls of its methods.
+
+For work that may print, leak or crash: conversion, and the first run of an artifact. The child is started
+at the first call and again after a crash; what it prints goes to a file; it ends with the thread of its parent
+that started it, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeVar
+
+import msgspec
+import numpy as np
+
+from edgeml.core import errors
+from edgeml.core.errors import ConversionError, EdgemlError
+from edgeml.core.system.imports import EXTRA_OF_MODULE, resolve
+
+__all__ = ["Worker", "WorkerCrash", "serve", "start_child"]
+
+T = TypeVar("T")
+
+_LENGTH = struct.Struct("<Q")
+_PR_SET_PDEATHSIG = 1
+_LIFE_SIGN_S = 1.0
+
+
+class WorkerCrash(ConversionError):
+    """The child process died, or did not answer in time; the log holds what it printed."""
+
+
+class _Answer(msgspec.Struct):
+    value: msgspec.Raw = msgspec.Raw(b"\xc0")  # nil
+    error: str = ""
+    message: str = ""
+    fix: str = ""
+    extra: str = ""
+    trace: str = ""
+
+
+def _encode_array(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "O":
+            value = value.astype(str)
+        return value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot cross to a worker")
+
+
+def _decode_array(kind: type, value: Any) -> object:
+    if kind is np.ndarray:
+        dtype, shape, data = value
+        return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
+    if kind is Path:
+        return Path(value)
+    raise TypeError(f"{kind.__name__} cannot cross from a worker")
+
+
+def _encode(value: object) -> bytes:
+    return msgspec.msgpack.encode(value, enc_hook=_encode_array)
+
+
+def _decode(data: bytes | msgspec.Raw, kind: Any) -> Any:
+    return msgspec.msgpack.decode(data, type=kind, dec_hook=_decode_array)
+
+
+def start_child(factory: str, answers: int, environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
+    """Start a Python process that runs `serve`.
+
+    The process has a group of its own: Ctrl-C in a terminal reaches the parent alone, which then ends the child.
+
+    Args:
+        factory: As of `Worker`.
+        answers: Descriptor that the child answers on.
+        environment: Variables that the child has beside this process's.
+        log: File for what the child prints.
+
+    Returns:
+        The process; its standard input takes settings and calls.
+    """
+    code = f"from edgeml.core.system.worker import serve; serve({factory!r}, {answers}, {os.getpid()})"
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code],  # -P keeps the working directory off the search path
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        env=os.environ | environment,
+        pass_fds=(answers,),
+        process_group=0,
+    )
+
+
+class Worker:
+    """An object in a child process.
+
+    Args:
+        factory: ``module:Class`` of the object. Its methods must be annotated: arguments and results cross
+            as values (numbers, text, bytes, structs, numpy arrays), never as pickles.
+        settings: The class's one argument, a struct.
+        folder: Where the child's log is kept, and what it may leave among temporary files: it ends without
+            clearing up.
+
+    Example:
+        >>> with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as worker:
+        ...     artifact = worker.call("convert", "tflite-int8", returns=Artifact)
+    """
+
+    def __init__(self, factory: str, settings: msgspec.Struct, folder: Path) -> None:
+        self._factory = factory
+        self._settings = _encode(settings)
+        self._folder = folder
+        self._log_path = folder / f"{factory.rpartition(':')[2].lower()}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answers = -1
+
+    def call(self, method: str, *arguments: object, returns: type[T], timeout_s: float | None = None) -> T:
+        """Calls a method of the object.
+
+        Args:
+            method: Its name.
+            arguments: Its arguments.
+            returns: The type of its result.
+            timeout_s: When to give the child up; None to wait for as long as it lives.
+
+        Raises:
+            EdgemlError: What the method raised; with `log` set to what was printed meanwhile.
+            WorkerCrash: The child died or ran out of time. The next call starts another.
+        """
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        try:
+            begin = self._log_size()
+            self._write(_encode([method, [msgspec.Raw(_encode(argument)) for argument in arguments]]))
+            answer = self._read(timeout_s)
+        except BaseException:
+            self.close()
+            raise
+        if answer is None:
+            raise self._crash(method, begin, timeout_s)
+        if answer.error:
+            raise _rebuilt(answer, self._log(begin))
+        return _decode(answer.value, returns)
+
+    def close(self) -> None:
+        """Ends the child at once, and what it may have started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(BrokenPipeError):  # what was still to be written to the dead child
+            process.__exit__(None, None, None)
+        os.close(self._answers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        self.close()
+        read, write = os.pipe()
+        environment = {
+            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),  # an edgeml found here is found there
+            "PYTHONHASHSEED": "0",  # the same bytes from the same input
+            "TMPDIR": str(self._folder),
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+        try:
+            with self._log_path.open("ab") as log:
+                self._process = start_child(self._factory, write, environment, log)
+        except BaseException:
+            os.close(read)
+            raise
+        finally:
+            os.close(write)
+        self._answers = read
+        self._write(self._settings)
+
+    def _write(self, data: bytes) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # the child died: its missing answer tells
+            self._process.stdin.write(_LENGTH.pack(len(data)) + data)
+            self._process.stdin.flush()
+
+    def _read(self, timeout_s: float | None) -> _Answer | None:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        header = self._read_bytes(_LENGTH.size, deadline)
+        data = header and self._read_bytes(_LENGTH.unpack(header)[0], deadline)
+        return msgspec.msgpack.decode(data, type=_Answer) if data else None
+
+    def _read_bytes(self, count: int, deadline: float | None) -> bytes | None:
+        data = bytearray()
+        while len(data) < count:
+            if not self._readable(deadline):
+                return None
+            chunk = os.read(self._answers, min(count - len(data), 1 << 20))
+            if not chunk:
+                return None
+            data += chunk
+        return bytes(data)
+
+    def _readable(self, deadline: float | None) -> bool:
+        """Waits until there is something to read; False where the child is dead or the time is over."""
+        assert self._process is not None
+        ready = select.poll()
+        ready.register(self._answers, select.POLLIN)
+        while True:
+            left_s = math.inf if deadline is None else max(0.0, deadline - time.monotonic())
+            if ready.poll(1000 * min(left_s, _LIFE_SIGN_S)):
+                return True
+            # A process that a dead child had started may hold the pipe open.
+            if left_s <= _LIFE_SIGN_S or self._process.poll() is not None:
+                return False
+
+    def _crash(self, method: str, begin: int, timeout_s: float | None) -> WorkerCrash:
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1.0)
+        status = self._process.returncode
+        self.close()
+        if status is None:
+            how = f"gave no answer within {timeout_s:g} s" if timeout_s is not None else "closed its end"
+        elif status < 0:
+            how = f"died of {signal.Signals(-status).name}"
+        else:
+            how = f"ended with status {status}"
+        return WorkerCrash(f"The child process {how} in '{method}'.", log=self._log(begin))
+
+    def _log_size(self) -> int:
+        return self._log_path.stat().st_size
+
+    def _log(self, begin: int) -> str:
+        with self._log_path.open("rb") as log:
+            log.seek(begin)
+            return log.read().decode("utf-8", errors="replace")
+
+
+def _rebuilt(answer: _Answer, log: str) -> Exception:
+    """The error that the child raised; for one that is not ours a ConversionError.
+
+    Where a tool failed, the log has what it printed and the trace; what we refuse needs neither.
+    """
+    if answer.error == "MissingDependencyError":
+        return errors.MissingDependencyError(answer.message, answer.extra)
+    kind = getattr(errors, answer.error, None)
+    if kind is None:
+        return ConversionError(f"{answer.error}: {answer.message}", log=log + answer.trace)
+    tool_failed = issubclass(kind, ConversionError | errors.TargetError)
+    error: EdgemlError = kind(answer.message, fix=answer.fix, log=log + answer.trace if tool_failed else "")
+    return error
+
+
+def serve(factory: str, answers: int, parent: int) -> None:
+    """The child's main loop: settings first, then calls, each answered on the descriptor `answers`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with(parent)
+    requests = os.fdopen(os.dup(0), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    with os.fdopen(answers, "wb") as out:
+        settings = _receive(requests)
+        held: Any = None
+        while settings is not None and (request := _receive(requests)) is not None:
+            try:
+                if held is None:
+                    kind = resolve(factory)
+                    held = kind(_decode(settings, next(iter(_hints(kind.__init__).values()))))
+                answer = _Answer(value=msgspec.Raw(_encode(_invoke(held, request))))
+            except Exception as error:  # noqa: BLE001  # reported to the parent, whole
+                answer = _failed(error)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            data = msgspec.msgpack.encode(answer)
+            out.write(_LENGTH.pack(len(data)) + data)
+            out.flush()
+
+
+def _receive(stream: BinaryIO) -> bytes | None:
+    header = stream.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        return None
+    data = stream.read(_LENGTH.unpack(header)[0])
+    return data or None
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    import typing
+
+    hints = typing.get_type_hints(function)
+    hints.pop("return", None)
+    return hints
+
+
+def _invoke(held: object, request: bytes) -> object:
+    method, arguments = msgspec.msgpack.decode(request, type=tuple[str, list[msgspec.Raw]])
+    function = getattr(held, method)
+    hints = _hints(function).values()
+    return function(*(_decode(argument, kind) for argument, kind in zip(arguments, hints, strict=True)))
+
+
+def _failed(error: Exception) -> _Answer:
+    import traceback
+
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, errors.MissingDependencyError):
+        return _Answer(error="MissingDependencyError", message=error.what, extra=error.extra, trace=trace)
+    if isinstance(error, EdgemlError):
+        return _Answer(error=type(error).__name__, message=error.message, fix=error.fix, trace=error.log + trace)
+    if isinstance(error, ModuleNotFoundError) and (name := (error.name or "").partition(".")[0]) in EXTRA_OF_MODULE:
+        return _Answer(
+            error="MissingDependencyError",
+            message=f"This step (module '{name}')",
+            extra=EXTRA_OF_MODULE[name],
+            trace=trace,
+        )
+    message = str(error).strip() or "no message"
+    return _Answer(error=type(error).__name__, message=message, trace=trace)
+
+
+def _end_with(parent: int) -> None:
+    """Asks the kernel to end this process when its parent dies, also where the parent is killed outright."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)

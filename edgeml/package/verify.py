@@ -1,0 +1,78 @@
+"""Whether a package is whole, and whether its artifacts answer here as they did where it was made."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from edgeml.core.errors import TargetError, VerificationError
+from edgeml.core.session import Session
+from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
+from edgeml.package.manifest import Manifest
+
+__all__ = ["VerifiablePackage", "Verification", "verify"]
+
+
+class VerifiablePackage(Protocol):
+    """The parts of a `Package` that verification uses."""
+
+    @property
+    def label(self) -> str:
+        """Name in messages."""
+        ...
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest."""
+        ...
+
+    def digest(self) -> str:
+        """Digest of the whole file, with every entry's own checked on the way."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """An entry's bytes, checked against the manifest."""
+        ...
+
+    def session(self, recipe: str, *, target: str) -> Session:
+        """Open an artifact on a target."""
+        ...
+
+
+class Verification(Struct, frozen=True):
+    """What `Package.verify` found. All of it holds: what does not raises.
+
+    Attributes:
+        entries: Number of entries whose digests were checked.
+        digest: Digest of the whole file.
+        golden: One check per golden run, those that could not be run included.
+    """
+
+    entries: int
+    digest: str
+    golden: tuple[GoldenCheck, ...]
+
+
+def verify(package: VerifiablePackage, digest: str | None) -> Verification:
+    """Check all digests and the golden vectors, as `Package.verify` describes."""
+    whole = package.digest()
+    if digest is not None and digest != whole:
+        raise VerificationError(
+            f"{package.label} has the digest {whole}, expected {digest}.",
+            fix="get the file from whom you have the digest from.",
+        )
+    inputs = golden_inputs(package.manifest.golden, package.read)
+    checks = [check_run(run, inputs, package.read, package.session) for run in package.manifest.golden.runs]
+    failed = [check for check in checks if check.status == "fails"]
+    if failed:
+        raise VerificationError(
+            f"{package.label}: golden vectors do not hold: "
+            + "; ".join(f"{check.recipe}: {check.detail}" for check in failed)
+            + ".",
+            fix="do not use these artifacts on this machine.",
+        )
+    if all(check.status == "not run" for check in checks):
+        why = "; ".join(sorted({check.detail for check in checks})) or "it has no artifact"
+        raise TargetError(f"{package.label}: all digests hold, and no golden vector could be run: {why}")
+    return Verification(len(package.manifest.files) + 1, whole, tuple(checks))

@@ -1,0 +1,1 @@
+"""The two child processes of a build: one converts, one proves."""

@@ -1,0 +1,107 @@
+"""From a trained model and the samples beside it to a package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgeml.core.recipe import find_recipe
+from edgeml.package import Package
+from edgeml.pipeline.build import Step, build, check_texts
+from edgeml.trainers import Csv, Packaging, Sklearn, Trained
+from edgeml.trainers.csv_table import read_csv_table
+from edgeml.trainers.result import ColumnKind, TrainingCurves
+
+__all__ = ["build_trained", "check_packaging"]
+
+_TRAINING = "evidence/training.json"
+
+
+def check_packaging(wanted: Packaging) -> None:
+    """Holds what a package is to be called, and its recipes, to what `build` takes: before anything is trained.
+
+    Raises:
+        InputError: It would not take them.
+    """
+    check_texts(name=wanted.name, version=wanted.version, licence=wanted.licence, author=wanted.author)
+    for recipe in wanted.recipes or ():
+        find_recipe(recipe)
+
+
+def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], None] | None = None) -> Package:
+    """Builds the package of a model that `edgeml.trainers.train` made, as its ``[build]`` says.
+
+    Args:
+        trained: What was trained.
+        folder: The folder that it was written to.
+        progress: Called before each step.
+
+    Returns:
+        The package, in memory.
+
+    Raises:
+        EdgemlError: As `edgeml.build`.
+    """
+    wanted = trained.training.build or Packaging()
+    net = not isinstance(trained.training.model, Sklearn)
+    calibration, evaluation = _samples(trained, folder)
+    package = build(
+        folder / trained.model,
+        name=wanted.name,
+        version=wanted.version,
+        calibration=calibration,
+        evaluation=evaluation,
+        labels=trained.classes if net else None,  # scikit-learn's estimators have their own
+        task=trained.task if net else None,
+        goal=wanted.goals,
+        recipes=wanted.recipes,
+        batch=wanted.batch,
+        measure=wanted.measure,
+        licence=wanted.licence,
+        author=wanted.author,
+        preprocessing=trained.preprocessing,
+        progress=progress,
+    )
+    return _with_curves(package, trained) if trained.history and trained.best_epoch is not None else package
+
+
+def _with_curves(package: Package, trained: Trained) -> Package:
+    """The package with the epochs of its model's training, for reports."""
+    assert trained.best_epoch is not None
+    contents = {name: package.read(name) for name in package.manifest.files}
+    contents[_TRAINING] = msgspec.json.encode(TrainingCurves(history=trained.history, best_epoch=trained.best_epoch))
+    return Package.of(
+        msgspec.structs.replace(package.manifest, training=_TRAINING),
+        contents,
+        failures=package.failures,
+        shared_failure_files=package.shared_failure_files,
+    )
+
+
+def _samples(trained: Trained, folder: Path) -> tuple[Any, Any]:
+    """Calibration and evaluation as `build` takes them, from the files that the training wrote."""
+    data = trained.training.data
+    if not isinstance(data, Csv):
+        with np.load(folder / "calibration.npz") as file:
+            calibration = file["x"]
+        with np.load(folder / "evaluation.npz") as file:
+            return calibration, (file["x"], file["y"]) if "y" in file.files else file["x"]
+    assert trained.columns is not None
+    kinds: dict[str, ColumnKind] = {column.name: column.kind for column in trained.columns}
+    columns = tuple(kinds)
+    target = data.target if trained.task in {"classification", "regression"} else ""
+    if target:
+        kinds[target] = "text" if trained.classes is not None and isinstance(trained.classes[0], str) else "numbers"
+    held_out = read_csv_table(folder / "evaluation.csv", target=target, columns=columns, kinds=kinds)
+    x: Any = held_out.inputs
+    calibration = read_csv_table(folder / "calibration.csv", columns=columns, kinds=kinds).inputs
+    if all(column.kind == "numbers" for column in trained.columns):  # one array, as the model's one input takes it
+        x, calibration = x.to_numpy(), calibration.to_numpy()
+    if held_out.target is None:
+        return calibration, x
+    y = held_out.target
+    return calibration, (x, y.astype(np.int64) if trained.classes is not None and y.dtype.kind == "f" else y)

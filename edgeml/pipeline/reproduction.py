@@ -1,0 +1,97 @@
+"""What is kept of a failed recipe: the captured log, and a script that does it again in plain sight."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgeml._version import __version__
+from edgeml.core.artifact import Refusal
+from edgeml.package import Failure
+from edgeml.package.npy import encode_npz
+from edgeml.pipeline.children.convert import Conversion, ConversionSettings
+from edgeml.pipeline.children.prove import Proof, ProofSettings
+from edgeml.pipeline.evaluation_data import save_arrays
+from edgeml.pipeline.source_model import ModelFile
+
+__all__ = ["failure_of", "reproduce", "shared_files"]
+
+_SCRIPT = '''"""Reproduces, in this process and in plain sight, why edgeml {version} did not make {recipe}:
+
+{reason}
+
+Needs: pip install 'edgeml[all]=={version}'
+"""
+
+from pathlib import Path
+
+from edgeml.pipeline.reproduction import reproduce
+
+reproduce(Path(__file__).resolve().parent.parent, framework={framework!r}, recipe={recipe!r}, batch={batch!r}{trust})
+'''
+
+
+def failure_of(refusal: Refusal, file: ModelFile, batch: int | None, *, trust: bool = False) -> Failure:
+    """The files that are kept for a recipe that failed."""
+    reason = refusal.reason.replace("\\", "/").replace('"""', "'''")
+    script = _SCRIPT.format(
+        version=__version__,
+        recipe=refusal.recipe,
+        reason=reason,
+        framework=file.framework,
+        batch=batch,
+        trust=", trust=True" if trust else "",
+    )
+    return Failure(
+        refusal.recipe,
+        {"log.txt": f"{refusal.reason}\n\n{refusal.log}".encode(), "reproduce.py": script.encode()},
+    )
+
+
+def shared_files(
+    file: ModelFile, inputs: Mapping[str, np.ndarray], calibration: Mapping[str, np.ndarray] | None
+) -> dict[str, bytes]:
+    """What all scripts need: the model, the data it was judged on, the calibration data."""
+    shared = {**_model_files(file.path), "judged.npz": encode_npz(inputs)}
+    if calibration:
+        shared["calibration.npz"] = encode_npz(calibration)
+    return shared
+
+
+def _model_files(path: Path) -> dict[str, bytes]:
+    if path.is_file():
+        return {f"source{path.suffix}": path.read_bytes()}
+    parts = ("saved_model.pb", "keras_metadata.pb", "variables/*", "assets/*")  # what TensorFlow reads of a SavedModel
+    return {
+        f"source.savedmodel/{found.relative_to(path)}": found.read_bytes()
+        for part in parts
+        for found in sorted(path.glob(part))
+        if found.is_file()
+    }
+
+
+def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None, trust: bool = False) -> None:
+    """Converts and runs one recipe in this process, from what a failed build has kept.
+
+    Args:
+        folder: The ``PKG.failed`` folder.
+        framework: As `SourceInfo.framework`.
+        recipe: Id of the recipe.
+        batch: The artifact's fixed batch, or None.
+        trust: Whether the model was trusted when it was built.
+    """
+    (model,) = folder.glob("source.*")
+    with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary:
+        work = Path(temporary)
+        conversion = Conversion(ConversionSettings(framework, model, work, batch, trust))
+        files = {
+            name: save_arrays(dict(np.load(folder / f"{name}.npz")), work / name)
+            for name in ("calibration", "judged")
+            if (folder / f"{name}.npz").exists()
+        }
+        artifact = conversion.convert(recipe, files.get("calibration", {}))
+        Proof(ProofSettings(files["judged"], measure=False)).run(artifact)
+    print(f"{recipe} was made and ran: the failure did not come again.")  # noqa: T201  # a script's last word

@@ -1,0 +1,1 @@
+"""What quantization needs beside the converters: calibration data, and reduced precision in ONNX."""

@@ -1,0 +1,171 @@
+"""A float32 ONNX model in each precision, ready to ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeml.core.artifact import Artifact, Needs
+from edgeml.core.conversion import ConversionJob
+from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.formats.onnx_canonical import canonicalize
+from edgeml.core.recipe import Recipe
+from edgeml.core.system.machine import cpu
+from edgeml.core.tensors import Signature
+from edgeml.quantization.calibration_data import calibration_batches
+
+__all__ = ["onnx_artifact", "shipped"]
+
+# Least onnxruntime for an opset of the default domain, from the compatibility table of onnxruntime's
+# documentation.
+_RUNTIME_OF_OPSET = {
+    13: "1.6.0",
+    14: "1.8.0",
+    15: "1.10.0",
+    16: "1.11.0",
+    17: "1.12.0",
+    18: "1.14.0",
+    19: "1.15.0",
+    20: "1.17.0",
+    21: "1.18.0",
+    22: "1.20.0",
+}
+# Opset of the default domain that was released with an opset of ai.onnx.ml, from ONNX's table of versions.
+_OPSET_OF_ML = {1: 1, 2: 11, 3: 16, 4: 20, 5: 21}
+
+
+def onnx_artifact(
+    model: Any, recipe: Recipe, job: ConversionJob, signature: Signature, lineage: tuple[str, ...]
+) -> Artifact:
+    """Applies an ``onnx-*`` recipe to a float32 `onnx.ModelProto`. Inputs and outputs stay float32.
+
+    Args:
+        model: Left as it is.
+        recipe: Which.
+        job: The calibration samples, and a folder for intermediate files.
+        signature: The artifact's own, with its batch.
+        lineage: The steps that made the model.
+    """
+    import onnxruntime
+
+    precisions = {
+        "fp32": lambda: model,
+        "fp16": lambda: _float16(model),
+        "dynamic": lambda: _dynamic(model, job, signature),
+        "int8": lambda: _int8(model, job, signature),
+    }
+    made = precisions[recipe.precision]()
+    steps_after = () if recipe.precision == "fp32" else (f"onnxruntime {onnxruntime.__version__}",)
+    return shipped(made, recipe, signature, (*lineage, *steps_after))
+
+
+def shipped(model: Any, recipe: Recipe, signature: Signature, lineage: tuple[str, ...]) -> Artifact:
+    """A finished `onnx.ModelProto`, which is left as it is, with canonical names."""
+    copy = canonicalize(type(model).FromString(model.SerializeToString()))
+    data = copy.SerializeToString(deterministic=True)
+    return Artifact(recipe.id, data, signature, _needs(copy, recipe), lineage)
+
+
+def _float16(model: Any) -> Any:
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    copy = onnx.ModelProto.FromString(model.SerializeToString())  # the conversion works in place
+    return convert_float_to_float16(copy, keep_io_types=True)
+
+
+def _prepared(model: Any, job: ConversionJob, signature: Signature) -> Path:
+    """The model with its batch norm folded and its shapes inferred, as quantization wants it, in a file."""
+
+    def prepare() -> Path:
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        source, path = job.folder / f"{key}.onnx", job.folder / f"{key} prepared.onnx"
+        source.write_bytes(model.SerializeToString())  # given the model itself, it would move its weights out
+        quant_pre_process(source, path, skip_symbolic_shape=True)
+        return path
+
+    key = "encoded" if any(spec.encoding for spec in signature.inputs) else "plain"
+    return job.paths.once(f"onnx prepared, {key}", prepare)
+
+
+def _dynamic(model: Any, job: ConversionJob, signature: Signature) -> Any:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    path = job.folder / "dynamic.onnx"
+    # onnxruntime has no ConvInteger for signed weights on CPUs.
+    quantize_dynamic(_prepared(model, job, signature), path, weight_type=QuantType.QUInt8)
+    return _changed(onnx.load(path))
+
+
+def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    path = job.folder / "int8.onnx"
+    quantize_static(
+        _prepared(model, job, signature),
+        path,
+        _Reader(job, signature),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        reduce_range=_reduced_range(),
+        calibrate_method=CalibrationMethod.MinMax,
+    )
+    return _changed(onnx.load(path))
+
+
+def _changed(model: Any) -> Any:
+    """The model, if anything in it was quantized.
+
+    Raises:
+        UnsupportedModelError: Nothing was: shipping a float model under a quantized name would be a lie.
+    """
+    kinds = {node.op_type for node in model.graph.node}
+    if not kinds & {"QuantizeLinear", "DynamicQuantizeLinear"}:
+        raise UnsupportedModelError(
+            "onnxruntime found nothing to quantize in the model: it has no matrix products.",
+            fix="use onnx-fp32.",
+        )
+    return model
+
+
+class _Reader:
+    """Feeds calibration samples to onnxruntime, one batch at a time."""
+
+    def __init__(self, job: ConversionJob, signature: Signature) -> None:
+        self._batches = calibration_batches(job, signature)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._batches, None)
+
+
+def _needs(model: Any, recipe: Recipe) -> Needs:
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    opset = opsets.get("")
+    operators = sorted(
+        {
+            f"{node.domain}.{node.op_type}" if node.domain not in {"", "ai.onnx"} else node.op_type
+            for node in model.graph.node
+        }
+    )
+    of_ml = _OPSET_OF_ML.get(opsets.get("ai.onnx.ml", 1), max(_RUNTIME_OF_OPSET))
+    newest = max(opset or 0, of_ml, min(_RUNTIME_OF_OPSET))
+    known = [version for least, version in _RUNTIME_OF_OPSET.items() if least <= newest]
+    features = ("x86_64:vnni",) if recipe.precision == "int8" and not _reduced_range() else ()
+    return Needs("onnxruntime", known[-1], tuple(operators), opset, features)
+
+
+def _reduced_range() -> bool:
+    """Whether to leave one bit of the weights unused.
+
+    Products of unsigned activations and signed weights saturate on x86-64 without VNNI. Where this machine
+    has it, the artifact says that it needs it; where it has not, the weights are kept small enough.
+    """
+    machine = cpu()
+    return machine.architecture == "x86_64" and "vnni" not in machine.features

@@ -1,0 +1,96 @@
+"""Training files: TOML to a `Training`, with each key checked."""
+
+from __future__ import annotations
+
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Struct
+
+from edgeml.core.errors import InputError
+from edgeml.core.system.files import read_bytes
+from edgeml.trainers.training_schema import Training
+
+__all__ = ["read_training"]
+
+
+def read_training(path: Path) -> Training:
+    """Reads a training file; paths in it start at its folder.
+
+    Raises:
+        InputError: There is no such file, it is no TOML, or a key or value in it is not expected there.
+
+    Example:
+        ::
+
+            [data]
+            kind = "csv"
+            path = "houses.csv"
+            target = "price"
+
+            [model]
+            kind = "sklearn"
+            estimator = "HistGradientBoostingRegressor"
+    """
+    try:
+        tables = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path.name}: the training file cannot be read: {error}.") from error
+    folder = path.absolute().parent
+
+    def beside(kind: type, value: Any) -> Any:
+        if kind is Path and isinstance(value, str):
+            return folder / value
+        raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+
+    _check_keys(tables, Training, "", path.name)
+    try:
+        return msgspec.convert(tables, type=Training, dec_hook=beside)
+    except InputError as error:  # of Training and Goal themselves
+        raise InputError(f"{path.name}: {error.message}", fix=error.fix) from error
+    except (msgspec.ValidationError, TypeError) as error:
+        reason, _, place = str(error).partition(" - at `$")
+        where = place.strip("`.") or "the file"
+        raise InputError(f"{path.name}, {where}: {reason}.") from error
+
+
+def _check_keys(table: Any, kind: Any, place: str, file: str) -> None:
+    """Refuses keys that are not known, and kinds, with what is: msgspec's own message has only the wrong one."""
+    if not isinstance(table, dict):
+        return
+    structs = {_tag(one): one for one in _structs(kind)}
+    if len(structs) > 1:
+        if table.get("kind") not in structs:
+            raise InputError(
+                f"{file}, {place}: got kind = {table.get('kind')!r}, expected one of "
+                f"{', '.join(sorted(map(repr, structs)))}."
+            )
+        known = structs[table["kind"]]
+    elif structs:
+        (known,) = structs.values()
+    else:
+        return
+    hints = typing.get_type_hints(known)
+    allowed = [*(["kind"] if _tag(known) else []), *known.__struct_fields__]
+    for key, value in table.items():
+        if key not in allowed:
+            raise InputError(
+                f"{file}, {place or 'the file'}: there is no key '{key}' here.",
+                fix=f"the keys are {', '.join(allowed)}.",
+            )
+        if key != "kind":
+            _check_keys(value, hints[key], f"{place}.{key}".lstrip("."), file)
+
+
+def _structs(kind: Any) -> list[Any]:
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
+        return [struct for part in get_args(kind) for struct in _structs(part)]
+    return [kind] if isinstance(kind, type) and issubclass(kind, Struct) else []
+
+
+def _tag(kind: Any) -> Any:
+    return kind.__struct_config__.tag

@@ -1,0 +1,1 @@
+"""Engines: one adapter per runtime library."""

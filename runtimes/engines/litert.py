@@ -1,0 +1,125 @@
+"""LiteRT on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from edgeml.core.artifact import Needs
+from edgeml.core.errors import MissingDependencyError, TargetError
+from edgeml.core.placement import Placed, placed
+from edgeml.core.system.machine import installed_version
+from edgeml.core.tensors import Quantization, TensorSpec
+
+from ..session.base import BaseSession
+from ..session.instance import FreeHandle, Handle
+from ..session.weak_method import loose
+from .tflite_interpreter import check_reshapes, delegated, memory, tensors
+
+__all__ = ["LiteRTSession"]
+
+
+class LiteRTSession(BaseSession):
+    """A TFLite artifact on LiteRT's interpreter with XNNPACK. Its documentation is `BaseSession`'s."""
+
+    engine: ClassVar[str] = "ai-edge-litert"
+    family = "xnnpack"
+    resizes: ClassVar[bool] = True
+
+    @property
+    def engine_version(self) -> str:
+        """The engine's version."""
+        return installed_version(self.engine) or "unknown"
+
+    @staticmethod
+    def _module() -> Any:
+        """The engine's module of the interpreter."""
+        try:
+            from ai_edge_litert import interpreter
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError("Running a .tflite artifact", "litert") from error
+        return interpreter
+
+    def _delegates(self) -> list[Any]:
+        """What takes operators before XNNPACK does."""
+        return []
+
+    def _interpreter(self, threads: int) -> Any:
+        """A new interpreter of the artifact."""
+        return self._module().Interpreter(
+            model_content=self._data, num_threads=threads, experimental_delegates=self._delegates()
+        )
+
+    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+        self._data = data
+        try:
+            interpreter = self._interpreter(threads)
+            interpreter.allocate_tensors()
+            inputs, outputs = tensors(interpreter)
+        except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the latter two of damaged files
+            raise TargetError(
+                f"{self.engine} {self.engine_version} cannot load the artifact, which needs TensorFlow Lite "
+                f"{needs.engine_version} or newer: {error}",
+                fix=f"pip install --upgrade {self.engine}",
+            ) from error
+        self._inputs = [self._index("input", spec, inputs) for spec in self.signature.inputs]
+        self._outputs = [self._index("output", spec, outputs) for spec in self.signature.outputs]
+        self._opened = [(threads, interpreter)]
+
+    def _index(self, kind: Literal["input", "output"], spec: TensorSpec, details: dict[str, Any]) -> int:
+        if spec.name not in details:
+            raise TargetError(f"{self.engine} finds no {kind} '{spec.name}' in the artifact, but {sorted(details)}.")
+        found = details[spec.name]
+        scale, zero_point = found["quantization"]
+        self._agree(
+            kind,
+            spec,
+            tuple(int(size) for size in found["shape"]),
+            np.dtype(found["dtype"]).name,
+            Quantization(float(scale), int(zero_point)) if scale else None,
+        )
+        return int(found["index"])
+
+    def _handle(self, batch: int | None, threads: int) -> Handle:
+        interpreter = self._made(batch, threads)
+        try:
+            inputs = [memory(interpreter, index) for index in self._inputs]
+            outputs = [memory(interpreter, index) for index in self._outputs]
+        except ValueError:  # a tensor that is given memory when its size is known
+            return FreeHandle(partial(loose(self._by_copies), interpreter))
+        return Handle(inputs, outputs, interpreter.invoke)
+
+    def _made(self, batch: int | None, threads: int) -> Any:
+        """The interpreter that opening made, else a new one."""
+        resized = batch != self.signature.inputs[0].shape[0]
+        if not resized and self._opened and self._opened[0][0] == threads:
+            return self._opened.pop()[1]
+        interpreter = self._interpreter(threads)
+        if resized:
+            check_reshapes(interpreter)
+            for index, spec in zip(self._inputs, self.signature.inputs, strict=True):
+                interpreter.resize_tensor_input(index, (batch, *spec.shape[1:]))
+        interpreter.allocate_tensors()
+        return interpreter
+
+    def _by_copies(self, interpreter: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        for index, value in zip(self._inputs, values, strict=True):
+            interpreter.set_tensor(index, value)
+        interpreter.invoke()
+        return [interpreter.get_tensor(index) for index in self._outputs]
+
+    def _close(self) -> None:
+        self._opened.clear()
+        self._data = b""
+
+    def _placed(self) -> tuple[Placed, ...]:
+        return placed((kind, "XNNPACK" if taken else "built-in kernels", True) for kind, taken in self._delegated())
+
+    def _delegated(self) -> list[tuple[str, bool]]:
+        """Kind of each operator, and whether a delegate takes it."""
+        interpreter = self._interpreter(1)
+        interpreter.allocate_tensors()
+        return delegated(interpreter)

@@ -1,0 +1,152 @@
+"""LiteRT on the GPU, by its compiled models."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from msgspec import Struct
+
+from edgeml.core.artifact import Needs
+from edgeml.core.errors import EdgemlError, TargetError
+from edgeml.core.placement import Placed, placed
+from edgeml.core.recipe import Precision
+from edgeml.core.system.worker import Worker
+from edgeml.core.tensors import TensorSpec
+
+from ..session.instance import FreeHandle, Handle
+from ..session.weak_method import loose
+from .litert import LiteRTSession
+from .vulkan import vulkan_devices
+
+__all__ = ["GpuProbe", "LiteRTGpuSession", "ProbeSettings"]
+
+_REFUSED = "Following operations are not supported by GPU delegate:"
+
+
+class LiteRTGpuSession(LiteRTSession):
+    """A TFLite artifact on the GPU, through WebGPU on Vulkan. Its documentation is `BaseSession`'s."""
+
+    family = "ml-drift"
+    resizes: ClassVar[bool] = False
+    targets: ClassVar[tuple[str, ...]] = ("gpu",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8")
+
+    @classmethod
+    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # there is but one
+        """The loader or the device of Vulkan that is missing."""
+        try:
+            devices = vulkan_devices()
+        except OSError as error:
+            return TargetError(
+                f"Target 'gpu' needs Vulkan's loader, which does not load: {error}.", fix="apt-get install libvulkan1"
+            )
+        if not devices:
+            return TargetError(
+                "Target 'gpu' needs a GPU with a Vulkan driver, and Vulkan finds none.",
+                fix="install the GPU's driver: apt-get install mesa-vulkan-drivers, or NVIDIA's own.",
+            )
+        return None
+
+    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+        super()._open(data, needs, threads)  # the interpreter knows the tensors' names and quantization
+        kinds = [kind for kind, _ in self._delegated()]
+        refused: list[str] = []
+        try:
+            self._model = _compiled(data)
+        except RuntimeError as error:
+            refused = _refused(data)
+            if not refused:
+                raise TargetError(
+                    f"LiteRT {self.engine_version} cannot run the artifact on the GPU: {error}"
+                ) from error
+            self._model = _compiled(data, with_cpu=True)
+        for kind in refused:
+            kinds.remove(kind)
+        gpu = "GPU" if refused or self._model.is_fully_accelerated() else "not told"
+        self._account = placed([*((kind, gpu, gpu == "GPU") for kind in kinds), *((k, "CPU", False) for k in refused)])
+        self._turns = threading.Lock()
+        (signature,) = self._model.get_signature_list().items()
+        self._takes = self._buffers("input", *signature)
+        self._gives = self._buffers("output", *signature)
+
+    def _buffers(self, way: str, key: str, names: dict[str, list[str]]) -> dict[int, Any]:
+        """The engine's buffers in its own order, by the number of the tensor."""
+        details = getattr(self._model, f"get_{way}_tensor_details")(key)
+        buffers = getattr(self._model, f"create_{way}_buffers")(0)
+        return {int(details[name]["index"]): buffer for name, buffer in zip(names[f"{way}s"], buffers, strict=True)}
+
+    def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one model, on one GPU
+        return FreeHandle(loose(self._call))
+
+    def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        with self._turns:
+            for index, value in zip(self._inputs, values, strict=True):
+                self._takes[index].write(np.ascontiguousarray(value))
+            self._model.run_by_index(0, list(self._takes.values()), list(self._gives.values()))
+            return [self._read(index, spec) for index, spec in zip(self._outputs, self.signature.outputs, strict=True)]
+
+    def _read(self, index: int, spec: TensorSpec) -> np.ndarray:
+        shape = [size or 1 for size in spec.shape]
+        return np.array(self._gives[index].read(math.prod(shape), np.dtype(spec.dtype).type)).reshape(shape)
+
+    def _placed(self) -> tuple[Placed, ...]:
+        return self._account
+
+    def _close(self) -> None:
+        super()._close()
+        self._takes.clear()
+        self._gives.clear()
+        self._model.close()
+
+
+def _compiled(data: bytes, *, with_cpu: bool = False) -> Any:
+    from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+    from ai_edge_litert.options import Options
+
+    gpu, cpu = HardwareAccelerator.GPU, HardwareAccelerator.CPU
+    return CompiledModel.from_buffer(data, options=Options(hardware_accelerators=gpu | cpu if with_cpu else gpu))
+
+
+class ProbeSettings(Struct, frozen=True):
+    """Which model."""
+
+    data: bytes
+
+
+class GpuProbe:
+    """Opens a model on the GPU in a child process, whose log has what the engine tells nowhere else."""
+
+    def __init__(self, settings: ProbeSettings) -> None:
+        self._data = settings.data
+
+    def open(self) -> bool:
+        """Whether the GPU takes it all. Raises TargetError where it does not."""
+        try:
+            return bool(_compiled(self._data).is_fully_accelerated())
+        except RuntimeError as error:
+            raise TargetError(str(error)) from error
+
+
+def _refused(data: bytes) -> list[str]:
+    """Kinds of the operators that the GPU does not take, one for each, as the engine prints them."""
+    with (
+        tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
+        Worker(f"{GpuProbe.__module__}:GpuProbe", ProbeSettings(data), Path(folder)) as child,
+    ):
+        log = ""
+        try:
+            child.call("open", returns=bool)
+        except EdgemlError as error:
+            log = error.log
+    lines = log.partition(_REFUSED)[2].splitlines()[1:]
+    told = itertools.takewhile(lambda line: re.match(r"[A-Z0-9_]+: ", line), lines)
+    return [line.partition(":")[0] for line in told]

@@ -1,0 +1,133 @@
+"""TFLite Micro on the host: what a microcontroller answers, and the memory that it needs for it."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgeml.core.artifact import Needs
+from edgeml.core.errors import TargetError
+from edgeml.core.placement import Placed, placed
+from edgeml.core.recipe import Precision
+from edgeml.core.system.machine import installed_version
+from edgeml.core.system.worker import Worker, WorkerCrash
+
+from ..session.base import BaseSession
+from ..session.instance import FreeHandle, Handle
+from ..session.weak_method import loose
+from .tflite_micro_process import AMPLE_BYTES, MicroInterpreter, MicroModel, MicroSettings, MicroTensor
+
+__all__ = ["TfliteMicroSession"]
+
+_ALIGNMENT_BYTES = 16
+
+
+class TfliteMicroSession(BaseSession):
+    """A TFLite artifact on TFLite Micro's reference kernels. Its documentation is `BaseSession`'s.
+
+    The interpreter lives in a child process, since some models make it abort.
+    """
+
+    engine: ClassVar[str] = "tflite-micro"
+    family = "tflm"
+    targets: ClassVar[tuple[str, ...]] = ("micro",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "int8", "int16x8")
+
+    @property
+    def engine_version(self) -> str:
+        """Version of tflite-micro."""
+        return installed_version(self.engine) or "unknown"
+
+    @property
+    def arena_bytes(self) -> int:
+        """The smallest arena that the model can be run in, found by trying, to 16 bytes.
+
+        Of this host, where pointers have 64 bits: a microcontroller needs less.
+        """
+        self._check_open()
+        low, high = 0, 1024
+        while high < AMPLE_BYTES and not self._fits(high):
+            low, high = high, 2 * high
+        while high - low > _ALIGNMENT_BYTES:
+            middle = (low + high) // (2 * _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+            low, high = (low, middle) if self._fits(middle) else (middle, high)
+        return high
+
+    def _fits(self, arena_bytes: int) -> bool:
+        try:
+            return bool(self._asked("fits", arena_bytes, returns=bool))
+        except WorkerCrash:  # in too small an arena
+            return False
+
+    def _open(self, data: bytes, needs: Needs, threads: int) -> None:  # noqa: ARG002  # it has one thread
+        folder = tempfile.TemporaryDirectory(prefix="edgeml-")
+        self._child = Worker(f"{MicroInterpreter.__module__}:MicroInterpreter", MicroSettings(data), Path(folder.name))
+        self._free = weakref.finalize(self, _close, self._child, folder)
+        self._calls = threading.Lock()
+        try:
+            model = self._call("model", returns=MicroModel)
+        except TargetError as error:
+            self._free()
+            printed = error.log.partition("Traceback")[0].split("\n")[0].strip()
+            if printed:  # the interpreter says why on stderr alone
+                raise TargetError(f"{error.message}: {printed}", fix=error.fix, log=error.log) from error
+            raise
+        except BaseException:
+            self._free()
+            raise
+        self._operators = model.operators
+        self._takes = self._order("input", model.inputs)
+        self._gives = self._order("output", model.outputs)
+
+    def _order(self, kind: Any, found: tuple[MicroTensor, ...]) -> list[int]:
+        """The place in the artifact's signature of each tensor of the interpreter."""
+        specs = self.signature.inputs if kind == "input" else self.signature.outputs
+        by_name = {tensor.name: tensor for tensor in found}
+        for spec in specs:
+            if spec.name not in by_name:
+                raise TargetError(
+                    f"{self.engine} finds no {kind} '{spec.name}' in the artifact, but {sorted(by_name)}."
+                )
+            tensor = by_name[spec.name]
+            self._agree(kind, spec, tensor.shape, tensor.dtype, tensor.quantization)
+        names = [spec.name for spec in specs]
+        return [names.index(tensor.name) for tensor in found]
+
+    def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one child
+        return FreeHandle(loose(self._answer))
+
+    def _answer(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        found = self._call("invoke", [values[place] for place in self._takes], returns=list[np.ndarray])
+        return [found[self._gives.index(place)] for place in range(len(found))]
+
+    def _close(self) -> None:
+        self._free()
+
+    def _placed(self) -> tuple[Placed, ...]:
+        return placed((kind, "TFLite Micro", True) for kind in self._operators)
+
+    def _call(self, method: str, *arguments: object, returns: Any) -> Any:
+        try:
+            return self._asked(method, *arguments, returns=returns)
+        except WorkerCrash as error:
+            raise TargetError(
+                f"TFLite Micro {self.engine_version} aborts on the artifact: {error.message}", log=error.log
+            ) from error
+
+    def _asked(self, method: str, *arguments: object, returns: Any) -> Any:
+        with self._calls:
+            try:
+                return self._child.call(method, *arguments, returns=returns)
+            except WorkerCrash:  # a child ends with the thread that started it: only the second time counts
+                return self._child.call(method, *arguments, returns=returns)
+
+
+def _close(child: Worker, folder: tempfile.TemporaryDirectory[str]) -> None:
+    child.close()
+    folder.cleanup()

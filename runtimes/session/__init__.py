@@ -1,0 +1,1 @@
+"""Sessions: batching, threads, and the conversion of inputs and outputs."""

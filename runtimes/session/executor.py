@@ -1,0 +1,213 @@
+"""One thread's way from samples to answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from edgeml.core.caller_inputs import all_finite
+from edgeml.core.decisions import DECIDED
+from edgeml.core.encoding import encoder
+from edgeml.core.errors import TargetError
+from edgeml.core.tensors import Signature, TensorSpec
+
+from .instance import FreeHandle, Handle
+from .io_conversion import filler, reader, real, stored
+
+__all__ = ["Check", "Lane", "encoded"]
+
+Check = Callable[[np.ndarray, int, int], np.ndarray]
+"""From some samples, which input it is and the position of the first, to numbers or text that the model takes, as
+`core.tensors.values_of` gives them; or an InputError."""
+
+_FLOAT32 = np.dtype(np.float32)
+_PUT_BYTES = 2**17  # of a batch's answers that are worth binding memory for, which takes longer than copying fewer
+
+
+class Lane:
+    """A handle with what turns samples into its numbers and back.
+
+    Args:
+        handle: For the lane alone.
+        unit: Samples that the handle takes at a time; None where it takes any number.
+        signature: The artifact's.
+
+    Attributes:
+        outputs: Where the handle's answers are, as `Handle.outputs`; none where it has no memory of fixed shape.
+        single: From one float32 sample ``[1, ...]`` to the output, of artifacts with one of each; None where the
+            sample is not plainly finite. None itself where the handle has no memory of fixed shape.
+        bare: From one sample ``[1, ...]`` to the outputs, all in the artifact's dtypes; of artifacts with one input.
+    """
+
+    __slots__ = ("_handle", "_places", "_plain", "_put", "_signature", "_unit", "bare", "outputs", "single")
+
+    def __init__(self, handle: Handle, unit: int | None, signature: Signature) -> None:
+        self._handle = handle
+        self._unit = unit
+        self._signature = signature
+        self.outputs = handle.outputs
+        self._put = handle.put if isinstance(handle, FreeHandle) else None
+        self._plain = [_is_plain(spec) for spec in signature.inputs]
+        self._places = [
+            (place, spec, filler(place, spec)) for place, spec in zip(handle.inputs, signature.inputs, strict=False)
+        ]
+        self.single: Callable[[np.ndarray], np.ndarray | None] | None = None
+        self.bare: Callable[[np.ndarray], list[np.ndarray]] = lambda values: handle((values,))
+        if handle.outputs and len(handle.inputs) == 1:
+            ((place, _, fill),) = self._places
+            self.bare = _bare(place, handle)
+            pairs = zip(handle.outputs, signature.outputs, strict=True)
+            plain = [reader(given, spec) for given, spec in pairs if spec.meaning not in DECIDED]
+            if len(plain) == 1:
+                self.single = _single(fill, handle.run, plain[0])
+
+    def __call__(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Answers of the caller's own to any number of samples, both in the artifact's dtypes."""
+        unit, count = self._unit, len(values[0])
+        if unit is None or count == unit:
+            return self._handle(values)
+        parts = []
+        for begin in range(0, count, unit):
+            some = [_padded(value[begin : begin + unit], unit) for value in values]
+            parts.append([output[: count - begin] for output in self._handle(some)])
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def answers(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """As a call, of an engine that gives arrays of its own making.
+
+        Raises:
+            TargetError: They are not one answer to each sample, of the shape that is declared: numpy would repeat
+                what is too short.
+        """
+        outputs, count = self(values), len(values[0])
+        for output, spec in zip(outputs, self._signature.outputs, strict=True):
+            shape = (count, *spec.shape[1:])
+            fits = all(want in {None, got} for want, got in zip(shape, output.shape, strict=False))
+            if output.ndim != len(shape) or not fits:
+                raise TargetError(
+                    f"The artifact gives '{spec.name}' of shape {list(output.shape)} to {count} samples, and "
+                    f"{list(spec.shape)} is declared: it does not answer each sample by itself."
+                )
+        return outputs
+
+    def into(
+        self,
+        results: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        begin: int,
+        end: int,
+        size: int,
+        check: Check | None,
+    ) -> None:
+        """Puts the answers to some samples into their places, with no copy on the way that can be spared.
+
+        Args:
+            results: Arrays ``[samples, ...]``: float32 for the source's units, else in the artifact's dtypes.
+            arrays: Inputs ``[samples, ...]``.
+            begin: The first sample.
+            end: Where they end.
+            size: Samples at a time; the handle's own number where it has one.
+            check: Makes sure of samples. None where they are in the artifact's dtypes.
+        """
+        through = self._through_memory if self.outputs else self._through_arrays
+        through(results, arrays, range(begin, end, size), end, check)
+
+    def _through_memory(
+        self,
+        results: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        firsts: range,
+        end: int,
+        check: Check | None,
+    ) -> None:
+        unit, run = firsts.step, self._handle.run
+        reads = [
+            reader(place, spec) if result.dtype != place.dtype else place.view
+            for result, place, spec in zip(results, self.outputs, self._signature.outputs, strict=True)
+        ]
+        for first in firsts:
+            last = min(first + unit, end)
+            for i, (place, spec, fill) in enumerate(self._places):
+                values = arrays[i][first:last]
+                whole = check is not None and last - first == unit and values.dtype == _FLOAT32
+                if whole and values.flags.c_contiguous and fill(values.reshape(-1)):
+                    continue
+                if check is not None:
+                    values = encoded(check(values, i, first), spec)
+                place[...] = _padded(values, unit)
+            run()
+            for result, read in zip(results, reads, strict=True):
+                result[first:last] = read()[: last - first]
+
+    def _through_arrays(
+        self,
+        results: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        firsts: range,
+        end: int,
+        check: Check | None,
+    ) -> None:
+        size, specs = firsts.step, self._signature.outputs
+        put = self._put
+        if any(result.dtype != spec.dtype for result, spec in zip(results, specs, strict=True)):
+            put = None
+        if size * sum(result[:1].nbytes for result in results) < _PUT_BYTES:
+            put = None
+        for first in firsts:
+            last = min(first + size, end)
+            values = [
+                array[first:last] if check is None else self._values(array[first:last], i, first, check)
+                for i, array in enumerate(arrays)
+            ]
+            places = [result[first:last] for result in results]
+            if put is not None:
+                put(values, places)
+                continue
+            for place, output, spec in zip(places, self.answers(values), specs, strict=True):
+                place[...] = output if output.dtype == place.dtype else real(output, spec)
+
+    def _values(self, some: np.ndarray, i: int, first: int, check: Check) -> np.ndarray:
+        """Some samples of one input in the artifact's dtype."""
+        if self._plain[i] and some.dtype == _FLOAT32 and some.flags.c_contiguous and all_finite(some):
+            return some
+        return encoded(check(some, i, first), self._signature.inputs[i])
+
+
+def encoded(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """Numbers or text that the model takes, in the artifact's dtype."""
+    return stored(encoder(spec.encoding)(values), spec)
+
+
+def _is_plain(spec: TensorSpec) -> bool:
+    """Whether the artifact takes the source's own numbers as float32."""
+    return spec.dtype == "float32" and spec.quantization is None and spec.encoding is None
+
+
+def _padded(values: np.ndarray, unit: int) -> np.ndarray:
+    """The samples, followed by copies of the last where they are too few."""
+    missing = unit - len(values)
+    return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values
+
+
+def _bare(place: np.ndarray, handle: Handle) -> Callable[[np.ndarray], list[np.ndarray]]:
+    outputs, run = handle.outputs, handle.run
+
+    def bare(values: np.ndarray) -> list[np.ndarray]:
+        place[...] = values
+        run()
+        return [output.copy() for output in outputs]
+
+    return bare
+
+
+def _single(
+    fill: Callable[[np.ndarray], bool], run: Callable[[], object], read: Callable[[], np.ndarray]
+) -> Callable[[np.ndarray], np.ndarray | None]:
+    def single(values: np.ndarray) -> np.ndarray | None:
+        if not fill(values.ravel()):
+            return None
+        run()
+        return read()
+
+    return single

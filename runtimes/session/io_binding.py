@@ -1,0 +1,57 @@
+"""The hot loop: an engine's own memory, without copies and without checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from edgeml.core.tensors import Signature, TensorSpec
+
+from .instance import Handle
+from .pool import closed_error
+
+__all__ = ["Bound"]
+
+
+class Bound:
+    """Inputs and outputs of one artifact as arrays over the engine's memory, for one thread at a time.
+
+    Nothing is checked, quantized or copied: the arrays have the artifact's own dtypes, and the next `run` overwrites
+    the outputs.
+
+    Attributes:
+        inputs: Arrays ``[batch, ...]`` by name, to be written to before each run, which may overwrite them.
+        outputs: Arrays ``[batch, ...]`` by name, to be read after `run`; copy what is to be kept.
+        run: Runs the artifact on what the inputs hold.
+
+    Example:
+        >>> hot = session.bind()
+        >>> image, scores = hot.inputs["image"], hot.outputs["scores"]
+        >>> while camera.read_into(image):
+        ...     hot.run()
+        ...     act_on(scores)
+    """
+
+    __slots__ = ("__weakref__", "_handle", "inputs", "outputs", "run")
+
+    def __init__(self, handle: Handle, signature: Signature) -> None:
+        self._handle: Handle | None = handle
+        self.inputs = _by_name(signature.inputs, handle.inputs)
+        self.outputs = _by_name(signature.outputs, handle.outputs)
+        self.run: Callable[[], object] = handle.run
+
+    def close(self) -> None:
+        """Lets go of the engine. The arrays must not be used any more; `run` raises TargetError."""
+        self.run = _closed
+        self.inputs = self.outputs = MappingProxyType({})
+        self._handle = None
+
+
+def _by_name(specs: tuple[TensorSpec, ...], arrays: tuple[np.ndarray, ...]) -> Mapping[str, np.ndarray]:
+    return MappingProxyType({spec.name: array for spec, array in zip(specs, arrays, strict=True)})
+
+
+def _closed() -> None:
+    raise closed_error()

@@ -1,0 +1,96 @@
+"""What this machine can run on, and what a target that is not there says."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import msgspec
+import onnxruntime
+import pytest
+
+import edgeml
+from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
+from edgeml.core.registry.targets import Target
+
+
+def test_what_there_is_can_be_used_and_what_is_missing_can_be_mended(small_package: edgeml.Package) -> None:
+    found = edgeml.targets()
+    assert {(target.name, target.format) for target in found if target.available} >= {
+        ("cpu", "tflite"),
+        ("cpu", "onnx"),
+    }
+    known = {"cpu", "gpu", "cuda", "tensorrt", "webgpu", "coreml", "xnnpack", "qnn", "edgetpu", "micro"}
+    assert {target.name for target in found} == known
+    for target in found:
+        assert target.recipes
+        assert all(recipe.startswith(target.format) for recipe in target.recipes)
+        if target.available:
+            assert target.version
+            session = small_package.session(f"{target.format}-fp32", target=target.name, allow_fallback=True)
+            assert session.engine == target.engine
+        else:
+            assert target.reason
+            assert target.fix
+
+
+def test_the_command_tells_the_same() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "edgeml", "targets", "--json"], capture_output=True, text=True, check=True
+    )
+    assert msgspec.json.decode(shown.stdout, type=tuple[Target, ...]) == edgeml.targets()
+    told = subprocess.run([sys.executable, "-m", "edgeml", "targets"], capture_output=True, text=True, check=True)
+    for target in edgeml.targets():
+        line = target.version if target.available else target.fix
+        assert line and line in told.stderr
+
+
+def refusal(package: edgeml.Package, recipe: str, target: str) -> EdgemlError:
+    with pytest.raises(EdgemlError) as caught:
+        package.session(recipe, target=target)
+    return caught.value
+
+
+def test_an_unknown_target(small_package: edgeml.Package) -> None:
+    error = refusal(small_package, "onnx-fp32", "toaster")
+    assert isinstance(error, TargetError)
+    assert "There is no target 'toaster'" in error.message
+    assert "cpu, gpu, cuda" in error.fix
+    with pytest.raises(TargetError, match="There is no target 'toaster'"):
+        small_package.choose(target="toaster")
+
+
+def test_a_target_of_the_other_format(small_package: edgeml.Package) -> None:
+    error = refusal(small_package, "onnx-fp32", "gpu")
+    assert isinstance(error, TargetError)
+    assert "Target 'gpu' runs tflite artifacts, not onnx" in error.message
+    assert "cpu, cuda" in error.fix
+
+
+@pytest.mark.skipif(bool(importlib.util.find_spec("tflite_micro")), reason="tflite-micro is installed")
+def test_a_missing_wheel(small_package: edgeml.Package) -> None:
+    error = refusal(small_package, "tflite-fp32", "micro")
+    assert isinstance(error, MissingDependencyError)
+    assert error.fix == "pip install 'edgeml[micro]'"
+
+
+def test_a_missing_driver(net_package: edgeml.Package) -> None:
+    import ctypes.util
+
+    if ctypes.util.find_library("edgetpu"):
+        pytest.skip("libedgetpu is installed")
+    error = refusal(net_package, "tflite-int8", "edgetpu")
+    assert isinstance(error, TargetError)
+    assert "needs the driver libedgetpu.so.1" in error.message
+    assert "apt-get install libedgetpu1-std" in error.fix
+
+
+@pytest.mark.parametrize(("target", "provider"), [("cuda", "CUDA"), ("qnn", "QNN"), ("coreml", "CoreML")])
+def test_a_provider_that_the_build_lacks(small_package: edgeml.Package, target: str, provider: str) -> None:
+    if f"{provider}ExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip(f"this onnxruntime has {provider}")
+    error = refusal(small_package, "onnx-fp32", target)
+    assert isinstance(error, TargetError)
+    assert f"has no {provider}ExecutionProvider" in error.message
+    assert error.fix

@@ -1,0 +1,118 @@
+"""The task of a source, from what the caller says and what the data show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgeml.core.decisions import Decision
+from edgeml.core.errors import InputError
+from edgeml.core.source import SourceInfo
+from edgeml.pipeline.task import with_task
+from tests.support.source_infos import PLAIN, SIGMOID, SOFTMAX, X, Y, source_info
+
+
+def test_a_softmax_classifies() -> None:
+    assert with_task(SOFTMAX, None, None, None) == SOFTMAX
+
+
+def test_labels_name_the_classes() -> None:
+    found = with_task(SOFTMAX, None, ["a", "b", "c"], None)
+    assert found.decision == Decision(("a", "b", "c"))
+
+
+def test_labels_may_be_numpys() -> None:
+    found = with_task(SOFTMAX, None, list(np.array(["a", "b", "c"])), None)
+    assert found.decision == Decision(("a", "b", "c"))
+    assert found.decision is not None
+    assert {type(label) for label in found.decision.labels} == {str}
+
+
+def test_labels_of_a_sigmoid_keep_its_threshold() -> None:
+    assert with_task(SIGMOID, None, ["no", "yes"], None).decision == Decision(("no", "yes"), threshold=0.5)
+
+
+def test_labels_make_a_classifier_of_logits() -> None:
+    found = with_task(PLAIN, None, ["a", "b", "c"], None)
+    assert (found.task, found.decision) == ("classification", Decision(("a", "b", "c")))
+    assert found.signature.outputs[0].meaning == "scores"
+
+
+@pytest.mark.parametrize("y", [Y, Y.astype(np.uint8), np.array(["0", "1", "2"] * 4), np.array([0, 1, 2] * 4, object)])
+def test_whole_numbers_or_text_as_truth_make_a_classifier_of_logits(y: np.ndarray) -> None:
+    assert with_task(PLAIN, None, None, (X, y)).task == "classification"
+
+
+@pytest.mark.parametrize("y", [np.ones((12, 3)), Y.astype(np.float64)])
+def test_fractions_as_truth_make_no_classifier(y: np.ndarray) -> None:
+    assert with_task(PLAIN, None, None, (X, y)).task == "regression"
+
+
+def test_one_output_is_a_value_even_where_truth_is_whole() -> None:
+    assert with_task(source_info(1), None, None, (X, Y)).task == "regression"
+
+
+def test_inputs_given_back_are_a_reconstruction() -> None:
+    assert with_task(source_info(4), None, None, X).task == "reconstruction"
+    assert with_task(source_info(4), None, None, None).task == "reconstruction"
+    assert with_task(source_info(4), None, None, (X, X)).task == "regression"
+
+
+def test_what_the_caller_says_counts() -> None:
+    found = with_task(SOFTMAX, "regression", None, None)
+    assert (found.task, found.decision) == ("regression", None)
+    assert found.signature.outputs[0].meaning == "values"
+    assert with_task(PLAIN, "classification", None, None).decision == Decision((0, 1, 2))
+    assert with_task(source_info(4), "regression", None, X).task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "message"),
+    [
+        (SOFTMAX, {"labels": ["a", "b"]}, "labels: got 2, the model tells 3 classes apart"),
+        (SOFTMAX, {"labels": ["a", "b", "a"]}, "two classes have the same name"),
+        (SOFTMAX, {"labels": ["a", "b", None]}, "labels: got other than names"),
+        (SOFTMAX, {"labels": [["a"], ["b"], ["c"]]}, "labels: got other than names"),
+        (SOFTMAX, {"labels": ["a", 1, 2]}, "names of several kinds"),
+        (SOFTMAX, {"labels": ["a", "b", "c"], "task": "regression"}, "the task is regression, which has none"),
+        (SOFTMAX, {"task": "guesswork"}, "there is no task 'guesswork'"),
+        (source_info(3, 2), {"task": "classification"}, "a classifier has one output of scores, the model has 2"),
+        (source_info(1), {"task": "classification"}, "has no score for each class"),
+        (
+            source_info(3, framework="sklearn", task="classification", decision=Decision(("a", "b", "c"))),
+            {"labels": ["x", "y", "z"]},
+            "the estimator has its own",
+        ),
+        (
+            source_info(3, framework="sklearn", task="regression"),
+            {"task": "classification"},
+            "the estimator does regression",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_model(source: SourceInfo, said: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        with_task(source, said.get("task"), said.get("labels"), None)
+
+
+def test_one_hot_truth_of_logits_is_a_classification() -> None:
+    assert with_task(source_info(3), None, None, (X, np.eye(3)[np.arange(12) % 3])).task == "classification"
+
+
+@pytest.mark.parametrize(
+    ("units", "y"),
+    [(1, np.arange(12) % 2), (1, (np.arange(12) % 2)[:, None]), (3, np.array([[1, 1, 0], [0, 0, 1]] * 6))],
+)
+def test_zeros_and_ones_without_a_sigmoid_are_not_guessed_about(units: int, y: np.ndarray) -> None:
+    with pytest.raises(InputError, match="nothing but 0 and 1") as caught:
+        with_task(source_info(units), None, None, (X, y))
+    assert "task='regression'" in caught.value.fix
+    assert with_task(source_info(units), "regression", None, (X, y)).task == "regression"
+
+
+def test_descriptions_survive_the_manifest() -> None:
+    found = with_task(PLAIN, None, ["a", "b", "c"], None)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=SourceInfo) == found
