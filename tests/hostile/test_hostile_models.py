@@ -490,9 +490,10 @@ def test_a_thousand_mutants(net_package: edgeml.Package, tmp_path: Path, recipe:
             path.write_bytes(data)
             try:
                 came[worker.call("attempt", framework, path, returns=str, timeout_s=3)] += 1
-            except WorkerCrash:  # the child died, and another takes over
+            except WorkerCrash as error:  # the child died, and another takes over
                 came["died"] += 1
-                killers.append(data)
+                if "gave no answer" not in error.message:  # a build would wait for that one
+                    killers.append(data)
     assert came.total() == MUTANTS
     assert set(came) <= {"made", "died", "InputError", "UnsupportedModelError", "ConversionError", "TargetError"}, came
     assert came["InputError"] > MUTANTS // 10

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -263,6 +264,7 @@ def serve(address: str) -> None:
                 loaded = True
                 for name in PRELOADED:
                     importlib.import_module(name)
+                gc.freeze()  # a child's collections would go through all of that, and copy its memory
             connection = listening.accept()[0]
             data, fds, _, _ = socket.recv_fds(connection, MOST_BYTES, 64)
             connection.close()
