@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 # Real targets: what `make target-NAME` sets up in .targets/NAME, once, and tests. It may need root, for apt-get.
-TARGETS := micro tflite-runtime litert-gpu webgpu cuda aarch64 armv7
+TARGETS := aarch64 armv7 micro tflite-runtime litert-gpu webgpu cuda
 
 .PHONY: help demo test test-fast check dist bench targets target-names clean moved $(TARGETS:%=target-%)
 

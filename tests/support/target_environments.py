@@ -11,6 +11,7 @@ command is told. Needs nothing but the standard library.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -98,7 +99,14 @@ def environment(name: str) -> Environment | None:
 
 def main() -> None:
     """Makes the environments that are named."""
-    for name in sys.argv[1:]:
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:  # apt's state and the checkout's metadata bear one set-up at a time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make(sys.argv[1:])
+
+
+def _make(names: list[str]) -> None:
+    for name in names:
         folder = FOLDER / name
         if (folder / "ready").exists():
             continue
