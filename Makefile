@@ -110,6 +110,6 @@ $(READY): pyproject.toml
 	touch $(INCOMPLETE); rm -f $(READY); \
 	echo "set-up: installing edgeml with [all,dev] into .venv (about 2 GB, a minute or more)"; \
 	$(PIP) install -e '.[all,dev]'; \
-	.venv/bin/python -m compileall -q edgeml; \
+	.venv/bin/python -m compileall -q edgeml converters runtimes; \
 	echo "$(CURDIR)" > $(READY); \
 	rm $(INCOMPLETE)

@@ -118,7 +118,7 @@ def row_of(name: str, recipe: str, given: argparse.Namespace, folder: Path) -> d
             str(given.packages / f"{name}.edgeml"),
             recipe,
             "ai_edge_litert.interpreter" if tflite else "onnxruntime",
-            f"edgeml.runtimes.{'litert' if tflite else 'onnxruntime'}",
+            "edgeml.runtimes.engines.litert" if tflite else "edgeml.runtimes.engines.onnxruntime",
         ),
     }
     found: dict[str, list[dict[str, float]]] = {key: [] for key in scripts}

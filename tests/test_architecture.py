@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -321,6 +323,23 @@ def test_opening_and_checking_a_package_loads_no_framework_and_no_engine() -> No
     assert not set(json.loads(in_child(LOADED.format(code=code)))) & HEAVY
 
 
+NAME = re.compile(r"(?<![\w./-])edgeml(?:\.[A-Za-z_]\w*)+")
+ENTRY_POINTS = "edgeml.engines"
+
+
+@pytest.mark.parametrize("pattern", ["benchmarks/*.py", "examples/*.py", "README.md", "CONTRIBUTING.md", ".ci/run"])
+def test_names_of_modules_outside_of_them_exist(pattern: str) -> None:
+    """Also those in strings, as for scripts that run elsewhere."""
+    paths = sorted(repository().glob(pattern))
+    assert paths
+    for path in paths:
+        for name in {*NAME.findall(path.read_text(encoding="utf-8"))} - {ENTRY_POINTS}:
+            parts = name.split(".")
+            known = max(count for count in range(1, len(parts) + 1) if ".".join(parts[:count]) in NAMES)
+            module = importlib.import_module(".".join(parts[:known]))
+            assert parts[known:] == [] or hasattr(module, parts[known]), f"{path.name}: {name}"
+
+
 @pytest.mark.parametrize("name", sorted(LINKED))
 def test_the_linked_folders_have_one_name(name: str) -> None:
     assert (repository() / "edgeml" / name).is_symlink()
@@ -372,10 +391,11 @@ def test_every_module_says_what_is_public_and_documents_it(module: Module) -> No
         node = defined[name]
         assert ast.get_docstring(node), f"{name} has no docstring"
         if isinstance(node, ast.FunctionDef) or "Protocol" in map(ast.unparse, node.bases):
-            continue  # a protocol's methods are documented where they are implemented
+            continue  # a protocol's methods are documented there or where they are implemented
         for method in node.body:
             if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
-                assert ast.get_docstring(method), f"{name}.{method.name} has no docstring"
+                held = getattr(getattr(importlib.import_module(module.name), name), method.name)
+                assert inspect.getdoc(held), f"{name}.{method.name} has no docstring"  # which may be that of a base
 
 
 @pytest.mark.slow

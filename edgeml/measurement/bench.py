@@ -138,7 +138,7 @@ def measure(
             found = _served(server(session, samples), batch, options, clock_ns)
         else:
             found = _streamed(query(session, samples, batch), case.scenario, batch, options, clock_ns)
-        arena_bytes = getattr(session, "arena_bytes", None)
+        arena_bytes = session.arena_bytes
         engine = f"{session.engine} {session.engine_version}"
     cold = None
     if options.cold_starts and case.scenario == "single-stream":

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.recipe import find_recipe
-from edgeml.core.registry.engines import engines, find_engine, obstacle, opener_of
+from edgeml.core.registry.engines import adapter_of, engines, find_engine, obstacle
 from edgeml.core.system.machine import cpu, missing_features
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
@@ -95,8 +95,7 @@ def _obstacle(record: ArtifactRecord, target: str) -> EdgemlError | None:
             continue
         problem = obstacle(engine)
         if problem is None:
-            precisions = getattr(opener_of(engine), "precisions", None)
-            if precisions is None or recipe.precision in precisions:
+            if recipe.precision in adapter_of(engine).precisions:
                 return None
             problem = TargetError(f"Target '{target}' takes no {recipe.precision} artifacts, such as {record.recipe}.")
         first = first or problem

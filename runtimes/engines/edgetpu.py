@@ -9,17 +9,17 @@ from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.placement import Placed, placed
 from edgeml.core.recipe import Precision
 
-from .litert import LiteRTSession
-from .tflite_runtime import TfliteRuntimeSession
+from .litert import LiteRTAdapter
+from .tflite_runtime import TfliteRuntimeAdapter
 
-__all__ = ["LiteRTEdgeTpuSession", "TfliteRuntimeEdgeTpuSession"]
+__all__ = ["LiteRTEdgeTpuAdapter", "TfliteRuntimeEdgeTpuAdapter"]
 
 _LIBRARY = "libedgetpu.so.1"
 _COMPILED = "edgetpu-custom-op"
 
 
-class LiteRTEdgeTpuSession(LiteRTSession):
-    """An int8 TFLite artifact that edgetpu_compiler has compiled. Its documentation is `BaseSession`'s."""
+class LiteRTEdgeTpuAdapter(LiteRTAdapter):
+    """An int8 TFLite artifact that edgetpu_compiler has compiled."""
 
     family = "edgetpu"
     resizes: ClassVar[bool] = False
@@ -46,7 +46,8 @@ class LiteRTEdgeTpuSession(LiteRTSession):
                 f"{_LIBRARY} finds no Edge TPU: {error}", fix="attach the device, and allow this user to reach it."
             ) from error
 
-    def _placed(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[Placed, ...]:
+        """Return the operators that the Edge TPU takes, and the others."""
         # XNNPACK's delegate takes no custom operator: where such a one was taken, the Edge TPU has it.
         return placed(
             (kind, "Edge TPU", True) if taken and kind == _COMPILED else (kind, "CPU", False)
@@ -54,8 +55,8 @@ class LiteRTEdgeTpuSession(LiteRTSession):
         )
 
 
-class TfliteRuntimeEdgeTpuSession(LiteRTEdgeTpuSession):
+class TfliteRuntimeEdgeTpuAdapter(LiteRTEdgeTpuAdapter):
     """The same on tflite-runtime's interpreter, which libedgetpu was built for."""
 
-    engine: ClassVar[str] = "tflite-runtime"
-    _module = TfliteRuntimeSession.__dict__["_module"]
+    name: ClassVar[str] = "tflite-runtime"
+    _module = TfliteRuntimeAdapter.__dict__["_module"]

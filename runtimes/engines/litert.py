@@ -9,30 +9,39 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from edgeml.core.artifact import Needs
+from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, check_tensor
 from edgeml.core.errors import MissingDependencyError, TargetError
 from edgeml.core.placement import Placed, placed
-from edgeml.core.system.machine import installed_version
-from edgeml.core.tensors import Quantization, TensorSpec
+from edgeml.core.tensors import Quantization, Signature, TensorSpec
 
-from ..session.base import BaseSession
-from ..session.instance import FreeHandle, Handle
-from ..session.weak_method import loose
 from .tflite_interpreter import check_reshapes, delegated, memory, tensors
 
-__all__ = ["LiteRTSession"]
+__all__ = ["LiteRTAdapter"]
 
 
-class LiteRTSession(BaseSession):
-    """A TFLite artifact on LiteRT's interpreter with XNNPACK. Its documentation is `BaseSession`'s."""
+class LiteRTAdapter(EngineAdapter):
+    """A TFLite artifact on LiteRT's interpreter with XNNPACK."""
 
-    engine: ClassVar[str] = "ai-edge-litert"
+    name: ClassVar[str] = "ai-edge-litert"
     family = "xnnpack"
     resizes: ClassVar[bool] = True
 
-    @property
-    def engine_version(self) -> str:
-        """The engine's version."""
-        return installed_version(self.engine) or "unknown"
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # each class has one target
+        self.signature = signature
+        self._data = data
+        try:
+            interpreter = self._interpreter(threads)
+            interpreter.allocate_tensors()
+            inputs, outputs = tensors(interpreter)
+        except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the latter two of damaged files
+            raise TargetError(
+                f"{self.name} {self.version} cannot load the artifact, which needs TensorFlow Lite "
+                f"{needs.engine_version} or newer: {error}",
+                fix=f"pip install --upgrade {self.name}",
+            ) from error
+        self._inputs = [self._index("input", spec, inputs) for spec in signature.inputs]
+        self._outputs = [self._index("output", spec, outputs) for spec in signature.outputs]
+        self._opened = [(threads, interpreter)]
 
     @staticmethod
     def _module() -> Any:
@@ -53,28 +62,13 @@ class LiteRTSession(BaseSession):
             model_content=self._data, num_threads=threads, experimental_delegates=self._delegates()
         )
 
-    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
-        self._data = data
-        try:
-            interpreter = self._interpreter(threads)
-            interpreter.allocate_tensors()
-            inputs, outputs = tensors(interpreter)
-        except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the latter two of damaged files
-            raise TargetError(
-                f"{self.engine} {self.engine_version} cannot load the artifact, which needs TensorFlow Lite "
-                f"{needs.engine_version} or newer: {error}",
-                fix=f"pip install --upgrade {self.engine}",
-            ) from error
-        self._inputs = [self._index("input", spec, inputs) for spec in self.signature.inputs]
-        self._outputs = [self._index("output", spec, outputs) for spec in self.signature.outputs]
-        self._opened = [(threads, interpreter)]
-
     def _index(self, kind: Literal["input", "output"], spec: TensorSpec, details: dict[str, Any]) -> int:
         if spec.name not in details:
-            raise TargetError(f"{self.engine} finds no {kind} '{spec.name}' in the artifact, but {sorted(details)}.")
+            raise TargetError(f"{self.name} finds no {kind} '{spec.name}' in the artifact, but {sorted(details)}.")
         found = details[spec.name]
         scale, zero_point = found["quantization"]
-        self._agree(
+        check_tensor(
+            self.name,
             kind,
             spec,
             tuple(int(size) for size in found["shape"]),
@@ -83,14 +77,15 @@ class LiteRTSession(BaseSession):
         )
         return int(found["index"])
 
-    def _handle(self, batch: int | None, threads: int) -> Handle:
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:
+        """Make an interpreter of its own."""
         interpreter = self._made(batch, threads)
         try:
             inputs = [memory(interpreter, index) for index in self._inputs]
             outputs = [memory(interpreter, index) for index in self._outputs]
         except ValueError:  # a tensor that is given memory when its size is known
-            return FreeHandle(partial(loose(self._by_copies), interpreter))
-        return Handle(inputs, outputs, interpreter.invoke)
+            return ArrayInstance(partial(self._by_copies, interpreter))
+        return EngineInstance(inputs, outputs, interpreter.invoke)
 
     def _made(self, batch: int | None, threads: int) -> Any:
         """The interpreter that opening made, else a new one."""
@@ -111,11 +106,13 @@ class LiteRTSession(BaseSession):
         interpreter.invoke()
         return [interpreter.get_tensor(index) for index in self._outputs]
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the model."""
         self._opened.clear()
         self._data = b""
 
-    def _placed(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[Placed, ...]:
+        """Return the operators that XNNPACK takes, and the others."""
         return placed((kind, "XNNPACK" if taken else "built-in kernels", True) for kind, taken in self._delegated())
 
     def _delegated(self) -> list[tuple[str, bool]]:

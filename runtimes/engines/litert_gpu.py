@@ -15,24 +15,23 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.core.artifact import Needs
+from edgeml.core.engine import ArrayInstance, EngineInstance
 from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.placement import Placed, placed
 from edgeml.core.recipe import Precision
 from edgeml.core.system.worker import Worker
-from edgeml.core.tensors import TensorSpec
+from edgeml.core.tensors import Signature, TensorSpec
 
-from ..session.instance import FreeHandle, Handle
-from ..session.weak_method import loose
-from .litert import LiteRTSession
+from .litert import LiteRTAdapter
 from .vulkan import vulkan_devices
 
-__all__ = ["GpuProbe", "LiteRTGpuSession", "ProbeSettings"]
+__all__ = ["GpuProbe", "LiteRTGpuAdapter", "ProbeSettings"]
 
 _REFUSED = "Following operations are not supported by GPU delegate:"
 
 
-class LiteRTGpuSession(LiteRTSession):
-    """A TFLite artifact on the GPU, through WebGPU on Vulkan. Its documentation is `BaseSession`'s."""
+class LiteRTGpuAdapter(LiteRTAdapter):
+    """A TFLite artifact on the GPU, through WebGPU on Vulkan."""
 
     family = "ml-drift"
     resizes: ClassVar[bool] = False
@@ -55,8 +54,9 @@ class LiteRTGpuSession(LiteRTSession):
             )
         return None
 
-    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
-        super()._open(data, needs, threads)  # the interpreter knows the tensors' names and quantization
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        # The interpreter knows the tensors' names and quantization.
+        super().__init__(data, signature, needs=needs, target=target, threads=threads)
         kinds = [kind for kind, _ in self._delegated()]
         refused: list[str] = []
         try:
@@ -64,18 +64,16 @@ class LiteRTGpuSession(LiteRTSession):
         except RuntimeError as error:
             refused = _refused(data)
             if not refused:
-                raise TargetError(
-                    f"LiteRT {self.engine_version} cannot run the artifact on the GPU: {error}"
-                ) from error
+                raise TargetError(f"LiteRT {self.version} cannot run the artifact on the GPU: {error}") from error
             self._model = _compiled(data, with_cpu=True)
         for kind in refused:
             kinds.remove(kind)
         gpu = "GPU" if refused or self._model.is_fully_accelerated() else "not told"
         self._account = placed([*((kind, gpu, gpu == "GPU") for kind in kinds), *((k, "CPU", False) for k in refused)])
         self._turns = threading.Lock()
-        (signature,) = self._model.get_signature_list().items()
-        self._takes = self._buffers("input", *signature)
-        self._gives = self._buffers("output", *signature)
+        (named,) = self._model.get_signature_list().items()
+        self._takes = self._buffers("input", *named)
+        self._gives = self._buffers("output", *named)
 
     def _buffers(self, way: str, key: str, names: dict[str, list[str]]) -> dict[int, Any]:
         """The engine's buffers in its own order, by the number of the tensor."""
@@ -83,8 +81,9 @@ class LiteRTGpuSession(LiteRTSession):
         buffers = getattr(self._model, f"create_{way}_buffers")(0)
         return {int(details[name]["index"]): buffer for name, buffer in zip(names[f"{way}s"], buffers, strict=True)}
 
-    def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one model, on one GPU
-        return FreeHandle(loose(self._call))
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002  # there is one GPU
+        """Use the one model, in turn with other threads."""
+        return ArrayInstance(self._call)
 
     def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         with self._turns:
@@ -97,11 +96,13 @@ class LiteRTGpuSession(LiteRTSession):
         shape = [size or 1 for size in spec.shape]
         return np.array(self._gives[index].read(math.prod(shape), np.dtype(spec.dtype).type)).reshape(shape)
 
-    def _placed(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[Placed, ...]:
+        """Return what the GPU takes, and what is left to the CPU."""
         return self._account
 
-    def _close(self) -> None:
-        super()._close()
+    def close(self) -> None:
+        """Let go of the model on the GPU too."""
+        super().close()
         self._takes.clear()
         self._gives.clear()
         self._model.close()

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
+from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, check_tensor
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.placement import Placed
+from edgeml.core.tensors import Signature
 
-from ..session.base import BaseSession
-from ..session.instance import FreeHandle, Handle
-from ..session.weak_method import loose
+from ..session.batching import usual_batch
 from .onnxruntime_providers import PROVIDERS, open_on, operators, operators_run, provider_obstacle
 
-__all__ = ["OnnxRuntimeSession"]
+__all__ = ["OnnxRuntimeAdapter"]
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -36,53 +36,54 @@ _MANY = 8  # times the usual batch: the memory for larger ones is not kept
 _FEW_BYTES = 2**24  # up to this size of the artifact each worker has a session of its own
 
 
-class OnnxRuntimeSession(BaseSession):
-    """An ONNX artifact on one of onnxruntime's providers. Its documentation is `BaseSession`'s."""
+class OnnxRuntimeAdapter(EngineAdapter):
+    """An ONNX artifact on one of onnxruntime's providers."""
 
-    engine: ClassVar[str] = "onnxruntime"
+    name: ClassVar[str] = "onnxruntime"
     family = "ort"
     targets: ClassVar[tuple[str, ...]] = tuple(PROVIDERS)
+    errors: ClassVar[tuple[type[Exception], ...]] = (Exception,)  # its own have no base of their own
 
     @classmethod
     def obstacle(cls, target: str) -> EdgemlError | None:
         """Why the provider cannot be used here."""
         return provider_obstacle(target) if target != "cpu" else None  # any build has that: nothing to load
 
-    _failures: ClassVar[tuple[type[Exception], ...]] = (Exception,)  # its own have no base of their own
-
-    @property
-    def engine_version(self) -> str:
-        """Version of onnxruntime, whichever distribution brings it."""
-        import onnxruntime
-
-        return str(onnxruntime.__version__)
-
-    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
         try:
             import onnxruntime
         except ModuleNotFoundError as error:
             raise MissingDependencyError("Running an .onnx artifact", "onnx") from error
+        self.signature, self.target = signature, target
         few = len(data) <= _FEW_BYTES
-        self._data = data if few or self.target != "cpu" else b""  # for more sessions, and to tell of placement
-        self._shared = self.target != "cpu" or not few
+        self._data = data if few or target != "cpu" else b""  # for more sessions, and to tell of placement
+        self._shared = target != "cpu" or not few
         self._spare = threads == 1  # whether this session is yet to serve batches
         try:
-            self._session, self._alone = open_on(onnxruntime, data, lambda: _options(threads), self.target)
+            self._session, self.takes_all = open_on(onnxruntime, data, lambda: _options(threads), target)
         except TargetError:
             raise
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise TargetError(
-                f"onnxruntime {self.engine_version} cannot load the artifact, which needs "
+                f"onnxruntime {self.version} cannot load the artifact, which needs "
                 f"{needs.engine_version} or newer: {error}",
-                fix="pip install --upgrade onnxruntime" if self.target == "cpu" else "take another artifact or target.",
+                fix="pip install --upgrade onnxruntime" if target == "cpu" else "take another artifact or target.",
             ) from error
         self._shrinking = onnxruntime.RunOptions()  # else its arena keeps the memory of the largest batch it saw
         self._shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self._check("input", self.signature.inputs, self._session.get_inputs())
-        self._check("output", self.signature.outputs, self._session.get_outputs())
-        self._inputs = [spec.name for spec in self.signature.inputs]
-        self._outputs = [spec.name for spec in self.signature.outputs]
-        self._texts = [spec.dtype == "string" for spec in self.signature.outputs]  # which come as Python's objects
+        self._check("input", signature.inputs, self._session.get_inputs())
+        self._check("output", signature.outputs, self._session.get_outputs())
+        self._inputs = [spec.name for spec in signature.inputs]
+        self._outputs = [spec.name for spec in signature.outputs]
+        self._texts = [spec.dtype == "string" for spec in signature.outputs]  # which come as Python's objects
+        self._many = _MANY * usual_batch(signature, needs)
+
+    @property
+    def version(self) -> str:
+        """Version of onnxruntime, whichever distribution brings it."""
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
 
     def _check(self, kind: Any, specs: Any, found: Any) -> None:
         by_name = {node.name: node for node in found}
@@ -94,17 +95,18 @@ class OnnxRuntimeSession(BaseSession):
         for spec in specs:
             node = by_name[spec.name]
             shape = tuple(size if isinstance(size, int) else None for size in node.shape)
-            self._agree(kind, spec, shape, _DTYPES.get(node.type, node.type))
+            check_tensor(self.name, kind, spec, shape, _DTYPES.get(node.type, node.type))
 
-    def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002 - the session has them
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002 - onnxruntime's session has them
+        """Bind memory where all sizes are fixed, else take the caller's arrays."""
         shapes = [(batch, *spec.shape[1:]) for spec in (*self.signature.inputs, *self.signature.outputs)]
         text = any(spec.dtype == "string" for spec in (*self.signature.inputs, *self.signature.outputs))
         bindable = not text and self.target == "cpu" and all(size is not None for _, *sizes in shapes for size in sizes)
         if bindable and batch is not None:
-            return self._bound_handle(shapes)
+            return self._bound_instance(shapes)
         session = self._session if batch is not None or self._shared else self._of_its_own()
-        put = partial(loose(self._put), session, session.io_binding()) if bindable else None
-        return FreeHandle(partial(loose(self._call), session), put)
+        put = partial(self._put, session, session.io_binding()) if bindable else None
+        return ArrayInstance(partial(self._call, session), put)
 
     def _of_its_own(self) -> Any:
         """A session for one thread alone: in one that threads share they take each other's memory out of the cache."""
@@ -115,7 +117,7 @@ class OnnxRuntimeSession(BaseSession):
 
         return open_on(onnxruntime, self._data, lambda: _options(1), self.target)[0]
 
-    def _bound_handle(self, shapes: list[Any]) -> Handle:
+    def _bound_instance(self, shapes: list[Any]) -> EngineInstance:
         """Memory that onnxruntime reads from and writes to without another copy."""
         from onnxruntime import OrtValue
 
@@ -128,7 +130,7 @@ class OnnxRuntimeSession(BaseSession):
             binding.bind_ortvalue_input(name, value)
         for name, value in zip(self._outputs, values[count:], strict=True):
             binding.bind_ortvalue_output(name, value)
-        return Handle(arrays[:count], arrays[count:], lambda: session.run_with_iobinding(binding), keep=values)
+        return EngineInstance(arrays[:count], arrays[count:], lambda: session.run_with_iobinding(binding), keep=values)
 
     def _call(self, session: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         options = self._options(len(values[0]))
@@ -146,11 +148,12 @@ class OnnxRuntimeSession(BaseSession):
 
     def _options(self, count: int) -> Any:
         """How to run so many samples."""
-        return self._shrinking if count > _MANY * self._batches.free else None
+        return self._shrinking if count > self._many else None
 
-    def _placed(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[Placed, ...]:
+        """Return the operators by onnxruntime's provider."""
         if self.target == "cpu":
-            return operators(self._session, self.engine_version)
+            return operators(self._session, self.version)
         import onnxruntime
 
         inputs = {
@@ -159,10 +162,11 @@ class OnnxRuntimeSession(BaseSession):
         }
         try:
             return operators_run(onnxruntime, self._data, _options(1), self.target, inputs)
-        except Exception as error:  # noqa: BLE001  # as above
-            self._fail(error)
+        except Exception as error:  # as above
+            raise self.translate(error) from error
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of onnxruntime's session."""
         del self._session
         self._data = b""
 

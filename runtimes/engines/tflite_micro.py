@@ -12,45 +12,36 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
+from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, check_tensor
 from edgeml.core.errors import TargetError
 from edgeml.core.placement import Placed, placed
 from edgeml.core.recipe import Precision
-from edgeml.core.system.machine import installed_version
 from edgeml.core.system.worker import Worker, WorkerCrash
+from edgeml.core.tensors import Signature
 
-from ..session.base import BaseSession
-from ..session.instance import FreeHandle, Handle
-from ..session.weak_method import loose
 from .tflite_micro_process import AMPLE_BYTES, MicroInterpreter, MicroModel, MicroSettings, MicroTensor
 
-__all__ = ["TfliteMicroSession"]
+__all__ = ["TfliteMicroAdapter"]
 
 _ALIGNMENT_BYTES = 16
 
 
-class TfliteMicroSession(BaseSession):
-    """A TFLite artifact on TFLite Micro's reference kernels. Its documentation is `BaseSession`'s.
+class TfliteMicroAdapter(EngineAdapter):
+    """A TFLite artifact on TFLite Micro's reference kernels.
 
     The interpreter lives in a child process, since some models make it abort.
     """
 
-    engine: ClassVar[str] = "tflite-micro"
+    name: ClassVar[str] = "tflite-micro"
     family = "tflm"
     targets: ClassVar[tuple[str, ...]] = ("micro",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "int8", "int16x8")
 
-    @property
-    def engine_version(self) -> str:
-        """Version of tflite-micro."""
-        return installed_version(self.engine) or "unknown"
-
-    @property
     def arena_bytes(self) -> int:
-        """The smallest arena that the model can be run in, found by trying, to 16 bytes.
+        """Return the size of the smallest arena that the model can be run in, found by trying, to 16 bytes.
 
-        Of this host, where pointers have 64 bits: a microcontroller needs less.
+        It is that of this host, where pointers have 64 bits: a microcontroller needs less.
         """
-        self._check_open()
         low, high = 0, 1024
         while high < AMPLE_BYTES and not self._fits(high):
             low, high = high, 2 * high
@@ -65,7 +56,8 @@ class TfliteMicroSession(BaseSession):
         except WorkerCrash:  # in too small an arena
             return False
 
-    def _open(self, data: bytes, needs: Needs, threads: int) -> None:  # noqa: ARG002  # it has one thread
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # it has one target and one thread
+        self.signature = signature
         folder = tempfile.TemporaryDirectory(prefix="edgeml-")
         self._child = Worker(f"{MicroInterpreter.__module__}:MicroInterpreter", MicroSettings(data), Path(folder.name))
         self._free = weakref.finalize(self, _close, self._child, folder)
@@ -91,25 +83,26 @@ class TfliteMicroSession(BaseSession):
         by_name = {tensor.name: tensor for tensor in found}
         for spec in specs:
             if spec.name not in by_name:
-                raise TargetError(
-                    f"{self.engine} finds no {kind} '{spec.name}' in the artifact, but {sorted(by_name)}."
-                )
+                raise TargetError(f"{self.name} finds no {kind} '{spec.name}' in the artifact, but {sorted(by_name)}.")
             tensor = by_name[spec.name]
-            self._agree(kind, spec, tensor.shape, tensor.dtype, tensor.quantization)
+            check_tensor(self.name, kind, spec, tensor.shape, tensor.dtype, tensor.quantization)
         names = [spec.name for spec in specs]
         return [names.index(tensor.name) for tensor in found]
 
-    def _handle(self, batch: int | None, threads: int) -> Handle:  # noqa: ARG002  # there is one child
-        return FreeHandle(loose(self._answer))
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002  # there is one child
+        """Use the one child, in turn with other threads."""
+        return ArrayInstance(self._answer)
 
     def _answer(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         found = self._call("invoke", [values[place] for place in self._takes], returns=list[np.ndarray])
         return [found[self._gives.index(place)] for place in range(len(found))]
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the child."""
         self._free()
 
-    def _placed(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[Placed, ...]:
+        """Return the operators, all of which TFLite Micro runs itself."""
         return placed((kind, "TFLite Micro", True) for kind in self._operators)
 
     def _call(self, method: str, *arguments: object, returns: Any) -> Any:
@@ -117,7 +110,7 @@ class TfliteMicroSession(BaseSession):
             return self._asked(method, *arguments, returns=returns)
         except WorkerCrash as error:
             raise TargetError(
-                f"TFLite Micro {self.engine_version} aborts on the artifact: {error.message}", log=error.log
+                f"TFLite Micro {self.version} aborts on the artifact: {error.message}", log=error.log
             ) from error
 
     def _asked(self, method: str, *arguments: object, returns: Any) -> Any:

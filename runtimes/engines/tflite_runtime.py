@@ -6,23 +6,24 @@ from typing import Any, ClassVar
 
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import MissingDependencyError
+from edgeml.core.tensors import Signature
 
-from .litert import LiteRTSession
+from .litert import LiteRTAdapter
 
-__all__ = ["TfliteRuntimeSession"]
+__all__ = ["TfliteRuntimeAdapter"]
 
 
-class TfliteRuntimeSession(LiteRTSession):
-    """A TFLite artifact on tflite-runtime's interpreter. Its documentation is `BaseSession`'s.
+class TfliteRuntimeAdapter(LiteRTAdapter):
+    """A TFLite artifact on tflite-runtime's interpreter.
 
     Where XNNPACK does not take all of it, which it does for floats alone here, the kernels are TensorFlow Lite's own:
     another family, with answers of its own.
     """
 
-    engine: ClassVar[str] = "tflite-runtime"
+    name: ClassVar[str] = "tflite-runtime"
 
-    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
-        super()._open(data, needs, threads)
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        super().__init__(data, signature, needs=needs, target=target, threads=threads)
         self.family = "xnnpack" if all(taken for _, taken in self._delegated()) else "tflite"
 
     @staticmethod

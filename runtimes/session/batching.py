@@ -14,17 +14,18 @@ import numpy as np
 
 from edgeml.core.artifact import Needs
 from edgeml.core.decisions import DECIDED
+from edgeml.core.engine import EngineAdapter
 from edgeml.core.errors import TargetError
 from edgeml.core.system.machine import cores
 from edgeml.core.tensors import Signature, TensorSpec
 
 from .executor import Check, Lane, encoded
-from .instance import Handle
 from .io_conversion import real
 from .pool import Pool
+from .small_batches import MOST_SAMPLES, SmallBatches, same_bytes
 from .threads import Crew
 
-__all__ = ["Batches", "joined"]
+__all__ = ["Batches", "joined", "usual_batch"]
 
 Span = tuple[int, int]
 Fit = TypeVar("Fit")
@@ -51,49 +52,42 @@ class Batches:
     """The lanes of one session, and how samples are spread over them.
 
     Args:
-        handle: Makes one more use of the engine, for so many samples at a time on so many of its threads.
+        adapter: The artifact as the engine holds it.
         signature: The artifact's.
         needs: What it needs; its operators tell whether answers depend on the batch.
         threads: Cores that one call may use; None for one for a single sample, and all for many.
-        resizes: Whether `handle` may be asked for more samples at a time than the artifact takes.
-        failures: What the engine raises.
-        fail: Raises what stands for it.
 
     Attributes:
         singles: Lanes for one sample.
-        free: Samples at a time, at most, where the artifact leaves its batch free.
+        workers: Threads that one call may use.
     """
 
     def __init__(
         self,
-        handle: Callable[[int | None, int], Handle],
+        adapter: EngineAdapter,
         signature: Signature,
         needs: Needs,
         *,
         threads: int | None,
-        resizes: bool,
-        failures: tuple[type[Exception], ...],
-        fail: Callable[[Exception], NoReturn],
     ) -> None:
         workers = threads or cores()
 
         def pool(unit: int | None, threads: int = 1) -> Pool[Lane]:
-            return Pool(lambda: Lane(handle(unit, threads), unit, signature), max(workers, cores()))
+            return Pool(lambda: Lane(adapter.instance(unit, threads), unit, signature), max(workers, cores()))
 
-        self._signature, self._failures, self._fail, self._pool = signature, failures, fail, pool
-        self._workers = workers
-        self._crew = Crew(self._workers - 1)
+        self._adapter, self._signature, self._pool = adapter, signature, pool
+        self.workers = workers
+        self._crew = Crew(self.workers - 1)
         self._unit = signature.inputs[0].shape[0]
-        self._sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)
-        convolves = any("conv" in operator.lower() for operator in needs.operators)
-        ranged = "DynamicQuantizeLinear" in needs.operators
-        self.free = _RANGED if ranged else self._fitting(_FREE_CONVOLVED if convolves else _FREE)
+        self._free = usual_batch(signature, needs)
         self.singles = pool(1, threads or 1)
         self._many = pool(self._unit)
         self._wide: dict[int, Pool[Lane]] = {}
         integers = signature.inputs[0].quantization is not None
-        wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if convolves else _WIDE
-        self._wide_units = self._fitting(wide) if resizes and self._unit == 1 else ()
+        wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if _convolves(needs) else _WIDE
+        self._wide_units = _fitting(wide, signature) if adapter.resizes and self._unit == 1 else ()
+        self._small = SmallBatches(pool, self.singles, unit=self._unit, widens=adapter.resizes, errors=adapter.errors)
+        self._few = min(MOST_SAMPLES, self._free) if self._unit is None else MOST_SAMPLES if self._unit == 1 else 0
         self._widening = threading.Lock()
         self._sample_ns = math.inf  # the least that was seen: what a core takes that nobody disturbs
 
@@ -101,7 +95,7 @@ class Batches:
         """Lets go of all lanes and threads; those that are in use, when they are done."""
         self._crew.close()
         with self._widening:
-            pools = [self.singles, self._many, *self._wide.values()]
+            pools = [self.singles, self._many, *self._wide.values(), *self._small.pools()]
         for pool in pools:
             pool.close()
 
@@ -130,7 +124,7 @@ class Batches:
         try:
             unit = self._widened(given, check) or self._unit
             pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
-            size = unit or batch_size or min(self.free, max(_FEW, count // _PARTS))
+            size = unit or batch_size or min(self._free, max(_FEW, count // _PARTS))
             workers = self._worth(count, size)
             results = self._room(pool, count, as_is=as_is)
             spans = _spans(count, size, workers)
@@ -150,8 +144,32 @@ class Batches:
             if not results:
                 results = [joined(column) for column in zip(*parts, strict=True)]
         except MemoryError as error:
-            self._fail(error)
+            self.fail(error)
         return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
+
+    def few(self, values: np.ndarray) -> list[np.ndarray] | None:
+        """Answer a few plain samples with less ado than `run`.
+
+        Args:
+            values: float32 ``[samples, ...]``, of artifacts with one input and one output of fixed shape.
+
+        Returns:
+            Outputs in the signature's order; None where these are too many samples, or must be looked at.
+        """
+        count = len(values)
+        if not 0 < count <= self._few or not values.flags.c_contiguous or self._worth(count, 1) > 1:
+            return None
+        begun = perf_counter_ns()
+        try:
+            results = self._small.answer(values)
+        except self._adapter.errors as error:
+            if self._unit is not None:
+                self.fail(error)
+            self._few = 0  # the artifact does not answer each sample by itself: `run` tells
+            return None
+        if results is not None:
+            self._sample_ns = min(self._sample_ns, (perf_counter_ns() - begun) / count)
+        return results
 
     def _room(self, pool: Pool[Lane], count: int, *, as_is: bool) -> list[np.ndarray]:
         """Arrays for the answers; none where their shapes are not known before."""
@@ -199,21 +217,28 @@ class Batches:
         outputs = empty if as_is else map(real, empty, specs)
         return {spec.name: output for spec, output in zip(specs, outputs, strict=True)}
 
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise the error that stands for the engine's own."""
+        known = self._adapter.translate(error)
+        if known is error:
+            raise error
+        raise known from error
+
     @contextmanager
     def _lent(self, pool: Pool[Lane]) -> Iterator[Lane]:
         lane = pool.take()
         try:
             yield lane
-        except self._failures as error:
-            self._fail(error)
+        except self._adapter.errors as error:
+            self.fail(error)
         finally:
             pool.give(lane)
 
     def _worth(self, count: int, size: int) -> int:
         """On how many threads so many samples are done the soonest."""
         if self._sample_ns == math.inf:
-            return self._workers if count > _UNKNOWN else 1
-        return self._workers if self._sample_ns * count > _WORTH_NS and self._sample_ns * size > _CALL_NS else 1
+            return self.workers if count > _UNKNOWN else 1
+        return self.workers if self._sample_ns * count > _WORTH_NS and self._sample_ns * size > _CALL_NS else 1
 
     @contextmanager
     def _clocked(self, span: Span) -> Iterator[None]:
@@ -221,9 +246,6 @@ class Batches:
         yield
         begin, end = span
         self._sample_ns = min(self._sample_ns, (perf_counter_ns() - begun) / (end - begin))
-
-    def _fitting(self, table: tuple[tuple[float, Fit], ...]) -> Fit:
-        return next(fit for most_bytes, fit in table if self._sample_bytes <= most_bytes)
 
     def _widened(self, arrays: list[np.ndarray], check: Check | None) -> int | None:
         """How many samples at a time there are lanes for, where the engine gives the very same answers so."""
@@ -246,13 +268,29 @@ class Batches:
         try:
             lane = pool.take()
             found = lane(values)
-        except self._failures:  # the model has its batch built in
+        except self._adapter.errors:  # the model has its batch built in
             return None
         with self._lent(self._many) as narrow:
-            if not all(map(_same, found, narrow(values))):
+            if not all(map(same_bytes, found, narrow(values))):
                 return None
         pool.give(lane)
         return pool
+
+
+def usual_batch(signature: Signature, needs: Needs) -> int:
+    """Samples at a time, at most, where an artifact leaves its batch free and the caller names none."""
+    if "DynamicQuantizeLinear" in needs.operators:
+        return _RANGED
+    return _fitting(_FREE_CONVOLVED if _convolves(needs) else _FREE, signature)
+
+
+def _convolves(needs: Needs) -> bool:
+    return any("conv" in operator.lower() for operator in needs.operators)
+
+
+def _fitting(table: tuple[tuple[float, Fit], ...], signature: Signature) -> Fit:
+    sample_bytes = sum(4 * math.prod(size or 1 for size in spec.shape[1:]) for spec in signature.inputs)
+    return next(fit for most_bytes, fit in table if sample_bytes <= most_bytes)
 
 
 def _spans(count: int, size: int, workers: int) -> list[Span]:
@@ -279,7 +317,3 @@ def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 def _numpy_dtype(spec: TensorSpec) -> str:
     return "U1" if spec.dtype == "string" else spec.dtype
-
-
-def _same(some: np.ndarray, others: np.ndarray) -> bool:
-    return some.shape == others.shape and some.tobytes() == others.tobytes()

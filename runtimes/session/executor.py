@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeml.core.caller_inputs import all_finite
-from edgeml.core.decisions import DECIDED
 from edgeml.core.encoding import encoder
+from edgeml.core.engine import ArrayInstance, EngineInstance
 from edgeml.core.errors import TargetError
 from edgeml.core.tensors import Signature, TensorSpec
 
-from .instance import FreeHandle, Handle
 from .io_conversion import filler, reader, real, stored
 
 __all__ = ["Check", "Lane", "encoded"]
@@ -26,52 +25,70 @@ _PUT_BYTES = 2**17  # of a batch's answers that are worth binding memory for, wh
 
 
 class Lane:
-    """A handle with what turns samples into its numbers and back.
+    """An instance with what turns samples into its numbers and back.
 
     Args:
-        handle: For the lane alone.
-        unit: Samples that the handle takes at a time; None where it takes any number.
+        instance: For the lane alone.
+        unit: Samples that the instance takes at a time; None where it takes any number.
         signature: The artifact's.
 
     Attributes:
-        outputs: Where the handle's answers are, as `Handle.outputs`; none where it has no memory of fixed shape.
-        single: From one float32 sample ``[1, ...]`` to the output, of artifacts with one of each; None where the
-            sample is not plainly finite. None itself where the handle has no memory of fixed shape.
+        outputs: Where the instance's answers are; none where it has no memory of fixed shape.
+        few: From as many float32 samples ``[unit, ...]`` as the instance takes to the outputs, of artifacts with one
+            input; None where the samples are not plainly finite. None itself where the instance has no memory of
+            fixed shape.
         bare: From one sample ``[1, ...]`` to the outputs, all in the artifact's dtypes; of artifacts with one input.
     """
 
-    __slots__ = ("_handle", "_places", "_plain", "_put", "_signature", "_unit", "bare", "outputs", "single")
+    __slots__ = ("_instance", "_places", "_plain", "_put", "_reads", "_signature", "_unit", "bare", "few", "outputs")
 
-    def __init__(self, handle: Handle, unit: int | None, signature: Signature) -> None:
-        self._handle = handle
+    def __init__(self, instance: EngineInstance, unit: int | None, signature: Signature) -> None:
+        self._instance = instance
         self._unit = unit
         self._signature = signature
-        self.outputs = handle.outputs
-        self._put = handle.put if isinstance(handle, FreeHandle) else None
+        self.outputs = instance.outputs
+        self._put = instance.put if isinstance(instance, ArrayInstance) else None
         self._plain = [_is_plain(spec) for spec in signature.inputs]
         self._places = [
-            (place, spec, filler(place, spec)) for place, spec in zip(handle.inputs, signature.inputs, strict=False)
+            (place, spec, filler(place, spec)) for place, spec in zip(instance.inputs, signature.inputs, strict=False)
         ]
-        self.single: Callable[[np.ndarray], np.ndarray | None] | None = None
-        self.bare: Callable[[np.ndarray], list[np.ndarray]] = lambda values: handle((values,))
-        if handle.outputs and len(handle.inputs) == 1:
+        self.few: Callable[[np.ndarray], list[np.ndarray] | None] | None = None
+        self.bare: Callable[[np.ndarray], list[np.ndarray]] = lambda values: instance((values,))
+        if instance.outputs and len(instance.inputs) == 1:
             ((place, _, fill),) = self._places
-            self.bare = _bare(place, handle)
-            pairs = zip(handle.outputs, signature.outputs, strict=True)
-            plain = [reader(given, spec) for given, spec in pairs if spec.meaning not in DECIDED]
-            if len(plain) == 1:
-                self.single = _single(fill, handle.run, plain[0])
+            self.bare = _bare(place, instance)
+            self._reads = [reader(place, spec) for place, spec in zip(instance.outputs, signature.outputs, strict=True)]
+            self.few = _few(fill, instance.run, self._reads)
 
     def __call__(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Answers of the caller's own to any number of samples, both in the artifact's dtypes."""
         unit, count = self._unit, len(values[0])
         if unit is None or count == unit:
-            return self._handle(values)
+            return self._instance(values)
         parts = []
         for begin in range(0, count, unit):
             some = [_padded(value[begin : begin + unit], unit) for value in values]
-            parts.append([output[: count - begin] for output in self._handle(some)])
+            parts.append([output[: count - begin] for output in self._instance(some)])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def one_by_one(self, values: np.ndarray) -> list[np.ndarray] | None:
+        """Outputs of float32 samples ``[samples, ...]``, as `few` gives them for one; None as there."""
+        ((_, _, fill),) = self._places
+        run, reads = self._instance.run, self._reads
+        results: list[np.ndarray] = []
+        for i, row in enumerate(values.reshape(len(values), -1)):
+            if not fill(row):
+                return None
+            run()
+            if not results:
+                first = [read() for read in reads]
+                results = [np.empty((len(values), *output.shape[1:]), output.dtype) for output in first]
+                for result, output in zip(results, first, strict=True):
+                    result[:1] = output
+            else:
+                for result, read in zip(results, reads, strict=True):
+                    result[i : i + 1] = read()
+        return results
 
     def answers(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         """As a call, of an engine that gives arrays of its own making.
@@ -107,7 +124,7 @@ class Lane:
             arrays: Inputs ``[samples, ...]``.
             begin: The first sample.
             end: Where they end.
-            size: Samples at a time; the handle's own number where it has one.
+            size: Samples at a time; the instance's own number where it has one.
             check: Makes sure of samples. None where they are in the artifact's dtypes.
         """
         through = self._through_memory if self.outputs else self._through_arrays
@@ -121,7 +138,7 @@ class Lane:
         end: int,
         check: Check | None,
     ) -> None:
-        unit, run = firsts.step, self._handle.run
+        unit, run = firsts.step, self._instance.run
         reads = [
             reader(place, spec) if result.dtype != place.dtype else place.view
             for result, place, spec in zip(results, self.outputs, self._signature.outputs, strict=True)
@@ -190,8 +207,8 @@ def _padded(values: np.ndarray, unit: int) -> np.ndarray:
     return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values
 
 
-def _bare(place: np.ndarray, handle: Handle) -> Callable[[np.ndarray], list[np.ndarray]]:
-    outputs, run = handle.outputs, handle.run
+def _bare(place: np.ndarray, instance: EngineInstance) -> Callable[[np.ndarray], list[np.ndarray]]:
+    outputs, run = instance.outputs, instance.run
 
     def bare(values: np.ndarray) -> list[np.ndarray]:
         place[...] = values
@@ -201,13 +218,13 @@ def _bare(place: np.ndarray, handle: Handle) -> Callable[[np.ndarray], list[np.n
     return bare
 
 
-def _single(
-    fill: Callable[[np.ndarray], bool], run: Callable[[], object], read: Callable[[], np.ndarray]
-) -> Callable[[np.ndarray], np.ndarray | None]:
-    def single(values: np.ndarray) -> np.ndarray | None:
+def _few(
+    fill: Callable[[np.ndarray], bool], run: Callable[[], object], reads: list[Callable[[], np.ndarray]]
+) -> Callable[[np.ndarray], list[np.ndarray] | None]:
+    def few(values: np.ndarray) -> list[np.ndarray] | None:
         if not fill(values.ravel()):
             return None
         run()
-        return read()
+        return [read() for read in reads]
 
-    return single
+    return few

@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from edgeml.core.engine import EngineInstance
 from edgeml.core.tensors import Signature, TensorSpec
 
-from .instance import Handle
 from .pool import closed_error
 
 __all__ = ["Bound"]
@@ -34,19 +34,19 @@ class Bound:
         ...     act_on(scores)
     """
 
-    __slots__ = ("__weakref__", "_handle", "inputs", "outputs", "run")
+    __slots__ = ("__weakref__", "_instance", "inputs", "outputs", "run")
 
-    def __init__(self, handle: Handle, signature: Signature) -> None:
-        self._handle: Handle | None = handle
-        self.inputs = _by_name(signature.inputs, handle.inputs)
-        self.outputs = _by_name(signature.outputs, handle.outputs)
-        self.run: Callable[[], object] = handle.run
+    def __init__(self, instance: EngineInstance, signature: Signature) -> None:
+        self._instance: EngineInstance | None = instance
+        self.inputs = _by_name(signature.inputs, instance.inputs)
+        self.outputs = _by_name(signature.outputs, instance.outputs)
+        self.run: Callable[[], object] = instance.run
 
     def close(self) -> None:
         """Lets go of the engine. The arrays must not be used any more; `run` raises TargetError."""
         self.run = _closed
         self.inputs = self.outputs = MappingProxyType({})
-        self._handle = None
+        self._instance = None
 
 
 def _by_name(specs: tuple[TensorSpec, ...], arrays: tuple[np.ndarray, ...]) -> Mapping[str, np.ndarray]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeml.core.decisions import Decision, decide, positions
+from edgeml.core.decisions import Decider, Decision, decide, positions
 from edgeml.core.errors import TargetError
 from edgeml.core.tensors import TensorSpec
 
@@ -41,3 +41,40 @@ def test_positions_of_labels_win_over_scores() -> None:
         assert positions(outputs, specs, decision).tolist() == [-1, 0]
         with pytest.raises(TargetError, match="gives positions"):
             decide(outputs, specs, decision)
+
+
+def test_the_best_labels_and_their_scores() -> None:
+    decider = Decider(SCORES, Decision(("a", "b", "c")))
+    found = decider.top([np.array([[0.1, 0.7, 0.2], [0.4, 0.2, 0.4]], np.float32)], 2)
+    assert found.labels.tolist() == [["b", "c"], ["a", "c"]]
+    np.testing.assert_array_equal(found.scores, np.array([[0.7, 0.2], [0.4, 0.4]], np.float32))
+    (labels, scores) = decider.top([np.array([[0.1, 0.2, 0.7]], np.float32)], 1)
+    assert (labels.tolist(), scores.tolist()) == ([["c"]], [[np.float32(0.7)]])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "probabilities", "first"),
+    [(0.5, True, [0.75, 0.5, 0.25]), (0.0, False, [-0.25, -0.5, -0.75]), (0.5, False, [0.75, 0.5, 0.25])],
+)
+def test_one_score_for_two_labels(threshold: float, probabilities: bool, first: list[float]) -> None:
+    spec = (TensorSpec("scores", (None, 1), "float32", meaning="scores"),)
+    second = [0.25, 0.5, 0.75]
+    decision = Decision(("no", "yes"), threshold, probabilities)
+    decider, outputs = Decider(spec, decision), [np.array(second, np.float32)[:, None]]
+    wanted = decider.labels(outputs)
+    found = decider.top(outputs, 2)
+    assert found.labels[:, 0].tolist() == wanted.tolist() == [["no", "yes"][score > threshold] for score in second]
+    for label, score, no, yes in zip(found.labels[:, 0], found.scores[:, 0], first, second, strict=True):
+        assert score == (yes if label == "yes" else no)
+    assert found.scores.sum(axis=1).tolist() == [1, 1, 1] if probabilities or threshold else [0, 0, 0]
+
+
+def test_the_models_own_label_is_the_first_of_the_best() -> None:
+    """As of a support vector machine, whose probabilities are no part of its decision."""
+    specs = (TensorSpec("label", (None,), "int64", meaning="label"), *SCORES)
+    outputs = [np.array([30, 10]), np.array([[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]], np.float32)]
+    decider = Decider(specs, Decision((10, 20, 30)))
+    assert decider.top(outputs, 3).labels.tolist() == [[30, 10, 20], [10, 20, 30]]
+    assert decider.top(outputs, 1).scores.tolist() == [[np.float32(0.2)], [np.float32(0.1)]]
+    with pytest.raises(TargetError, match="gives labels such as 7, of 3 labels"):
+        decider.top([np.array([30, 7]), outputs[1]], 1)

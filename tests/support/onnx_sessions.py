@@ -8,15 +8,16 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from edgeml.core.artifact import Needs
+from edgeml.core.registry.engines import find_engine
+from edgeml.core.session import Session
 from edgeml.core.tensors import Signature, TensorSpec
-from edgeml.runtimes.engines.onnxruntime import OnnxRuntimeSession
 
 __all__ = ["Shape", "open_onnx"]
 
 Shape = Sequence[str | int]
 
 
-def open_onnx(nodes: list[NodeProto], takes: Shape, gives: Shape, **constants: np.ndarray) -> OnnxRuntimeSession:
+def open_onnx(nodes: list[NodeProto], takes: Shape, gives: Shape, **constants: np.ndarray) -> Session:
     """A session of a model from float32 ``x`` to float32 ``y``."""
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", takes), ("y", gives))]
     held = [numpy_helper.from_array(array, name) for name, array in constants.items()]
@@ -27,4 +28,4 @@ def open_onnx(nodes: list[NodeProto], takes: Shape, gives: Shape, **constants: n
         for name, shape in (("x", takes), ("y", gives))
     )
     needs = Needs(engine="onnxruntime", engine_version="1.17.0", operators=tuple(node.op_type for node in nodes))
-    return OnnxRuntimeSession(model.SerializeToString(), Signature((x,), (y,)), needs=needs)
+    return find_engine("onnx")(model.SerializeToString(), Signature((x,), (y,)), needs=needs)

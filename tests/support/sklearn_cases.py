@@ -31,9 +31,10 @@ from edgeml.core.artifact import Artifact
 from edgeml.core.conversion import ConversionJob
 from edgeml.core.encoding import Encoding, Scaling
 from edgeml.core.recipe import find_recipe
+from edgeml.core.registry.engines import find_engine
+from edgeml.core.session import Session
 from edgeml.core.system.worker import Worker
 from edgeml.core.tensors import TensorSpec
-from edgeml.runtimes.engines.litert import LiteRTSession
 from edgeml.sources.sklearn import SklearnSource, open_source, save
 from tests.support.tables import table
 
@@ -170,10 +171,10 @@ class Conversions:
         """The model as a source."""
         return open_source(self._saved(model))
 
-    def session(self, model: Any, artifact: Artifact) -> LiteRTSession:
+    def session(self, model: Any, artifact: Artifact) -> Session:
         """A session of a TFLite artifact."""
         decision = self.source(model).info.decision
-        return LiteRTSession(artifact.data, artifact.signature, needs=artifact.needs, decision=decision)
+        return find_engine("tflite")(artifact.data, artifact.signature, needs=artifact.needs, decision=decision)
 
     def onnx_answers(self, model: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
         """What the model's ``onnx-fp32`` artifact gives, by output."""

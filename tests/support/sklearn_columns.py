@@ -15,7 +15,8 @@ from sklearn.pipeline import make_pipeline
 from edgeml.converters.sklearn.to_onnx import convert
 from edgeml.core.conversion import ConversionJob
 from edgeml.core.recipe import find_recipe
-from edgeml.runtimes.engines.onnxruntime import OnnxRuntimeSession
+from edgeml.core.registry.engines import find_engine
+from edgeml.core.session import Session
 from edgeml.sources.sklearn import open_source
 from tests.support.houses import houses
 
@@ -30,13 +31,13 @@ def forest() -> Any:
     return RandomForestRegressor(20, random_state=0)
 
 
-def opened(model: Any, folder: Path) -> OnnxRuntimeSession:
+def opened(model: Any, folder: Path) -> Session:
     """A session of the model's artifact."""
     path = folder / "model.skops"
     skops.io.dump(model, path)
     source: Any = open_source(path)
     artifact = convert(source, find_recipe("onnx-fp32"), ConversionJob(folder))
-    return OnnxRuntimeSession(artifact.data, artifact.signature, needs=artifact.needs, decision=source.info.decision)
+    return find_engine("onnx")(artifact.data, artifact.signature, needs=artifact.needs, decision=source.info.decision)
 
 
 def columns(frame: Any, names: list[str]) -> dict[str, np.ndarray]:

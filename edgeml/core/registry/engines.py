@@ -1,10 +1,10 @@
 """Which engine runs a format on a target: the registry's table, and what third parties add to it.
 
 A third party's distribution declares an entry point in the group ``edgeml.engines``, named ``FORMAT.TARGET``, of a
-`core.session.SessionOpener`; deriving from `edgeml.runtimes.session.base.BaseSession` is the short way to one::
+class of the protocol `edgeml.runtimes.EngineAdapter`::
 
     [project.entry-points."edgeml.engines"]
-    "tflite.npu" = "acme_npu:NpuSession"
+    "tflite.npu" = "acme_npu:NpuAdapter"
 
 The table's own engines come first.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
@@ -20,12 +21,14 @@ from edgeml.core.registry.tables import ENGINES, Engine
 from edgeml.core.system.imports import EXTRA_OF_MODULE, resolve
 
 if TYPE_CHECKING:
+    from edgeml.core.engine import EngineAdapter
     from edgeml.core.session import SessionOpener
 
-__all__ = ["GROUP", "engines", "find_engine", "missing", "obstacle", "opener_of"]
+__all__ = ["GROUP", "adapter_of", "engines", "find_engine", "missing", "obstacle"]
 
 GROUP = "edgeml.engines"
 _FORMATS = ("tflite", "onnx")
+_OPEN_SESSION = "edgeml.runtimes.session.session:open_session"
 
 
 def engines() -> Iterator[Engine]:
@@ -60,7 +63,7 @@ def find_engine(format_: str, target: str = "cpu") -> SessionOpener:
         if (engine.format, engine.target) == (format_, target):
             absent = missing(engine)
             if absent is None:
-                return opener_of(engine)
+                return partial(resolve(_OPEN_SESSION), adapter_of(engine))
             absences.append(absent)
     if absences:
         raise absences[0]
@@ -75,24 +78,24 @@ def find_engine(format_: str, target: str = "cpu") -> SessionOpener:
     )
 
 
-def opener_of(engine: Engine) -> SessionOpener:
-    """The engine itself.
+def adapter_of(engine: Engine) -> type[EngineAdapter]:
+    """The class that opens artifacts by the engine.
 
     Raises:
         TargetError: It is a third party's, and cannot be loaded.
     """
     if not engine.distribution:
-        opener: SessionOpener = resolve(engine.opener)
-        return opener
+        adapter: type[EngineAdapter] = resolve(engine.adapter)
+        return adapter
     try:
-        opener = resolve(engine.opener)
+        adapter = resolve(engine.adapter)
     except Exception as error:  # a plug-in may raise whatever it likes
         raise TargetError(
             f"The engine of {engine.distribution} for target '{engine.target}' cannot be loaded: "
             f"{type(error).__name__}: {error}",
             fix=f"pip install --upgrade {engine.distribution}, or pip uninstall {engine.distribution}",
         ) from error
-    return opener
+    return adapter
 
 
 def obstacle(engine: Engine) -> EdgemlError | None:
@@ -101,10 +104,8 @@ def obstacle(engine: Engine) -> EdgemlError | None:
     if absent is not None:
         return absent
     try:
-        ask = getattr(opener_of(engine), "obstacle", None)
-        found: EdgemlError | None = ask(engine.target) if ask is not None else None
+        return adapter_of(engine).obstacle(engine.target)
     except EdgemlError as error:
         return error
     except Exception as error:  # noqa: BLE001  # of a plug-in, or of native code that does not load
         return TargetError(f"{engine.module} fails: {type(error).__name__}: {error}")
-    return found

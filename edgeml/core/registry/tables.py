@@ -48,24 +48,24 @@ class Engine(Struct, frozen=True):
     """One way to run a format on a target.
 
     Attributes:
-        opener: A `core.session.SessionOpener`, as ``module:attribute``.
+        adapter: A class of the protocol `core.engine.EngineAdapter`, as ``module:attribute``.
         module: The third-party module that it runs on.
         distribution: What a third party's engine comes with; empty for our own.
     """
 
     format: str
     target: str
-    opener: str
+    adapter: str
     module: str
     distribution: str = ""
 
 
-_LITERT = ("edgeml.runtimes.engines.litert:LiteRTSession", "ai_edge_litert")
-_LITERT_GPU = ("edgeml.runtimes.engines.litert_gpu:LiteRTGpuSession", "ai_edge_litert")
-_TFLITE_RUNTIME = ("edgeml.runtimes.engines.tflite_runtime:TfliteRuntimeSession", "tflite_runtime")
-_TFLITE_MICRO = ("edgeml.runtimes.engines.tflite_micro:TfliteMicroSession", "tflite_micro")
+_LITERT = ("edgeml.runtimes.engines.litert:LiteRTAdapter", "ai_edge_litert")
+_LITERT_GPU = ("edgeml.runtimes.engines.litert_gpu:LiteRTGpuAdapter", "ai_edge_litert")
+_TFLITE_RUNTIME = ("edgeml.runtimes.engines.tflite_runtime:TfliteRuntimeAdapter", "tflite_runtime")
+_TFLITE_MICRO = ("edgeml.runtimes.engines.tflite_micro:TfliteMicroAdapter", "tflite_micro")
 _EDGE_TPU = "edgeml.runtimes.engines.edgetpu"
-_ONNXRUNTIME = ("edgeml.runtimes.engines.onnxruntime:OnnxRuntimeSession", "onnxruntime")
+_ONNXRUNTIME = ("edgeml.runtimes.engines.onnxruntime:OnnxRuntimeAdapter", "onnxruntime")
 
 ENGINES: tuple[Engine, ...] = (
     Engine("tflite", "cpu", *_LITERT),
@@ -78,8 +78,8 @@ ENGINES: tuple[Engine, ...] = (
     Engine("onnx", "coreml", *_ONNXRUNTIME),
     Engine("onnx", "xnnpack", *_ONNXRUNTIME),
     Engine("onnx", "qnn", *_ONNXRUNTIME),
-    Engine("tflite", "edgetpu", f"{_EDGE_TPU}:LiteRTEdgeTpuSession", "ai_edge_litert"),
-    Engine("tflite", "edgetpu", f"{_EDGE_TPU}:TfliteRuntimeEdgeTpuSession", "tflite_runtime"),
+    Engine("tflite", "edgetpu", f"{_EDGE_TPU}:LiteRTEdgeTpuAdapter", "ai_edge_litert"),
+    Engine("tflite", "edgetpu", f"{_EDGE_TPU}:TfliteRuntimeEdgeTpuAdapter", "tflite_runtime"),
     Engine("tflite", "micro", *_TFLITE_MICRO),
 )
 """Of several for a format and target, the first that is installed is taken."""

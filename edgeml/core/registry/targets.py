@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError
 from edgeml.core.recipe import RECIPES
-from edgeml.core.registry.engines import engines, obstacle, opener_of
+from edgeml.core.registry.engines import adapter_of, engines, obstacle
 from edgeml.core.system.machine import installed_version
 
 __all__ = ["AskSettings", "Asked", "Target", "targets"]
@@ -54,8 +54,8 @@ def _targets() -> list[Target]:
         problem = obstacle(engine)
         name, precisions = engine.distribution or engine.module, None
         try:
-            opener = opener_of(engine)
-            name, precisions = str(getattr(opener, "engine", name)), getattr(opener, "precisions", None)
+            adapter = adapter_of(engine)
+            name, precisions = adapter.name, adapter.precisions
         except EdgemlError as error:  # told by `obstacle` too
             problem = error
         found.append(

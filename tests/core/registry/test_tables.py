@@ -26,15 +26,15 @@ def test_converters_resolve(route: tuple[str, str]) -> None:
     assert list(inspect.signature(convert).parameters) == ["source", "recipe", "job"]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: f"{engine.opener}-{engine.target}")
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: f"{engine.adapter}-{engine.target}")
 def test_engines_resolve(engine: Engine) -> None:
-    opener = resolve(engine.opener)
-    parameters = list(inspect.signature(opener).parameters)
-    assert parameters[:2] == ["data", "signature"]
-    assert parameters[2:] == ["needs", "decision", "preprocessing", "target", "threads", "allow_fallback"]
-    assert opener.engine
-    assert opener.family
-    assert engine.target in opener.targets
+    adapter = resolve(engine.adapter)
+    parameters = inspect.signature(adapter).parameters
+    assert list(parameters) == ["data", "signature", "needs", "target", "threads"]
+    assert [name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY] == ["needs", "target", "threads"]
+    assert adapter.name
+    assert adapter.family
+    assert engine.target in adapter.targets
 
 
 def test_every_format_has_a_route_from_every_framework_and_an_engine() -> None:

@@ -10,14 +10,13 @@ import edgeml
 from edgeml.core.errors import TargetError
 from edgeml.core.registry.engines import find_engine
 from edgeml.demo.digits import Digits
-from edgeml.runtimes.engines.litert import LiteRTSession
 from tests.support.packing import artifact_bytes, packed
 from tests.support.raw_engines import bytes_of, raw_scores
 
 
 def test_the_interpreter_keeps_the_bytes_it_needs(net_package: edgeml.Package, digits: Digits) -> None:
     record = net_package.artifact("tflite-fp32")
-    session = LiteRTSession(
+    session = find_engine("tflite")(
         bytes(bytearray(bytes_of(net_package, "tflite-fp32"))), record.signature, needs=record.needs
     )
     gc.collect()

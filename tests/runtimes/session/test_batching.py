@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,13 +13,14 @@ from onnx import helper
 
 import edgeml
 from edgeml.core.artifact import Needs
+from edgeml.core.engine import EngineAdapter, EngineInstance
 from edgeml.core.errors import InputError, TargetError
+from edgeml.core.placement import Placed
 from edgeml.core.session import Session
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.demo.digits import Digits
-from edgeml.runtimes.session import base
+from edgeml.runtimes.session import session as session_module
 from edgeml.runtimes.session.batching import Batches
-from edgeml.runtimes.session.instance import Handle
 from tests.support.onnx_sessions import open_onnx
 from tests.support.raw_engines import RawTflite, bytes_of
 from tests.support.sessions import ALL, EACH, array_of, scores_of
@@ -125,21 +126,28 @@ def test_progress_tells_no_more_than_is_done() -> None:
     done: list[int] = []  # samples of each run of the engine that is over
     told: list[tuple[int, int]] = []
 
-    def handle(batch: int | None, threads: int) -> Handle:
-        place = np.zeros((unit, 1), np.float32)
+    class Identity(EngineAdapter):
+        name = "identity"
+        family = "identity"
 
-        def run() -> None:
-            if threading.get_ident() == caller:
-                assert helping.wait(10)
-            elif not helping.is_set():
-                helping.set()
-                assert told_thrice.wait(10)
-            done.append(unit)
+        def __init__(self) -> None:
+            pass
 
-        return Handle([place], [place], run)
+        def instance(self, batch: int | None, threads: int) -> EngineInstance:
+            place = np.zeros((unit, 1), np.float32)
 
-    def fail(error: Exception) -> NoReturn:
-        raise error
+            def run() -> None:
+                if threading.get_ident() == caller:
+                    assert helping.wait(10)
+                elif not helping.is_set():
+                    helping.set()
+                    assert told_thrice.wait(10)
+                done.append(unit)
+
+            return EngineInstance([place], [place], run)
+
+        def placement(self) -> tuple[Placed, ...]:
+            return ()
 
     def progress(samples: int) -> None:
         told.append((samples, sum(done)))
@@ -148,7 +156,7 @@ def test_progress_tells_no_more_than_is_done() -> None:
 
     signature = Signature((TensorSpec("x", (unit, 1), "float32"),), (TensorSpec("y", (unit, 1), "float32"),))
     needs = Needs(engine="none", engine_version="1", operators=("Identity",))
-    batches = Batches(handle, signature, needs, threads=2, resizes=False, failures=(RuntimeError,), fail=fail)
+    batches = Batches(Identity(), signature, needs, threads=2)
     x = np.arange(count, dtype=np.float32)[:, None]
     found = batches.run({"x": x}, lambda values, i, first: values, as_is=False, progress=progress)
     batches.close()
@@ -165,6 +173,6 @@ def test_memory_that_does_not_suffice_for_more_samples_at_a_time(
     def exhausted(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(base, "values_of", exhausted)  # of some samples, by which wider batches are tried
+    monkeypatch.setattr(session_module, "values_of", exhausted)  # of some samples, by which wider batches are tried
     with pytest.raises(TargetError, match="memory does not suffice"):
         session.predict(np.resize(digits.evaluation, (1000, 8, 8, 1)))

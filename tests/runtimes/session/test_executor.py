@@ -14,7 +14,6 @@ import edgeml
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.session import Session
 from edgeml.demo.digits import Digits
-from edgeml.runtimes.engines.onnxruntime import OnnxRuntimeSession
 from tests.support.onnx_sessions import Shape, open_onnx
 from tests.support.raw_engines import RawTflite, bytes_of
 from tests.support.sessions import ALL, scores_of
@@ -73,7 +72,7 @@ def test_one_answer_to_all_samples_is_no_answer_to_each(count: int, gives: Shape
             np.testing.assert_array_equal(use(x[:1]), x[:1])
 
 
-def uses(session: OnnxRuntimeSession) -> list[Callable[[np.ndarray], Any]]:
+def uses(session: Session) -> list[Callable[[np.ndarray], Any]]:
     return [session.predict, lambda x: session.run({"x": x})["y"], lambda x: session.run_raw({"x": x})["y"]]
 
 

@@ -10,37 +10,39 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from edgeml.core.artifact import Needs
-from edgeml.core.placement import Placed, placed
-from edgeml.runtimes.session.base import BaseSession
-from edgeml.runtimes.session.instance import FreeHandle, Handle
+from edgeml.core.tensors import Signature
+from edgeml.runtimes import ArrayInstance, EngineAdapter, EngineInstance, Placed, placed
 
-__all__ = ["AcmeSession"]
+__all__ = ["AcmeAdapter"]
 
 
-class AcmeSession(BaseSession):
+class AcmeAdapter(EngineAdapter):
     """An ONNX artifact on the reference evaluator, which says that it leaves the last operator to the CPU."""
 
-    engine: ClassVar[str] = "acme-engine"
+    name: ClassVar[str] = "acme-engine"
     family = "acme"
     targets: ClassVar[tuple[str, ...]] = ("acme",)
 
-    @property
-    def engine_version(self) -> str:
-        """Version of onnx."""
-        return onnx.__version__
-
-    def _open(self, data: bytes, needs: Needs, threads: int) -> None:
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        self._signature = signature
         self._model = onnx.load_from_string(data)
         self._evaluator = ReferenceEvaluator(self._model)
 
-    def _handle(self, batch: int | None, threads: int) -> Handle:
-        return FreeHandle(self._call)
+    @property
+    def version(self) -> str:
+        """Version of onnx."""
+        return onnx.__version__
 
-    def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        feed = {spec.name: value for spec, value in zip(self.signature.inputs, values, strict=True)}
-        names = [spec.name for spec in self.signature.outputs]
-        return [np.asarray(value) for value in self._evaluator.run(names, feed)]
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:
+        """Use the evaluator, which any number of threads may."""
+        return ArrayInstance(self._call)
 
-    def _placed(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[Placed, ...]:
+        """Return all operators as its own, but for the last."""
         *kinds, last = [node.op_type for node in self._model.graph.node]
         return placed([*((kind, "acme", True) for kind in kinds), (last, "CPU", False)])
+
+    def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        feed = {spec.name: value for spec, value in zip(self._signature.inputs, values, strict=True)}
+        names = [spec.name for spec in self._signature.outputs]
+        return [np.asarray(value) for value in self._evaluator.run(names, feed)]

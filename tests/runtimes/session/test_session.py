@@ -317,14 +317,12 @@ def test_a_declared_quantization_that_is_not_the_files(net_package: edgeml.Packa
 def test_a_need_of_the_cpu_that_is_not_met(net_package: edgeml.Package) -> None:
     import platform
 
-    from edgeml.runtimes.engines.litert import LiteRTSession
-
     record = net_package.artifact("tflite-fp32")
     needs = msgspec.structs.replace(record.needs, cpu_features=(f"{platform.machine()}:telepathy",))
     with pytest.raises(TargetError, match="without telepathy, and this is one"):
-        LiteRTSession(bytes_of(net_package, "tflite-fp32"), record.signature, needs=needs)
+        find_engine("tflite")(bytes_of(net_package, "tflite-fp32"), record.signature, needs=needs)
     elsewhere = msgspec.structs.replace(record.needs, cpu_features=("abacus:beads",))
-    LiteRTSession(bytes_of(net_package, "tflite-fp32"), record.signature, needs=elsewhere)
+    find_engine("tflite")(bytes_of(net_package, "tflite-fp32"), record.signature, needs=elsewhere)
 
 
 # The end of a session
