@@ -479,10 +479,12 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
     from edgeml.core.goal import Goal
     from edgeml.core.recipe import find_recipe
     from edgeml.core.source import Reference
-    from edgeml.pipeline.assessment import compared_sources, judge_run
+    from edgeml.pipeline.assessment import Assessor
     from edgeml.pipeline.children.convert import Conversion, ConversionSettings
     from edgeml.pipeline.children.prove import Proof, ProofSettings
-    from edgeml.pipeline.evaluation_data import Judged, save_arrays
+    from edgeml.pipeline.evaluation_data import Judged
+    from edgeml.pipeline.reference import Answers, ReferenceOutputs
+    from edgeml.pipeline.saved_inputs import save_arrays
     from edgeml.pipeline.task import with_task
     from edgeml.sources.keras import save
 
@@ -512,8 +514,10 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
             found.append(Outcome(name, recipe, "refused", None, f"{type(error).__name__}: {error}"))
             continue
         data = Judged("evaluation", judged, None)
-        narrowing = compared_sources(info, Reference(reference.own), reference) if reference.own else None
-        proven = judge_run(info, find_recipe(recipe), Goal(), data, reference, artifact, run, narrowing)
+        source = ReferenceOutputs(reference, info)
+        own = ReferenceOutputs(Reference(reference.own), info) if reference.own else None
+        answers = Answers(source, None, own.fidelity_to(source) if own else None)
+        proven = Assessor(info, Goal(), data).assess(find_recipe(recipe), answers, artifact, run)
         figures = proven.evaluation.fidelity
         remarks = "; ".join((*proven.verdict.reasons, *proven.verdict.remarks))
         found.append(Outcome(name, recipe, proven.verdict.status, figures.sqnr_db, remarks))

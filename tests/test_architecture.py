@@ -333,6 +333,12 @@ def test_names_of_modules_outside_of_them_exist(pattern: str) -> None:
     paths = sorted(repository().glob(pattern))
     assert paths
     for path in paths:
+        for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.suffix == ".py" else ():
+            if isinstance(statement, ast.ImportFrom) and str(statement.module).partition(".")[0] == "edgeml":
+                module = importlib.import_module(str(statement.module))
+                for alias in statement.names:
+                    there = hasattr(module, alias.name) or f"{statement.module}.{alias.name}" in NAMES
+                    assert there, f"{path.name}: {statement.module} has no {alias.name}"
         for name in {*NAME.findall(path.read_text(encoding="utf-8"))} - {ENTRY_POINTS}:
             parts = name.split(".")
             known = max(count for count in range(1, len(parts) + 1) if ".".join(parts[:count]) in NAMES)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.decisions import Decision, positions
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import Recipe
-from edgeml.core.records.evidence import Evaluation, Fidelity
+from edgeml.core.records.evidence import Evaluation
 from edgeml.core.records.evidence_details import MOST_FLIPS, ClassRecall, Evidence, Flip
-from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.source import FILES, SourceInfo
+from edgeml.core.tensors import Signature
 from edgeml.evaluation import (
     calibration_of,
     class_recalls,
@@ -26,106 +26,86 @@ from edgeml.evaluation import (
     meets_floor,
     metrics_of,
     output_errors,
-    ties,
     worst_class,
     worst_classes,
     worst_samples,
 )
 from edgeml.pipeline.evaluation_data import Judged
+from edgeml.pipeline.missing_values import lacks_values
 from edgeml.pipeline.outcome import Proven, Run
+from edgeml.pipeline.reference import Answers, Labels, ReferenceOutputs
 
-__all__ = ["Labels", "compared_sources", "evaluated", "gaps_hold", "judge_run"]
+__all__ = ["Assessor", "evaluated"]
 
-
-def gaps_hold(info: SourceInfo, recipe: Recipe, goal: Goal, reference: Reference, artifact: Artifact, run: Run) -> bool:
-    """Whether an artifact answers samples that lack values as the source does."""
-    if run.gap_outputs is None:
-        return False
-    labels = None
-    if info.decision is not None:
-        (output,) = info.signature.outputs
-        labels = (
-            _labels_of(reference, info, info.decision),
-            positions(run.gap_outputs, artifact.signature.outputs, info.decision),
-            ties(reference.outputs[output.name], info.decision),
-        )
-    fidelity = fidelity_of(reference.outputs, run.gap_outputs, labels=labels)
-    return meets_floor(recipe, goal, fidelity, classifies=labels is not None)
-
-
-def judge_run(
-    info: SourceInfo,
-    recipe: Recipe,
-    goal: Goal,
-    judged: Judged,
-    reference: Reference,
-    artifact: Artifact,
-    run: Run,
-    narrowing: Fidelity | None,
-) -> Proven:
-    """Compares an artifact with its source and with the truth, and gives the verdict."""
-    labels = None
-    if info.decision is not None:
-        (output,) = info.signature.outputs
-        labels = Labels(
-            info.decision,
-            _labels_of(reference, info, info.decision),
-            positions(run.outputs, artifact.signature.outputs, info.decision),
-            ties(reference.outputs[output.name], info.decision),
-        )
-    evaluation, evidence = evaluated(info, reference.outputs, run.outputs, judged.truth, labels)
-    verdict = judge(
-        recipe,
-        goal,
-        evaluation,
-        size_bytes=len(artifact.data),
-        latency=run.latency,
-        classifies=labels is not None,
-        labelled=judged.truth is not None,
-        narrowing=narrowing,
-        computes=info.computes,
-    )
-    return Proven(artifact, run, evaluation, verdict, evidence)
-
-
-def compared_sources(info: SourceInfo, wide: Reference, narrow: Reference) -> Fidelity:
-    """How near the source's answers to float32 inputs are to its answers to the same in float64."""
-    labels = None
-    if info.decision is not None:
-        (output,) = info.signature.outputs
-        labels = (
-            _labels_of(wide, info, info.decision),
-            _labels_of(narrow, info, info.decision),
-            ties(wide.outputs[output.name], info.decision),
-        )
-    return fidelity_of(wide.outputs, narrow.outputs, labels=labels)
-
-
-def _labels_of(reference: Reference, info: SourceInfo, decision: Decision) -> np.ndarray:
-    if reference.labels is not None:
-        return reference.labels
-    return positions(reference.outputs, info.signature.outputs, decision)
+_OWN_REFERENCE = (
+    "the reference is the given file itself: how near it is to the model that it was made from is not known"
+)
+_OTHER_GAPS = "samples that lack a value get other answers than the source's"
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """A classifier's labels of the same samples, ``[samples]`` each.
+class Assessor:
+    """What all artifacts of a build are compared with.
 
     Attributes:
-        decision: The source's.
-        source: Positions of the source's labels. `artifact`: of the artifact's, -1 for one that is not among them.
-        tied: Where the source's scores leave its label open.
+        info: The source's description.
+        goal: The caller's goal.
+        data: The data that artifacts are judged on.
+        vouched: Whether an existing file's reference is that of the model it was made from.
     """
 
-    decision: Decision
-    source: np.ndarray
-    artifact: np.ndarray
-    tied: np.ndarray
+    info: SourceInfo
+    goal: Goal
+    data: Judged
+    vouched: bool = True
 
-    @property
-    def compared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `fidelity_of` takes them."""
-        return self.source, self.artifact, self.tied
+    def assess(self, recipe: Recipe, answers: Answers, artifact: Artifact, run: Run) -> Proven:
+        """Compare an artifact with its source and with the truth, and give the verdict."""
+        reference = answers.reference
+        labels = reference.labels_beside(run.outputs, artifact.signature.outputs)
+        evaluation, evidence = evaluated(self.info, reference.outputs, run.outputs, self.data.truth, labels)
+        verdict = judge(
+            recipe,
+            self.goal,
+            evaluation,
+            size_bytes=len(artifact.data),
+            latency=run.latency,
+            classifies=labels is not None,
+            labelled=self.data.truth is not None,
+            narrowing=answers.narrowing,
+            computes=self.info.computes,
+        )
+        proven = Proven(artifact, run, evaluation, verdict, evidence)
+        takes_gaps = any(spec.gaps for spec in artifact.signature.inputs)
+        if answers.gaps is not None and takes_gaps and not self._gaps_hold(recipe, answers.gaps, artifact, run):
+            proven = self._without_gaps(proven)
+        if self.info.framework in FILES and not self.vouched:
+            remarks = (*proven.verdict.remarks, _OWN_REFERENCE)
+            proven = replace(proven, verdict=msgspec.structs.replace(proven.verdict, remarks=remarks))
+        return proven
+
+    def _gaps_hold(self, recipe: Recipe, reference: ReferenceOutputs, artifact: Artifact, run: Run) -> bool:
+        """Whether an artifact answers samples that lack values as the source does."""
+        if run.gap_outputs is None:
+            return False
+        labels = reference.labels_beside(run.gap_outputs, artifact.signature.outputs)
+        fidelity = fidelity_of(reference.outputs, run.gap_outputs, labels=labels.compared if labels else None)
+        return meets_floor(recipe, self.goal, fidelity, classifies=labels is not None)
+
+    def _without_gaps(self, item: Proven) -> Proven:
+        """The same without leave to lack values, or rejected where the data lack some."""
+        verdict = item.verdict
+        if lacks_values(self.data.inputs):
+            reasons = (*verdict.reasons, _OTHER_GAPS)
+            return replace(item, verdict=msgspec.structs.replace(verdict, status="rejected", reasons=reasons))
+        inputs = tuple(msgspec.structs.replace(spec, gaps=False) for spec in item.artifact.signature.inputs)
+        signature = Signature(inputs, item.artifact.signature.outputs)
+        remarks = (*verdict.remarks, f"{_OTHER_GAPS}, and are refused")
+        return replace(
+            item,
+            artifact=msgspec.structs.replace(item.artifact, signature=signature),
+            verdict=msgspec.structs.replace(verdict, remarks=remarks),
+        )
 
 
 def evaluated(

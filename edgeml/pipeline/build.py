@@ -23,9 +23,11 @@ from edgeml.pipeline.evaluation_data import calibration_arrays, judged_data, ref
 from edgeml.pipeline.packaging import assembled
 from edgeml.pipeline.raw_inputs import declarations
 from edgeml.pipeline.recipes import make
-from edgeml.pipeline.request import Plan
+from edgeml.pipeline.request import Request
+from edgeml.pipeline.saved_inputs import save_inputs
 from edgeml.pipeline.source_model import ModelFile, killed, model_file
 from edgeml.pipeline.task import with_task
+from edgeml.trainers.result import TrainingCurves
 
 __all__ = ["Step", "build", "check_texts"]
 
@@ -64,6 +66,7 @@ def build(
     author: str = "",
     preprocessing: Declaration | Mapping[str, Declaration] | None = None,
     reference: object = None,
+    training: TrainingCurves | None = None,
     trust_source: bool = False,
     progress: Callable[[Step], None] | None = None,
 ) -> Package:
@@ -96,6 +99,7 @@ def build(
         reference: Of an existing ``.tflite`` or ``.onnx`` file: what the model that it was made from gives for the
             evaluation (else the calibration) inputs, one array ``[samples, ...]`` or one per output name. Without
             it, the file's own answers are the reference, and the package says so.
+        training: The epochs of the model's training, which reports draw.
         trust_source: Whether you trust whoever made the model with your files and your machine. Only then are
             pickles and joblib files loaded, and what the audit finds: code, other people's classes, operators
             that reach for files.
@@ -130,33 +134,34 @@ def build(
             (folder / "conversion").mkdir()
             settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source)
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
-                info = _described(converting, file)
-                info = with_task(info, task, labels, evaluation)
+                info = with_task(_described(converting, file), task, labels, evaluation)
                 declared = declarations(preprocessing, info)
                 given = calibration_arrays(calibration, info)
-                judged = judged_data(evaluation, given, info)
-                if goal.max_drop is not None and judged.truth is None:
+                data = judged_data(evaluation, given, info)
+                if goal.max_drop is not None and data.truth is None:
                     raise InputError(
                         "goal: max_drop needs true labels or values, and there are none.",
                         fix="give evaluation=(x, y); on the command line, arrays x and y.",
                     )
-                plan = Plan(
+                request = Request(
                     info=info,
                     file=file,
                     recipes=chosen,
                     named=recipes is not None,
                     goal=goal,
-                    judged=judged,
+                    data=data,
                     calibration=given,
-                    reference=reference_arrays(reference, info, judged),
+                    inputs=save_inputs(data, given, info, folder),
+                    reference=reference_arrays(reference, info, data),
                     batch=batch,
                     measure=measure,
                     preprocessing=declared,
+                    training=training,
                     trust=trust_source,
-                    folder=folder,
+                    about={"name": name, "version": version, "licence": licence, "author": author},
                 )
-                made = make(plan, converting, ask)
-                return assembled(plan, made, name=name, version=version, licence=licence, author=author)
+                made = make(request, converting, folder, ask)
+                return assembled(request, made)
     except OSError as error:
         raise StorageError(
             f"The build's temporary files cannot be written: {error.strerror or error}.",

@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -25,7 +24,6 @@ __all__ = [
     "judged_data",
     "overlap",
     "reference_arrays",
-    "save_arrays",
     "split_evaluation",
     "truth_of",
 ]
@@ -280,12 +278,3 @@ def digest_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return f"sha256:{digest.hexdigest()}"
-
-
-def save_arrays(arrays: Mapping[str, np.ndarray], folder: Path) -> dict[str, Path]:
-    """Writes one ``.npy`` file for each, for a child to map."""
-    folder.mkdir()
-    files = {name: folder / f"{i}.npy" for i, name in enumerate(arrays)}
-    for name, array in arrays.items():
-        np.save(files[name], array)
-    return files

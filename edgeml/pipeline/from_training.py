@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from edgeml.core.recipe import find_recipe
@@ -17,8 +16,6 @@ from edgeml.trainers.csv_table import read_csv_table
 from edgeml.trainers.result import ColumnKind, TrainingCurves
 
 __all__ = ["build_trained", "check_packaging"]
-
-_TRAINING = "evidence/training.json"
 
 
 def check_packaging(wanted: Packaging) -> None:
@@ -49,7 +46,7 @@ def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], Non
     wanted = trained.training.build or Packaging()
     net = not isinstance(trained.training.model, Sklearn)
     calibration, evaluation = _samples(trained, folder)
-    package = build(
+    return build(
         folder / trained.model,
         name=wanted.name,
         version=wanted.version,
@@ -64,22 +61,16 @@ def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], Non
         licence=wanted.licence,
         author=wanted.author,
         preprocessing=trained.preprocessing,
+        training=_curves(trained),
         progress=progress,
     )
-    return _with_curves(package, trained) if trained.history and trained.best_epoch is not None else package
 
 
-def _with_curves(package: Package, trained: Trained) -> Package:
-    """The package with the epochs of its model's training, for reports."""
-    assert trained.best_epoch is not None
-    contents = {name: package.read(name) for name in package.manifest.files}
-    contents[_TRAINING] = msgspec.json.encode(TrainingCurves(history=trained.history, best_epoch=trained.best_epoch))
-    return Package.of(
-        msgspec.structs.replace(package.manifest, training=_TRAINING),
-        contents,
-        failures=package.failures,
-        shared_failure_files=package.shared_failure_files,
-    )
+def _curves(trained: Trained) -> TrainingCurves | None:
+    """The epochs of a net's training, for reports."""
+    if not trained.history or trained.best_epoch is None:
+        return None
+    return TrainingCurves(history=trained.history, best_epoch=trained.best_epoch)
 
 
 def _samples(trained: Trained, folder: Path) -> tuple[Any, Any]:

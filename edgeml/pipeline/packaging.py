@@ -21,12 +21,13 @@ from edgeml.pipeline.children.prove import GOLDEN_SAMPLES, golden_rows
 from edgeml.pipeline.evaluation_data import digest_of_arrays, overlap
 from edgeml.pipeline.outcome import Made, Proven
 from edgeml.pipeline.reproduction import failure_of, shared_files
-from edgeml.pipeline.request import Plan
+from edgeml.pipeline.request import Request
 
 __all__ = ["artifact_entries", "assembled", "golden_entries", "told"]
 
 _FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\":;,()]+/)+")
 _REASON_CHARS = 2000
+_TRAINING = "evidence/training.json"
 _TOOLS = ("ai-edge-litert", "onnx", "onnxruntime", "tf2onnx", "skl2onnx", "tensorflow", "numpy")
 
 
@@ -35,12 +36,12 @@ def told(reason: str) -> str:
     return _FOLDERS.sub("", reason)[:_REASON_CHARS]
 
 
-def assembled(plan: Plan, made: Made, **about: str) -> Package:
+def assembled(request: Request, made: Made) -> Package:
     """The package of what was made."""
     contents: dict[str, bytes] = {}
     records = [artifact_entries(item, contents) for item in made.proven]
     golden = (
-        golden_entries(plan.judged.inputs, made.reference, list(made.proven), contents)
+        golden_entries(request.data.inputs, made.reference, list(made.proven), contents)
         if made.proven
         else Golden(0, {}, {}, ())
     )
@@ -48,39 +49,42 @@ def assembled(plan: Plan, made: Made, **about: str) -> Package:
     manifest = Manifest(
         format=FORMAT,
         edgeml=__version__,
-        source=plan.info,
-        data=_data(plan),
-        goal=plan.goal,
+        source=request.info,
+        data=_data(request),
+        goal=request.goal,
         tools=tools | {"python": platform.python_version()},
         cpu=cpu(),
         artifacts=tuple(records),
         refused=tuple(RefusalRecord(item.recipe, told(item.reason), item.fix) for item in made.refusals),
         golden=golden,
         files={},
-        preprocessing=plan.preprocessing,
-        **about,
+        preprocessing=request.preprocessing,
+        **request.about,
     )
+    if request.training is not None:
+        contents[_TRAINING] = msgspec.json.encode(request.training)
+        manifest = msgspec.structs.replace(manifest, training=_TRAINING)
     failed = [item for item in made.refusals if item.failed]
-    failures = tuple(failure_of(item, plan.file, plan.batch, trust=plan.trust) for item in failed)
-    shared = shared_files(plan.file, plan.judged.inputs, plan.calibration) if failed else {}
+    failures = tuple(failure_of(item, request.file, request.batch, trust=request.trust) for item in failed)
+    shared = shared_files(request.file, request.data.inputs, request.calibration) if failed else {}
     return Package.of(manifest, contents, failures=failures, shared_failure_files=shared)
 
 
-def _data(plan: Plan) -> DataRecord:
-    given = plan.calibration
-    evaluated = plan.judged.origin == "evaluation"
-    arrays = dict(plan.judged.inputs)
-    if plan.judged.truth is not None:
-        arrays["y"] = plan.judged.truth
+def _data(request: Request) -> DataRecord:
+    given = request.calibration
+    evaluated = request.data.origin == "evaluation"
+    arrays = dict(request.data.inputs)
+    if request.data.truth is not None:
+        arrays["y"] = request.data.truth
     return DataRecord(
-        judged_on=plan.judged.origin,
-        judged_samples=plan.judged.samples,
-        labelled=plan.judged.truth is not None,
+        judged_on=request.data.origin,
+        judged_samples=request.data.samples,
+        labelled=request.data.truth is not None,
         calibration_samples=len(next(iter(given.values()))) if given else 0,
-        overlap=overlap(given, plan.judged.inputs) if given and evaluated else 0,
+        overlap=overlap(given, request.data.inputs) if given and evaluated else 0,
         calibration=digest_of_arrays(given) if given else None,
         evaluation=digest_of_arrays(arrays) if evaluated else None,
-        reference=digest_of_arrays(plan.reference.outputs) if plan.reference is not None else None,
+        reference=digest_of_arrays(request.reference.outputs) if request.reference is not None else None,
     )
 
 

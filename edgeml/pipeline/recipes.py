@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,80 +16,75 @@ from edgeml.core.recipe import Recipe
 from edgeml.core.source import FILES, Reference
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Signature
-from edgeml.pipeline.assessment import gaps_hold, judge_run
+from edgeml.pipeline.assessment import Assessor
 from edgeml.pipeline.children.prove import ProofSettings
-from edgeml.pipeline.evaluation_data import save_arrays
-from edgeml.pipeline.missing_values import complete_rows, lacks_gaps, lacks_values
+from edgeml.pipeline.missing_values import lacks_gaps
 from edgeml.pipeline.outcome import Made, Proven, Run
-from edgeml.pipeline.reference import Answers, ask_source
-from edgeml.pipeline.request import Plan
+from edgeml.pipeline.reference import ask_source
+from edgeml.pipeline.request import Request
 from edgeml.pipeline.source_model import killed
 
 __all__ = ["make"]
 
 _CONVERSION_TIMEOUT_S = 3600.0
 _PROOF_TIMEOUT_S = 3600.0
-_OWN_REFERENCE = (
-    "the reference is the given file itself: how near it is to the model that it was made from is not known"
-)
 
 
-def make(plan: Plan, converting: Worker, tell: Callable[[str], None]) -> Made:
-    """Makes, proves and judges every recipe.
+def make(request: Request, converting: Worker, folder: Path, tell: Callable[[str], None]) -> Made:
+    """Make, prove and judge every recipe.
 
     Args:
-        plan: What is to be built.
-        converting: Holds the source: an `edgeml.pipeline.children.convert.Conversion`.
+        request: What is to be built.
+        converting: The child that holds the source: an `edgeml.pipeline.children.convert.Conversion`.
+        folder: For temporary files.
         tell: Called before each step with its name.
 
     Raises:
         UnsupportedModelError: The source itself cannot answer.
         MissingDependencyError: A recipe that was named needs an extra.
     """
-    inputs = save_arrays(plan.judged.inputs, plan.folder / "judged")
-    whole = complete_rows(plan.calibration) if plan.calibration else {}
-    calibration = save_arrays(whole, plan.folder / "calibration") if any(map(len, whole.values())) else {}
-    making = _Making(plan, converting, calibration)
+    maker = _Maker(request, converting)
     tell("asking the source for its own answers")
-    answers = ask_source(making.ask, plan.info, plan.judged, plan.reference, inputs, plan.folder)
+    inputs, info, given = request.inputs, request.info, request.reference
+    answers = ask_source(maker.ask, inputs, info, given=given, origin=request.data.origin)
+    assessor = Assessor(info, request.goal, request.data, vouched=given is not None)
     proven: list[Proven] = []
     refusals: list[Refusal] = []
-    settings = ProofSettings(inputs, plan.measure, answers.gap_files)
-    with Worker("edgeml.pipeline.children.prove:Proof", settings, plan.folder) as proving:
-        for recipe in plan.recipes:
+    settings = ProofSettings(inputs.judged, request.measure, inputs.gaps or {})
+    with Worker("edgeml.pipeline.children.prove:Proof", settings, folder) as proving:
+        for recipe in request.recipes:
             tell(f"converting {recipe.id}")
-            made = making.convert(recipe)
+            artifact = maker.convert(recipe)
             tell(f"proving {recipe.id}")
-            run = making.prove(proving, made) if isinstance(made, Artifact) else made
-            if isinstance(made, Artifact) and isinstance(run, Run):
-                proven.append(making.judge(recipe, answers.of(made), made, run))
+            run = maker.prove(proving, artifact) if isinstance(artifact, Artifact) else artifact
+            if isinstance(artifact, Artifact) and isinstance(run, Run):
+                proven.append(assessor.assess(recipe, answers.of(artifact), artifact, run))
             elif isinstance(run, Refusal):
                 refusals.append(run)
-    return Made(tuple(proven), tuple(refusals), answers.plain.reference)
+    return Made(tuple(proven), tuple(refusals), answers.plain.reference.given)
 
 
 @dataclass(frozen=True, slots=True)
-class _Making:
-    plan: Plan
+class _Maker:
+    request: Request
     converting: Worker
-    calibration: dict[str, Path]
 
     def ask(self, inputs: dict[str, Path]) -> Reference:
         """The source's own answers to the inputs in ``.npy`` files."""
         try:
             return self.converting.call("reference", inputs, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
         except TargetError as error:  # of an existing file, whose engine is its framework
-            raise UnsupportedModelError(f"{self.plan.file.path.name} does not run: {error.message}") from error
+            raise UnsupportedModelError(f"{self.request.file.path.name} does not run: {error.message}") from error
         except WorkerCrash as error:
-            raise killed(self.plan.file, "run", error) from error
+            raise killed(self.request.file, "run", error) from error
 
     def convert(self, recipe: Recipe) -> Artifact | Refusal:
         """Makes an artifact, not proven yet."""
-        info = self.plan.info
+        info = self.request.info
         # An existing file is packaged as it is; all that is quantized further is ONNX in float32.
         quantizes = info.framework not in FILES or (info.architecture == "onnx-fp32" and recipe.format == "onnx")
-        if recipe.needs_calibration and quantizes and not self.calibration:
-            if self.plan.calibration:
+        if recipe.needs_calibration and quantizes and not self.request.inputs.calibration:
+            if self.request.calibration:
                 return Refusal(
                     recipe.id,
                     "Each calibration sample lacks a value.",
@@ -101,13 +96,13 @@ class _Making:
                 "give calibration=x; on the command line --calibration.",
             )
         try:
-            return self._meant(
-                self.converting.call(
-                    "convert", recipe.id, self.calibration, returns=Artifact, timeout_s=_CONVERSION_TIMEOUT_S
-                )
+            calibration = self.request.inputs.calibration
+            artifact = self.converting.call(
+                "convert", recipe.id, calibration, returns=Artifact, timeout_s=_CONVERSION_TIMEOUT_S
             )
+            return self._meant(artifact)
         except MissingDependencyError as error:
-            if self.plan.named:
+            if self.request.named:
                 raise
             return Refusal(recipe.id, error.message, error.fix)
         except UnsupportedModelError as error:
@@ -120,12 +115,12 @@ class _Making:
 
         What an input may lack it has from the source; integers cannot tell that anything is missing.
         """
-        meanings = {spec.name: spec.meaning for spec in self.plan.info.signature.outputs}
+        meanings = {spec.name: spec.meaning for spec in self.request.info.signature.outputs}
         outputs = tuple(
             msgspec.structs.replace(spec, meaning=meanings.get(spec.name, spec.meaning))
             for spec in artifact.signature.outputs
         )
-        sources = {spec.name: spec for spec in self.plan.info.signature.inputs}
+        sources = {spec.name: spec for spec in self.request.info.signature.inputs}
         inputs = tuple(
             msgspec.structs.replace(
                 spec,
@@ -138,57 +133,19 @@ class _Making:
         )
         return msgspec.structs.replace(artifact, signature=Signature(inputs, outputs))
 
-    def judge(self, recipe: Recipe, answers: Answers, artifact: Artifact, run: Run) -> Proven:
-        """Compares what it gave with the source's answers."""
-        proven = judge_run(
-            self.plan.info,
-            recipe,
-            self.plan.goal,
-            self.plan.judged,
-            answers.reference,
-            artifact,
-            run,
-            answers.narrowing,
-        )
-        proven = self._gaps_judged(recipe, proven, answers.gaps)
-        if self.plan.info.framework not in FILES or self.plan.reference is not None:
-            return proven
-        verdict = msgspec.structs.replace(proven.verdict, remarks=(*proven.verdict.remarks, _OWN_REFERENCE))
-        return replace(proven, verdict=verdict)
-
-    def _gaps_judged(self, recipe: Recipe, item: Proven, reference: Reference | None) -> Proven:
-        """The same where gaps are answered as the source does; else without them, or rejected for them."""
-        artifact = item.artifact
-        if reference is None or not any(spec.gaps for spec in artifact.signature.inputs):
-            return item
-        if gaps_hold(self.plan.info, recipe, self.plan.goal, reference, artifact, item.run):
-            return item
-        told = "samples that lack a value get other answers than the source's"
-        if lacks_values(self.plan.judged.inputs):
-            reasons = (*item.verdict.reasons, told)
-            return replace(item, verdict=msgspec.structs.replace(item.verdict, status="rejected", reasons=reasons))
-        inputs = tuple(msgspec.structs.replace(spec, gaps=False) for spec in artifact.signature.inputs)
-        signature = msgspec.structs.replace(artifact.signature, inputs=inputs)
-        remarks = (*item.verdict.remarks, f"{told}, and are refused")
-        return replace(
-            item,
-            artifact=msgspec.structs.replace(artifact, signature=signature),
-            verdict=msgspec.structs.replace(item.verdict, remarks=remarks),
-        )
-
     def prove(self, proving: Worker, artifact: Artifact) -> Run | Refusal:
         """Runs an artifact in another child."""
-        if lacks_gaps(self.plan.judged.inputs, artifact.signature):
+        if lacks_gaps(self.request.data.inputs, artifact.signature):
             return Refusal(
                 artifact.recipe,
-                f"It takes no missing values, and the {self.plan.judged.origin} data hold some.",
+                f"It takes no missing values, and the {self.request.data.origin} data hold some.",
                 "fill them before the package, or use onnx-fp32.",
             )
         try:
             run = proving.call("run", artifact, returns=Run, timeout_s=_PROOF_TIMEOUT_S)
             self._check_signature(artifact)
         except MissingDependencyError as error:
-            if self.plan.named:
+            if self.request.named:
                 raise
             return Refusal(artifact.recipe, f"Without its engine it cannot be proven. {error.message}", error.fix)
         except EdgemlError as error:
@@ -199,6 +156,6 @@ class _Making:
         def essence(specs: Any) -> list[Any]:
             return [(spec.name, spec.shape[1:], spec.meaning) for spec in specs if spec.meaning not in DECIDED]
 
-        wanted, found = self.plan.info.signature, artifact.signature
+        wanted, found = self.request.info.signature, artifact.signature
         if essence(wanted.inputs) != essence(found.inputs) or essence(wanted.outputs) != essence(found.outputs):
             raise ConversionError(f"The artifact's tensors are not the source's: {found}.")

@@ -14,7 +14,7 @@ from edgeml.package import Failure
 from edgeml.package.npy import encode_npz
 from edgeml.pipeline.children.convert import Conversion, ConversionSettings
 from edgeml.pipeline.children.prove import Proof, ProofSettings
-from edgeml.pipeline.evaluation_data import save_arrays
+from edgeml.pipeline.saved_inputs import save_arrays
 from edgeml.pipeline.source_model import ModelFile
 
 __all__ = ["failure_of", "reproduce", "shared_files"]

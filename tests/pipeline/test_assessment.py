@@ -9,7 +9,8 @@ from edgeml.core.decisions import Decision
 from edgeml.core.records.evidence_details import Evidence
 from edgeml.core.source import SourceInfo
 from edgeml.core.tensors import Signature, TensorSpec
-from edgeml.pipeline.assessment import Labels, evaluated
+from edgeml.pipeline.assessment import evaluated
+from edgeml.pipeline.reference import Labels
 
 SPEC = TensorSpec("scores", (None, 2), "float32", meaning="scores")
 DECISION = Decision(("no", "yes"), probabilities=True)

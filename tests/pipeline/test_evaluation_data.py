@@ -17,7 +17,6 @@ from edgeml.pipeline.evaluation_data import (
     digest_of_arrays,
     judged_data,
     overlap,
-    save_arrays,
 )
 from edgeml.pipeline.task import with_task
 from tests.support.identity_onnx import write_identity_onnx
@@ -296,13 +295,6 @@ def test_digests_tell_arrays_apart() -> None:
     ]
     assert len({digest_of_arrays(arrays) for arrays in others}) == len(others)
     assert digest_of_arrays({"x": X}) == digest_of_arrays({"x": np.asfortranarray(X)})
-
-
-def test_arrays_are_saved_whatever_their_names(tmp_path: Path) -> None:
-    files = save_arrays({"file": X, "../up": Y}, tmp_path / "arrays")
-    assert {path.parent for path in files.values()} == {tmp_path / "arrays"}
-    np.testing.assert_array_equal(np.load(files["file"]), X)
-    np.testing.assert_array_equal(np.load(files["../up"]), Y)
 
 
 def test_judged_counts_its_samples() -> None:

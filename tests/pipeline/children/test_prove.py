@@ -15,8 +15,8 @@ from edgeml.core.errors import ConversionError, TargetError
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.demo.digits import Digits
 from edgeml.pipeline.children.prove import ProofSettings
-from edgeml.pipeline.evaluation_data import save_arrays
 from edgeml.pipeline.outcome import Run
+from edgeml.pipeline.saved_inputs import save_arrays
 
 
 def zeroed(data: bytes, position: int) -> bytes:
