@@ -79,10 +79,10 @@ class Assessor:
         takes_gaps = any(spec.gaps for spec in artifact.signature.inputs)
         if answers.gaps is not None and takes_gaps and not self._gaps_hold(recipe, answers.gaps, artifact, run):
             proven = self._without_gaps(proven)
+        remarks = (*proven.verdict.remarks, *run.remarks)
         if self.info.framework in FILES and not self.vouched:
-            remarks = (*proven.verdict.remarks, _OWN_REFERENCE)
-            proven = replace(proven, verdict=msgspec.structs.replace(proven.verdict, remarks=remarks))
-        return proven
+            remarks = (*remarks, _OWN_REFERENCE)
+        return replace(proven, verdict=msgspec.structs.replace(proven.verdict, remarks=remarks))
 
     def _gaps_hold(self, recipe: Recipe, reference: ReferenceOutputs, artifact: Artifact, run: Run) -> bool:
         """Whether an artifact answers samples that lack values as the source does."""

@@ -37,6 +37,7 @@ class Run(Struct, frozen=True):
         outputs: Arrays ``[samples, ...]`` by output name, in the source's units.
         golden: What engines gave for the golden inputs, the one that is judged first.
         latency: Of one sample on one thread, if it was to be measured.
+        remarks: Why an engine that was asked beside the first gave nothing.
         gap_outputs: What it gave for the samples that lack values; None where it takes none, or fails.
     """
 
@@ -44,6 +45,7 @@ class Run(Struct, frozen=True):
     golden: tuple[GoldenAnswers, ...]
     latency: Latency | None
     gap_outputs: dict[str, np.ndarray] | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

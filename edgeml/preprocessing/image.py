@@ -12,8 +12,9 @@ from edgeml.preprocessing.resize import resized
 __all__ = ["prepare"]
 
 # ITU-R 601-2 in 16 bits, as Pillow's mode L, which Keras loads gray images by, has it.
-_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
-_HALF, _BITS = 0x8000, 16
+_LUMA = np.array([19595, 38470, 7471], np.float32)
+_HALF, _ONE = np.float32(2**15), np.float32(2**16)
+_AT_ONCE = 3000  # pixels that a cache holds, and of which OpenBLAS wakes no threads
 
 
 def prepare(declaration: Image, raw: object, spec: TensorSpec) -> np.ndarray:
@@ -35,11 +36,17 @@ def prepare(declaration: Image, raw: object, spec: TensorSpec) -> np.ndarray:
     channels, size = declaration.channels, (declaration.height, declaration.width)
     values = np.empty((len(images := _images(raw, where)), *size, channels), np.float32)
     for i, image in enumerate(images):
-        coloured = _coloured(_checked(image, f"{where}, image {i}"), declaration)
-        values[i] = resized(coloured.astype(np.float32), *size, declaration.resize)
-    values *= np.float32(declaration.scale)
-    values -= np.array(declaration.mean, np.float32)
-    values /= np.array(declaration.std, np.float32)
+        pixels = _checked(image, f"{where}, image {i}")
+        if declaration.colour == "gray" and pixels.shape[-1] == 3:
+            pixels = _gray(pixels)
+        pixels = resized(pixels, *size, declaration.resize)
+        values[i] = pixels[..., ::-1] if declaration.colour == "BGR" else pixels  # of a gray one in all channels
+    if declaration.scale != 1:
+        values *= np.float32(declaration.scale)
+    if any(declaration.mean):
+        values -= np.array(declaration.mean, np.float32)
+    if set(declaration.std) != {1}:
+        values /= np.array(declaration.std, np.float32)
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if declaration.layout == "NCHW" else values
 
 
@@ -77,11 +84,14 @@ def _checked(image: object, where: str) -> np.ndarray:
     return image
 
 
-def _coloured(image: np.ndarray, declaration: Image) -> np.ndarray:
-    if declaration.colour == "gray":
-        if image.shape[-1] == 1:
-            return image
-        return ((image @ _LUMA + _HALF) >> _BITS).astype(np.uint8)[..., None]
-    if image.shape[-1] == 1:
-        return np.repeat(image, 3, axis=-1)
-    return image[..., ::-1] if declaration.colour == "BGR" else image
+def _gray(image: np.ndarray) -> np.ndarray:
+    """float32 ``[height, width, 1]`` of whole numbers. All sums are below 2**24, which float32 holds exactly."""
+    height, width, channels = image.shape
+    pixels, gray = image.reshape(-1, channels), np.empty(height * width, np.float32)
+    for begin in range(0, len(pixels), _AT_ONCE):
+        sums = gray[begin : begin + _AT_ONCE]
+        np.dot(pixels[begin : begin + _AT_ONCE].astype(np.float32), _LUMA, out=sums)
+        sums += _HALF
+        sums /= _ONE
+        np.floor(sums, out=sums)
+    return gray.reshape(height, width, 1)

@@ -16,7 +16,7 @@ from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, che
 from edgeml.core.errors import TargetError
 from edgeml.core.placement import Placed, placed
 from edgeml.core.recipe import Precision
-from edgeml.core.system.worker import Worker, WorkerCrash
+from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
 from edgeml.core.tensors import Signature
 
 from .tflite_micro_process import AMPLE_BYTES, MicroInterpreter, MicroModel, MicroSettings, MicroTensor
@@ -24,6 +24,7 @@ from .tflite_micro_process import AMPLE_BYTES, MicroInterpreter, MicroModel, Mic
 __all__ = ["TfliteMicroAdapter"]
 
 _ALIGNMENT_BYTES = 16
+_CALL_TIMEOUT_S = 120.0  # the reference kernels take seconds for the largest models that a microcontroller holds
 
 
 class TfliteMicroAdapter(EngineAdapter):
@@ -64,12 +65,6 @@ class TfliteMicroAdapter(EngineAdapter):
         self._calls = threading.Lock()
         try:
             model = self._call("model", returns=MicroModel)
-        except TargetError as error:
-            self._free()
-            printed = error.log.partition("Traceback")[0].split("\n")[0].strip()
-            if printed:  # the interpreter says why on stderr alone
-                raise TargetError(f"{error.message}: {printed}", fix=error.fix, log=error.log) from error
-            raise
         except BaseException:
             self._free()
             raise
@@ -109,16 +104,28 @@ class TfliteMicroAdapter(EngineAdapter):
         try:
             return self._asked(method, *arguments, returns=returns)
         except WorkerCrash as error:
+            what = "is stuck with" if isinstance(error, WorkerTimeout) else "aborts on"
             raise TargetError(
-                f"TFLite Micro {self.version} aborts on the artifact: {error.message}", log=error.log
+                f"TFLite Micro {self.version} {what} the artifact: {error.message}", log=error.log
             ) from error
+        except TargetError as error:
+            printed = error.log.partition("Traceback")[0].split("\n")[0].strip()
+            if not printed:
+                raise
+            # The interpreter says why on stderr alone.
+            raise TargetError(f"{error.message.rstrip('.')}: {printed}", fix=error.fix, log=error.log) from error
 
     def _asked(self, method: str, *arguments: object, returns: Any) -> Any:
+        def call() -> Any:
+            return self._child.call(method, *arguments, returns=returns, timeout_s=_CALL_TIMEOUT_S)
+
         with self._calls:
             try:
-                return self._child.call(method, *arguments, returns=returns)
+                return call()
+            except WorkerTimeout:
+                raise
             except WorkerCrash:  # a child ends with the thread that started it: only the second time counts
-                return self._child.call(method, *arguments, returns=returns)
+                return call()
 
 
 def _close(child: Worker, folder: tempfile.TemporaryDirectory[str]) -> None:

@@ -83,10 +83,21 @@ class MicroInterpreter:
         )
 
     def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Runs the model once."""
-        for place, value in enumerate(inputs):
-            self._interpreter.set_input(value, place)
-        self._interpreter.invoke()
+        """Run the model once.
+
+        Raises:
+            TargetError: An operator fails.
+        """
+        try:
+            for place, value in enumerate(inputs):
+                self._interpreter.set_input(value, place)
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            version = installed_version("tflite-micro")
+            raise TargetError(
+                f"TFLite Micro {version} loads the artifact and cannot run it: {error}",
+                fix="take another artifact, or one whose operators TFLite Micro has for its dtypes.",
+            ) from error
         return [np.array(self._interpreter.get_output(place)) for place in range(self._outputs)]
 
     def fits(self, arena_bytes: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Literal, Self, overload
@@ -118,7 +118,7 @@ class EngineSession(Session):
         self._input_name = signature.inputs[0].name
         self._output_names = [spec.name for spec in signature.outputs]
         plain = [i for i, spec in enumerate(signature.outputs) if spec.meaning not in DECIDED]
-        self._plain_output = plain[0] if len(plain) == 1 else 0
+        self._plain_output = plain[0] if len(plain) == 1 else None
         quantized = signature.inputs[0].quantization is not None
         self._single_dtype = np.dtype(signature.inputs[0].dtype) if quantized else None
         self._single_shape = _single_shape(signature) or (-1,)
@@ -199,11 +199,7 @@ class EngineSession(Session):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> np.ndarray | dict[str, np.ndarray]:
-        if not raw and batch_size is None and progress is None:
-            answers = self._answer_few(data)
-            if answers is not None:
-                return answers[self._plain_output]
-        return self._plain(self._answer_any(data, batch_size=batch_size, raw=raw, progress=progress))
+        return self._plain(self._outputs(data, batch_size=batch_size, raw=raw, progress=progress))
 
     @overload
     def classify(
@@ -237,7 +233,7 @@ class EngineSession(Session):
         scores: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         decider = self._decides()
-        outputs = self._answer_decider(data, batch_size=batch_size, raw=raw, progress=progress)
+        outputs = self._outputs(data, batch_size=batch_size, raw=raw, progress=progress)
         if not scores:
             return decider.labels(outputs)
         found = decider.top(outputs, 1)
@@ -246,7 +242,7 @@ class EngineSession(Session):
     def top(self, data: object, k: int = 1, *, batch_size: int | None = None, raw: bool = False) -> Ranking:
         if not _is_count(k):
             raise InputError(f"k is {k!r}, expected a whole number, at least 1.")
-        return self._decides().top(self._answer_decider(data, batch_size=batch_size, raw=raw, progress=None), int(k))
+        return self._decides().top(self._outputs(data, batch_size=batch_size, raw=raw, progress=None), int(k))
 
     def stream(
         self,
@@ -265,7 +261,7 @@ class EngineSession(Session):
             items, batch_size=batch_size, raw=raw, progress=None, max_delay_ms=max_delay_ms, latest=latest
         )
         return (
-            self._plain({name: array[0] for name, array in outputs.items()} if lone else outputs)
+            self._plain([array[0] for array in outputs.values()] if lone else list(outputs.values()))
             for outputs, lone in answered
         )
 
@@ -333,28 +329,28 @@ class EngineSession(Session):
             return self._batches.few(data)
         return None
 
-    def _answer_decider(
+    def _outputs(
         self, data: object, *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
     ) -> list[np.ndarray]:
-        """The outputs, in the signature's order."""
-        if not raw and batch_size is None and progress is None:
+        """The outputs in the signature's order, in the source's units."""
+        if isinstance(data, Iterator):
+            outputs = self._answer_stream(data, batch_size=batch_size, raw=raw, progress=progress)
+            return list(outputs.values())
+        if raw:
+            arrays = self.prepared(data, raw=True)
+            data = arrays if len(arrays) > 1 else arrays[self._input_name]
+        if batch_size is None and progress is None:
             answers = self._answer_few(data)
             if answers is not None:
                 return answers
-        return list(self._answer_any(data, batch_size=batch_size, raw=raw, progress=progress).values())
+        return list(self._answer(data, batch_size=batch_size, progress=progress).values())
 
-    def _answer_any(
-        self, data: object, *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
-    ) -> dict[str, np.ndarray]:
-        if isinstance(data, Iterator):
-            return self._answer_stream(data, batch_size=batch_size, raw=raw, progress=progress)
-        given = self.prepared(data, raw=True) if raw else data
-        return self._answer(given, batch_size=batch_size, progress=progress)
-
-    def _plain(self, outputs: dict[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
+    def _plain(self, outputs: Sequence[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
         """What the source's reference gives of all outputs."""
-        wanted = {spec.name: outputs[spec.name] for spec in self.signature.outputs if spec.meaning not in DECIDED}
-        return next(iter(wanted.values())) if len(wanted) == 1 else wanted
+        if self._plain_output is not None:
+            return outputs[self._plain_output]
+        pairs = zip(self.signature.outputs, outputs, strict=True)
+        return {spec.name: output for spec, output in pairs if spec.meaning not in DECIDED}
 
     def _answer_stream(
         self, items: Iterable[object], *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None

@@ -194,6 +194,12 @@ def test_bad_options(
     failed(done, 2, *words)
 
 
+def test_labels_that_are_no_text(run: Run, net_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_bytes("grün\nrot\n".encode("latin-1"))
+    done = run("build", net_file, "-o", tmp_path / "p.edgeml", "--labels", tmp_path / "labels.txt")
+    failed(done, 2, "labels.txt: the labels cannot be read", "utf-8")
+
+
 def test_an_unwritable_folder(run: Run, net_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     done = run("build", net_file, "-o", tmp_path / "file" / "p.edgeml", "--recipe", "onnx-fp32")

@@ -28,7 +28,7 @@ from edgeml.core import errors
 from edgeml.core.errors import ConversionError, EdgemlError
 from edgeml.core.system.imports import EXTRA_OF_MODULE, resolve
 
-__all__ = ["Worker", "WorkerCrash", "serve", "start_child"]
+__all__ = ["Worker", "WorkerCrash", "WorkerTimeout", "serve", "start_child"]
 
 T = TypeVar("T")
 
@@ -38,7 +38,11 @@ _LIFE_SIGN_S = 1.0
 
 
 class WorkerCrash(ConversionError):
-    """The child process died, or did not answer in time; the log holds what it printed."""
+    """The child process died; the log holds what it printed."""
+
+
+class WorkerTimeout(WorkerCrash):
+    """The child process did not answer in time, and was ended."""
 
 
 class _Answer(msgspec.Struct):
@@ -243,7 +247,8 @@ class Worker:
             how = f"died of {signal.Signals(-status).name}"
         else:
             how = f"ended with status {status}"
-        return WorkerCrash(f"The child process {how} in '{method}'.", log=self._log(begin))
+        kind = WorkerTimeout if status is None and timeout_s is not None else WorkerCrash
+        return kind(f"The child process {how} in '{method}'.", log=self._log(begin))
 
     def _log_size(self) -> int:
         return self._log_path.stat().st_size

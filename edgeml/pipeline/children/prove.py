@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.errors import ConversionError, EdgemlError, MissingDependencyError, TargetError
+from edgeml.core.errors import ConversionError, EdgemlError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
@@ -61,7 +60,8 @@ class Proof:
         opener = find_engine(find_recipe(artifact.recipe).format)
         session = opener(artifact.data, artifact.signature, needs=artifact.needs)
         golden = {name: golden_rows(array) for name, array in self._inputs.items()}
-        answers = (_answers(session, golden), *_elsewhere(artifact, golden))
+        more, remarks = _elsewhere(artifact, golden)
+        answers = (_answers(session, golden), *more)
         outputs = session.run(self._inputs)
         for name, values in outputs.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -76,19 +76,30 @@ class Proof:
         if self._gaps and any(spec.gaps for spec in artifact.signature.inputs):
             with contextlib.suppress(EdgemlError):
                 gap_outputs = session.run(self._gaps)
-        return Run(outputs, answers, latency, gap_outputs)
+        return Run(outputs, answers, latency, gap_outputs, remarks)
 
 
 def _answers(session: Session, golden: dict[str, np.ndarray]) -> GoldenAnswers:
     return GoldenAnswers(session.family, session.engine_version, session.run_raw(golden))
 
 
-def _elsewhere(artifact: Artifact, golden: dict[str, np.ndarray]) -> Iterator[GoldenAnswers]:
-    """Answers of TFLite Micro, where it is installed and takes the artifact: firmware proves itself by them."""
+def _elsewhere(artifact: Artifact, golden: dict[str, np.ndarray]) -> tuple[tuple[GoldenAnswers, ...], tuple[str, ...]]:
+    """Answers of TFLite Micro, where it is installed and takes the artifact: firmware proves itself by them.
+
+    Returns:
+        The answers, and the reason where it takes the artifact and does not run it. Whatever becomes of it, the
+        artifact has but no golden vectors of its family.
+    """
     recipe = find_recipe(artifact.recipe)
     if recipe.format != "tflite" or len(artifact.data) > _MOST_MICRO_BYTES:
-        return
-    with contextlib.suppress(MissingDependencyError, TargetError):  # then the package has no vectors of its family
+        return (), ()
+    try:
         opener = find_engine(recipe.format, "micro")
-        with opener(artifact.data, artifact.signature, needs=artifact.needs, target="micro") as session:
-            yield _answers(session, golden)
+        session = opener(artifact.data, artifact.signature, needs=artifact.needs, target="micro")
+    except EdgemlError:
+        return (), ()
+    with session:
+        try:
+            return (_answers(session, golden),), ()
+        except EdgemlError as error:
+            return (), (f"no golden vectors for firmware: {error.message.rstrip('.')}",)

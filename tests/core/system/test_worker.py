@@ -17,7 +17,7 @@ import pytest
 from edgeml.core import errors
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import ConversionError, InputError, MissingDependencyError
-from edgeml.core.system.worker import Worker, WorkerCrash
+from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
 from tests.support.held import HeldSettings
 from tests.support.processes import MARKER, alive, eventually, marked, repository
 
@@ -190,7 +190,7 @@ def test_a_child_that_runs_out_of_memory_is_told(worker: Worker) -> None:
 def test_a_call_that_takes_too_long_is_given_up(worker: Worker) -> None:
     pid = worker.call("pid", returns=int)
     begin = time.monotonic()
-    with pytest.raises(WorkerCrash, match=r"gave no answer within 0\.5 s in 'sleep'"):
+    with pytest.raises(WorkerTimeout, match=r"gave no answer within 0\.5 s in 'sleep'"):
         worker.call("sleep", 60.0, returns=type(None), timeout_s=0.5)
     assert time.monotonic() - begin < 5
     assert not alive(pid)
@@ -296,6 +296,17 @@ def test_no_descriptor_is_lost(worker: Worker) -> None:
         with pytest.raises(WorkerCrash):
             worker.call("leave", 1, returns=type(None))
     assert count() == before
+
+
+def test_a_child_that_does_not_start_loses_no_descriptor(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(*_: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr("edgeml.core.system.worker.start_child", no_more)
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with pytest.raises(BlockingIOError, match="no more processes"):
+        worker.call("add", 1, returns=int)
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
 def test_more_than_1024_open_files_do_not_matter(worker: Worker) -> None:
