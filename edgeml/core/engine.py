@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
+from msgspec import Struct
 
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import EdgemlError, TargetError
@@ -14,9 +15,27 @@ from edgeml.core.recipe import Precision
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Quantization, Signature, TensorSpec
 
-__all__ = ["ArrayInstance", "EngineAdapter", "EngineInstance", "check_tensor"]
+__all__ = ["ArrayInstance", "EngineAdapter", "EngineInstance", "TinyModel", "check_tensor"]
 
 _OUT_OF_MEMORY = ("failed to allocate", "allocation failed", "bad allocation", "bad_alloc", "out of memory")
+
+
+class TinyModel(Struct, frozen=True):
+    """A model that shows whether an engine runs on a target.
+
+    Attributes:
+        data: The artifact's bytes.
+        signature: Its tensors: one input and one output.
+        needs: Its needs.
+        sample: float32 ``[1, ...]``.
+        answer: The right output of the sample, ``[1, ...]``.
+    """
+
+    data: bytes
+    signature: Signature
+    needs: Needs
+    sample: np.ndarray
+    answer: np.ndarray
 
 
 class EngineInstance:
@@ -116,6 +135,11 @@ class EngineAdapter(Protocol):
     @classmethod
     def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # for engines that need more than their module
         """The reason that the target cannot be used on this machine, with its fix; None where none is known."""
+        return None
+
+    @classmethod
+    def tiny_model(cls, target: str) -> TinyModel | None:  # noqa: ARG003  # for engines of accelerators
+        """A model by which the target is tried before it is called available; None where `obstacle` tells enough."""
         return None
 
     @property

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from edgeml.core.errors import InputError, PackageError, TargetError, VerificationError
+from edgeml.core.errors import (
+    EdgemlError,
+    InputError,
+    MissingDependencyError,
+    PackageError,
+    TargetError,
+    VerificationError,
+)
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.system.digest import digest_of
@@ -160,18 +167,31 @@ class Package(Struct, frozen=True):
         Raises:
             InputError: The package has no such artifact.
             MissingDependencyError: The engine is not installed.
-            TargetError: There is no such target, or the engine cannot run the artifact there, or not all of it.
+            TargetError: There is no such target, or the engine cannot run the artifact there, or not all of it. Where
+                artifact or target are to be chosen, the next best is taken, and `reason` says so.
 
         Example:
             >>> package.session("tflite-int8").predict(x)
         """
-        reason = ""
-        if recipe is None or target == AUTO:
-            choice = self.choose(recipe, target=target)
-            recipe, target, reason = choice.recipe, choice.target, choice.reason
+        if recipe is not None and target != AUTO:
+            return self._open(recipe, target, threads, allow_fallback=allow_fallback)
+        failures: list[EdgemlError] = []
+        passed = ""
+        for choice in self._choices(recipe, target):
+            try:
+                session = self._open(choice.recipe, choice.target, threads, allow_fallback=allow_fallback)
+            except (TargetError, MissingDependencyError) as error:
+                failures.append(error)
+                passed += f" {choice.recipe} on {choice.target} did not open: {error.message}"
+                continue
+            session.reason = choice.reason + passed
+            return session
+        raise failures[0]
+
+    def _open(self, recipe: str, target: str, threads: int | None, *, allow_fallback: bool) -> Session:
         record = self.artifact(recipe)
         opener = find_engine(find_recipe(recipe).format, target)
-        session = opener(
+        return opener(
             self.read(record.file),
             record.signature,
             needs=record.needs,
@@ -181,8 +201,6 @@ class Package(Struct, frozen=True):
             threads=threads,
             allow_fallback=allow_fallback,
         )
-        session.reason = reason
-        return session
 
     def choose(self, recipe: str | None = None, *, target: str = AUTO) -> Choice:
         """The artifact and the target for this machine, and why.
@@ -199,17 +217,20 @@ class Package(Struct, frozen=True):
         Example:
             >>> print(package.choose().reason)
         """
-        from edgeml.package.selection import choose
+        return next(self._choices(recipe, target))
+
+    def _choices(self, recipe: str | None, target: str) -> Iterator[Choice]:
+        from edgeml.package.selection import choices
 
         if recipe is not None:
-            return choose(self.manifest, [self.artifact(recipe)], target=target)
+            return choices(self.manifest, [self.artifact(recipe)], target=target)
         if not self.released:
             raise TargetError(
                 f"{self._archive.label} has no released artifact.",
                 fix="name a rejected one if you must: --artifact, or package.session(recipe).",
             )
         records = [record for record in self.manifest.artifacts if record.verdict.released]
-        return choose(self.manifest, records, target=target)
+        return choices(self.manifest, records, target=target)
 
     def best(self) -> str:
         """The released artifact for this machine: the fastest where latency was measured, else the smallest.

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.recipe import find_recipe
-from edgeml.core.registry.engines import adapter_of, engines, find_engine, obstacle
+from edgeml.core.registry.availability import unavailable
+from edgeml.core.registry.engines import adapter_of, engines, find_engine
 from edgeml.core.system.machine import cpu, missing_features
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
-__all__ = ["AUTO", "Choice", "choose"]
+__all__ = ["AUTO", "Choice", "choices"]
 
 AUTO = "auto"
 """For the target that suits this machine best."""
@@ -32,8 +33,8 @@ class Choice(Struct, frozen=True):
     reason: str
 
 
-def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str = AUTO) -> Choice:
-    """The best of some artifacts for this machine.
+def choices(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str = AUTO) -> Iterator[Choice]:
+    """The best of some artifacts for this machine, and the next best where that does not open.
 
     The CPU goes first: it is the only target that a package has evidence for. Another is taken where no artifact can
     run on the CPU here. Among artifacts the fastest where latency was measured, else the smallest.
@@ -43,6 +44,9 @@ def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str
         records: The artifacts to choose among.
         target: Where it is to run; ``auto`` for wherever it can.
 
+    Yields:
+        Choices, the best first.
+
     Raises:
         TargetError: There is no such target, or none of them can run here.
         MissingDependencyError: None of them can, for want of an engine.
@@ -50,6 +54,7 @@ def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str
     problems: list[EdgemlError] = []
     misfits: list[EdgemlError] = []  # of formats that do not run there: the last to be told
     against: list[str] = []
+    chosen = False
     for place in [target] if target != AUTO else _places():
         usable = []
         formats = {engine.format for engine in engines() if engine.target == place}
@@ -60,18 +65,21 @@ def choose(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str
             else:
                 (problems if find_recipe(record.recipe).format in formats else misfits).append(problem)
                 against.append(f"{record.recipe} cannot: {problem.message}")
-        if usable:
+        while usable:
             best, why = _best(manifest, usable, place)
             told = f"{best.recipe} on {place}: {why}"
             if place == "cpu":
                 told += "".join(f"; {item.rstrip('.')}" for item in dict.fromkeys(against))
                 told += "; the package has no figures of another target" if target == AUTO else ""
-            elif target == AUTO:
+            elif target == AUTO and problems:
                 told += f"; not on cpu: {problems[0].message.rstrip('.')}"
-            return Choice(best.recipe, place, f"{told}.")
-    for problem in (*problems, *misfits):
+            yield Choice(best.recipe, place, f"{told}.")
+            usable.remove(best)
+            chosen = True
+    for problem in () if chosen else (*problems, *misfits):
         raise problem
-    raise TargetError(f"There is no artifact to run on '{target}'.")
+    if not chosen:
+        raise TargetError(f"There is no artifact to run on '{target}'.")
 
 
 def _places() -> Iterator[str]:
@@ -93,7 +101,7 @@ def _obstacle(record: ArtifactRecord, target: str) -> EdgemlError | None:
     for engine in engines():
         if (engine.format, engine.target) != (recipe.format, target):
             continue
-        problem = obstacle(engine)
+        problem = unavailable(engine)
         if problem is None:
             if recipe.precision in adapter_of(engine).precisions:
                 return None

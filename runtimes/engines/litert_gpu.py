@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.core.artifact import Needs
-from edgeml.core.engine import ArrayInstance, EngineInstance
+from edgeml.core.engine import ArrayInstance, EngineInstance, TinyModel
 from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.placement import Placed, placed
 from edgeml.core.recipe import Precision
@@ -23,6 +23,7 @@ from edgeml.core.system.worker import Worker
 from edgeml.core.tensors import Signature, TensorSpec
 
 from .litert import LiteRTAdapter
+from .tiny_models import tiny_tflite
 from .vulkan import vulkan_devices
 
 __all__ = ["GpuProbe", "LiteRTGpuAdapter", "ProbeSettings"]
@@ -53,6 +54,11 @@ class LiteRTGpuAdapter(LiteRTAdapter):
                 fix="install the GPU's driver: apt-get install mesa-vulkan-drivers, or NVIDIA's own.",
             )
         return None
+
+    @classmethod
+    def tiny_model(cls, target: str) -> TinyModel | None:  # noqa: ARG003  # there is but one
+        """A model of one operator."""
+        return tiny_tflite()
 
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
         # The interpreter knows the tensors' names and quantization.

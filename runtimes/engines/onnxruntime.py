@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, check_tensor
+from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, TinyModel, check_tensor
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.placement import Placed
 from edgeml.core.tensors import Signature
@@ -48,6 +48,15 @@ class OnnxRuntimeAdapter(EngineAdapter):
     def obstacle(cls, target: str) -> EdgemlError | None:
         """Why the provider cannot be used here."""
         return provider_obstacle(target) if target != "cpu" else None  # any build has that: nothing to load
+
+    @classmethod
+    def tiny_model(cls, target: str) -> TinyModel | None:
+        """A model of one operator, for what is not the CPU."""
+        if target == "cpu":
+            return None
+        from .tiny_models import tiny_onnx
+
+        return tiny_onnx()
 
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
         try:

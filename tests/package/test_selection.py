@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import onnxruntime
@@ -17,6 +18,7 @@ import edgeml
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.goal import Verdict
 from edgeml.core.records.evidence import Latency
+from edgeml.runtimes.engines.litert import LiteRTAdapter
 from tests.support.packing import artifact_bytes
 
 MS = {"tflite-fp32": 0.5, "tflite-int8": 0.2, "onnx-fp32": 0.3, "onnx-int8": 0.9}
@@ -112,3 +114,26 @@ def test_predict_says_why(net_package_file: Path, tmp_path: Path) -> None:
     assert told["target"] == "cpu"
     assert told["reason"] == edgeml.open_package(net_package_file).choose().reason
     assert "operators on cpu" in told["placement"]
+
+
+def test_the_next_best_is_taken_where_one_does_not_open(
+    net_package: edgeml.Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = LiteRTAdapter.__init__
+
+    def stubborn(self: LiteRTAdapter, data: bytes, *arguments: Any, **options: Any) -> None:
+        if data == net_package.read(net_package.artifact("tflite-int8").file):
+            raise TargetError("No memory for a model.")
+        opened(self, data, *arguments, **options)
+
+    monkeypatch.setattr(LiteRTAdapter, "__init__", stubborn)
+    package = changed(net_package, ms=MS)
+    with package.session() as session:
+        assert (session.engine, session.target) == ("onnxruntime", "cpu")
+        assert "onnx-fp32 on cpu: the fastest of 3" in session.reason
+        assert "tflite-int8 on cpu did not open: No memory for a model." in session.reason
+        assert len(session.classify(net_package.golden_inputs()["image"])) == 16
+    with pytest.raises(TargetError, match="No memory for a model"):  # what is named is not replaced
+        package.session("tflite-int8")
+    with pytest.raises(TargetError, match="No memory for a model"):
+        package.session("tflite-int8", target="auto")

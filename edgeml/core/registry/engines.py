@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgeml.core.engine import EngineAdapter
     from edgeml.core.session import SessionOpener
 
-__all__ = ["GROUP", "adapter_of", "engines", "find_engine", "missing", "obstacle"]
+__all__ = ["GROUP", "adapter_of", "engines", "find_engine", "missing", "obstacle", "open_session"]
 
 GROUP = "edgeml.engines"
 _FORMATS = ("tflite", "onnx")
@@ -63,7 +63,7 @@ def find_engine(format_: str, target: str = "cpu") -> SessionOpener:
         if (engine.format, engine.target) == (format_, target):
             absent = missing(engine)
             if absent is None:
-                return partial(resolve(_OPEN_SESSION), adapter_of(engine))
+                return open_session(engine)
             absences.append(absent)
     if absences:
         raise absences[0]
@@ -76,6 +76,15 @@ def find_engine(format_: str, target: str = "cpu") -> SessionOpener:
         f"Target '{target}' runs {' and '.join(runs)} artifacts, not {format_}.",
         fix=f"take an artifact of format {' or '.join(runs)}, or one of the targets {', '.join(there)}.",
     )
+
+
+def open_session(engine: Engine) -> SessionOpener:
+    """What opens sessions by the engine.
+
+    Raises:
+        TargetError: It is a third party's, and cannot be loaded.
+    """
+    return partial(resolve(_OPEN_SESSION), adapter_of(engine))
 
 
 def adapter_of(engine: Engine) -> type[EngineAdapter]:

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError
 from edgeml.core.recipe import RECIPES
-from edgeml.core.registry.engines import adapter_of, engines, obstacle
+from edgeml.core.registry.availability import unavailable
+from edgeml.core.registry.engines import adapter_of, engines
 from edgeml.core.system.machine import installed_version
 
 __all__ = ["AskSettings", "Asked", "Target", "targets"]
@@ -39,7 +40,7 @@ class Target(Struct, frozen=True):
 def targets() -> tuple[Target, ...]:
     """All targets that edgeml and the installed plug-ins know, those of this machine and the others.
 
-    Loads the engines that are installed, to ask them.
+    Loads the engines that are installed, to ask them, and tries accelerators by a tiny model in a child process, once.
 
     Example:
         >>> [(target.name, target.format) for target in edgeml.targets() if target.available]
@@ -51,7 +52,7 @@ def targets() -> tuple[Target, ...]:
 def _targets() -> list[Target]:
     found = []
     for engine in engines():
-        problem = obstacle(engine)
+        problem = unavailable(engine)
         name, precisions = engine.distribution or engine.module, None
         try:
             adapter = adapter_of(engine)

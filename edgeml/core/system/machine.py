@@ -5,7 +5,7 @@ import platform
 
 from msgspec import Struct
 
-__all__ = ["Cpu", "cores", "cpu", "installed_version", "missing_features"]
+__all__ = ["Cpu", "cores", "cpu", "drivers", "installed_version", "missing_features"]
 
 # Those that choose another kernel in XNNPACK, MLAS or Eigen.
 _FEATURES = frozenset(
@@ -32,6 +32,19 @@ _FEATURES = frozenset(
         "sve",
         "sve2",
     }
+)
+
+_DRIVER_VARIABLES = ("VK_", "CUDA_", "NVIDIA_", "LD_LIBRARY_PATH", "MESA_", "HIP_")
+_DRIVER_FILES = (
+    "/usr/share/vulkan/icd.d/*",
+    "/usr/local/share/vulkan/icd.d/*",
+    "/etc/vulkan/icd.d/*",
+    "/usr/lib/*/libcuda.so*",
+    "/usr/lib/*/libvulkan*.so*",
+    "/sys/module/nvidia/version",
+    "/dev/dri/*",
+    "/dev/nvidia*",
+    "/dev/dxg",
 )
 
 
@@ -69,6 +82,23 @@ def cpu() -> Cpu:
 def cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def drivers() -> tuple[str, ...]:
+    """What tells one state of this machine's accelerators and their drivers from another."""
+    import glob  # for those that look for accelerators alone
+
+    found = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(_DRIVER_VARIABLES)]
+    for pattern in _DRIVER_FILES:
+        for path in sorted(glob.glob(pattern)):
+            try:
+                state = os.stat(path)
+                readable = os.access(path, os.R_OK | os.W_OK)
+            except OSError:
+                continue
+            size = 0 if path.startswith("/dev") else state.st_size
+            found.append(f"{path} {size} {0 if path.startswith('/dev') else state.st_mtime_ns} {readable}")
+    return tuple(found)
 
 
 def missing_features(needed: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,80 @@
+"""Engines of an accelerator that there is not, which run the tiny model or fail at it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from edgeml.core.artifact import Needs
+from edgeml.core.engine import TinyModel
+from edgeml.core.tensors import Signature
+from edgeml.runtimes import ArrayInstance, EngineAdapter, EngineInstance, Placed, placed
+from edgeml.runtimes.engines.tiny_models import tiny_onnx
+
+__all__ = ["TRIALS", "Aborts", "Hangs", "LeavesItToTheCpu", "Raises", "Runs", "Wrong"]
+
+TRIALS = "EDGEML_TEST_TRIALS"
+"""Name of the variable that holds a file, which grows by a line each time an engine opens a model."""
+
+
+class Runs(EngineAdapter):
+    """Doubles, as the tiny model does."""
+
+    name: ClassVar[str] = "onnx"
+    family = "trial"
+    targets: ClassVar[tuple[str, ...]] = ("trial",)
+    factor = 2
+
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        with Path(os.environ[TRIALS]).open("a", encoding="utf-8") as file:
+            file.write("opened\n")
+
+    @classmethod
+    def tiny_model(cls, target: str) -> TinyModel | None:
+        return tiny_onnx()
+
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:
+        return ArrayInstance(lambda values: [values[0] * self.factor])
+
+    def placement(self) -> tuple[Placed, ...]:
+        return placed([("MatMul", "trial", True)])
+
+
+class Wrong(Runs):
+    """Gives other answers."""
+
+    factor = 3
+
+
+class LeavesItToTheCpu(Runs):
+    """Takes no operator."""
+
+    def placement(self) -> tuple[Placed, ...]:
+        return placed([("MatMul", "CPU", False)])
+
+
+class Raises(Runs):
+    """Fails as a library does."""
+
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        super().__init__(data, signature, needs=needs, target=target, threads=threads)
+        os.write(2, b"INFO: looking\nERROR: [driver.cc:7] no device is good enough\n")
+        raise RuntimeError("code 7")
+
+
+class Aborts(Runs):
+    """Takes the process down."""
+
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        super().__init__(data, signature, needs=needs, target=target, threads=threads)
+        os.abort()
+
+
+class Hangs(Runs):
+    """Never comes back."""
+
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        super().__init__(data, signature, needs=needs, target=target, threads=threads)
+        time.sleep(1000)
