@@ -16,7 +16,7 @@ _DISPENSABLE = ("MB", "kB", "cold ms", "p99", "batch", "threads", "target")
 
 
 def measurement_table(measurements: Iterable[Measurement]) -> None:
-    """A row for each measurement; then, once each, what makes figures doubtful."""
+    """A row for each measurement, and one for preprocessing; then, once each, what makes figures doubtful."""
     from edgeml.measurement.baseline import case_of
 
     found = list(measurements)
@@ -34,6 +34,10 @@ def measurement_table(measurements: Iterable[Measurement]) -> None:
         table.add_column(title, justify="left" if left else "right", no_wrap=True)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(printable, row))
+    prepared = next((item.preprocessing_ms for item in found if item.preprocessing_ms is not None), None)
+    if prepared is not None:  # the same for all artifacts
+        cells = {"artifact": "preprocessing", "scenario": "single-stream", "median ms [95%]": _with_interval(prepared)}
+        table.add_row(*(cells.get(title, "-") for title in columns))
     output.print(table)
     _doubts({str(case_of(item)): item.conditions for item in found})
 
@@ -70,9 +74,7 @@ def columns_of(found: Sequence[Measurement]) -> dict[str, list[str]]:
     def at(item: Measurement, which: float, *, interval: bool = False) -> str:
         for quantile in item.latency:
             if quantile.at == which:
-                low, high = quantile.ms.low, quantile.ms.high
-                ends = f" [{_ms(low)}, {_ms(high)}]" if interval and low is not None and high is not None else ""
-                return _ms(quantile.ms.value) + ends
+                return _with_interval(quantile.ms) if interval else _ms(quantile.ms.value)
         return "-"
 
     columns: dict[str, list[str]] = {
@@ -96,6 +98,12 @@ def columns_of(found: Sequence[Measurement]) -> dict[str, list[str]]:
     if any(item.joules is not None for item in found):
         columns["mJ"] = ["-" if i.joules is None else f"{1000 * i.joules:.3g}" for i in found]
     return columns
+
+
+def _with_interval(figure: Figure) -> str:
+    """Milliseconds with their interval."""
+    low, high = figure.low, figure.high
+    return _ms(figure.value) + (f" [{_ms(low)}, {_ms(high)}]" if low is not None and high is not None else "")
 
 
 def _ms(value: float) -> str:

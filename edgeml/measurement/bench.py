@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,12 +26,14 @@ from edgeml.core.records.benchmark_results import (
     Scenario,
     pack_times,
 )
+from edgeml.core.session import Session
 from edgeml.measurement.cases import Case, Options, plan
 from edgeml.measurement.cold_start import first_answer
 from edgeml.measurement.comparison import compare
 from edgeml.measurement.conditions import Watch
 from edgeml.measurement.machine import this_machine
 from edgeml.measurement.quantiles import quantiles, rate
+from edgeml.measurement.raw_samples import raw_sample
 from edgeml.measurement.scenarios import Server, back_to_back, highest_rate
 from edgeml.measurement.subject import Packaged
 from edgeml.measurement.timing import Call, Clock, Timed
@@ -41,6 +43,7 @@ from edgeml.measurement.yardstick import Yardstick
 __all__ = ["bench", "compare_cases", "measure", "now", "results_of"]
 
 _ALONE_S = 0.5
+_MEDIAN = 0.5
 
 
 def bench(
@@ -139,6 +142,7 @@ def measure(
         else:
             found = _streamed(query(session, samples, batch), case.scenario, batch, options, clock_ns)
         arena_bytes = session.arena_bytes
+        preparing = _preprocessing(session, samples, options, clock_ns) if case.scenario == "single-stream" else None
         engine = f"{session.engine} {session.engine_version}"
     cold = None
     if options.cold_starts and case.scenario == "single-stream":
@@ -163,6 +167,7 @@ def measure(
         cold_start_ms=cold.cold_start_ms if cold is not None else None,
         peak_mb=cold.peak_mb if cold is not None else None,
         joules=found.joules,
+        preprocessing_ms=preparing,
     )
 
 
@@ -233,6 +238,22 @@ def _streamed(call: Call, scenario: Scenario, batch: int, options: Options, cloc
         watches[0].conditions(*_doubts(found), yardstick_us=yardstick.us),
         None if joules is None else joules / (len(found.times_ns) * found.together * batch),
     )
+
+
+def _preprocessing(
+    session: Session, samples: Mapping[str, np.ndarray], options: Options, clock_ns: Clock
+) -> Figure | None:
+    """The median time from a raw sample to the model's numbers."""
+    raw = raw_sample(session, samples)
+    if raw is None:
+        return None
+    found = back_to_back(
+        lambda: session.prepared(raw, raw=True),
+        scenario="single-stream",
+        seconds=min(options.seconds, _ALONE_S),
+        clock_ns=clock_ns,
+    )
+    return next(quantile.ms for quantile in quantiles(found.times_ns / 1e6) if quantile.at == _MEDIAN)
 
 
 def _served(call: Server, batch: int, options: Options, clock_ns: Clock) -> _Found:

@@ -11,10 +11,10 @@ from onnx import helper
 __all__ = ["write_identity_onnx"]
 
 
-def write_identity_onnx(folder: Path, dtype: str) -> Path:
-    """Writes a model from ``x`` ``[samples, 4]`` of a dtype to the same ``y``, and gives the file."""
+def write_identity_onnx(folder: Path, dtype: str, *sizes: int) -> Path:
+    """Writes a model from ``x`` ``[samples, *sizes]`` (by default 4) to the same ``y``, and gives the file."""
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    ends = [helper.make_tensor_value_info(name, kind, ["N", 4]) for name in ("x", "y")]
+    ends = [helper.make_tensor_value_info(name, kind, ["N", *(sizes or (4,))]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "same", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, folder / f"{dtype}.onnx")

@@ -46,7 +46,7 @@ def told(session: Session) -> dict[str, Any]:
         "family": session.family,
         "placement": str(session.placement),
         "elsewhere": [item.operator for item in session.placement.elsewhere],
-        "arena_bytes": getattr(session, "arena_bytes", None),
+        "arena_bytes": session.arena_bytes,
     }
 
 

@@ -186,6 +186,8 @@ class Measurement(Record, frozen=True):
         cold_start_ms: From the start of a process to the first answer, the median of several.
         peak_mb: Peak resident memory above that of an idle process with the engine loaded.
         joules: Energy a sample, where the machine tells.
+        preprocessing_ms: From one raw sample to the model's numbers, of a single stream, where the package declares
+            what raw input is.
         conditions: What else the machine did.
     """
 
@@ -208,6 +210,7 @@ class Measurement(Record, frozen=True):
     cold_start_ms: Figure | None = None
     peak_mb: Finite | None = None
     joules: Finite | None = None
+    preprocessing_ms: Figure | None = None
 
 
 class Comparison(Record, frozen=True):

@@ -14,6 +14,7 @@ __all__ = ["costs_section"]
 _MOST_ROWS = 100
 _COSTS: tuple[tuple[str, Callable[[Measurement], str | None]], ...] = (
     ("cold start, ms [95%]", lambda one: None if one.cold_start_ms is None else interval(one.cold_start_ms)),
+    ("preprocessing, ms [95%]", lambda one: None if one.preprocessing_ms is None else interval(one.preprocessing_ms)),
     ("peak memory, MB", lambda one: None if one.peak_mb is None else f"{one.peak_mb:.1f}"),
     ("arena, kB", lambda one: None if one.arena_bytes is None else kilobytes(one.arena_bytes)),
     ("energy a sample, mJ", lambda one: None if one.joules is None else f"{1000 * one.joules:.3g}"),
