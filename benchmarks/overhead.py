@@ -4,9 +4,10 @@
 
 `predict` stands beside the tightest raw loop of the same contract (benchmarks/raw.py: float32 in and out, quantizing,
 an array of its own), `run_quantized` and the bound hot loop beside set, invoke, get on integers; `run` beside
-`predict`, `classify` and `top` beside `predict` and its argmax, a few samples at once beside the same one by one. All
-are timed in turn. The bounds: 2 microseconds on ad tflite-int8, 1.05 on vww and ic, 0.5 microseconds for the hot loop,
-2 microseconds for `run`, `classify` and `top`, a ratio of 1 for a few samples at once.
+`predict`, `classify` and `top` beside `predict` and its argmax, a few samples at once beside the same one by one, raw
+frames of 640 x 480 beside Pillow (BOX for area, an affine transform for bilinear) and the raw loop. All are timed in
+turn. The bounds: 2 microseconds on ad tflite-int8, 1.05 on vww and ic, 0.5 microseconds for the hot loop,
+2 microseconds for `run`, `classify` and `top`, a ratio of 1 for a few samples at once, 2 for preprocessing.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import raw
 from interleaved import table, timed, write
 from nets import net
+from PIL import Image
 
-import edgeml
+import edgeml.preprocessing
 from edgeml.core.session import Session
 
 BATCHES = (2, 8, 64)
+COLOURS = 3
 SETS = 4  # of interpreters and sessions made anew: which memory one happens to get is worth some percent of its time
 
 
@@ -75,6 +79,41 @@ def batches_of(session: Session, count: int) -> tuple[dict[str, Callable[[], obj
     return {at_once: lambda: session.predict(x), one_by_one: singles}, [(at_once, [one_by_one])]
 
 
+def frames_of(session: Session, data: bytes, recipe: str) -> tuple[dict[str, Callable[[], object]], list[tuple]]:
+    """A camera's frame to the model's numbers, and to its answer, beside Pillow and the raw loop."""
+    (takes,) = session.signature.inputs
+    declared = session.preprocessing[takes.name]
+    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    size, scale = (declared.width, declared.height), np.float32(declared.scale)
+
+    def by_pillow() -> np.ndarray:
+        picture = Image.fromarray(frame)
+        if declared.resize == "area":
+            small = picture.resize(size, Image.Resampling.BOX)
+        else:
+            steps = (frame.shape[1] / size[0], 0, 0, 0, frame.shape[0] / size[1], 0)
+            small = picture.transform(size, Image.Transform.AFFINE, steps, Image.Resampling.BILINEAR)
+        return np.asarray(small, np.float32)[None] * scale
+
+    run = raw.litert(data) if recipe.startswith("tflite") else raw.onnx_bound(data)
+    ours, theirs = f"preprocessing, {declared.resize}", f"Pillow, {declared.resize}"
+    calls = {
+        ours: lambda: session.prepared(frame, raw=True),
+        theirs: by_pillow,
+        f"predict raw, {declared.resize}": lambda: session.predict(frame, raw=True),
+        f"{theirs}, raw loop": lambda: run(by_pillow()),
+    }
+    return calls, [(ours, [theirs]), (f"predict raw, {declared.resize}", [f"{theirs}, raw loop"])]
+
+
+def with_frames(package: edgeml.Package, resize: str) -> edgeml.Package:
+    """The package with images of any size as its raw input."""
+    (takes,) = package.manifest.source.signature.inputs
+    height, width, _ = takes.shape[1:]
+    declared = {takes.name: edgeml.preprocessing.Image(height=height, width=width, resize=resize, scale=1 / 255)}
+    return msgspec.structs.replace(package, manifest=msgspec.structs.replace(package.manifest, preprocessing=declared))
+
+
 def rows_of(name: str, package: edgeml.Package, rounds: int) -> list[dict]:
     """A row for each recipe, and for each way to run it."""
     rows = []
@@ -87,6 +126,10 @@ def rows_of(name: str, package: edgeml.Package, rounds: int) -> list[dict]:
         for count in BATCHES:
             runs = max(2, many // count)
             rows += measured(name, package, record.recipe, rounds, runs, partial(batches_of, count=count))
+        if package.manifest.source.signature.inputs[0].shape[-1] == COLOURS:
+            for resize in ("area", "bilinear"):
+                calls = partial(frames_of, data=data, recipe=record.recipe)
+                rows += measured(name, with_frames(package, resize), record.recipe, rounds, max(2, many // 8), calls)
     return rows
 
 

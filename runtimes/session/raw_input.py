@@ -16,7 +16,7 @@ def of_raw(data: object, signature: Signature, declarations: Mapping[str, Declar
     """Values by input name.
 
     Args:
-        data: Images, sound, rows or a table, as `BaseSession.predict` tells.
+        data: Images, sound, rows or a table, as `core.session.Session.predict` tells.
         signature: The artifact's.
         declarations: What raw input is, by input name; inputs without one are taken as they are.
 
