@@ -104,8 +104,7 @@ class Decider:
         """
         if self._largest_wins and k == 1 and len(outputs[self._scores]) == 1:  # as fast as `labels`
             best = int(outputs[self._scores].argmax())
-            end = best + 1
-            return Ranking(self._column[best:end].copy(), outputs[self._scores][:, best:end].copy())
+            return Ranking(self._column[best : best + 1].copy(), outputs[self._scores][:, best : best + 1])
         scores = self._class_scores(outputs[self._scores])
         keys = -scores
         np.put_along_axis(keys, self._known_positions(outputs)[:, None], -np.inf, axis=1)

@@ -22,7 +22,7 @@ from edgeml.core.tensors import Signature, TensorSpec
 from .executor import Check, Lane, encoded
 from .io_conversion import real
 from .pool import Pool
-from .small_batches import MOST_SAMPLES, SmallBatches, same_bytes
+from .small_batches import SmallBatches, same_bytes
 from .threads import Crew
 
 __all__ = ["Batches", "joined", "usual_batch"]
@@ -59,6 +59,7 @@ class Batches:
 
     Attributes:
         singles: Lanes for one sample.
+        small: What answers a few samples with less ado than `run`.
         workers: Threads that one call may use.
     """
 
@@ -86,16 +87,25 @@ class Batches:
         integers = signature.inputs[0].quantization is not None
         wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if _convolves(needs) else _WIDE
         self._wide_units = _fitting(wide, signature) if adapter.resizes and self._unit == 1 else ()
-        self._small = SmallBatches(pool, self.singles, unit=self._unit, widens=adapter.resizes, errors=adapter.errors)
-        self._few = min(MOST_SAMPLES, self._free) if self._unit is None else MOST_SAMPLES if self._unit == 1 else 0
+        self.small = SmallBatches(
+            pool,
+            self.singles,
+            unit=self._unit,
+            most=self._free,
+            widens=adapter.resizes,
+            worth_ns=_WORTH_NS if workers > 1 else math.inf,
+            short_ns=_CALL_NS,
+            errors=adapter.errors,
+        )
         self._widening = threading.Lock()
         self._sample_ns = math.inf  # the least that was seen: what a core takes that nobody disturbs
 
     def close(self) -> None:
         """Lets go of all lanes and threads; those that are in use, when they are done."""
         self._crew.close()
+        self.small.close()
         with self._widening:
-            pools = [self.singles, self._many, *self._wide.values(), *self._small.pools()]
+            pools = [self.singles, self._many, *self._wide.values()]
         for pool in pools:
             pool.close()
 
@@ -146,30 +156,6 @@ class Batches:
         except MemoryError as error:
             self.fail(error)
         return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
-
-    def few(self, values: np.ndarray) -> list[np.ndarray] | None:
-        """Answer a few plain samples with less ado than `run`.
-
-        Args:
-            values: float32 ``[samples, ...]``, of artifacts with one input and one output of fixed shape.
-
-        Returns:
-            Outputs in the signature's order; None where these are too many samples, or must be looked at.
-        """
-        count = len(values)
-        if not 0 < count <= self._few or not values.flags.c_contiguous or self._worth(count, 1) > 1:
-            return None
-        begun = perf_counter_ns()
-        try:
-            results = self._small.answer(values)
-        except self._adapter.errors as error:
-            if self._unit is not None:
-                self.fail(error)
-            self._few = 0  # the artifact does not answer each sample by itself: `run` tells
-            return None
-        if results is not None:
-            self._sample_ns = min(self._sample_ns, (perf_counter_ns() - begun) / count)
-        return results
 
     def _room(self, pool: Pool[Lane], count: int, *, as_is: bool) -> list[np.ndarray]:
         """Arrays for the answers; none where their shapes are not known before."""
@@ -236,9 +222,10 @@ class Batches:
 
     def _worth(self, count: int, size: int) -> int:
         """On how many threads so many samples are done the soonest."""
-        if self._sample_ns == math.inf:
+        sample_ns = min(self._sample_ns, self.small.sample_ns)
+        if sample_ns == math.inf:
             return self.workers if count > _UNKNOWN else 1
-        return self.workers if self._sample_ns * count > _WORTH_NS and self._sample_ns * size > _CALL_NS else 1
+        return self.workers if sample_ns * count > _WORTH_NS and sample_ns * size > _CALL_NS else 1
 
     @contextmanager
     def _clocked(self, span: Span) -> Iterator[None]:

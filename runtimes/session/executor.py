@@ -7,18 +7,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeml.core.caller_inputs import all_finite
+from edgeml.core.decisions import DECIDED
 from edgeml.core.encoding import encoder
 from edgeml.core.engine import ArrayInstance, EngineInstance
 from edgeml.core.errors import TargetError
 from edgeml.core.tensors import Signature, TensorSpec
 
-from .io_conversion import filler, reader, real, stored
+from .io_conversion import Filler, filler, into_real, reader, real, stored
 
 __all__ = ["Check", "Lane", "encoded"]
 
 Check = Callable[[np.ndarray, int, int], np.ndarray]
 """From some samples, which input it is and the position of the first, to numbers or text that the model takes, as
 `core.tensors.values_of` gives them; or an InputError."""
+
+Answer = Callable[[np.ndarray], list[np.ndarray] | None]
 
 _FLOAT32 = np.dtype(np.float32)
 _PUT_BYTES = 2**17  # of a batch's answers that are worth binding memory for, which takes longer than copying fewer
@@ -37,10 +40,11 @@ class Lane:
         few: From as many float32 samples ``[unit, ...]`` as the instance takes to the outputs, of artifacts with one
             input; None where the samples are not plainly finite. None itself where the instance has no memory of
             fixed shape.
+        several: Likewise for any number of samples, one by one, of an instance that takes one.
         bare: From one sample ``[1, ...]`` to the outputs, all in the artifact's dtypes; of artifacts with one input.
     """
 
-    __slots__ = ("_instance", "_places", "_plain", "_put", "_reads", "_signature", "_unit", "bare", "few", "outputs")
+    __slots__ = ("_instance", "_places", "_plain", "_put", "_signature", "_unit", "bare", "few", "outputs", "several")
 
     def __init__(self, instance: EngineInstance, unit: int | None, signature: Signature) -> None:
         self._instance = instance
@@ -48,17 +52,18 @@ class Lane:
         self._signature = signature
         self.outputs = instance.outputs
         self._put = instance.put if isinstance(instance, ArrayInstance) else None
-        self._plain = [_is_plain(spec) for spec in signature.inputs]
+        self._plain = [_takes_float32(spec) for spec in signature.inputs]
         self._places = [
             (place, spec, filler(place, spec)) for place, spec in zip(instance.inputs, signature.inputs, strict=False)
         ]
-        self.few: Callable[[np.ndarray], list[np.ndarray] | None] | None = None
+        self.few: Answer | None = None
+        self.several: Answer | None = None
         self.bare: Callable[[np.ndarray], list[np.ndarray]] = lambda values: instance((values,))
         if instance.outputs and len(instance.inputs) == 1:
             ((place, _, fill),) = self._places
             self.bare = _bare(place, instance)
-            self._reads = [reader(place, spec) for place, spec in zip(instance.outputs, signature.outputs, strict=True)]
-            self.few = _few(fill, instance.run, self._reads)
+            self.few = _few(fill, instance, signature.outputs)
+            self.several = _several(fill, instance, signature.outputs)
 
     def __call__(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Answers of the caller's own to any number of samples, both in the artifact's dtypes."""
@@ -70,25 +75,6 @@ class Lane:
             some = [_padded(value[begin : begin + unit], unit) for value in values]
             parts.append([output[: count - begin] for output in self._instance(some)])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
-
-    def one_by_one(self, values: np.ndarray) -> list[np.ndarray] | None:
-        """Outputs of float32 samples ``[samples, ...]``, as `few` gives them for one; None as there."""
-        ((_, _, fill),) = self._places
-        run, reads = self._instance.run, self._reads
-        results: list[np.ndarray] = []
-        for i, row in enumerate(values.reshape(len(values), -1)):
-            if not fill(row):
-                return None
-            run()
-            if not results:
-                first = [read() for read in reads]
-                results = [np.empty((len(values), *output.shape[1:]), output.dtype) for output in first]
-                for result, output in zip(results, first, strict=True):
-                    result[:1] = output
-            else:
-                for result, read in zip(results, reads, strict=True):
-                    result[i : i + 1] = read()
-        return results
 
     def answers(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         """As a call, of an engine that gives arrays of its own making.
@@ -127,8 +113,20 @@ class Lane:
             size: Samples at a time; the instance's own number where it has one.
             check: Makes sure of samples. None where they are in the artifact's dtypes.
         """
+        if check is not None and self.several is not None and size == 1 and self._is_plain(results, arrays[0]):
+            answers = self.several(arrays[0][begin:end])
+            if answers is not None:  # else a sample is to be looked at
+                for result, answer in zip(results, answers, strict=True):
+                    result[begin:end] = answer
+                return
         through = self._through_memory if self.outputs else self._through_arrays
         through(results, arrays, range(begin, end, size), end, check)
+
+    def _is_plain(self, results: Sequence[np.ndarray], array: np.ndarray) -> bool:
+        """Whether samples and answers are as `several` takes and gives them."""
+        specs = zip(results, self._signature.outputs, strict=True)
+        real_units = all(result.dtype == _FLOAT32 or spec.meaning in DECIDED for result, spec in specs)
+        return real_units and array.dtype == _FLOAT32 and array.flags.c_contiguous
 
     def _through_memory(
         self,
@@ -196,7 +194,7 @@ def encoded(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
     return stored(encoder(spec.encoding)(values), spec)
 
 
-def _is_plain(spec: TensorSpec) -> bool:
+def _takes_float32(spec: TensorSpec) -> bool:
     """Whether the artifact takes the source's own numbers as float32."""
     return spec.dtype == "float32" and spec.quantization is None and spec.encoding is None
 
@@ -218,13 +216,52 @@ def _bare(place: np.ndarray, instance: EngineInstance) -> Callable[[np.ndarray],
     return bare
 
 
-def _few(
-    fill: Callable[[np.ndarray], bool], run: Callable[[], object], reads: list[Callable[[], np.ndarray]]
-) -> Callable[[np.ndarray], list[np.ndarray] | None]:
+def _few(fill: Filler, instance: EngineInstance, specs: tuple[TensorSpec, ...]) -> Answer:
+    run, (read, *others) = instance.run, map(reader, instance.outputs, specs)
+
     def few(values: np.ndarray) -> list[np.ndarray] | None:
         if not fill(values.ravel()):
             return None
         run()
-        return [read() for read in reads]
+        return [read()]
 
-    return few
+    def few_of_several(values: np.ndarray) -> list[np.ndarray] | None:
+        if not fill(values.ravel()):
+            return None
+        run()
+        return [read(), *(other() for other in others)]
+
+    return few_of_several if others else few
+
+
+def _several(fill: Filler, instance: EngineInstance, specs: tuple[TensorSpec, ...]) -> Answer:
+    """Answers are taken as they are, and brought into the source's units all at once."""
+    run, empty = instance.run, np.empty
+    places = [place[0, ...] for place in instance.outputs]  # views, also of outputs of one number
+    converts = [into_real(spec, place.dtype) for place, spec in zip(places, specs, strict=True)]
+    (first, *others), (convert, *_) = places, converts
+    shape, dtype = first.shape, first.dtype
+
+    def several(values: np.ndarray) -> list[np.ndarray] | None:
+        count = len(values)
+        result = empty((count, *shape), dtype)
+        i = 0
+        for row in values.reshape(count, -1):
+            if not fill(row):
+                return None
+            run()
+            result[i] = first
+            i += 1  # noqa: SIM113  # of few samples each tenth of a microsecond is seen
+        return [result if convert is None else convert(result)]
+
+    def several_of_several(values: np.ndarray) -> list[np.ndarray] | None:
+        results = [empty((len(values), *place.shape), place.dtype) for place in places]
+        for i, row in enumerate(values.reshape(len(values), -1)):
+            if not fill(row):
+                return None
+            run()
+            for result, place in zip(results, places, strict=True):
+                result[i] = place
+        return [one if make is None else make(one) for one, make in zip(results, converts, strict=True)]
+
+    return several_of_several if others else several

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -13,9 +14,11 @@ from edgeml.core.encoding import Binning, Scaling, encoder
 from edgeml.core.integer_grid import dequantize, quantize
 from edgeml.core.tensors import Quantization, TensorSpec
 
-__all__ = ["filler", "reader", "real", "stored"]
+__all__ = ["Filler", "filler", "into_real", "reader", "real", "stored"]
 
 Filler = Callable[[np.ndarray], bool]
+"""A function that puts float32 values in one row into an engine's memory, and tells whether it did."""
+
 _FEW = 8192  # numbers of which one product tells whether all are finite: of 10,000 OpenBLAS wakes its threads
 _MOST = 1e19
 _LEAST_SCALE = 1e-15
@@ -67,21 +70,27 @@ def filler(place: np.ndarray, spec: TensorSpec) -> Filler:
 
 def reader(place: np.ndarray, spec: TensorSpec) -> Callable[[], np.ndarray]:
     """What takes an output from an engine's memory, bit for bit as `real` gives it."""
-    if spec.meaning in DECIDED:
-        return place.copy
+    convert = into_real(spec, place.dtype)
+    return place.copy if convert is None else partial(convert, place)
+
+
+def into_real(spec: TensorSpec, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What makes new arrays of an output in the source's units, bit for bit as `real`; None where it is in them."""
     quantization: Quantization | None = spec.quantization
-    if quantization is None:
-        return place.copy if place.dtype == np.float32 else lambda: place.astype(np.float32)
-    scale, zero = _scalars(quantization.scale, quantization.zero_point)
     float32 = np.dtype(np.float32)
+    if spec.meaning in DECIDED or (quantization is None and dtype == float32):
+        return None
+    if quantization is None:
+        return lambda values: values.astype(float32)
+    scale, zero = _scalars(quantization.scale, quantization.zero_point)
 
-    def read() -> np.ndarray:
-        values = place.astype(float32)
-        values -= zero
-        values *= scale
-        return values
+    def convert(values: np.ndarray) -> np.ndarray:
+        reals = values.astype(float32)
+        reals -= zero
+        reals *= scale
+        return reals
 
-    return read
+    return convert
 
 
 def _plain(place: np.ndarray) -> Filler:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from numbers import Integral
-from typing import TYPE_CHECKING, Literal, Self, overload
+from typing import TYPE_CHECKING, Literal, NoReturn, Self, overload
 from weakref import WeakSet
 
 import numpy as np
@@ -124,7 +124,7 @@ class EngineSession(Session):
         self._single_shape = _single_shape(signature) or (-1,)
         self._sample_shape = self._single_shape[1:] if self._single_shape != (-1,) else None
         self._batches = Batches(adapter, signature, needs, threads=threads)
-        self._singles = self._batches.singles
+        self._singles, self._small = self._batches.singles, self._batches.small
 
     @property
     def engine(self) -> str:
@@ -199,6 +199,10 @@ class EngineSession(Session):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> np.ndarray | dict[str, np.ndarray]:
+        if self._plain_output is not None and not raw and batch_size is None and progress is None:
+            answers = self._answer_few(data)  # at once, for a call less
+            if answers is not None:
+                return answers[self._plain_output]
         return self._plain(self._outputs(data, batch_size=batch_size, raw=raw, progress=progress))
 
     @overload
@@ -232,17 +236,24 @@ class EngineSession(Session):
         progress: Callable[[int], object] | None = None,
         scores: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        decider = self._decides()
-        outputs = self._outputs(data, batch_size=batch_size, raw=raw, progress=progress)
+        decider = self._decider or self._refuse_labels()
+        plainly = not raw and batch_size is None and progress is None
+        outputs = self._answer_few(data) if plainly else None
+        if outputs is None:
+            outputs = self._outputs(data, batch_size=batch_size, raw=raw, progress=progress)
         if not scores:
             return decider.labels(outputs)
         found = decider.top(outputs, 1)
         return found.labels[:, 0], found.scores[:, 0]
 
     def top(self, data: object, k: int = 1, *, batch_size: int | None = None, raw: bool = False) -> Ranking:
-        if not _is_count(k):
+        if (type(k) is not int or k < 1) and not _is_count(k):
             raise InputError(f"k is {k!r}, expected a whole number, at least 1.")
-        return self._decides().top(self._outputs(data, batch_size=batch_size, raw=raw, progress=None), int(k))
+        decider = self._decider or self._refuse_labels()
+        outputs = self._answer_few(data) if not raw and batch_size is None else None
+        if outputs is None:
+            outputs = self._outputs(data, batch_size=batch_size, raw=raw, progress=None)
+        return decider.top(outputs, int(k))
 
     def stream(
         self,
@@ -305,10 +316,8 @@ class EngineSession(Session):
             data = of_raw(data, self.signature, self.preprocessing)
         return arrays_by_input(data, self.signature, "data")
 
-    def _decides(self) -> Decider:
-        if self._decider is None:
-            raise InputError("The model does not classify: it has no labels.", fix="use predict.")
-        return self._decider
+    def _refuse_labels(self) -> NoReturn:
+        raise InputError("The model does not classify: it has no labels.", fix="use predict.")
 
     def _answer_few(self, data: object) -> list[np.ndarray] | None:
         """The outputs of one plain sample, or of a few, as fast as they can be had; None where they must be looked at.
@@ -317,7 +326,8 @@ class EngineSession(Session):
         """
         if type(data) is not np.ndarray or data.dtype is not _FLOAT32:
             return None
-        if data.shape == self._single_shape:
+        shape = data.shape
+        if shape == self._single_shape:
             lane = self._singles.take()
             try:
                 return lane.few(data) if lane.few is not None else None
@@ -325,8 +335,11 @@ class EngineSession(Session):
                 self._batches.fail(error)
             finally:
                 self._singles.give(lane)
-        if data.shape[1:] == self._sample_shape and data.ndim:
-            return self._batches.few(data)
+        if shape[1:] == self._sample_shape and shape:
+            try:
+                return self._small.answer(data)
+            except self._adapter.errors as error:
+                self._batches.fail(error)
         return None
 
     def _outputs(

@@ -293,4 +293,4 @@ def test_eight_threads_on_one_session_of_each_engine(
     made(name).run(script, tmp_path / "eight.edgeml", *options)
     (row,) = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["rows"]
     assert (row["wrong"], row["errors"]) == (0, 0)
-    assert row["answers"] > 8 * 33  # each thread came round at least once: one sample, sixteen, a stream of sixteen
+    assert row["answers"] >= 8 * 33  # each thread came round at least once: one sample, sixteen, a stream of sixteen
