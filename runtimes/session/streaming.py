@@ -41,7 +41,7 @@ class Item(Struct, frozen=True):
     @property
     def size_bytes(self) -> int:
         """Size of the arrays."""
-        return sum(array.nbytes for array in self.arrays.values())
+        return sum([array.nbytes for array in self.arrays.values()])
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -225,13 +225,14 @@ class _Reader:
         return self._samples >= min(self.limit, _MOST_SAMPLES) or self._bytes >= _MOST_BYTES
 
     def _read(self, items: Iterator[Item]) -> None:
+        asked_s = monotonic()
         try:
-            while not self._stopped:
-                begun = perf_counter()
-                item = next(items, None)
-                if item is None:
+            for item in items:
+                came_s = monotonic()
+                self._keep(item.copy(), came_s, waits=came_s - asked_s > _WAITING_S)
+                if self._stopped:
                     break
-                self._keep(item.copy(), waits=perf_counter() - begun > _WAITING_S)
+                asked_s = monotonic()
         except BaseException as error:  # noqa: BLE001  # raised again by the thread that the answers go to
             self._failure = error
         finally:
@@ -239,18 +240,23 @@ class _Reader:
                 self._ended = True
                 self._changed.notify_all()
 
-    def _keep(self, item: Item, *, waits: bool) -> None:
+    def _keep(self, item: Item, came_s: float, *, waits: bool) -> None:
+        samples, size_bytes = item.samples, item.size_bytes
         with self._changed:
             if self._latest:
                 self._items, self._samples, self._bytes = [], 0, 0
-            self._last_s = monotonic()
+            self._last_s = came_s
             if not self._items:
-                self._first_s = self._last_s
+                self._first_s = came_s
             self._items.append(item)
-            self._samples += item.samples
-            self._bytes += item.size_bytes
-            if self._awaited and (len(self._items) == 1 or self._is_full()):
-                self._changed.notify_all()
+            self._samples += samples
+            self._bytes += size_bytes
+            full = self._is_full()
+            if self._awaited:
+                if full or len(self._items) == 1:
+                    self._changed.notify_all()
+                if not full:
+                    return
             while not self._stopped and not self._latest and (self._is_full() or not (self._awaited or waits)):
                 self._changed.wait()
 
