@@ -59,6 +59,7 @@ class Decider:
         self._decision = decision
         self._names = np.array(decision.labels)
         self._column = self._names[:, None]
+        self._known = {label: position for position, label in enumerate(decision.labels)}
         self._label, self._position = places.get("label"), places.get("position")
         self._scores = places.get("scores", 0)
         self._largest_wins = self._label is None and self._position is None and decision.threshold is None
@@ -82,8 +83,8 @@ class Decider:
     def positions(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         """Positions in the decision's labels, int64 ``[samples]``; -1 for a label that is not among them."""
         if self._label is not None:
-            known = {label: position for position, label in enumerate(self._decision.labels)}
-            return np.array([known.get(label, -1) for label in outputs[self._label].reshape(-1).tolist()], np.int64)
+            labels = outputs[self._label].reshape(-1).tolist()
+            return np.array([self._known.get(label, -1) for label in labels], np.int64)
         if self._position is not None:
             found = outputs[self._position].reshape(-1).astype(np.int64)
             return np.where((found >= 0) & (found < len(self._names)), found, -1)
@@ -102,14 +103,23 @@ class Decider:
         Raises:
             TargetError: The artifact gives a label that the source does not have.
         """
-        if self._largest_wins and k == 1 and len(outputs[self._scores]) == 1:  # as fast as `labels`
-            best = int(outputs[self._scores].argmax())
-            return Ranking(self._column[best : best + 1].copy(), outputs[self._scores][:, best : best + 1])
+        if k == 1 and self._decision.threshold is None and len(outputs[self._scores]) == 1:  # as fast as `labels`
+            best = self._position_of_one(outputs)
+            if 0 <= best < len(self._names):
+                return Ranking(self._column[best : best + 1].copy(), outputs[self._scores][:, best : best + 1])
         scores = self._class_scores(outputs[self._scores])
         keys = -scores
         np.put_along_axis(keys, self._known_positions(outputs)[:, None], -np.inf, axis=1)
         order = np.argsort(keys, axis=1, kind="stable")[:, :k]
         return Ranking(self._names[order], np.take_along_axis(scores, order, axis=1))
+
+    def _position_of_one(self, outputs: Sequence[np.ndarray]) -> int:
+        """As `positions`, of one sample; beyond the labels for one that is not among them."""
+        if self._largest_wins:
+            return int(outputs[self._scores].argmax())
+        if self._label is not None:
+            return self._known.get(outputs[self._label].item(), -1)
+        return int(outputs[self._position or 0].item())
 
     def _known_positions(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         found = self.positions(outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from edgeml.core.artifact import Artifact
 from edgeml.core.errors import ConversionError, TargetError
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.demo.digits import Digits
-from edgeml.pipeline.children.prove import ProofSettings
+from edgeml.pipeline.children.prove import Proof, ProofSettings
 from edgeml.pipeline.outcome import Run
 from edgeml.pipeline.saved_inputs import save_arrays
+from edgeml.runtimes.engines import tflite_micro
+from tests.support.failing_micro import FAILURE, MicroInterpreter
 
 
 def zeroed(data: bytes, position: int) -> bytes:
@@ -97,3 +100,54 @@ def test_answers_that_are_no_numbers_are_refused(proving: Worker, keras_models: 
         pytest.raises(ConversionError, match="NaN or infinity in 'value' for 1 of 5 samples, the first of them 2"),
     ):
         worker.call("run", broken, returns=Run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["model", "invoke"])
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [("abort", "aborts on .* died of SIGABRT"), ("hang", "is stuck with .* no answer"), ("raise", "IndexError")],
+)
+def test_an_optional_engine_that_fails_refuses_nothing(
+    net_package: edgeml.Package,
+    digits: Digits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    way: str,
+    words: str,
+) -> None:
+    pytest.importorskip("tflite_micro", reason="TFLite Micro is not installed")
+    monkeypatch.setenv(FAILURE, f"{step} {way}")
+    monkeypatch.setattr(tflite_micro, "MicroInterpreter", MicroInterpreter)
+    monkeypatch.setattr(tflite_micro, "_CALL_TIMEOUT_S", 3.0)
+    files = save_arrays({"image": digits.evaluation[:3]}, tmp_path / "inputs")
+    run = Proof(ProofSettings(files, measure=False)).run(artifact(net_package, "tflite-int8"))
+    assert [answers.family for answers in run.golden] == ["xnnpack"]
+    np.testing.assert_array_equal(
+        run.outputs["scores"], net_package.session("tflite-int8").predict(digits.evaluation[:3])
+    )
+    if step == "model":  # it does not take the artifact, as of many recipes
+        assert run.remarks == ()
+    else:
+        (remark,) = run.remarks
+        assert re.search(f"no golden vectors for firmware: .*{words}", remark)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras
+def test_a_model_that_tflite_micro_loads_and_cannot_run_is_released(tmp_path: Path) -> None:
+    """It has no kernel for a cast from uint8."""
+    pytest.importorskip("tflite_micro", reason="TFLite Micro is not installed")
+    import keras
+
+    pixels = keras.Input((8, 8, 3), dtype="uint8")
+    scaled = keras.layers.Rescaling(1 / 127.5, -1)(pixels)
+    net = keras.Model(pixels, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(scaled)))
+    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
+    package = edgeml.build(net, evaluation=x, recipes=["tflite-fp32"])
+    record = package.artifact("tflite-fp32")
+    assert record.verdict.released
+    assert any("loads the artifact and cannot run it: " in remark for remark in record.verdict.remarks)
+    with package.session("tflite-fp32", target="micro") as session, pytest.raises(TargetError, match="cannot run it"):
+        session.predict(x.astype(np.float32))
