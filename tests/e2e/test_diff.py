@@ -21,6 +21,8 @@ from edgeml.demo.digits import Digits, TrainerSettings
 from tests.support.forging import forged
 from tests.support.processes import repository
 
+pytestmark = pytest.mark.slow  # trains, or converts, what all of them look at
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = ["[red]one[/red]", "\x1b[2Jtwo", "three\nCompatible:", "\u202efour", "5" * 500, "[/]", "", "é", "日本", "9"]
 
@@ -178,7 +180,6 @@ def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
     assert max(map(len, done.stderr.splitlines())) < 600
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -23,6 +23,8 @@ import edgeml
 from edgeml.trainers import read_training, train
 from tests.support.processes import MARKER, eventually, marked, repository
 
+pytestmark = pytest.mark.slow  # trains, or converts, what all of them look at
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Trained = tuple[Path, "subprocess.CompletedProcess[str]"]
 
@@ -123,7 +125,6 @@ def test_the_best_epoch_is_told(digits_run: Trained) -> None:
         assert (digits_run[0] / name).read_bytes().startswith(b"\x89PNG\r\n")
 
 
-@pytest.mark.slow
 def test_the_same_file_gives_the_same_model_from_python(digits_run: Trained, tmp_path: Path) -> None:
     import keras
 
@@ -136,7 +137,6 @@ def test_the_same_file_gives_the_same_model_from_python(digits_run: Trained, tmp
     assert all((a == b).all() for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
-@pytest.mark.slow
 def test_house_prices_go_from_a_table_to_a_package(run: Run, tmp_path: Path) -> None:
     done = run("train", repository() / "examples" / "houses.toml", "-o", tmp_path / "houses", "--json")
     assert done.returncode == 0, done.stderr
@@ -191,7 +191,6 @@ def test_bad_files_are_exit_2_and_nothing_is_written(
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "training.toml"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("missing", "extra"), [("matplotlib", "train"), ("pandas", "sklearn")])
 def test_a_missing_extra_is_named_before_anything_is_learnt(
     missing: str, extra: str, edgeml_command: Path, tmp_path: Path

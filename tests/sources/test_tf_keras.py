@@ -15,6 +15,8 @@ from edgeml.core.system.worker import Worker
 from tests.support.legacy_models import LegacyModelsSettings
 from tests.support.mlperf import mlperf_model, mlperf_samples
 
+pytestmark = pytest.mark.slow  # trains, or converts, what all of them look at
+
 FORMS = [".h5", ""]
 SAMPLES = 70  # two batches of 32, and a rest
 
@@ -31,7 +33,6 @@ def inputs_of(info: SourceInfo) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ["many", "sigmoid", "nested", "with_operators"])
 def test_the_reference_is_what_tf_keras_gives(legacy_models: Worker, kind: str, form: str) -> None:
@@ -47,7 +48,6 @@ def test_the_reference_is_what_tf_keras_gives(legacy_models: Worker, kind: str, 
         np.testing.assert_allclose(found[spec.name], values, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_names_are_such_as_every_format_takes(legacy_models: Worker, form: str) -> None:
     signature = described(legacy_models, legacy_models.call("make", "many", form, returns=Path)).signature
@@ -79,7 +79,6 @@ def test_the_digest_is_that_of_the_model_not_of_the_file(legacy_models: Worker, 
     assert other.digest != info.digest
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("cold_children")
 def test_keras_3_is_not_loaded(tmp_path: Path) -> None:
     with Worker("tests.support.legacy_models:LegacyModels", LegacyModelsSettings(tmp_path), tmp_path) as models:
@@ -117,7 +116,6 @@ def test_a_free_size_is_refused(legacy_models: Worker) -> None:
         described(legacy_models, legacy_models.call("make", "with_free_size", ".h5", returns=Path))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_all_recipes_of_a_file_from_another_process(legacy_models: Worker, form: str) -> None:
     path = legacy_models.call("make", "nested", form, returns=Path)
@@ -131,14 +129,12 @@ def test_all_recipes_of_a_file_from_another_process(legacy_models: Worker, form:
     assert package.manifest.artifacts[0].lineage[0].startswith("tf-keras 2.")
 
 
-@pytest.mark.slow
 def test_a_model_in_memory(legacy_models: Worker) -> None:
     package = edgeml.open_package(legacy_models.call("build_in_memory", "sigmoid", "onnx-fp32", returns=Path))
     assert package.released == ("onnx-fp32",)
     assert package.manifest.source.framework == "tf_keras"
 
 
-@pytest.mark.slow
 def test_what_is_left_of_a_failed_recipe_holds_the_folder(legacy_models: Worker, tmp_path: Path) -> None:
     from edgeml.core.artifact import Refusal
     from edgeml.package.failures import write_failures
@@ -190,7 +186,6 @@ def test_keyword_spotting_is_at_least_as_good_as_mlperfs_own_file(kws_package: e
         assert figures[recipe].fidelity.flips == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vww_96.h5", "pretrainedResnet.h5", "ad01.h5", "str_ww_ref_model.h5"])
 def test_mlperfs_other_models_load(legacy_models: Worker, name: str) -> None:
     info = described(legacy_models, mlperf_model(name))

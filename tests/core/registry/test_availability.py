@@ -59,6 +59,7 @@ def test_what_fails_says_why_and_is_tried_once(name: str, words: str, trials: Pa
     assert count(trials) == 1
 
 
+@pytest.mark.slow
 def test_what_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "_TIMEOUT_S", 2.0)
     problem = unavailable(engine("Hangs"))
