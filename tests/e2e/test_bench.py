@@ -145,6 +145,7 @@ def test_what_the_baseline_does_not_hold_is_told(run: Run, results: Path, tmp_pa
         failed(run("bench", PACKAGE, *QUICK, "--seconds", "300", "--baseline", baseline), words)
 
 
+@pytest.mark.slow
 def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> None:
     def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
         return run("bench", PACKAGE, *QUICK, *arguments)
@@ -185,6 +186,7 @@ def test_two_are_compared_in_one_run(run: Run, tmp_path: Path) -> None:
     assert found.beside == "next.edgeml: onnx-fp32 on cpu"
 
 
+@pytest.mark.slow
 def test_what_has_no_like_on_the_other_side_is_left_out_unless_named(run: Run) -> None:
     pytest.importorskip("tflite_micro")
     done = run("bench", PACKAGE, "--seconds", "0.1", "--compare", "@micro", "--json")
@@ -196,6 +198,7 @@ def test_what_has_no_like_on_the_other_side_is_left_out_unless_named(run: Run) -
     failed(run("bench", PACKAGE, "--compare", "tflite-int4"), "has no artifact 'tflite-int4'")
 
 
+@pytest.mark.slow
 def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> None:
     package = edgeml.open_package(PACKAGE)
     file, output = tmp_path / "old.tflite", tmp_path / "compared.json"

@@ -220,6 +220,7 @@ def test_a_raw_file_for_a_package_without_a_declaration(small_package_file: Path
     assert "--preprocessing" in done.stderr
 
 
+@pytest.mark.slow
 def test_sound_by_command_and_session(tmp_path: Path) -> None:
     """A linear model on the mean log-mel bins: what a clip holds decides, whichever way it comes in."""
     import wave

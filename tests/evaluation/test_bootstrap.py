@@ -11,6 +11,7 @@ from edgeml.evaluation.bootstrap import mean_interval
 TRIES = 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [3, 10, 30, 200])
 def test_few_samples_are_held_as_often_as_many(samples: int) -> None:
     random, held = np.random.default_rng(samples), 0

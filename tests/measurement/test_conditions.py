@@ -108,6 +108,7 @@ def test_children_that_have_ended_are_no_others(tmp_path: Path) -> None:
     assert watch.conditions().others == 0
 
 
+@pytest.mark.slow
 def test_another_process_on_each_core_is_seen() -> None:
     cores = len(os.sched_getaffinity(0))
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]

@@ -98,6 +98,7 @@ def median_ns(data: bytes | Path, x: np.ndarray) -> float:
     return float(np.median(times))
 
 
+@pytest.mark.slow
 def test_a_file_is_measured_in_turn_with_an_artifact(package: edgeml.Package, tmp_path: Path) -> None:
     path = dense(tmp_path / "dense.onnx")
     file = open_bare_file(path, beside=package)

@@ -58,6 +58,7 @@ def by_tensorflow(samples: np.ndarray, declared: Audio) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", OTHERS, ids=lambda d: f"{d.front_end}-{d.window}-{d.mel_bins}")
 def test_front_ends_are_tensorflows(declared: Audio) -> None:
     spec = TensorSpec("sound", (None, None, None), "float32")

@@ -41,6 +41,7 @@ def test_resizes_as_tensorflow(method: Literal["bilinear", "nearest", "area"]) -
         np.testing.assert_allclose(found, reference, rtol=0, atol=TOLERANCE[method])
 
 
+@pytest.mark.slow
 def test_scales_as_keras() -> None:
     import keras
 

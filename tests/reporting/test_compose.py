@@ -89,6 +89,7 @@ def test_an_error_that_rises_is_not_called_a_drop(package: edgeml.Package) -> No
     assert document.subtitle.endswith("…, reconstruction")  # however long the architecture's name is
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [328, 920])
 @pytest.mark.parametrize(
     ("sizes", "medians"), [((450, 1_200_000), None), ((450, 460), (0.0032, 0.0625)), ((450, 460), (0.0000021, 3400.0))]

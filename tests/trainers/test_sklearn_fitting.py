@@ -90,6 +90,7 @@ def test_house_prices_equal_the_pipeline_made_by_hand(tmp_path: Path) -> None:
     assert calibration["area"].tolist() == pytest.approx(x["area"].tolist()[:200], nan_ok=True)
 
 
+@pytest.mark.slow
 def test_a_search_is_grid_search_cv(tmp_path: Path) -> None:
     grid: dict[str, list[Any]] = {"estimator__alpha": [0.1, 10.0, 1000.0], "estimator__fit_intercept": [True, False]}
     training = Training(
@@ -143,6 +144,7 @@ def test_the_same_seed_gives_the_same_model_and_another_another(tmp_path: Path) 
     assert summaries[0] == summaries[1] != summaries[2]
 
 
+@pytest.mark.slow
 def test_tables_of_numbers_are_scaled_where_it_helps(tmp_path: Path) -> None:
     table = pd.DataFrame(ROWS.astype(float), columns=list("abcd")).assign(y=np.where(LABELS, "yes", "no"))
     table.to_csv(tmp_path / "a.csv", index=False)

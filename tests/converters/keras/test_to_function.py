@@ -83,6 +83,7 @@ def test_a_net_of_keras_applications(keras_worker: Worker, tmp_path: Path, monke
     assert {outcome.recipe: outcome.verdict for outcome in row.outcomes} == dict.fromkeys(EXACT, "released")
 
 
+@pytest.mark.slow
 def test_a_long_sequence_in_integers_is_refused(convertible: Callable[[str], Converted]) -> None:
     with pytest.raises(UnsupportedModelError, match=r"loop \(While\)") as caught:  # the converter would crash
         convertible("long_sequence").convert("tflite-int8")

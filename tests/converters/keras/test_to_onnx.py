@@ -62,6 +62,7 @@ def test_whole_numbers_in(keras_worker: Worker, recipe: str) -> None:
     Converted(keras_worker, "tokens", [recipe]).check(recipe, tokens)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nested", "states", "by_name", "cross_attention"])
 def test_other_shapes_of_models(convertible: Convertible, kind: str) -> None:
     converted = convertible(kind)

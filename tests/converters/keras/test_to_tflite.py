@@ -23,6 +23,7 @@ def test_five_inputs_and_two_outputs_in_every_recipe(many: Converted, recipe: st
     many.check(recipe, samples(many.info, 12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", TFLITE)
 def test_the_declared_signature_is_the_sources(many: Converted, recipe: str) -> None:
     many.check_signature(recipe)

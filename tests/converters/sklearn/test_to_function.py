@@ -68,6 +68,7 @@ def test_what_is_not_rebuilt_is_refused(model: Any, reason: str, conversions: Co
             assert caught.value.fix == "use onnx-fp32."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "recipe_id", "reason"),
     [

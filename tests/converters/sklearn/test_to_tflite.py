@@ -15,6 +15,7 @@ pytestmark = QUIET
 INTEGERS = [recipe for recipe in RECIPES if recipe.format == "tflite" and recipe.precision not in {"fp32", "fp16"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", INTEGERS, ids=lambda recipe: recipe.id)
 def test_digits_in_integers(recipe: Recipe, conversions: Conversions) -> None:
     data = table("digits")

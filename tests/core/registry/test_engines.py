@@ -76,6 +76,7 @@ print(json.dumps(told))
     assert "RuntimeError: libbroken.so.7 is not there Fix: pip install --upgrade broken-engine" in told["broken"]
 
 
+@pytest.mark.slow
 def test_a_broken_plug_in_does_not_break_the_command_line(plugins: Path, small_package_file: Path) -> None:
     done = run_with(plugins, "-m", "edgeml", "targets", "--json")
     assert done.returncode == 0, done.stderr

@@ -35,6 +35,7 @@ def test_what_there_is_can_be_used_and_what_is_missing_can_be_mended(small_packa
             assert target.fix
 
 
+@pytest.mark.slow
 def test_the_command_tells_the_same() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "edgeml", "targets", "--json"], capture_output=True, text=True, check=True

@@ -203,6 +203,7 @@ def test_a_call_may_take_longer_than_the_watch_over_the_child(worker: Worker, mo
     worker.call("sleep", 0.15, returns=type(None), timeout_s=30)
 
 
+@pytest.mark.slow
 def test_what_the_child_had_started_neither_blocks_nor_survives(worker: Worker, tmp_path: Path) -> None:
     begin = time.monotonic()
     with pytest.raises(WorkerCrash, match="SIGABRT"):
