@@ -13,7 +13,7 @@ from edgeml.core.tensors import Signature
 from edgeml.runtimes import ArrayInstance, EngineAdapter, EngineInstance, Placed, placed
 from edgeml.runtimes.engines.tiny_models import tiny_onnx
 
-__all__ = ["TRIALS", "Aborts", "Hangs", "LeavesItToTheCpu", "Raises", "Runs", "Wrong"]
+__all__ = ["TRIALS", "Aborts", "AsksBadly", "Hangs", "LeavesItToTheCpu", "NoAdapter", "Raises", "Runs", "Wrong"]
 
 TRIALS = "EDGEML_TEST_TRIALS"
 """Name of the variable that holds a file, which grows by a line each time an engine opens a model."""
@@ -78,3 +78,15 @@ class Hangs(Runs):
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
         super().__init__(data, signature, needs=needs, target=target, threads=threads)
         time.sleep(1000)
+
+
+class AsksBadly(Runs):
+    """Fails when it is asked for its model."""
+
+    @classmethod
+    def tiny_model(cls, target: str) -> TinyModel | None:
+        raise KeyError(target)
+
+
+class NoAdapter:
+    """Has nothing of an adapter."""

@@ -44,8 +44,13 @@ def unavailable(engine: Engine) -> EdgemlError | None:
     The result is kept in the user's cache for as long as the engine, the drivers and what the user may reach stay.
     """
     problem = obstacle(engine)
-    if problem is not None or adapter_of(engine).tiny_model(engine.target) is None:
+    if problem is not None:
         return problem
+    try:
+        if adapter_of(engine).tiny_model(engine.target) is None:
+            return None
+    except Exception as error:  # noqa: BLE001  # of a plug-in
+        return TargetError(f"{engine.module} fails: {type(error).__name__}: {error}")
     version = installed_version(adapter_of(engine).name) or installed_version(engine.module)
     key = digest_of(msgspec.json.encode([__version__, engine, version, drivers()]))
     known = _kept()

@@ -28,6 +28,7 @@ __all__ = ["GROUP", "adapter_of", "engines", "find_engine", "missing", "obstacle
 
 GROUP = "edgeml.engines"
 _FORMATS = ("tflite", "onnx")
+_ASKED = ("name", "targets", "precisions", "obstacle", "tiny_model")  # of an adapter that has opened nothing yet
 _OPEN_SESSION = "edgeml.runtimes.session.session:open_session"
 
 
@@ -104,6 +105,12 @@ def adapter_of(engine: Engine) -> type[EngineAdapter]:
             f"{type(error).__name__}: {error}",
             fix=f"pip install --upgrade {engine.distribution}, or pip uninstall {engine.distribution}",
         ) from error
+    lacking = [name for name in _ASKED if not hasattr(adapter, name)]
+    if lacking:
+        raise TargetError(
+            f"The engine of {engine.distribution} for target '{engine.target}' lacks {', '.join(lacking)}.",
+            fix="derive it from edgeml.runtimes.EngineAdapter, whose defaults it then has.",
+        )
     return adapter
 
 

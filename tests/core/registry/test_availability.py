@@ -89,3 +89,14 @@ def test_the_cpu_is_not_tried() -> None:
         if ours.target == "cpu" and ours.module in {"ai_edge_litert", "onnxruntime"}:
             assert unavailable(ours) is None
     assert not (Path(os.environ["XDG_CACHE_HOME"])).exists()
+
+
+def test_a_plug_in_that_fails_when_it_is_asked_is_told() -> None:
+    for name, words in (
+        ("AsksBadly", "KeyError"),
+        ("NoAdapter", "lacks name, targets, precisions, obstacle, tiny_model"),
+    ):
+        plug_in = Engine("onnx", "trial", f"tests.support.trial_engines:{name}", "onnx", "trial-engine")
+        problem = unavailable(plug_in)
+        assert problem is not None
+        assert words in problem.message
