@@ -18,8 +18,8 @@ _SEED = 0
 def raw_sample(session: Session, samples: Mapping[str, np.ndarray]) -> object:
     """One raw sample, as `Session.predict` takes it with `raw`; None where the package declares no preprocessing.
 
-    An image is a frame of 640 × 480 pixels, a sound a clip of the declared length or of a second, a table's row the
-    first of the samples.
+    An image is a frame of 640 × 480 pixels, a sound a clip as long as the samples, a table's row the first of the
+    samples.
 
     Args:
         session: The session.
@@ -40,5 +40,7 @@ def _raw(declaration: Declaration, prepared: np.ndarray) -> object:
     if isinstance(declaration, Image):
         return random.integers(0, 256, (*_FRAME, declaration.channels), dtype=np.uint8)
     if isinstance(declaration, Audio):
-        return random.uniform(-0.5, 0.5, declaration.samples or declaration.sample_rate).astype(np.float32)
+        frames = prepared[0].size // declaration.features
+        whole = declaration.frame_length + (frames - 1) * declaration.frame_step
+        return random.uniform(-0.5, 0.5, declaration.samples or whole).astype(np.float32)
     return dict(zip(declaration.columns, prepared[0].reshape(-1).tolist(), strict=True))
