@@ -110,6 +110,7 @@ class EngineSession(Session):
         self.target = target
         self.reason = ""
         self._adapter = adapter
+        self._errors: tuple[type[Exception], ...] = (MemoryError, *adapter.errors)
         self._decider = Decider(signature.outputs, decision) if decision is not None else None
         self._unit = signature.inputs[0].shape[0]
         self._bound: WeakSet[Bound] = WeakSet()
@@ -338,7 +339,7 @@ class EngineSession(Session):
         if shape[1:] == self._sample_shape and shape:
             try:
                 return self._small.answer(data)
-            except self._adapter.errors as error:
+            except self._errors as error:
                 self._batches.fail(error)
         return None
 

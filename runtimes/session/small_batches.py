@@ -61,7 +61,8 @@ class SmallBatches:
         errors: tuple[type[Exception], ...],
     ) -> None:
         self.sample_ns = math.inf
-        self._pool, self._singles, self._unit, self._errors = pool, singles, unit, errors
+        self._pool, self._singles, self._unit = pool, singles, unit
+        self._errors: tuple[type[Exception], ...] = (MemoryError, *errors)
         self._worth_ns, self._short_ns = worth_ns, short_ns
         self._most = min(_MOST, most) if unit is None else _MOST if unit == 1 else 0
         self._by_count: dict[int, Pool[Lane]] = {}  # of artifacts that take one sample, where that is faster
@@ -181,7 +182,7 @@ class SmallBatches:
         try:
             narrow_ns, wanted = _timed(lambda: self._one_by_one(some))
             wide_ns, found = _timed(lambda: self._at_once(pool, some))
-        except self._errors:  # the model has its batch built in
+        except self._errors:  # there is no room, or the model has its batch built in
             return
         if found and wanted and all(map(same_bytes, found, wanted)) and wide_ns < narrow_ns:
             self._by_count[unit] = pool
