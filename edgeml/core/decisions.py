@@ -56,13 +56,15 @@ class Decider:
 
     def __init__(self, specs: tuple[TensorSpec, ...], decision: Decision) -> None:
         places = {spec.meaning: place for place, spec in reversed(list(enumerate(specs)))}
-        self._decision = decision
+        self._threshold, self._probabilities = decision.threshold, decision.probabilities
+        self._count = len(decision.labels)
         self._names = np.array(decision.labels)
         self._column = self._names[:, None]
+        self._ranked = self._names[:, None, None]
         self._known = {label: position for position, label in enumerate(decision.labels)}
         self._label, self._position = places.get("label"), places.get("position")
         self._scores = places.get("scores", 0)
-        self._largest_wins = self._label is None and self._position is None and decision.threshold is None
+        self._largest_wins = self._label is None and self._position is None and self._threshold is None
 
     def labels(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         """The label of each sample, from the artifact's label output where it has one, else from its scores.
@@ -74,8 +76,7 @@ class Decider:
             TargetError: The artifact gives a position that no label has.
         """
         if self._largest_wins and len(outputs[self._scores]) == 1:  # a microsecond faster than below
-            best = int(outputs[self._scores].argmax())
-            return self._names[best : best + 1].copy()
+            return self._column[int(outputs[self._scores].argmax())].copy()
         if self._label is not None:
             return outputs[self._label].reshape(-1).astype(self._names.dtype)
         return self._names[self._known_positions(outputs)]
@@ -89,8 +90,8 @@ class Decider:
             found = outputs[self._position].reshape(-1).astype(np.int64)
             return np.where((found >= 0) & (found < len(self._names)), found, -1)
         scores = outputs[self._scores]
-        if self._decision.threshold is not None:
-            return (scores.reshape(len(scores)) > self._decision.threshold).astype(np.int64)
+        if self._threshold is not None:
+            return (scores.reshape(len(scores)) > self._threshold).astype(np.int64)
         return scores.argmax(axis=1)
 
     def top(self, outputs: Sequence[np.ndarray], k: int) -> Ranking:
@@ -103,11 +104,12 @@ class Decider:
         Raises:
             TargetError: The artifact gives a label that the source does not have.
         """
-        if k == 1 and self._decision.threshold is None and len(outputs[self._scores]) == 1:  # as fast as `labels`
-            best = self._position_of_one(outputs)
-            if 0 <= best < len(self._names):
-                return Ranking(self._column[best : best + 1].copy(), outputs[self._scores][:, best : best + 1])
-        scores = self._class_scores(outputs[self._scores])
+        scores = outputs[self._scores]
+        if k == 1 and len(scores) == 1 and self._threshold is None:  # as fast as `labels`
+            best = int(scores.argmax()) if self._largest_wins else self._position_of_one(outputs)
+            if 0 <= best < self._count:  # as `Ranking(...)`, whose own `__new__` takes twice as long
+                return tuple.__new__(Ranking, (self._ranked[best].copy(), scores[:, best, None]))
+        scores = self._class_scores(scores)
         keys = -scores
         np.put_along_axis(keys, self._known_positions(outputs)[:, None], -np.inf, axis=1)
         order = np.argsort(keys, axis=1, kind="stable")[:, :k]
@@ -115,8 +117,6 @@ class Decider:
 
     def _position_of_one(self, outputs: Sequence[np.ndarray]) -> int:
         """As `positions`, of one sample; beyond the labels for one that is not among them."""
-        if self._largest_wins:
-            return int(outputs[self._scores].argmax())
         if self._label is not None:
             return self._known.get(outputs[self._label].item(), -1)
         return int(outputs[self._position or 0].item())
@@ -132,11 +132,10 @@ class Decider:
 
     def _class_scores(self, scores: np.ndarray) -> np.ndarray:
         """A score for each label, ``[samples, labels]``."""
-        threshold = self._decision.threshold
-        if threshold is None:
+        if self._threshold is None:
             return scores
         second = scores.reshape(len(scores), 1)
-        first = (1 if self._decision.probabilities else 2 * np.float32(threshold)) - second
+        first = (1 if self._probabilities else 2 * np.float32(self._threshold)) - second
         return np.concatenate([first, second], axis=1)
 
 

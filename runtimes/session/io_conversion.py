@@ -14,10 +14,11 @@ from edgeml.core.encoding import Binning, Scaling, encoder
 from edgeml.core.integer_grid import dequantize, quantize
 from edgeml.core.tensors import Quantization, TensorSpec
 
-__all__ = ["Filler", "filler", "into_real", "reader", "real", "stored"]
+__all__ = ["Converter", "converter", "into_real", "reader", "real", "rows_at_once", "stored"]
 
-Filler = Callable[[np.ndarray], bool]
-"""A function that puts float32 values in one row into an engine's memory, and tells whether it did."""
+Converter = Callable[[np.ndarray], np.ndarray | None]
+"""A function from float32 values ``[values]`` to the engine's numbers ``[values]``, valid until the next call; None
+where the values must be checked."""
 
 _FEW = 8192  # numbers of which one product tells whether all are finite: of 10,000 OpenBLAS wakes its threads
 _MOST = 1e19
@@ -40,32 +41,36 @@ def real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
     return values.astype(np.float32, copy=False)
 
 
-def filler(place: np.ndarray, spec: TensorSpec) -> Filler:
-    """What puts float32 values into an engine's memory, bit for bit as `stored` gives them.
+def converter(spec: TensorSpec, shape: tuple[int, ...]) -> Converter:
+    """Return a function that converts float32 values as `stored` does, bit for bit.
+
+    It returns None for NaN, infinity, a number whose square overflows, and one that the tensor's dtype does not have.
 
     Args:
-        place: The memory, ``[batch, ...]``.
         spec: The artifact's tensor.
-
-    Returns:
-        From values in one row ``[batch * ...]`` to whether they were put there: not those that hold NaN, infinity or a
-        number whose square overflows, or that the tensor's dtype has not. Then the memory holds anything.
+        shape: Its shape as the engine holds it, ``[batch, ...]``. The function converts arrays of as many values, and
+            `rows_at_once` samples or fewer.
     """
     encoding, quantization = spec.encoding, spec.quantization
+    size = math.prod(shape)
     if quantization is None and encoding is None:
-        return _plain(place) if spec.dtype == "float32" else _cast(place)
+        return _plain(size) if spec.dtype == "float32" else _cast(np.dtype(spec.dtype))
     if quantization is not None and not isinstance(encoding, Binning) and _stays_finite(encoding, quantization):
-        quantized = _quantized(place, quantization, spec.dtype)
-        return quantized if encoding is None else _scaled(place, encoding, quantized)
+        quantized = _quantized(size, quantization, spec.dtype)
+        return quantized if encoding is None else _scaled(shape[1:], encoding, quantized)
     encode = encoder(encoding)
 
-    def fill(values: np.ndarray) -> bool:
+    def convert(values: np.ndarray) -> np.ndarray | None:
         if not _has_squares(values):
-            return False
-        place[...] = stored(encode(values.reshape(place.shape)), spec)
-        return True
+            return None
+        return stored(encode(values.reshape(-1, *shape[1:])), spec).reshape(-1)
 
-    return fill
+    return convert
+
+
+def rows_at_once(size: int) -> int:
+    """How many samples of so many values a converter takes at a time."""
+    return max(1, _FEW // max(1, size))
 
 
 def reader(place: np.ndarray, spec: TensorSpec) -> Callable[[], np.ndarray]:
@@ -93,52 +98,45 @@ def into_real(spec: TensorSpec, dtype: np.dtype) -> Callable[[np.ndarray], np.nd
     return convert
 
 
-def _plain(place: np.ndarray) -> Filler:
-    row, isfinite, vdot = place.reshape(-1), math.isfinite, np.vdot
+def _plain(size: int) -> Converter:
+    isfinite, vdot = math.isfinite, np.vdot
 
-    def fill_few(values: np.ndarray) -> bool:
-        row[...] = values
-        return isfinite(vdot(values, values))
+    def convert_few(values: np.ndarray) -> np.ndarray | None:
+        return values if isfinite(vdot(values, values)) else None
 
-    def fill(values: np.ndarray) -> bool:
-        if not all_finite(values):
-            return False
-        row[...] = values
-        return True
+    def convert(values: np.ndarray) -> np.ndarray | None:
+        return values if all_finite(values) else None
 
-    return fill_few if row.size <= _FEW else fill
+    return convert_few if size <= _FEW else convert
 
 
-def _cast(place: np.ndarray) -> Filler:
-    row, floats = place.reshape(-1), place.dtype.kind == "f"
-
-    def fill(values: np.ndarray) -> bool:
+def _cast(dtype: np.dtype) -> Converter:
+    def convert(values: np.ndarray) -> np.ndarray | None:
         with np.errstate(all="ignore"):
-            row[...] = values
-        return bool(np.isfinite(row).all() if floats else (row == values).all())
+            cast = values.astype(dtype)
+        return cast if (np.isfinite(cast) if dtype.kind == "f" else cast == values).all() else None
 
-    return fill
+    return convert
 
 
-def _quantized(place: np.ndarray, quantization: Quantization, dtype: str) -> Filler:
-    limits, row, scratch = np.iinfo(dtype), place.reshape(-1), np.empty(place.size, np.float32)
+def _quantized(size: int, quantization: Quantization, dtype: str) -> Converter:
+    limits = np.iinfo(dtype)
     lowest, highest = int(limits.min), int(limits.max)
     scale, zero, low, high = _scalars(quantization.scale, quantization.zero_point, lowest, highest)
     isfinite, vdot, divide, rint, add = math.isfinite, np.vdot, np.divide, np.rint, np.add
     maximum, minimum = np.maximum, np.minimum  # numpy.clip itself costs a microsecond more a call
+    scratch = np.empty(size if size > _FEW else 0, np.float32)
 
-    def fill_few(values: np.ndarray) -> bool:
+    def convert_few(values: np.ndarray) -> np.ndarray | None:
         if not isfinite(vdot(values, values)):
-            return False
-        divide(values, scale, scratch)
-        rint(scratch, scratch)
-        add(scratch, zero, scratch)
-        maximum(scratch, low, out=scratch)
-        minimum(scratch, high, out=scratch)
-        row[...] = scratch
-        return True
+            return None
+        steps = divide(values, scale)
+        rint(steps, steps)
+        add(steps, zero, steps)
+        maximum(steps, low, out=steps)
+        return minimum(steps, high, out=steps)
 
-    def fill(values: np.ndarray) -> bool:
+    def convert(values: np.ndarray) -> np.ndarray | None:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # NaN that signals is invalid
             divide(values, scale, scratch)
         rint(scratch, scratch)
@@ -147,32 +145,31 @@ def _quantized(place: np.ndarray, quantization: Quantization, dtype: str) -> Fil
         least, most = np.minimum.reduce(scratch), np.maximum.reduce(scratch)
         if not (least >= lowest and most <= highest):
             if not (isfinite(least) and isfinite(most)):
-                return False
+                return None
             maximum(scratch, low, out=scratch)
-        minimum(scratch, high, out=scratch)
-        row[...] = scratch
-        return True
+            minimum(scratch, high, out=scratch)
+        return scratch
 
-    return fill_few if place.size <= _FEW else fill
+    return convert_few if size <= _FEW else convert
 
 
-def _scaled(place: np.ndarray, scaling: Scaling, quantized: Filler) -> Filler:
+def _scaled(sample: tuple[int, ...], scaling: Scaling, quantized: Converter) -> Converter:
     offset, width = np.array(scaling.offset, np.float32), np.array(scaling.scale, np.float32)
-    scratch = np.empty(place.shape, np.float32)
-    row = scratch.reshape(-1)
 
-    def fill(values: np.ndarray) -> bool:
+    def convert(values: np.ndarray) -> np.ndarray | None:
         if not _has_squares(values):
-            return False
-        np.subtract(values.reshape(scratch.shape), offset, scratch)
-        np.divide(scratch, width, scratch)
-        return quantized(row)
+            return None
+        scaled = values.reshape(-1, *sample) - offset
+        np.divide(scaled, width, scaled)
+        return quantized(scaled.reshape(-1))
 
-    return fill
+    return convert
 
 
 def _has_squares(values: np.ndarray) -> bool:
     """Whether all numbers of a row and their squares are finite. Of numpy's products `vdot` alone never warns."""
+    if values.size <= _FEW:
+        return math.isfinite(np.vdot(values, values))
     parts = [values[begin : begin + _FEW] for begin in range(0, len(values), _FEW)]
     return all(math.isfinite(np.vdot(part, part)) for part in parts)
 

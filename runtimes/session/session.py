@@ -248,13 +248,15 @@ class EngineSession(Session):
         return found.labels[:, 0], found.scores[:, 0]
 
     def top(self, data: object, k: int = 1, *, batch_size: int | None = None, raw: bool = False) -> Ranking:
-        if (type(k) is not int or k < 1) and not _is_count(k):
-            raise InputError(f"k is {k!r}, expected a whole number, at least 1.")
+        if type(k) is not int or k < 1:
+            if not _is_count(k):
+                raise InputError(f"k is {k!r}, expected a whole number, at least 1.")
+            k = int(k)
         decider = self._decider or self._refuse_labels()
         outputs = self._answer_few(data) if not raw and batch_size is None else None
         if outputs is None:
             outputs = self._outputs(data, batch_size=batch_size, raw=raw, progress=None)
-        return decider.top(outputs, int(k))
+        return decider.top(outputs, k)
 
     def stream(
         self,

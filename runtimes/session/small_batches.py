@@ -71,12 +71,13 @@ class SmallBatches:
         self._untried = list(_UNITS) if widens and unit == 1 else []
         self._seen = 0
         self._learning = True
+        self._by_one: frozenset[int] = frozenset()  # numbers of samples that are known to go best one by one
         self._making = threading.Lock()
 
     def close(self) -> None:
         """Let go of the lanes, but for those of one sample; nothing is answered from now on."""
         with self._making:
-            self._most = 0
+            self._most, self._by_one = 0, frozenset()
             for pool in self._by_count.values():
                 pool.close()
 
@@ -90,17 +91,17 @@ class SmallBatches:
             Arrays ``[samples, ...]``; None where these are too many samples, or must be looked at.
         """
         count = len(values)
+        if count in self._by_one:
+            lane = self._singles.take()  # as `_one_by_one`: of two samples each call less is seen
+            try:
+                return lane.several(values) if lane.several is not None else None
+            finally:
+                self._singles.give(lane)
         if count > self._most or not count:
             return None
         if self._learning and (self._seen <= _MEASURED or (self._untried and count >= self._untried[-1])):
             return self._measured(values)
-        if count in self._by_count or self._unit is None or count >= self._least_wide:
-            return self._answered(values)
-        lane = self._singles.take()  # as `_one_by_one`: of two samples each call less is seen
-        try:
-            return lane.several(values) if lane.several is not None else None
-        finally:
-            self._singles.give(lane)
+        return self._answered(values)
 
     def _answered(self, values: np.ndarray) -> list[np.ndarray] | None:
         count = len(values)
@@ -170,6 +171,9 @@ class SmallBatches:
             finally:
                 self._making.release()
         self._learning = self._seen <= _MEASURED or bool(self._untried)
+        if self._unit == 1 and self._seen > _MEASURED:
+            wide = min([self._least_wide, *self._untried[-1:]])
+            self._by_one = frozenset(range(1, min(self._most + 1, wide))) - self._by_count.keys()
         return results
 
     def _consider(self, values: np.ndarray) -> None:

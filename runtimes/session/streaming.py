@@ -16,6 +16,7 @@ from edgeml.core.tensors import Signature
 
 __all__ = ["Item", "answer_live", "gathered", "plain_items", "raw_items"]
 
+_NUMBERS = "fiub"  # kinds of numpy's dtypes
 _MOST_SAMPLES = 4096
 _MOST_BYTES = 2**24
 _LULL_S = 0.002  # without a new item for so long, those that came are answered
@@ -60,7 +61,13 @@ def plain_items(items: Iterable[object], signature: Signature) -> Iterator[Item]
         InputError: They are not what the artifact takes. A bad item is told by the position of its first sample.
     """
     first_spec, first = signature.inputs[0], 0
+    plain = len(signature.inputs) == 1 and first_spec.dtype != "string"
+    sample = first_spec.shape[1:] if plain else None
     for item in items:
+        if type(item) is np.ndarray and item.shape == sample and item.dtype.kind in _NUMBERS:  # as below, in less time
+            yield Item({first_spec.name: item[None]}, lone=True)
+            first += 1
+            continue
         given = item if isinstance(item, Mapping) or len(signature.inputs) > 1 else {first_spec.name: item}
         lone = False
         if isinstance(given, Mapping):
