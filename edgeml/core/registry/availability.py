@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,6 @@ from edgeml.core.registry.tables import Engine
 from edgeml.core.system.digest import digest_of
 from edgeml.core.system.files import atomic_write
 from edgeml.core.system.machine import drivers, installed_version
-from edgeml.core.system.worker import Worker, WorkerCrash
 
 __all__ = ["Trial", "unavailable"]
 
@@ -62,6 +60,11 @@ def unavailable(engine: Engine) -> EdgemlError | None:
 
 
 def _tried(engine: Engine) -> _Result:
+    # Imported here: a device whose results are known starts without them, some milliseconds sooner.
+    import tempfile
+
+    from edgeml.core.system.worker import Worker, WorkerCrash
+
     where = f"Target '{engine.target}' does not run a tiny model by {engine.module}"
     with (
         tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
