@@ -1,7 +1,8 @@
-"""Runtimes: artifact to session, one adapter per engine. Imported as `edgeml.runtimes` only.
+"""Runtimes: artifact to session, one adapter per engine. Import this package as `edgeml.runtimes`.
 
-What a plug-in needs is named here: a class of the protocol `EngineAdapter`, whose `instance` gives an `EngineInstance`
-or an `ArrayInstance`, `check_tensor` for the artifact's tensors, and `Placed` with `placed` for its `placement`.
+The public names are those that plug-ins need: the protocol `EngineAdapter`, whose `instance` returns an
+`EngineInstance` or an `ArrayInstance`, `check_tensor` for the artifact's tensors, and `Placed` and `placed` for
+`placement`.
 """
 
 if __name__ != "edgeml.runtimes":

@@ -27,8 +27,8 @@ class LiteRTEdgeTpuAdapter(LiteRTAdapter):
     precisions: ClassVar[tuple[Precision, ...]] = ("int8",)
 
     @classmethod
-    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # there is but one
-        """The driver that is missing."""
+    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # the only target
+        """Return an error if the driver is missing."""
         try:
             ctypes.CDLL(_LIBRARY)
         except OSError as error:
@@ -43,20 +43,21 @@ class LiteRTEdgeTpuAdapter(LiteRTAdapter):
             return [self._module().load_delegate(_LIBRARY)]
         except (ValueError, OSError) as error:
             raise TargetError(
-                f"{_LIBRARY} finds no Edge TPU: {error}", fix="attach the device, and allow this user to reach it."
+                f"{_LIBRARY} did not find an Edge TPU: {error}",
+                fix="attach the device, and grant this user access to it.",
             ) from error
 
     def placement(self) -> tuple[Placed, ...]:
-        """Return the operators that the Edge TPU takes, and the others."""
-        # XNNPACK's delegate takes no custom operator: where such a one was taken, the Edge TPU has it.
+        """Return the operators that run on the Edge TPU, and the others."""
+        # XNNPACK does not support custom operators, so a delegated custom operator runs on the Edge TPU.
         return placed(
-            (kind, "Edge TPU", True) if taken and kind == _COMPILED else (kind, "CPU", False)
-            for kind, taken in self._delegated()
+            (kind, "Edge TPU", True) if is_delegated and kind == _COMPILED else (kind, "CPU", False)
+            for kind, is_delegated in self._delegated()
         )
 
 
 class TfliteRuntimeEdgeTpuAdapter(LiteRTEdgeTpuAdapter):
-    """The same on tflite-runtime's interpreter, which libedgetpu was built for."""
+    """An int8 TFLite artifact compiled by edgetpu_compiler, on the tflite-runtime that libedgetpu was built for."""
 
     name: ClassVar[str] = "tflite-runtime"
     _module = TfliteRuntimeAdapter.__dict__["_module"]

@@ -26,14 +26,14 @@ class LiteRTAdapter(EngineAdapter):
     family = "xnnpack"
     resizes: ClassVar[bool] = True
 
-    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # each class has one target
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # each adapter has one target
         self.signature = signature
         self._data = data
         try:
             interpreter = self._interpreter(threads)
             interpreter.allocate_tensors()
             inputs, outputs = tensors(interpreter)
-        except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the latter two of damaged files
+        except (ValueError, RuntimeError, TypeError, KeyError) as error:  # the last two are raised on corrupt files
             raise TargetError(
                 f"{self.name} {self.version} cannot load the artifact, which needs TensorFlow Lite "
                 f"{needs.engine_version} or newer: {error}",
@@ -41,11 +41,11 @@ class LiteRTAdapter(EngineAdapter):
             ) from error
         self._inputs = [self._index("input", spec, inputs) for spec in signature.inputs]
         self._outputs = [self._index("output", spec, outputs) for spec in signature.outputs]
-        self._opened = [(threads, interpreter)]
+        self._unused = [(threads, interpreter)]
 
     @staticmethod
     def _module() -> Any:
-        """The engine's module of the interpreter."""
+        """Import the interpreter's module."""
         try:
             from ai_edge_litert import interpreter
         except ModuleNotFoundError as error:
@@ -53,45 +53,45 @@ class LiteRTAdapter(EngineAdapter):
         return interpreter
 
     def _delegates(self) -> list[Any]:
-        """What takes operators before XNNPACK does."""
+        """Return delegates that precede XNNPACK."""
         return []
 
     def _interpreter(self, threads: int) -> Any:
-        """A new interpreter of the artifact."""
+        """Create an interpreter for the artifact."""
         return self._module().Interpreter(
             model_content=self._data, num_threads=threads, experimental_delegates=self._delegates()
         )
 
     def _index(self, kind: Literal["input", "output"], spec: TensorSpec, details: dict[str, Any]) -> int:
         if spec.name not in details:
-            raise TargetError(f"{self.name} finds no {kind} '{spec.name}' in the artifact, but {sorted(details)}.")
-        found = details[spec.name]
-        scale, zero_point = found["quantization"]
+            raise TargetError(f"{self.name}: {kind} '{spec.name}' not found in the artifact, got {sorted(details)}.")
+        tensor = details[spec.name]
+        scale, zero_point = tensor["quantization"]
         check_tensor(
             self.name,
             kind,
             spec,
-            tuple(int(size) for size in found["shape"]),
-            np.dtype(found["dtype"]).name,
+            tuple(int(size) for size in tensor["shape"]),
+            np.dtype(tensor["dtype"]).name,
             Quantization(float(scale), int(zero_point)) if scale else None,
         )
-        return int(found["index"])
+        return int(tensor["index"])
 
     def instance(self, batch: int | None, threads: int) -> EngineInstance:
-        """Make an interpreter of its own."""
-        interpreter = self._made(batch, threads)
+        """Create an interpreter for one thread."""
+        interpreter = self._allocated_interpreter(batch, threads)
         try:
             inputs = [memory(interpreter, index) for index in self._inputs]
             outputs = [memory(interpreter, index) for index in self._outputs]
-        except ValueError:  # a tensor that is given memory when its size is known
-            return ArrayInstance(partial(self._by_copies, interpreter))
+        except ValueError:  # a dynamic tensor, allocated during the run
+            return ArrayInstance(partial(self._run_copying, interpreter))
         return EngineInstance(inputs, outputs, interpreter.invoke)
 
-    def _made(self, batch: int | None, threads: int) -> Any:
-        """The interpreter that opening made, else a new one."""
+    def _allocated_interpreter(self, batch: int | None, threads: int) -> Any:
+        """Return the interpreter created on opening, else a new one."""
         resized = batch != self.signature.inputs[0].shape[0]
-        if not resized and self._opened and self._opened[0][0] == threads:
-            return self._opened.pop()[1]
+        if not resized and self._unused and self._unused[0][0] == threads:
+            return self._unused.pop()[1]
         interpreter = self._interpreter(threads)
         if resized:
             check_reshapes(interpreter)
@@ -100,23 +100,25 @@ class LiteRTAdapter(EngineAdapter):
         interpreter.allocate_tensors()
         return interpreter
 
-    def _by_copies(self, interpreter: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _run_copying(self, interpreter: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         for index, value in zip(self._inputs, values, strict=True):
             interpreter.set_tensor(index, value)
         interpreter.invoke()
         return [interpreter.get_tensor(index) for index in self._outputs]
 
     def close(self) -> None:
-        """Let go of the model."""
-        self._opened.clear()
+        """Release the model."""
+        self._unused.clear()
         self._data = b""
 
     def placement(self) -> tuple[Placed, ...]:
-        """Return the operators that XNNPACK takes, and the others."""
-        return placed((kind, "XNNPACK" if taken else "built-in kernels", True) for kind, taken in self._delegated())
+        """Return the operators that run on XNNPACK, and the others."""
+        return placed(
+            (kind, "XNNPACK" if is_delegated else "built-in kernels", True) for kind, is_delegated in self._delegated()
+        )
 
     def _delegated(self) -> list[tuple[str, bool]]:
-        """Kind of each operator, and whether a delegate takes it."""
+        """Return the kind of each operator, and whether the operator is delegated."""
         interpreter = self._interpreter(1)
         interpreter.allocate_tensors()
         return delegated(interpreter)

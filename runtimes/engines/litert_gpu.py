@@ -1,4 +1,4 @@
-"""LiteRT on the GPU, by its compiled models."""
+"""LiteRT on the GPU, through its compiled models."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class LiteRTGpuAdapter(LiteRTAdapter):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8")
 
     @classmethod
-    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # there is but one
-        """The loader or the device of Vulkan that is missing."""
+    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # the only target
+        """Return an error if Vulkan's loader or a device is missing."""
         try:
             devices = vulkan_devices()
         except OSError as error:
@@ -50,71 +50,71 @@ class LiteRTGpuAdapter(LiteRTAdapter):
             )
         if not devices:
             return TargetError(
-                "Target 'gpu' needs a GPU with a Vulkan driver, and Vulkan finds none.",
+                "Target 'gpu' needs a GPU with a Vulkan driver; Vulkan did not find one.",
                 fix="install the GPU's driver: apt-get install mesa-vulkan-drivers, or NVIDIA's own.",
             )
         return None
 
     @classmethod
-    def tiny_model(cls, target: str) -> TinyModel | None:  # noqa: ARG003  # there is but one
-        """A model of one operator."""
+    def tiny_model(cls, target: str) -> TinyModel | None:  # noqa: ARG003  # the only target
+        """Return a model of one operator."""
         return tiny_tflite()
 
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
-        # The interpreter knows the tensors' names and quantization.
+        # The compiled model does not expose names and quantization of tensors; the interpreter does.
         super().__init__(data, signature, needs=needs, target=target, threads=threads)
         kinds = [kind for kind, _ in self._delegated()]
         refused: list[str] = []
         try:
-            self._model = _compiled(data)
+            self._model = _compile(data)
         except RuntimeError as error:
-            refused = _refused(data)
+            refused = _refused_operators(data)
             if not refused:
                 raise TargetError(f"LiteRT {self.version} cannot run the artifact on the GPU: {error}") from error
-            self._model = _compiled(data, with_cpu=True)
+            self._model = _compile(data, with_cpu=True)
         for kind in refused:
             kinds.remove(kind)
-        gpu = "GPU" if refused or self._model.is_fully_accelerated() else "not told"
+        gpu = "GPU" if refused or self._model.is_fully_accelerated() else "unknown"
         self._account = placed([*((kind, gpu, gpu == "GPU") for kind in kinds), *((k, "CPU", False) for k in refused)])
-        self._turns = threading.Lock()
+        self._lock = threading.Lock()
         (named,) = self._model.get_signature_list().items()
-        self._takes = self._buffers("input", *named)
-        self._gives = self._buffers("output", *named)
+        self._input_buffers = self._buffers("input", *named)
+        self._output_buffers = self._buffers("output", *named)
 
     def _buffers(self, way: str, key: str, names: dict[str, list[str]]) -> dict[int, Any]:
-        """The engine's buffers in its own order, by the number of the tensor."""
+        """Create the engine's buffers, in its own order, by index of the tensor."""
         details = getattr(self._model, f"get_{way}_tensor_details")(key)
         buffers = getattr(self._model, f"create_{way}_buffers")(0)
         return {int(details[name]["index"]): buffer for name, buffer in zip(names[f"{way}s"], buffers, strict=True)}
 
-    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002  # there is one GPU
-        """Use the one model, in turn with other threads."""
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002  # all threads share the GPU
+        """Return an instance of the only model, which threads use in turn."""
         return ArrayInstance(self._call)
 
     def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        with self._turns:
+        with self._lock:
             for index, value in zip(self._inputs, values, strict=True):
-                self._takes[index].write(np.ascontiguousarray(value))
-            self._model.run_by_index(0, list(self._takes.values()), list(self._gives.values()))
+                self._input_buffers[index].write(np.ascontiguousarray(value))
+            self._model.run_by_index(0, list(self._input_buffers.values()), list(self._output_buffers.values()))
             return [self._read(index, spec) for index, spec in zip(self._outputs, self.signature.outputs, strict=True)]
 
     def _read(self, index: int, spec: TensorSpec) -> np.ndarray:
         shape = [size or 1 for size in spec.shape]
-        return np.array(self._gives[index].read(math.prod(shape), np.dtype(spec.dtype).type)).reshape(shape)
+        return np.array(self._output_buffers[index].read(math.prod(shape), np.dtype(spec.dtype).type)).reshape(shape)
 
     def placement(self) -> tuple[Placed, ...]:
-        """Return what the GPU takes, and what is left to the CPU."""
+        """Return the operators that run on the GPU, and those that run on the CPU."""
         return self._account
 
     def close(self) -> None:
-        """Let go of the model on the GPU too."""
+        """Release the model on the CPU and on the GPU."""
         super().close()
-        self._takes.clear()
-        self._gives.clear()
+        self._input_buffers.clear()
+        self._output_buffers.clear()
         self._model.close()
 
 
-def _compiled(data: bytes, *, with_cpu: bool = False) -> Any:
+def _compile(data: bytes, *, with_cpu: bool = False) -> Any:
     from ai_edge_litert.compiled_model import CompiledModel
     from ai_edge_litert.hardware_accelerator import HardwareAccelerator
     from ai_edge_litert.options import Options
@@ -124,27 +124,31 @@ def _compiled(data: bytes, *, with_cpu: bool = False) -> Any:
 
 
 class ProbeSettings(Struct, frozen=True):
-    """Which model."""
+    """Settings of `GpuProbe`: the model."""
 
     data: bytes
 
 
 class GpuProbe:
-    """Opens a model on the GPU in a child process, whose log has what the engine tells nowhere else."""
+    """Open a model on the GPU in a child process, whose log has details that the engine only prints."""
 
     def __init__(self, settings: ProbeSettings) -> None:
         self._data = settings.data
 
     def open(self) -> bool:
-        """Whether the GPU takes it all. Raises TargetError where it does not."""
+        """Return whether the GPU supports all operators.
+
+        Raises:
+            TargetError: The engine refuses the model.
+        """
         try:
-            return bool(_compiled(self._data).is_fully_accelerated())
+            return bool(_compile(self._data).is_fully_accelerated())
         except RuntimeError as error:
             raise TargetError(str(error)) from error
 
 
-def _refused(data: bytes) -> list[str]:
-    """Kinds of the operators that the GPU does not take, one for each, as the engine prints them."""
+def _refused_operators(data: bytes) -> list[str]:
+    """Return the kind of each operator that the GPU does not support, as printed by the engine."""
     with (
         tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
         Worker(f"{GpuProbe.__module__}:GpuProbe", ProbeSettings(data), Path(folder)) as child,
@@ -155,5 +159,5 @@ def _refused(data: bytes) -> list[str]:
         except EdgemlError as error:
             log = error.log
     lines = log.partition(_REFUSED)[2].splitlines()[1:]
-    told = itertools.takewhile(lambda line: re.match(r"[A-Z0-9_]+: ", line), lines)
-    return [line.partition(":")[0] for line in told]
+    refusals = itertools.takewhile(lambda line: re.match(r"[A-Z0-9_]+: ", line), lines)
+    return [line.partition(":")[0] for line in refusals]

@@ -14,7 +14,7 @@ from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.placement import Placed
 from edgeml.core.tensors import Signature
 
-from ..session.batching import usual_batch
+from ..session.batching import default_batch
 from .onnxruntime_providers import PROVIDERS, open_on, operators, operators_run, provider_obstacle
 
 __all__ = ["OnnxRuntimeAdapter"]
@@ -32,8 +32,8 @@ _DTYPES = {
     "tensor(string)": "string",
 }
 
-_MANY = 8  # times the usual batch: the memory for larger ones is not kept
-_FEW_BYTES = 2**24  # up to this size of the artifact each worker has a session of its own
+_MANY = 8  # batches larger than this many default batches release their memory after the run
+_SMALL_BYTES = 2**24  # up to this size of the artifact each thread has a session of its own
 
 
 class OnnxRuntimeAdapter(EngineAdapter):
@@ -42,16 +42,18 @@ class OnnxRuntimeAdapter(EngineAdapter):
     name: ClassVar[str] = "onnxruntime"
     family = "ort"
     targets: ClassVar[tuple[str, ...]] = tuple(PROVIDERS)
-    errors: ClassVar[tuple[type[Exception], ...]] = (Exception,)  # its own have no base of their own
+    errors: ClassVar[tuple[type[Exception], ...]] = (Exception,)  # its exceptions do not have a common base
 
     @classmethod
     def obstacle(cls, target: str) -> EdgemlError | None:
-        """Why the provider cannot be used here."""
-        return provider_obstacle(target) if target != "cpu" else None  # any build has that: nothing to load
+        """Return an error if the provider cannot be used on this machine."""
+        return (
+            provider_obstacle(target) if target != "cpu" else None
+        )  # part of every build: loading the module is not needed
 
     @classmethod
     def tiny_model(cls, target: str) -> TinyModel | None:
-        """A model of one operator, for what is not the CPU."""
+        """Return a model of one operator; None for the CPU."""
         if target == "cpu":
             return None
         from .tiny_models import tiny_onnx
@@ -64,61 +66,61 @@ class OnnxRuntimeAdapter(EngineAdapter):
         except ModuleNotFoundError as error:
             raise MissingDependencyError("Running an .onnx artifact", "onnx") from error
         self.signature, self.target = signature, target
-        few = len(data) <= _FEW_BYTES
-        self._data = data if few or target != "cpu" else b""  # for more sessions, and to tell of placement
-        self._shared = target != "cpu" or not few
-        self._spare = threads == 1  # whether this session is yet to serve batches
+        is_small = len(data) <= _SMALL_BYTES
+        self._data = data if is_small or target != "cpu" else b""  # for further sessions and `placement`
+        self._shared = target != "cpu" or not is_small
+        self._spare = threads == 1  # whether the first session is still free to run batches
         try:
             self._session, self.takes_all = open_on(onnxruntime, data, lambda: _options(threads), target)
         except TargetError:
             raise
-        except Exception as error:  # onnxruntime's exceptions have no base of their own
+        except Exception as error:  # onnxruntime's exceptions do not have a common base
             raise TargetError(
                 f"onnxruntime {self.version} cannot load the artifact, which needs "
                 f"{needs.engine_version} or newer: {error}",
-                fix="pip install --upgrade onnxruntime" if target == "cpu" else "take another artifact or target.",
+                fix="pip install --upgrade onnxruntime" if target == "cpu" else "choose another artifact or target.",
             ) from error
-        self._shrinking = onnxruntime.RunOptions()  # else its arena keeps the memory of the largest batch it saw
+        self._shrinking = onnxruntime.RunOptions()  # without it the arena keeps the memory of the largest batch
         self._shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._check("input", signature.inputs, self._session.get_inputs())
         self._check("output", signature.outputs, self._session.get_outputs())
         self._inputs = [spec.name for spec in signature.inputs]
         self._outputs = [spec.name for spec in signature.outputs]
-        self._texts = [spec.dtype == "string" for spec in signature.outputs]  # which come as Python's objects
-        self._many = _MANY * usual_batch(signature, needs)
+        self._texts = [spec.dtype == "string" for spec in signature.outputs]  # returned as Python objects
+        self._many = _MANY * default_batch(signature, needs)
 
     @property
     def version(self) -> str:
-        """Version of onnxruntime, whichever distribution brings it."""
+        """Version of onnxruntime, from any of its distributions."""
         import onnxruntime
 
         return str(onnxruntime.__version__)
 
-    def _check(self, kind: Any, specs: Any, found: Any) -> None:
-        by_name = {node.name: node for node in found}
+    def _check(self, kind: Any, specs: Any, nodes: Any) -> None:
+        by_name = {node.name: node for node in nodes}
         if sorted(by_name) != sorted(spec.name for spec in specs):
             raise TargetError(
-                f"onnxruntime finds the {kind}s {sorted(by_name)} in the artifact, and "
-                f"{sorted(spec.name for spec in specs)} are declared."
+                f"{kind}s of the artifact: got {sorted(by_name)} from onnxruntime, expected "
+                f"{sorted(spec.name for spec in specs)}."
             )
         for spec in specs:
             node = by_name[spec.name]
             shape = tuple(size if isinstance(size, int) else None for size in node.shape)
             check_tensor(self.name, kind, spec, shape, _DTYPES.get(node.type, node.type))
 
-    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002 - onnxruntime's session has them
-        """Bind memory where all sizes are fixed, else take the caller's arrays."""
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002 - the session's own
+        """Bind memory where all sizes are fixed; else pass the caller's arrays."""
         shapes = [(batch, *spec.shape[1:]) for spec in (*self.signature.inputs, *self.signature.outputs)]
         text = any(spec.dtype == "string" for spec in (*self.signature.inputs, *self.signature.outputs))
         bindable = not text and self.target == "cpu" and all(size is not None for _, *sizes in shapes for size in sizes)
         if bindable and batch is not None:
             return self._bound_instance(shapes)
-        session = self._session if batch is not None or self._shared else self._of_its_own()
+        session = self._session if batch is not None or self._shared else self._new_session()
         put = partial(self._put, session, session.io_binding()) if bindable else None
         return ArrayInstance(partial(self._call, session), put)
 
-    def _of_its_own(self) -> Any:
-        """A session for one thread alone: in one that threads share they take each other's memory out of the cache."""
+    def _new_session(self) -> Any:
+        """Return a session for one thread: threads that share one evict each other's memory from the cache."""
         if self._spare:
             self._spare = False
             return self._session
@@ -127,7 +129,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
         return open_on(onnxruntime, self._data, lambda: _options(1), self.target)[0]
 
     def _bound_instance(self, shapes: list[Any]) -> EngineInstance:
-        """Memory that onnxruntime reads from and writes to without another copy."""
+        """Return an instance whose memory onnxruntime reads and writes without a copy."""
         from onnxruntime import OrtValue
 
         session, binding = self._session, self._session.io_binding()
@@ -147,20 +149,20 @@ class OnnxRuntimeAdapter(EngineAdapter):
         return [value.astype(str) if text else value for value, text in zip(outputs, self._texts, strict=True)]
 
     def _put(self, session: Any, binding: Any, values: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> None:
-        """Reads from the caller's memory, and writes to it."""
-        given = [np.ascontiguousarray(value) for value in values]
-        for name, value in zip(self._inputs, given, strict=True):
+        """Read inputs from the caller's memory, and write outputs to it."""
+        arrays = [np.ascontiguousarray(value) for value in values]
+        for name, value in zip(self._inputs, arrays, strict=True):
             binding.bind_input(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
         for name, place in zip(self._outputs, places, strict=True):
             binding.bind_output(name, "cpu", 0, place.dtype, place.shape, place.ctypes.data)
         session.run_with_iobinding(binding, self._options(len(values[0])))
 
     def _options(self, count: int) -> Any:
-        """How to run so many samples."""
+        """Return the run options for a batch of `count` samples."""
         return self._shrinking if count > self._many else None
 
     def placement(self) -> tuple[Placed, ...]:
-        """Return the operators by onnxruntime's provider."""
+        """Return the operators by execution provider."""
         if self.target == "cpu":
             return operators(self._session, self.version)
         import onnxruntime
@@ -175,7 +177,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
             raise self.translate(error) from error
 
     def close(self) -> None:
-        """Let go of onnxruntime's session."""
+        """Release onnxruntime's session."""
         del self._session
         self._data = b""
 
@@ -186,5 +188,5 @@ def _options(threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors: they are raised as well
+    options.log_severity_level = 3  # errors, which are raised as well
     return options

@@ -1,7 +1,7 @@
-"""onnxruntime's execution providers as targets, so that none is ever left silently.
+"""onnxruntime's execution providers as targets, without silent fallback.
 
-onnxruntime takes any provider's name and, where that cannot serve, runs on the CPU. Here a provider must be in the
-build, must be what the session says that it has, and the CPU takes operators only where that was allowed.
+onnxruntime accepts the name of any provider and runs on the CPU where the provider is not available. Here the provider
+must be part of the build and active in the session, and operators run on the CPU only where the caller allows it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ __all__ = ["PROVIDERS", "open_on", "operators", "operators_run", "provider_obsta
 _RECORD = "session.record_ep_graph_assignment_info"
 _NO_FALLBACK = "session.disable_cpu_ep_fallback"
 _FATAL = 4
-_COPIES = {"MemcpyFromHost", "MemcpyToHost"}  # onnxruntime's own, between devices
+_COPIES = {"MemcpyFromHost", "MemcpyToHost"}  # copies between devices, inserted by onnxruntime
 
 
 class Provider(Struct, frozen=True):
     """An execution provider.
 
     Attributes:
-        fix: What brings a build of onnxruntime that has it.
-        plugin: Module of the plug-in that brings it to any build.
+        name: Name in onnxruntime.
+        fix: Instruction to install a build of onnxruntime with the provider.
+        plugin: Module of the plug-in that adds the provider to any build.
     """
 
     name: str
@@ -51,13 +52,13 @@ PROVIDERS: dict[str, Provider] = {
         "onnxruntime_ep_webgpu",
     ),
     "coreml": Provider("CoreMLExecutionProvider", "use onnxruntime on macOS, whose wheels have it"),
-    "xnnpack": Provider("XnnpackExecutionProvider", "build onnxruntime with --use_xnnpack: no wheel has it"),
+    "xnnpack": Provider("XnnpackExecutionProvider", "build onnxruntime with --use_xnnpack: wheels do not include it"),
     "qnn": Provider("QNNExecutionProvider", f"{_ANOTHER_BUILD}onnxruntime-qnn, on a machine with a Qualcomm NPU"),
 }
 
 
 def provider_obstacle(target: str) -> EdgemlError | None:
-    """Why the provider cannot be used on this machine, as far as can be told without a model."""
+    """Return an error if the provider cannot be used on this machine, as far as known without a model."""
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -65,24 +66,26 @@ def provider_obstacle(target: str) -> EdgemlError | None:
     provider = PROVIDERS[target]
     if provider.name in onnxruntime.get_available_providers():
         return None
-    build = f"This build of onnxruntime, {onnxruntime.__version__}, has no {provider.name}"
+    build = f"This build of onnxruntime, {onnxruntime.__version__}, does not include {provider.name}"
     if not provider.plugin or importlib.util.find_spec(provider.plugin) is None:
         return TargetError(f"{build}.", fix=provider.fix)
     if not _plugin_devices(onnxruntime, provider):
         return TargetError(
-            f"{build}, and the plug-in {provider.plugin} finds no device for it.",
+            f"{build}, and the plug-in {provider.plugin} did not find a device.",
             fix="install the GPU's Vulkan driver.",
         )
     return None
 
 
 def open_on(onnxruntime: Any, data: bytes, make_options: Callable[[], Any], target: str) -> tuple[Any, bool]:
-    """A session on the target's provider, and whether that runs all operators: the CPU gets only what it does not take.
+    """Open a session on the target's provider; return it and whether the provider runs all operators.
+
+    Operators that the provider does not support run on the CPU.
 
     Args:
         onnxruntime: The module.
         data: The model.
-        make_options: Makes session options.
+        make_options: Creates session options.
         target: One of `PROVIDERS`.
 
     Raises:
@@ -90,21 +93,22 @@ def open_on(onnxruntime: Any, data: bytes, make_options: Callable[[], Any], targ
     """
     provider = PROVIDERS[target]
     if target == "cpu":
-        return _opened(onnxruntime, data, make_options(), provider), True
+        return _open(onnxruntime, data, make_options(), provider), True
     alone = make_options()
     alone.add_session_config_entry(_NO_FALLBACK, "1")
-    alone.log_severity_level = _FATAL  # that it cannot is no error yet
+    alone.log_severity_level = _FATAL  # a failure is not an error yet
     try:
-        return _opened(onnxruntime, data, alone, provider), True
-    except Exception:  # noqa: BLE001  # of onnxruntime, whose exceptions have no base of their own
-        return _opened(onnxruntime, data, make_options(), provider), False
+        return _open(onnxruntime, data, alone, provider), True
+    except Exception:  # noqa: BLE001  # onnxruntime's exceptions do not have a common base
+        return _open(onnxruntime, data, make_options(), provider), False
 
 
 def operators(session: Any, version: str) -> tuple[Placed, ...]:
-    """The account of a session on the CPU: where it assigned its operators, before it fused them."""
+    """Return the placement of operators in a session on the CPU, before their fusion."""
     if not hasattr(session, "get_provider_graph_assignment_info"):
         raise TargetError(
-            f"onnxruntime {version} does not tell where operators run.", fix="pip install --upgrade onnxruntime"
+            f"onnxruntime {version} does not report the placement of operators.",
+            fix="pip install --upgrade onnxruntime",
         )
     return placed(
         (node.op_type, part.ep_name, True)
@@ -116,23 +120,23 @@ def operators(session: Any, version: str) -> tuple[Placed, ...]:
 def operators_run(
     onnxruntime: Any, data: bytes, options: Any, target: str, inputs: dict[str, np.ndarray]
 ) -> tuple[Placed, ...]:
-    """Where operators ran, from the profile of one run. They bear the names that they have after fusion.
+    """Return the placement of operators, under their names after fusion, from the profile of one run.
 
-    The account that `operators` reads lacks what a provider takes before it changes the layout, as WebGPU does.
+    The report that `operators` reads lacks the operators that a provider such as WebGPU claims before layout changes.
 
     Args:
         onnxruntime: The module.
         data: The model.
-        options: Session options, of which a profiling session is made.
+        options: Session options; profiling is enabled in them.
         target: One of `PROVIDERS`.
-        inputs: What to run it on.
+        inputs: Arrays by input name.
     """
     import tempfile
 
     provider = PROVIDERS[target]
     with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "run")
-        session = _opened(onnxruntime, data, options, provider)
+        session = _open(onnxruntime, data, options, provider)
         session.run(None, inputs)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     ran = [event["args"] for event in events if event["name"].endswith("_kernel_time")]
@@ -143,7 +147,7 @@ def operators_run(
     )
 
 
-def _opened(onnxruntime: Any, data: bytes, options: Any, provider: Provider) -> Any:
+def _open(onnxruntime: Any, data: bytes, options: Any, provider: Provider) -> Any:
     options.add_session_config_entry(_RECORD, "1")
     named: list[str] | None = [provider.name]
     if provider.name not in onnxruntime.get_available_providers():
@@ -152,22 +156,22 @@ def _opened(onnxruntime: Any, data: bytes, options: Any, provider: Provider) -> 
     session = onnxruntime.InferenceSession(data, options, providers=named, enable_fallback=0)
     if provider.name not in session.get_providers():
         raise TargetError(
-            f"onnxruntime {onnxruntime.__version__} cannot load {provider.name}, and took {session.get_providers()}.",
-            fix="install the driver and the libraries that it needs, in the versions that it was built for.",
+            f"onnxruntime {onnxruntime.__version__} cannot load {provider.name}, and uses {session.get_providers()}.",
+            fix="install its driver and libraries in the versions that this build requires.",
         )
     return session
 
 
 def _plugin_devices(onnxruntime: Any, provider: Provider) -> list[Any]:
-    """The devices of a provider that a plug-in brings."""
+    """Return the devices of a plug-in's provider."""
     plugin = importlib.import_module(provider.plugin)
 
-    def found() -> list[Any]:
+    def devices() -> list[Any]:
         return [device for device in onnxruntime.get_ep_devices() if device.ep_name == plugin.get_ep_name()]
 
-    if not found():
+    if not devices():
         try:
             onnxruntime.register_execution_provider_library(plugin.get_ep_name(), plugin.get_library_path())
-        except Exception:  # noqa: BLE001  # registered before, and without a device
+        except Exception:  # noqa: BLE001  # registered before, without a device
             return []
-    return found()
+    return devices()

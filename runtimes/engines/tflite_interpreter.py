@@ -1,4 +1,4 @@
-"""What the interpreters of LiteRT and tflite-runtime tell of a model, and the memory of its tensors."""
+"""Tensors, memory and operators of a model in the interpreters of LiteRT and tflite-runtime."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["check_reshapes", "delegated", "memory", "tensors"]
 
 
 def check_reshapes(interpreter: Any) -> None:
-    """Raises ValueError where a shape with a batch of its own is built in: the interpreter would say so on stderr."""
-    for node in interpreter._get_ops_details():  # noqa: SLF001 - nothing public tells of operators
+    """Raise ValueError where a reshape has a fixed batch size; the interpreter would only print that on stderr."""
+    for node in interpreter._get_ops_details():  # noqa: SLF001 - operators have no public API
         if node["op_name"] == "RESHAPE":
             shape = interpreter.get_tensor(node["inputs"][1]) if len(node["inputs"]) > 1 else np.empty(0)
             if not shape.size or shape[0] != -1:
-                raise ValueError("a shape is built in")
+                raise ValueError("a reshape has a fixed batch size")
 
 
 class _View:
-    """Tells numpy of an interpreter's memory, and keeps the interpreter."""
+    """An interpreter's memory for numpy, with a reference that keeps the interpreter alive."""
 
     def __init__(self, interpreter: Any, array: np.ndarray) -> None:
         self._interpreter = interpreter
@@ -29,46 +29,46 @@ class _View:
 
 
 def memory(interpreter: Any, index: int) -> np.ndarray:
-    """An array over a tensor's memory, which stays where it is until tensors are allocated anew.
+    """Return an array over a tensor's memory, valid until the tensors are allocated again.
 
-    The interpreter refuses to run while an array of its own making is held; of this one it does not know.
+    The interpreter refuses to run while arrays that it returned are alive; this array is not one of them.
 
     Raises:
-        ValueError: The tensor has no memory yet.
+        ValueError: The tensor is not allocated yet.
     """
     return np.asarray(_View(interpreter, interpreter.tensor(index)()))
 
 
 def tensors(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The interpreter's account of inputs and outputs, by the names that `core.formats.tflite` gives them."""
+    """Return details of the inputs and outputs by the names that `core.formats.tflite` uses."""
     if interpreter.get_signature_list():
         runner = interpreter.get_signature_runner()
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         names = [*inputs, *outputs]
         if plain_names(names) == names:
             return inputs, outputs
-    takes, gives = interpreter.get_input_details(), interpreter.get_output_details()
-    names = plain_names(details["name"] for details in (*takes, *gives))
-    return dict(zip(names, takes, strict=False)), dict(zip(names[len(takes) :], gives, strict=True))
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    names = plain_names(details["name"] for details in (*inputs, *outputs))
+    return dict(zip(names, inputs, strict=False)), dict(zip(names[len(inputs) :], outputs, strict=True))
 
 
 def delegated(interpreter: Any) -> list[tuple[str, bool]]:
-    """Kind of each operator, and whether a delegate took it.
+    """Return the kind of each operator, and whether a delegate runs it.
 
-    A delegate's node stands for what lies between its inputs and its outputs; the nodes that it took stay listed.
+    A delegate's node replaces the operators between its inputs and its outputs, which remain in the list.
     """
-    nodes = interpreter._get_ops_details()  # noqa: SLF001  # the one account that there is
+    nodes = interpreter._get_ops_details()  # noqa: SLF001  # operators have no public API
     delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
     operators = [node for node in nodes if node["op_name"] != "DELEGATE"]
     maker = {int(tensor): node for node in operators for tensor in node["outputs"]}
-    taken: set[int] = set()
+    delegated_nodes: set[int] = set()
     for delegate in delegates:
         ends = set(map(int, delegate["inputs"]))
         left = list(map(int, delegate["outputs"]))
         while left:
             tensor = left.pop()
             node = None if tensor in ends else maker.get(tensor)
-            if node is not None and node["index"] not in taken:
-                taken.add(node["index"])
+            if node is not None and node["index"] not in delegated_nodes:
+                delegated_nodes.add(node["index"])
                 left += map(int, node["inputs"])
-    return [(node["op_name"], node["index"] in taken) for node in operators]
+    return [(node["op_name"], node["index"] in delegated_nodes) for node in operators]

@@ -1,4 +1,4 @@
-"""TFLite Micro on the host: what a microcontroller answers, and the memory that it needs for it."""
+"""TFLite Micro on the host: the outputs and the memory use of a microcontroller."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .tflite_micro_process import AMPLE_BYTES, MicroInterpreter, MicroModel, Mic
 __all__ = ["TfliteMicroAdapter"]
 
 _ALIGNMENT_BYTES = 16
-_CALL_TIMEOUT_S = 120.0  # the reference kernels take seconds for the largest models that a microcontroller holds
+_CALL_TIMEOUT_S = 120.0  # the reference kernels need seconds for the largest models of microcontrollers
 
 
 class TfliteMicroAdapter(EngineAdapter):
     """A TFLite artifact on TFLite Micro's reference kernels.
 
-    The interpreter lives in a child process, since some models make it abort.
+    The interpreter runs in a child process, since some models abort it.
     """
 
     name: ClassVar[str] = "tflite-micro"
@@ -39,9 +39,9 @@ class TfliteMicroAdapter(EngineAdapter):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "int8", "int16x8")
 
     def arena_bytes(self) -> int:
-        """Return the size of the smallest arena that the model can be run in, found by trying, to 16 bytes.
+        """Return the size of the smallest arena for the model, to 16 bytes, by bisection.
 
-        It is that of this host, where pointers have 64 bits: a microcontroller needs less.
+        The size is that of this host, where pointers have 64 bits; a microcontroller needs less.
         """
         low, high = 0, 1024
         while high < AMPLE_BYTES and not self._fits(high):
@@ -53,56 +53,58 @@ class TfliteMicroAdapter(EngineAdapter):
 
     def _fits(self, arena_bytes: int) -> bool:
         try:
-            return bool(self._asked("fits", arena_bytes, returns=bool))
-        except WorkerCrash:  # in too small an arena
+            return bool(self._request("fits", arena_bytes, returns=bool))
+        except WorkerCrash:  # the arena is too small
             return False
 
-    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # it has one target and one thread
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # one target, one thread
         self.signature = signature
         folder = tempfile.TemporaryDirectory(prefix="edgeml-")
         self._child = Worker(f"{MicroInterpreter.__module__}:MicroInterpreter", MicroSettings(data), Path(folder.name))
-        self._free = weakref.finalize(self, _close, self._child, folder)
-        self._calls = threading.Lock()
+        self._finalizer = weakref.finalize(self, _close, self._child, folder)
+        self._lock = threading.Lock()
         try:
             model = self._call("model", returns=MicroModel)
         except BaseException:
-            self._free()
+            self._finalizer()
             raise
         self._operators = model.operators
-        self._takes = self._order("input", model.inputs)
-        self._gives = self._order("output", model.outputs)
+        self._input_order = self._order("input", model.inputs)
+        self._output_order = self._order("output", model.outputs)
 
-    def _order(self, kind: Any, found: tuple[MicroTensor, ...]) -> list[int]:
-        """The place in the artifact's signature of each tensor of the interpreter."""
+    def _order(self, kind: Any, tensors: tuple[MicroTensor, ...]) -> list[int]:
+        """Return the position in the artifact's signature of each tensor of the interpreter."""
         specs = self.signature.inputs if kind == "input" else self.signature.outputs
-        by_name = {tensor.name: tensor for tensor in found}
+        by_name = {tensor.name: tensor for tensor in tensors}
         for spec in specs:
             if spec.name not in by_name:
-                raise TargetError(f"{self.name} finds no {kind} '{spec.name}' in the artifact, but {sorted(by_name)}.")
+                raise TargetError(
+                    f"{self.name}: {kind} '{spec.name}' not found in the artifact, got {sorted(by_name)}."
+                )
             tensor = by_name[spec.name]
             check_tensor(self.name, kind, spec, tensor.shape, tensor.dtype, tensor.quantization)
         names = [spec.name for spec in specs]
-        return [names.index(tensor.name) for tensor in found]
+        return [names.index(tensor.name) for tensor in tensors]
 
-    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002  # there is one child
-        """Use the one child, in turn with other threads."""
-        return ArrayInstance(self._answer)
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002  # all threads share the child
+        """Return an instance of the child's interpreter, which threads use in turn."""
+        return ArrayInstance(self._invoke)
 
-    def _answer(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        found = self._call("invoke", [values[place] for place in self._takes], returns=list[np.ndarray])
-        return [found[self._gives.index(place)] for place in range(len(found))]
+    def _invoke(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        outputs = self._call("invoke", [values[place] for place in self._input_order], returns=list[np.ndarray])
+        return [outputs[self._output_order.index(place)] for place in range(len(outputs))]
 
     def close(self) -> None:
         """End the child."""
-        self._free()
+        self._finalizer()
 
     def placement(self) -> tuple[Placed, ...]:
-        """Return the operators, all of which TFLite Micro runs itself."""
+        """Return the operators, all of which run in TFLite Micro."""
         return placed((kind, "TFLite Micro", True) for kind in self._operators)
 
     def _call(self, method: str, *arguments: object, returns: Any) -> Any:
         try:
-            return self._asked(method, *arguments, returns=returns)
+            return self._request(method, *arguments, returns=returns)
         except WorkerCrash as error:
             what = "is stuck with" if isinstance(error, WorkerTimeout) else "aborts on"
             raise TargetError(
@@ -112,19 +114,19 @@ class TfliteMicroAdapter(EngineAdapter):
             printed = error.log.partition("Traceback")[0].split("\n")[0].strip()
             if not printed:
                 raise
-            # The interpreter says why on stderr alone.
+            # The interpreter prints the reason on stderr only.
             raise TargetError(f"{error.message.rstrip('.')}: {printed}", fix=error.fix, log=error.log) from error
 
-    def _asked(self, method: str, *arguments: object, returns: Any) -> Any:
+    def _request(self, method: str, *arguments: object, returns: Any) -> Any:
         def call() -> Any:
             return self._child.call(method, *arguments, returns=returns, timeout_s=_CALL_TIMEOUT_S)
 
-        with self._calls:
+        with self._lock:
             try:
                 return call()
             except WorkerTimeout:
                 raise
-            except WorkerCrash:  # a child ends with the thread that started it: only the second time counts
+            except WorkerCrash:  # a child ends with the thread that started it, so that one crash is not significant
                 return call()
 
 

@@ -1,4 +1,4 @@
-"""The child process in which TFLite Micro's interpreter lives."""
+"""TFLite Micro's interpreter in a child process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ AMPLE_BYTES = 64 * 2**20
 
 
 class MicroSettings(Struct, frozen=True):
-    """Which model."""
+    """Settings of `MicroInterpreter`: the model."""
 
     data: bytes
 
 
 class MicroTensor(Struct, frozen=True):
-    """What the interpreter says of a tensor."""
+    """The interpreter's description of a tensor."""
 
     name: str
     shape: tuple[int, ...]
@@ -32,7 +32,7 @@ class MicroTensor(Struct, frozen=True):
 
 
 class MicroModel(Struct, frozen=True):
-    """What the interpreter says of a model: its tensors in its own order, and its operators."""
+    """The interpreter's description of a model: tensors in the interpreter's order, and operators."""
 
     inputs: tuple[MicroTensor, ...]
     outputs: tuple[MicroTensor, ...]
@@ -40,7 +40,7 @@ class MicroModel(Struct, frozen=True):
 
 
 class MicroInterpreter:
-    """Lives in a `Worker`."""
+    """Run TFLite Micro in a child process, as the target of a `Worker`."""
 
     def __init__(self, settings: MicroSettings) -> None:
         try:
@@ -49,16 +49,16 @@ class MicroInterpreter:
             raise MissingDependencyError("Running a .tflite artifact on target 'micro'", "micro") from error
         self._runtime, self._data = runtime, settings.data
         try:
-            self._interpreter = self._opened(AMPLE_BYTES)
+            self._interpreter = self._open(AMPLE_BYTES)
         except RuntimeError as error:
             version = installed_version("tflite-micro")
             raise TargetError(
                 f"TFLite Micro {version} cannot load the artifact: {error}",
-                fix="take tflite-int8, or an artifact whose operators TFLite Micro has.",
+                fix="use tflite-int8, or an artifact whose operators TFLite Micro supports.",
             ) from error
 
     def model(self) -> MicroModel:
-        """The model."""
+        """Describe the model."""
         from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
         model = schema.ModelT.InitFromPackedBuf(self._data, 0)
@@ -95,20 +95,20 @@ class MicroInterpreter:
         except RuntimeError as error:
             version = installed_version("tflite-micro")
             raise TargetError(
-                f"TFLite Micro {version} loads the artifact and cannot run it: {error}",
-                fix="take another artifact, or one whose operators TFLite Micro has for its dtypes.",
+                f"TFLite Micro {version} loads the artifact but cannot run it: {error}",
+                fix="use an artifact whose operators TFLite Micro supports for its dtypes.",
             ) from error
         return [np.array(self._interpreter.get_output(place)) for place in range(self._outputs)]
 
     def fits(self, arena_bytes: int) -> bool:
-        """Whether the model can be opened in such an arena. Of some models too small a one ends the process."""
+        """Return whether the arena suffices. Too small an arena aborts the process for some models."""
         try:
-            self._opened(arena_bytes)
+            self._open(arena_bytes)
         except RuntimeError:
             return False
         return True
 
-    def _opened(self, arena_bytes: int) -> Any:
+    def _open(self, arena_bytes: int) -> Any:
         return self._runtime.Interpreter.from_bytes(self._data, arena_size=arena_bytes)
 
     def _tensor(self, kind: str, place: int, name: str) -> MicroTensor:

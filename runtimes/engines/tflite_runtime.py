@@ -16,15 +16,15 @@ __all__ = ["TfliteRuntimeAdapter"]
 class TfliteRuntimeAdapter(LiteRTAdapter):
     """A TFLite artifact on tflite-runtime's interpreter.
 
-    Where XNNPACK does not take all of it, which it does for floats alone here, the kernels are TensorFlow Lite's own:
-    another family, with answers of its own.
+    In this engine XNNPACK runs float models only. Other models run on TensorFlow Lite's built-in kernels, which are
+    another family with outputs of their own.
     """
 
     name: ClassVar[str] = "tflite-runtime"
 
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
         super().__init__(data, signature, needs=needs, target=target, threads=threads)
-        self.family = "xnnpack" if all(taken for _, taken in self._delegated()) else "tflite"
+        self.family = "xnnpack" if all(is_delegated for _, is_delegated in self._delegated()) else "tflite"
 
     @staticmethod
     def _module() -> Any:

@@ -1,4 +1,4 @@
-"""Models of one operator, by which accelerators are tried. tests/support/make_tiny_models.py makes them anew."""
+"""Models of one operator that probe accelerators; tests/support/make_tiny_models.py creates them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ONNX = (
 
 
 def tiny_tflite() -> TinyModel:
-    """Doubles four values by a fully connected operator."""
+    """Return a model that doubles four values with a fully connected operator."""
     return _doubling(_TFLITE, Needs("tflite", "1.5.0", ("FULLY_CONNECTED",)))
 
 
 def tiny_onnx() -> TinyModel:
-    """Doubles four values by a matrix product."""
+    """Return a model that doubles four values with a matrix product."""
     return _doubling(_ONNX, Needs("onnxruntime", "1.12", ("MatMul",), opset=17))
 
 

@@ -1,4 +1,4 @@
-"""What Vulkan's loader finds on this machine."""
+"""Devices of Vulkan on this machine."""
 
 from __future__ import annotations
 
@@ -24,11 +24,15 @@ class _InstanceInfo(ctypes.Structure):
 
 
 def vulkan_devices() -> int:
-    """Number of devices that Vulkan's loader finds. Raises OSError where there is no loader."""
+    """Return the number of Vulkan devices.
+
+    Raises:
+        OSError: The loader is not installed.
+    """
     vulkan = ctypes.CDLL("libvulkan.so.1")
     instance, count = ctypes.c_void_p(), ctypes.c_uint32()
     if vulkan.vkCreateInstance(ctypes.byref(_InstanceInfo(type=1)), None, ctypes.byref(instance)):
-        return 0  # no driver at all
+        return 0  # no driver
     try:
         vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), None)
     finally:

@@ -1,4 +1,4 @@
-"""An artifact's answers to any number of samples: cut into chunks, run on all workers, put together again."""
+"""Scheduling of batches: split samples, run them on several threads, concatenate the outputs."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from edgeml.core.errors import TargetError
 from edgeml.core.system.machine import cores
 from edgeml.core.tensors import Signature, TensorSpec
 
-from .executor import Check, Lane, encoded
-from .io_conversion import real
+from .executor import Check, Executor, encode
+from .io_conversion import to_source
 from .pool import Pool
 from .small_batches import SmallBatches, same_bytes
-from .threads import Crew
+from .threads import WorkerThreads
 
-__all__ = ["Batches", "joined", "usual_batch"]
+__all__ = ["BatchScheduler", "concatenate", "default_batch"]
 
 Span = tuple[int, int]
 Fit = TypeVar("Fit")
 
-# How many samples engines take best at a time, measured on MLPerf Tiny's nets, MobileNetV2, nets of digits, linear
-# pipelines and trees: more spare calls, until what is between the layers no longer fits a core's cache, and
-# convolutions put more between them than they are given; of integers more fit. Bytes are those of a float32 sample.
+# Fastest batch sizes of the engines, measured on the MLPerf Tiny models, MobileNetV2, small networks, linear pipelines
+# and trees. Larger batches save calls until the activations no longer fit into a core's cache; the activations of
+# convolutions are larger than their inputs, those of integer models smaller. Bytes are those of a float32 sample.
 _FREE = ((2**10, 2048), (2**13, 512), (2**16, 64), (math.inf, 16))
 _FREE_CONVOLVED = ((2**10, 256), (2**12, 32), (2**17, 8), (2**18, 4), (2**19, 2), (math.inf, 1))
 _WIDE = ((2**10, (1024, 64)), (2**13, (256, 32)), (math.inf, (64, 16)))
 _WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (2**17, (8,)), (2**18, (4,)), (math.inf, ()))
 _WIDE_INTEGERS = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (2**17, (16,)), (2**18, (8,)), (math.inf, (4,)))
-_RANGED = 32  # where the artifact takes its ranges from the batch: as many as the source's reference takes
-_FEW = 128  # samples that are not worth another call
-_PARTS = 8  # that many samples are cut into at least, for as many cores
-_MOST = 1024  # samples that a worker takes at a time
-_WORTH_NS = 400_000  # of work that is shared among threads: waking one takes some 0.05 ms
-_CALL_NS = 20_000  # of a call: of shorter ones threads spend more time on Python's lock than they save
-_UNKNOWN = 200  # samples for which threads are started as long as nothing is known of their time
-_SHARES = 4  # of what is left each worker's part is cut into so many: the last ones end together
+_RANGED = 32  # batch size of dynamic ranges, which depend on the batch: that of the source's reference
+_FEW = 128  # samples; a smaller batch is not worth a call of its own
+_PARTS = 8  # minimum number of batches that the samples are split into, for as many cores
+_MOST = 1024  # samples that a thread runs at a time
+_WORTH_NS = 400_000  # time of a batch above which threads share it: waking a thread takes about 0.05 ms
+_CALL_NS = 20_000  # time of a call below which threads lose more to the GIL than they gain
+_UNKNOWN = 200  # samples above which threads start while the time of a sample is not known
+_SHARES = 4  # each thread's part of the rest is split into this many, so that threads end together
 
 
-class Batches:
-    """The lanes of one session, and how samples are spread over them.
+class BatchScheduler:
+    """The executors of a session, and the distribution of samples over them.
 
     Args:
-        adapter: The artifact as the engine holds it.
-        signature: The artifact's.
-        needs: What it needs; its operators tell whether answers depend on the batch.
-        threads: Cores that one call may use; None for one for a single sample, and all for many.
+        adapter: The artifact as loaded by the engine.
+        signature: Signature of the artifact.
+        needs: Needs of the artifact; its operators determine whether outputs depend on the batch.
+        threads: Number of cores that one call may use; None for one for a single sample and all for many.
 
     Attributes:
-        singles: Lanes for one sample.
-        small: What answers a few samples with less ado than `run`.
-        workers: Threads that one call may use.
+        singles: Executors for batch size 1.
+        small_batches: Runs small batches with less overhead than `run`.
+        workers: Number of threads that one call may use.
     """
 
     def __init__(
@@ -73,39 +73,39 @@ class Batches:
     ) -> None:
         workers = threads or cores()
 
-        def pool(unit: int | None, threads: int = 1) -> Pool[Lane]:
-            return Pool(lambda: Lane(adapter.instance(unit, threads), unit, signature), max(workers, cores()))
+        def pool(unit: int | None, threads: int = 1) -> Pool[Executor]:
+            return Pool(lambda: Executor(adapter.instance(unit, threads), unit, signature), max(workers, cores()))
 
         self._adapter, self._signature, self._pool = adapter, signature, pool
         self.workers = workers
-        self._crew = Crew(self.workers - 1)
+        self._threads = WorkerThreads(self.workers - 1)
         self._unit = signature.inputs[0].shape[0]
-        self._free = usual_batch(signature, needs)
+        self._batch_limit = default_batch(signature, needs)
         self.singles = pool(1, threads or 1)
-        self._many = pool(self._unit)
-        self._wide: dict[int, Pool[Lane]] = {}
+        self._executors = pool(self._unit)
+        self._wide_pools: dict[int, Pool[Executor]] = {}
         integers = signature.inputs[0].quantization is not None
         wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if _convolves(needs) else _WIDE
         self._wide_units = _fitting(wide, signature) if adapter.resizes and self._unit == 1 else ()
-        self.small = SmallBatches(
+        self.small_batches = SmallBatches(
             pool,
             self.singles,
             unit=self._unit,
-            most=self._free,
+            most=self._batch_limit,
             widens=adapter.resizes,
             worth_ns=_WORTH_NS if workers > 1 else math.inf,
             short_ns=_CALL_NS,
             errors=adapter.errors,
         )
         self._widening = threading.Lock()
-        self._sample_ns = math.inf  # the least that was seen: what a core takes that nobody disturbs
+        self._sample_ns = math.inf  # minimum observed time per sample, that is, without contention
 
     def close(self) -> None:
-        """Lets go of all lanes and threads; those that are in use, when they are done."""
-        self._crew.close()
-        self.small.close()
+        """Release all executors and threads; those in use, when they are done."""
+        self._threads.close()
+        self.small_batches.close()
         with self._widening:
-            pools = [self.singles, self._many, *self._wide.values()]
+            pools = [self.singles, self._executors, *self._wide_pools.values()]
         for pool in pools:
             pool.close()
 
@@ -122,150 +122,152 @@ class Batches:
 
         Args:
             arrays: Inputs ``[samples, ...]`` by name, in the signature's order.
-            check: Makes sure of the samples. None where they are in the artifact's dtypes.
-            batch_size: Samples at a time, where the batch is free.
+            check: Validates samples. None where they are in the artifact's dtypes.
+            batch_size: Batch size, where the artifact accepts any.
             as_is: Whether the outputs stay in the artifact's dtypes.
-            progress: Told how many samples are done.
+            progress: Called with the number of finished samples.
         """
-        given = list(arrays.values())
-        count = len(given[0])
+        inputs = list(arrays.values())
+        count = len(inputs[0])
         if not count:
-            return self.nothing(as_is=as_is)
+            return self.empty_outputs(as_is=as_is)
         try:
-            unit = self._widened(given, check) or self._unit
-            pool = self._wide.get(unit or 0) or (self.singles if count == 1 == unit else self._many)
-            size = unit or batch_size or min(self._free, max(_FEW, count // _PARTS))
-            workers = self._worth(count, size)
-            results = self._room(pool, count, as_is=as_is)
-            spans = _spans(count, size, workers)
+            unit = self._wide_unit(inputs, check) or self._unit
+            pool = self._wide_pools.get(unit or 0) or (self.singles if count == 1 == unit else self._executors)
+            size = unit or batch_size or min(self._batch_limit, max(_FEW, count // _PARTS))
+            workers = self._thread_count(count, size)
+            results = self._allocate(pool, count, as_is=as_is)
+            spans = _split(count, size, workers)
             if results:
-                work: Callable[[Span], object] = partial(self._fill, pool, results, given, size, check)
+                work: Callable[[Span], object] = partial(self._run_span_into, pool, results, inputs, size, check)
             else:
-                work = partial(self._ask, pool, given, size, check, as_is)
-            finished: list[int] = []  # samples of the spans that are, in any order
+                work = partial(self._run_span, pool, inputs, size, check, as_is)
+            finished: list[int] = []  # sizes of the finished spans
 
             def counted(span: Span) -> object:
                 parts = work(span)
                 finished.append(span[1] - span[0])
                 return parts
 
-            told = None if progress is None else lambda: progress(sum(finished))
-            parts = self._crew.in_order(spans, counted, workers, told)
+            report = None if progress is None else lambda: progress(sum(finished))
+            parts = self._threads.map_ordered(spans, counted, workers, report)
             if not results:
-                results = [joined(column) for column in zip(*parts, strict=True)]
+                results = [concatenate(column) for column in zip(*parts, strict=True)]
         except MemoryError as error:
-            self.fail(error)
+            self.raise_translated(error)
         return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
 
-    def _room(self, pool: Pool[Lane], count: int, *, as_is: bool) -> list[np.ndarray]:
-        """Arrays for the answers; none where their shapes are not known before."""
+    def _allocate(self, pool: Pool[Executor], count: int, *, as_is: bool) -> list[np.ndarray]:
+        """Allocate arrays for the outputs; none where their shapes are not known before the run."""
         specs = self._signature.outputs
-        with self._lent(pool) as lane:
-            shapes = [place.shape[1:] for place in lane.outputs] or [spec.shape[1:] for spec in specs]
+        with self._borrowed(pool) as executor:
+            shapes = [place.shape[1:] for place in executor.outputs] or [spec.shape[1:] for spec in specs]
         if any(None in shape for shape in shapes) or any(spec.dtype == "string" for spec in specs):
             return []
         dtypes = [spec.dtype if as_is or spec.meaning in DECIDED else "float32" for spec in specs]
         return [np.empty((count, *map(int, shape)), dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
 
-    def _fill(
+    def _run_span_into(
         self,
-        pool: Pool[Lane],
+        pool: Pool[Executor],
         results: list[np.ndarray],
         arrays: list[np.ndarray],
         size: int,
         check: Check | None,
         span: Span,
     ) -> None:
-        with self._lent(pool) as lane, self._clocked(span):
-            lane.into(results, arrays, *span, size, check)
+        with self._borrowed(pool) as executor, self._timed(span):
+            executor.run_into(results, arrays, *span, size, check)
 
-    def _ask(
-        self, pool: Pool[Lane], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, span: Span
+    def _run_span(
+        self, pool: Pool[Executor], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, span: Span
     ) -> list[np.ndarray]:
-        values = self._stored(arrays, *span, check)
-        with self._lent(pool) as lane, self._clocked(span):
-            parts = [lane.answers([some[i : i + size] for some in values]) for i in range(0, len(values[0]), size)]
-        outputs = [joined(column) for column in zip(*parts, strict=True)]
+        values = self._encode(arrays, *span, check)
+        with self._borrowed(pool) as executor, self._timed(span):
+            parts = [
+                executor.run_checked([part[i : i + size] for part in values]) for i in range(0, len(values[0]), size)
+            ]
+        outputs = [concatenate(column) for column in zip(*parts, strict=True)]
         specs = self._signature.outputs
-        return outputs if as_is else [real(output, spec) for output, spec in zip(outputs, specs, strict=True)]
+        return outputs if as_is else [to_source(output, spec) for output, spec in zip(outputs, specs, strict=True)]
 
-    def _stored(self, arrays: list[np.ndarray], begin: int, end: int, check: Check | None) -> list[np.ndarray]:
-        """Some samples in the artifact's dtypes."""
-        some = [array[begin:end] for array in arrays]
+    def _encode(self, arrays: list[np.ndarray], begin: int, end: int, check: Check | None) -> list[np.ndarray]:
+        """Convert a span of samples to the artifact's dtypes."""
+        part = [array[begin:end] for array in arrays]
         if check is None:
-            return some
-        return [encoded(check(values, i, begin), self._signature.inputs[i]) for i, values in enumerate(some)]
+            return part
+        return [encode(check(values, i, begin), self._signature.inputs[i]) for i, values in enumerate(part)]
 
-    def nothing(self, *, as_is: bool) -> dict[str, np.ndarray]:
-        """Outputs of no samples."""
+    def empty_outputs(self, *, as_is: bool) -> dict[str, np.ndarray]:
+        """Return the outputs of zero samples."""
         specs = self._signature.outputs
         empty = [np.empty((0, *(size or 0 for size in spec.shape[1:])), _numpy_dtype(spec)) for spec in specs]
-        outputs = empty if as_is else map(real, empty, specs)
+        outputs = empty if as_is else map(to_source, empty, specs)
         return {spec.name: output for spec, output in zip(specs, outputs, strict=True)}
 
-    def fail(self, error: Exception) -> NoReturn:
-        """Raise the error that stands for the engine's own."""
+    def raise_translated(self, error: Exception) -> NoReturn:
+        """Translate the engine's exception to an EdgemlError and raise it."""
         known = self._adapter.translate(error)
         if known is error:
             raise error
         raise known from error
 
     @contextmanager
-    def _lent(self, pool: Pool[Lane]) -> Iterator[Lane]:
-        lane = pool.take()
+    def _borrowed(self, pool: Pool[Executor]) -> Iterator[Executor]:
+        executor = pool.acquire()
         try:
-            yield lane
+            yield executor
         except self._adapter.errors as error:
-            self.fail(error)
+            self.raise_translated(error)
         finally:
-            pool.give(lane)
+            pool.release(executor)
 
-    def _worth(self, count: int, size: int) -> int:
-        """On how many threads so many samples are done the soonest."""
-        sample_ns = min(self._sample_ns, self.small.sample_ns)
+    def _thread_count(self, count: int, size: int) -> int:
+        """Return the number of threads on which the samples finish first."""
+        sample_ns = min(self._sample_ns, self.small_batches.sample_ns)
         if sample_ns == math.inf:
             return self.workers if count > _UNKNOWN else 1
         return self.workers if sample_ns * count > _WORTH_NS and sample_ns * size > _CALL_NS else 1
 
     @contextmanager
-    def _clocked(self, span: Span) -> Iterator[None]:
+    def _timed(self, span: Span) -> Iterator[None]:
         begun = perf_counter_ns()
         yield
         begin, end = span
         self._sample_ns = min(self._sample_ns, (perf_counter_ns() - begun) / (end - begin))
 
-    def _widened(self, arrays: list[np.ndarray], check: Check | None) -> int | None:
-        """How many samples at a time there are lanes for, where the engine gives the very same answers so."""
+    def _wide_unit(self, arrays: list[np.ndarray], check: Check | None) -> int | None:
+        """Return a larger batch size with executors, where the engine gives identical outputs with it."""
         unit = next((unit for unit in self._wide_units if len(arrays[0]) >= 2 * unit), None)
-        if unit is None or unit in self._wide:
+        if unit is None or unit in self._wide_pools:
             return unit
-        values = self._stored(arrays, 0, unit, check)
+        values = self._encode(arrays, 0, unit, check)
         with self._widening:
-            if unit in self._wide:
+            if unit in self._wide_pools:
                 return unit
-            pool = self._tried(unit, values) if self._wide_units else None
+            pool = self._try_unit(unit, values) if self._wide_units else None
             if pool is None:
                 self._wide_units = ()
                 return None
-            self._wide[unit] = pool
+            self._wide_pools[unit] = pool
             return unit
 
-    def _tried(self, unit: int, values: list[np.ndarray]) -> Pool[Lane] | None:
+    def _try_unit(self, unit: int, values: list[np.ndarray]) -> Pool[Executor] | None:
         pool = self._pool(unit)
         try:
-            lane = pool.take()
-            found = lane(values)
-        except self._adapter.errors:  # the model has its batch built in
+            executor = pool.acquire()
+            wide = executor(values)
+        except self._adapter.errors:  # the model has a fixed batch size
             return None
-        with self._lent(self._many) as narrow:
-            if not all(map(same_bytes, found, narrow(values))):
+        with self._borrowed(self._executors) as narrow:
+            if not all(map(same_bytes, wide, narrow(values))):
                 return None
-        pool.give(lane)
+        pool.release(executor)
         return pool
 
 
-def usual_batch(signature: Signature, needs: Needs) -> int:
-    """Samples at a time, at most, where an artifact leaves its batch free and the caller names none."""
+def default_batch(signature: Signature, needs: Needs) -> int:
+    """Return the maximum batch size of an artifact of any batch size, where the caller names none."""
     if "DynamicQuantizeLinear" in needs.operators:
         return _RANGED
     return _fitting(_FREE_CONVOLVED if _convolves(needs) else _FREE, signature)
@@ -280,8 +282,8 @@ def _fitting(table: tuple[tuple[float, Fit], ...], signature: Signature) -> Fit:
     return next(fit for most_bytes, fit in table if sample_bytes <= most_bytes)
 
 
-def _spans(count: int, size: int, workers: int) -> list[Span]:
-    """What a worker takes at a time, in whole batches: many samples at first, and fewer towards the end."""
+def _split(count: int, size: int, workers: int) -> list[Span]:
+    """Split samples into spans of whole batches: large ones first, smaller ones towards the end."""
     spans, begin = [], 0
     while begin < count:
         share = min(_MOST, -(-(count - begin) // (_SHARES * workers)))
@@ -291,12 +293,12 @@ def _spans(count: int, size: int, workers: int) -> list[Span]:
     return spans
 
 
-def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Answers to samples that follow each other, as one array."""
+def concatenate(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Concatenate the outputs of consecutive samples."""
     if len({part.shape[1:] for part in parts}) > 1:
         shapes = ", ".join(sorted({str([None, *part.shape[1:]]) for part in parts})[:3])
         raise TargetError(
-            f"The artifact gives answers of different shapes, {shapes}, which make no one array.",
+            f"The artifact returns outputs of different shapes, {shapes}, which do not fit into one array.",
             fix="run the samples one by one.",
         )
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""The hot loop: an engine's own memory, without copies and without checks."""
+"""Direct access to an engine's memory for hot loops, without copies and checks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from edgeml.core.tensors import Signature, TensorSpec
 
 from .pool import closed_error
 
-__all__ = ["Bound"]
+__all__ = ["IoBinding"]
 
 
-class Bound:
-    """Inputs and outputs of one artifact as arrays over the engine's memory, for one thread at a time.
+class IoBinding:
+    """Inputs and outputs of an artifact as arrays over the engine's memory, for one thread at a time.
 
-    Nothing is checked, quantized or copied: the arrays have the artifact's own dtypes, and the next `run` overwrites
+    Values are not checked, quantized or copied: the arrays have the artifact's dtypes, and the next `run` overwrites
     the outputs.
 
     Attributes:
-        inputs: Arrays ``[batch, ...]`` by name, to be written to before each run, which may overwrite them.
-        outputs: Arrays ``[batch, ...]`` by name, to be read after `run`; copy what is to be kept.
-        run: Runs the artifact on what the inputs hold.
+        inputs: Arrays ``[batch, ...]`` by name, to write to before each run. A run may overwrite them.
+        outputs: Arrays ``[batch, ...]`` by name, to read after a run. Copy an output to keep it.
+        run: Runs the artifact on the inputs.
 
     Example:
         >>> hot = session.bind()
@@ -43,7 +43,7 @@ class Bound:
         self.run: Callable[[], object] = instance.run
 
     def close(self) -> None:
-        """Lets go of the engine. The arrays must not be used any more; `run` raises TargetError."""
+        """Release the engine. The arrays must not be used any more; `run` raises TargetError."""
         self.run = _closed
         self.inputs = self.outputs = MappingProxyType({})
         self._instance = None

@@ -1,4 +1,4 @@
-"""From the source's numbers to an engine's memory, and back."""
+"""Conversion of the source's numbers to an engine's dtypes, and back."""
 
 from __future__ import annotations
 
@@ -14,26 +14,34 @@ from edgeml.core.encoding import Binning, Scaling, encoder
 from edgeml.core.integer_grid import dequantize, quantize
 from edgeml.core.tensors import Quantization, TensorSpec
 
-__all__ = ["Converter", "converter", "into_real", "reader", "real", "rows_at_once", "stored"]
+__all__ = [
+    "Converter",
+    "input_converter",
+    "output_converter",
+    "output_reader",
+    "rows_at_once",
+    "to_artifact",
+    "to_source",
+]
 
 Converter = Callable[[np.ndarray], np.ndarray | None]
-"""A function from float32 values ``[values]`` to the engine's numbers ``[values]``, valid until the next call; None
-where the values must be checked."""
+"""A function that converts float32 values ``[values]`` to the artifact's numbers ``[values]``. The
+numbers are valid until the next call. The function returns None where the values must be validated first."""
 
-_FEW = 8192  # numbers of which one product tells whether all are finite: of 10,000 OpenBLAS wakes its threads
+_FEW = 8192  # above about 10,000 values OpenBLAS starts its thread pool, which costs more than the check
 _MOST = 1e19
 _LEAST_SCALE = 1e-15
 
 
-def stored(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """Encoded values in the artifact's dtype."""
+def to_artifact(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """Convert encoded values to the artifact's dtype."""
     if spec.quantization is not None:
         return quantize(values, spec.quantization, spec.dtype)
     return values if spec.dtype == "string" else values.astype(spec.dtype, copy=False)
 
 
-def real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """An output in the source's units: float32, or as it is where it gives labels."""
+def to_source(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """Convert an output to the source's units: float32, or unchanged where the output gives labels."""
     if spec.meaning in DECIDED:
         return values
     if spec.quantization is not None:
@@ -41,15 +49,16 @@ def real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
     return values.astype(np.float32, copy=False)
 
 
-def converter(spec: TensorSpec, shape: tuple[int, ...]) -> Converter:
-    """Return a function that converts float32 values as `stored` does, bit for bit.
+def input_converter(spec: TensorSpec, shape: tuple[int, ...]) -> Converter:
+    """Return a function that converts float32 values exactly as `to_artifact` does.
 
-    It returns None for NaN, infinity, a number whose square overflows, and one that the tensor's dtype does not have.
+    The function returns None for NaN, infinity, numbers whose square overflows, and numbers that the tensor's dtype
+    cannot represent.
 
     Args:
         spec: The artifact's tensor.
-        shape: Its shape as the engine holds it, ``[batch, ...]``. The function converts arrays of as many values, and
-            `rows_at_once` samples or fewer.
+        shape: Its shape in the engine, ``[batch, ...]``. The function converts arrays of that many values, or of up to
+            `rows_at_once` samples.
     """
     encoding, quantization = spec.encoding, spec.quantization
     size = math.prod(shape)
@@ -63,24 +72,24 @@ def converter(spec: TensorSpec, shape: tuple[int, ...]) -> Converter:
     def convert(values: np.ndarray) -> np.ndarray | None:
         if not _has_squares(values):
             return None
-        return stored(encode(values.reshape(-1, *shape[1:])), spec).reshape(-1)
+        return to_artifact(encode(values.reshape(-1, *shape[1:])), spec).reshape(-1)
 
     return convert
 
 
 def rows_at_once(size: int) -> int:
-    """How many samples of so many values a converter takes at a time."""
+    """Return the number of samples, of `size` values each, that a converter converts in one call."""
     return max(1, _FEW // max(1, size))
 
 
-def reader(place: np.ndarray, spec: TensorSpec) -> Callable[[], np.ndarray]:
-    """What takes an output from an engine's memory, bit for bit as `real` gives it."""
-    convert = into_real(spec, place.dtype)
+def output_reader(place: np.ndarray, spec: TensorSpec) -> Callable[[], np.ndarray]:
+    """Return a function that copies an output from the engine's memory, exactly as `to_source` converts it."""
+    convert = output_converter(spec, place.dtype)
     return place.copy if convert is None else partial(convert, place)
 
 
-def into_real(spec: TensorSpec, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray] | None:
-    """What makes new arrays of an output in the source's units, bit for bit as `real`; None where it is in them."""
+def output_converter(spec: TensorSpec, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return a function that converts outputs exactly as `to_source` does; None where no conversion is needed."""
     quantization: Quantization | None = spec.quantization
     float32 = np.dtype(np.float32)
     if spec.meaning in DECIDED or (quantization is None and dtype == float32):
@@ -141,7 +150,7 @@ def _quantized(size: int, quantization: Quantization, dtype: str) -> Converter:
             divide(values, scale, scratch)
         rint(scratch, scratch)
         add(scratch, zero, scratch)
-        # In place of clipping, where nothing is to be clipped.
+        # Clip only where a value is out of range.
         least, most = np.minimum.reduce(scratch), np.maximum.reduce(scratch)
         if not (least >= lowest and most <= highest):
             if not (isfinite(least) and isfinite(most)):
@@ -167,7 +176,7 @@ def _scaled(sample: tuple[int, ...], scaling: Scaling, quantized: Converter) -> 
 
 
 def _has_squares(values: np.ndarray) -> bool:
-    """Whether all numbers of a row and their squares are finite. Of numpy's products `vdot` alone never warns."""
+    """Return whether all values of a row and their squares are finite. Only `vdot` of numpy's products never warns."""
     if values.size <= _FEW:
         return math.isfinite(np.vdot(values, values))
     parts = [values[begin : begin + _FEW] for begin in range(0, len(values), _FEW)]
@@ -175,7 +184,7 @@ def _has_squares(values: np.ndarray) -> bool:
 
 
 def _stays_finite(scaling: Scaling | None, quantization: Quantization) -> bool:
-    """Whether numbers up to 1.8e19, whose squares are finite in float32, overflow nowhere on the way to integers."""
+    """Return whether values up to 1.8e19, whose squares are finite in float32, are quantized without overflow."""
     if scaling is None:
         return quantization.scale >= _LEAST_SCALE
     widest = max(map(abs, scaling.offset), default=0.0)
@@ -183,5 +192,5 @@ def _stays_finite(scaling: Scaling | None, quantization: Quantization) -> bool:
 
 
 def _scalars(*values: float) -> list[np.ndarray]:
-    """Arrays without axes, which ufuncs take faster than scalars."""
+    """Return 0-dimensional arrays, which are faster than scalars as arguments of ufuncs."""
     return [np.array(value, np.float32) for value in values]

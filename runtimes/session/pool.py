@@ -1,4 +1,4 @@
-"""Things that one thread uses at a time, lent to several."""
+"""A pool of objects that are not thread-safe."""
 
 from __future__ import annotations
 
@@ -17,48 +17,49 @@ Item = TypeVar("Item")
 
 
 class Pool(Generic[Item]):
-    """Lends items, and makes them when they are first needed. Takers beyond the limit wait.
+    """Objects for one thread at a time, created on demand. Callers beyond the limit wait.
 
-    What was given back last is lent first: it is what the core's cache still holds.
+    The object that was released last is acquired first: the core's cache still holds it.
 
     Args:
-        make: Makes an item.
-        limit: At most so many.
+        create: Creates an object.
+        limit: Maximum number of objects alive at once.
     """
 
-    def __init__(self, make: Callable[[], Item], limit: int) -> None:
-        self._make: Callable[[], Item] | None = make
+    def __init__(self, create: Callable[[], Item], limit: int) -> None:
+        self._create: Callable[[], Item] | None = create
         self._left = limit
-        self._idle: list[Item] = []  # whose append and pop need no lock
+        self._idle: list[Item] = []  # append and pop are atomic
         self._pop = self._idle.pop
         self._lock = threading.Lock()
         self._waiting = 0
         self._handed: SimpleQueue[Item | None] | None = None
 
-    def take(self) -> Item:
-        """An item, for the caller alone until `give`.
+    def acquire(self) -> Item:
+        """Return an object for the caller alone until `release`.
 
         Raises:
-            TargetError: The pool is closed, or the item cannot be made.
+            TargetError: The pool is closed, or the object cannot be created.
         """
         try:
             return self._pop()
         except IndexError:
-            return self._another()
+            return self._create_or_wait()
 
-    def give(self, item: Item) -> None:
-        """Takes an item back."""
-        # First the item, then the look at who waits: a taker says that it waits before it looks for an item once more.
+    def release(self, item: Item) -> None:
+        """Return an object to the pool."""
+        # First append, then look for waiting callers: a caller counts itself as waiting before it looks for an object
+        # once more.
         self._idle.append(item)
         if self._waiting:
             self._hand_over()
-        if self._make is None:
+        if self._create is None:
             self._idle.clear()
 
     def close(self) -> None:
-        """Lets go of all items; those that are lent, when they are given back."""
-        with self._lock:  # no item is being made when this is over
-            self._make = None
+        """Release idle objects now and borrowed ones on return."""
+        with self._lock:  # no object is being created when this ends
+            self._create = None
             self._idle.clear()
             for _ in range(self._waiting):
                 self._queue().put(None)
@@ -69,19 +70,19 @@ class Pool(Generic[Item]):
             if self._waiting and self._idle:
                 try:
                     item = self._pop()
-                except IndexError:  # another taker was faster, and gives it back in its turn
+                except IndexError:  # another caller was faster, and releases the object in its turn
                     return
                 self._waiting -= 1
                 self._queue().put(item)
 
-    def _another(self) -> Item:
+    def _create_or_wait(self) -> Item:
         with self._lock:
-            if self._make is None:
+            if self._create is None:
                 raise closed_error()
             if self._left > 0:
-                made = self._make()
+                item = self._create()
                 self._left -= 1
-                return made
+                return item
             self._waiting += 1
             queue = self._queue()
             try:
@@ -97,7 +98,7 @@ class Pool(Generic[Item]):
         return handed
 
     def _queue(self) -> SimpleQueue[Item | None]:
-        """What waiting takers are handed. Made under the lock, when the first one waits."""
+        """Return the queue of waiting callers, created under the lock when the first one waits."""
         if self._handed is None:
             from queue import SimpleQueue
 
@@ -106,5 +107,5 @@ class Pool(Generic[Item]):
 
 
 def closed_error() -> TargetError:
-    """The error of using a session after its end."""
+    """Return the error for the use of a closed session."""
     return TargetError("The session is closed.", fix="open another: package.session(recipe).")

@@ -1,4 +1,4 @@
-"""Raw input, as a package declares it, to a model's numbers."""
+"""Conversion of raw inputs to a model's numbers, as the package declares it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from edgeml.core.preprocessing import Declaration, Table
 from edgeml.core.tensors import Signature
 from edgeml.preprocessing.apply import apply
 
-__all__ = ["of_raw"]
+__all__ = ["prepare_raw"]
 
 
-def of_raw(data: object, signature: Signature, declarations: Mapping[str, Declaration]) -> dict[str, object]:
-    """Values by input name.
+def prepare_raw(data: object, signature: Signature, declarations: Mapping[str, Declaration]) -> dict[str, object]:
+    """Convert raw inputs to values by input name.
 
     Args:
-        data: Images, sound, rows or a table, as `core.session.Session.predict` tells.
-        signature: The artifact's.
-        declarations: What raw input is, by input name; inputs without one are taken as they are.
+        data: Images, sound, rows or a table, as documented by `core.session.Session.predict`.
+        signature: Signature of the artifact.
+        declarations: Declarations of raw inputs by input name. Inputs without one are passed unchanged.
 
     Raises:
-        InputError: There is no declaration, or the data are not what is declared.
+        InputError: The package does not declare raw inputs, or the data do not match the declaration.
     """
     if not declarations:
         raise InputError(
-            "The package does not declare what its inputs' numbers mean, so raw input cannot be taken.",
-            fix="give arrays as the model takes them, or build the package with preprocessing.",
+            "The package does not declare preprocessing, so raw input is not supported.",
+            fix="pass arrays as the model expects them, or build the package with preprocessing.",
         )
     names = [spec.name for spec in signature.inputs]
     named = isinstance(data, Mapping) and set(data) == set(names)
@@ -34,10 +34,11 @@ def of_raw(data: object, signature: Signature, declarations: Mapping[str, Declar
     several = not one_table and (len(names) > 1 or named)
     if several and not isinstance(data, Mapping):
         raise InputError(
-            f"raw input: the model has {len(names)} inputs.", fix=f"give a mapping from {', '.join(names)}."
+            f"raw input: expected a mapping from {len(names)} input names, got {type(data).__name__}.",
+            fix=f"pass {{name: values}} for {', '.join(names)}.",
         )
-    given = dict(data) if several and isinstance(data, Mapping) else dict.fromkeys(names, data)
+    values = dict(data) if several and isinstance(data, Mapping) else dict.fromkeys(names, data)
     for spec in signature.inputs:
-        if spec.name in declarations and spec.name in given:
-            given[spec.name] = apply(declarations[spec.name], given[spec.name], spec)
-    return given
+        if spec.name in declarations and spec.name in values:
+            values[spec.name] = apply(declarations[spec.name], values[spec.name], spec)
+    return values

@@ -1,4 +1,4 @@
-"""The session on an engine: checks, batches, threads, quantization, labels."""
+"""The session: validation, batching, threads, quantization and labels on top of an engine."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from edgeml.core.session import Session
 from edgeml.core.system.machine import missing_features
 from edgeml.core.tensors import Signature
 
-from .batching import Batches, joined
+from .batching import BatchScheduler, concatenate
 from .pool import closed_error
 
 if TYPE_CHECKING:  # what not every program uses is loaded when it is used
-    from .io_binding import Bound
+    from .io_binding import IoBinding
 
 __all__ = ["EngineSession", "open_session"]
 
 _FLOAT32 = np.dtype(np.float32)
-_RECHECKED_BYTES = 2**28  # of arrays that are looked through once more, to tell how many samples are bad
+_RECHECKED_BYTES = 2**28  # size of arrays that are validated once more to count the bad samples
 
 
 def open_session(
@@ -48,7 +48,9 @@ def open_session(
 ) -> EngineSession:
     """Open a session by an engine, as `core.session.SessionOpener` describes."""
     if target not in engine.targets:
-        raise TargetError(f"{engine.name} has no target '{target}'.", fix=f"take {' or '.join(engine.targets)}.")
+        raise TargetError(
+            f"{engine.name} does not support target '{target}'.", fix=f"use {' or '.join(engine.targets)}."
+        )
     obstacle = engine.obstacle(target)
     if obstacle is not None:
         raise obstacle
@@ -58,7 +60,7 @@ def open_session(
     lacking = missing_features(needs.cpu_features)
     if lacking:
         raise TargetError(
-            f"The artifact gives other answers on CPUs without {', '.join(lacking)}, and this is one.",
+            f"The artifact gives different outputs on CPUs without {', '.join(lacking)}, such as this one.",
             fix="use an artifact without that need, or build the package on a CPU like this one.",
         )
     adapter = engine(data, signature, needs=needs, target=target, threads=threads or 1)
@@ -75,22 +77,22 @@ def _refuse_fallback(adapter: EngineAdapter, target: str) -> None:
         adapter.close()
         named = ", ".join(f"{item.operator} ×{item.count} ({item.place})" for item in elsewhere)
         raise TargetError(
-            f"Target '{target}' does not take all of the artifact; these operators would run elsewhere: {named}.",
-            fix="take another artifact or target, or allow it: allow_fallback=True.",
+            f"Target '{target}' does not support all operators of the artifact; these would run elsewhere: {named}.",
+            fix="choose another artifact or target, or allow it: allow_fallback=True.",
         )
 
 
 class EngineSession(Session):
-    """An artifact made ready on a target by an engine. Its methods are documented by `core.session.Session`.
+    """An artifact opened on a target by an engine. `core.session.Session` documents the methods.
 
     Args:
-        adapter: The artifact as the engine holds it; the session closes it.
-        signature: The artifact's tensors.
-        needs: What it needs of the machine.
-        decision: The source's labels.
-        preprocessing: How raw input becomes the values of an input, by its name.
-        target: Where it runs.
-        threads: Cores that one call may use; None for one for a single sample, and all for many.
+        adapter: The artifact as loaded by the engine. The session closes the adapter.
+        signature: Signature of the artifact.
+        needs: Needs of the artifact.
+        decision: Decision of the source, for classifiers.
+        preprocessing: Declarations of raw inputs by input name.
+        target: Target that the artifact runs on.
+        threads: Number of cores that one call may use; None for one for a single sample and all for many.
     """
 
     def __init__(
@@ -113,19 +115,19 @@ class EngineSession(Session):
         self._errors: tuple[type[Exception], ...] = (MemoryError, *adapter.errors)
         self._decider = Decider(signature.outputs, decision) if decision is not None else None
         self._unit = signature.inputs[0].shape[0]
-        self._bound: WeakSet[Bound] = WeakSet()
-        self._binding = threading.RLock()  # nothing is bound to an engine that is being closed
+        self._bindings: WeakSet[IoBinding] = WeakSet()
+        self._binding = threading.RLock()  # no binding is created while the engine is being closed
         self._closed = False
         self._input_name = signature.inputs[0].name
         self._output_names = [spec.name for spec in signature.outputs]
         plain = [i for i, spec in enumerate(signature.outputs) if spec.meaning not in DECIDED]
-        self._plain_output = plain[0] if len(plain) == 1 else None
+        self._only_output = plain[0] if len(plain) == 1 else None
         quantized = signature.inputs[0].quantization is not None
         self._single_dtype = np.dtype(signature.inputs[0].dtype) if quantized else None
         self._single_shape = _single_shape(signature) or (-1,)
         self._sample_shape = self._single_shape[1:] if self._single_shape != (-1,) else None
-        self._batches = Batches(adapter, signature, needs, threads=threads)
-        self._singles, self._small = self._batches.singles, self._batches.small
+        self._scheduler = BatchScheduler(adapter, signature, needs, threads=threads)
+        self._singles, self._small_batches = self._scheduler.singles, self._scheduler.small_batches
 
     @property
     def engine(self) -> str:
@@ -157,32 +159,32 @@ class EngineSession(Session):
         progress: Callable[[int], object] | None = None,
     ) -> dict[str, np.ndarray]:
         if type(inputs) is dict and len(inputs) == 1 and batch_size is None and progress is None:
-            answers = self._answer_few(inputs.get(self._input_name))
-            if answers is not None:
-                return dict(zip(self._output_names, answers, strict=True))
+            outputs = self._run_fast(inputs.get(self._input_name))
+            if outputs is not None:
+                return dict(zip(self._output_names, outputs, strict=True))
         if isinstance(inputs, Iterator):
-            return self._answer_stream(inputs, batch_size=batch_size, raw=False, progress=progress)
-        return self._answer(inputs, batch_size=batch_size, progress=progress)
+            return self._run_stream(inputs, batch_size=batch_size, raw=False, progress=progress)
+        return self._run_validated(inputs, batch_size=batch_size, progress=progress)
 
     def run_raw(self, inputs: Mapping[str, object], *, batch_size: int | None = None) -> dict[str, np.ndarray]:
-        return self._answer(inputs, batch_size=batch_size, as_is=True)
+        return self._run_validated(inputs, batch_size=batch_size, as_is=True)
 
     def run_quantized(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
-            given = inputs.get(self._input_name) if len(inputs) == 1 else None
-        except (AttributeError, TypeError):  # it is no mapping, and is looked at below
-            given = None
-        if type(given) is np.ndarray and given.shape == self._single_shape and given.dtype is self._single_dtype:
-            lane = self._singles.take()
+            values = inputs.get(self._input_name) if len(inputs) == 1 else None
+        except (AttributeError, TypeError):  # not a mapping: refused below
+            values = None
+        if type(values) is np.ndarray and values.shape == self._single_shape and values.dtype is self._single_dtype:
+            executor = self._singles.acquire()
             try:
-                return dict(zip(self._output_names, lane.bare(given), strict=True))
+                return dict(zip(self._output_names, executor.run_raw(values), strict=True))
             except self._adapter.errors as error:
-                self._batches.fail(error)
+                self._scheduler.raise_translated(error)
             finally:
-                self._singles.give(lane)
-        floats = [spec.name for spec in self.signature.inputs if spec.quantization is None]
-        if floats:
-            raise InputError(f"The artifact takes no integers as '{floats[0]}'.", fix="use run, or predict.")
+                self._singles.release(executor)
+        float_inputs = [spec.name for spec in self.signature.inputs if spec.quantization is None]
+        if float_inputs:
+            raise InputError(f"Input '{float_inputs[0]}' of the artifact is not quantized.", fix="use run or predict.")
         self._check_open()
         arrays = shaped_by_input(inputs, self.signature, "data")
         for spec in self.signature.inputs:
@@ -190,7 +192,7 @@ class EngineSession(Session):
                 raise InputError(
                     f"data, input '{spec.name}': got dtype {arrays[spec.name].dtype}, expected {spec.dtype}."
                 )
-        return self._batches.run(arrays, None, as_is=True)
+        return self._scheduler.run(arrays, None, as_is=True)
 
     def predict(
         self,
@@ -200,11 +202,11 @@ class EngineSession(Session):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> np.ndarray | dict[str, np.ndarray]:
-        if self._plain_output is not None and not raw and batch_size is None and progress is None:
-            answers = self._answer_few(data)  # at once, for a call less
-            if answers is not None:
-                return answers[self._plain_output]
-        return self._plain(self._outputs(data, batch_size=batch_size, raw=raw, progress=progress))
+        if self._only_output is not None and not raw and batch_size is None and progress is None:
+            outputs = self._run_fast(data)  # before the general way, to save a call
+            if outputs is not None:
+                return outputs[self._only_output]
+        return self._source_outputs(self._compute(data, batch_size=batch_size, raw=raw, progress=progress))
 
     @overload
     def classify(
@@ -239,13 +241,13 @@ class EngineSession(Session):
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         decider = self._decider or self._refuse_labels()
         plainly = not raw and batch_size is None and progress is None
-        outputs = self._answer_few(data) if plainly else None
+        outputs = self._run_fast(data) if plainly else None
         if outputs is None:
-            outputs = self._outputs(data, batch_size=batch_size, raw=raw, progress=progress)
+            outputs = self._compute(data, batch_size=batch_size, raw=raw, progress=progress)
         if not scores:
             return decider.labels(outputs)
-        found = decider.top(outputs, 1)
-        return found.labels[:, 0], found.scores[:, 0]
+        ranking = decider.top(outputs, 1)
+        return ranking.labels[:, 0], ranking.scores[:, 0]
 
     def top(self, data: object, k: int = 1, *, batch_size: int | None = None, raw: bool = False) -> Ranking:
         if type(k) is not int or k < 1:
@@ -253,9 +255,9 @@ class EngineSession(Session):
                 raise InputError(f"k is {k!r}, expected a whole number, at least 1.")
             k = int(k)
         decider = self._decider or self._refuse_labels()
-        outputs = self._answer_few(data) if not raw and batch_size is None else None
+        outputs = self._run_fast(data) if not raw and batch_size is None else None
         if outputs is None:
-            outputs = self._outputs(data, batch_size=batch_size, raw=raw, progress=None)
+            outputs = self._compute(data, batch_size=batch_size, raw=raw, progress=None)
         return decider.top(outputs, k)
 
     def stream(
@@ -270,40 +272,40 @@ class EngineSession(Session):
         if max_delay_ms is not None and not max_delay_ms >= 0:
             raise InputError(f"max_delay_ms is {max_delay_ms!r}, expected a number of at least 0, or None.")
         if latest and max_delay_ms is None:
-            raise InputError("latest needs a bound in time.", fix="leave max_delay_ms out.")
-        answered = self._answer_items(
+            raise InputError("latest=True requires a number as max_delay_ms, got None.", fix="omit max_delay_ms.")
+        results = self._run_items(
             items, batch_size=batch_size, raw=raw, progress=None, max_delay_ms=max_delay_ms, latest=latest
         )
         return (
-            self._plain([array[0] for array in outputs.values()] if lone else list(outputs.values()))
-            for outputs, lone in answered
+            self._source_outputs([array[0] for array in outputs.values()] if is_single else list(outputs.values()))
+            for outputs, is_single in results
         )
 
-    def bind(self, batch: int = 1) -> Bound:
+    def bind(self, batch: int = 1) -> IoBinding:
         if batch < 1 or self._unit not in {None, batch}:
-            takes = f"and the artifact takes {self._unit} at a time" if self._unit else "expected at least 1"
-            raise InputError(f"batch is {batch}, {takes}.")
+            expected = f"{self._unit}, the artifact's batch size" if self._unit else "at least 1"
+            raise InputError(f"batch is {batch}, expected {expected}.")
         with self._binding:
             self._check_open()
-            from .io_binding import Bound
+            from .io_binding import IoBinding
 
             instance = self._adapter.instance(batch, 1)
             if not instance.outputs:
                 raise TargetError(
-                    "The artifact has text or shapes that are not fixed, and cannot be bound.", fix="use run."
+                    "The artifact has text or dynamic shapes and cannot be bound to memory.", fix="use run."
                 )
-            bound = Bound(instance, self.signature)
-            self._bound.add(bound)
-            return bound
+            binding = IoBinding(instance, self.signature)
+            self._bindings.add(binding)
+            return binding
 
     def close(self) -> None:
         with self._binding:
             if self._closed:
                 return
             self._closed = True
-            self._batches.close()
-            for bound in list(self._bound):
-                bound.close()
+            self._scheduler.close()
+            for binding in list(self._bindings):
+                binding.close()
             self._adapter.close()
 
     def __enter__(self) -> Self:
@@ -314,71 +316,69 @@ class EngineSession(Session):
 
     def prepared(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
         if raw:
-            from .raw_input import of_raw
+            from .raw_input import prepare_raw
 
-            data = of_raw(data, self.signature, self.preprocessing)
+            data = prepare_raw(data, self.signature, self.preprocessing)
         return arrays_by_input(data, self.signature, "data")
 
     def _refuse_labels(self) -> NoReturn:
-        raise InputError("The model does not classify: it has no labels.", fix="use predict.")
+        raise InputError("The model is not a classifier.", fix="use predict.")
 
-    def _answer_few(self, data: object) -> list[np.ndarray] | None:
-        """The outputs of one plain sample, or of a few, as fast as they can be had; None where they must be looked at.
+    def _run_fast(self, data: object) -> list[np.ndarray] | None:
+        """Run one sample or a small batch of float32 on the fast path; None where the data must be validated first.
 
-        Only artifacts with one input and one output of fixed shape have a way to them.
+        Only artifacts with one input and one output of fixed shape have a fast path.
         """
         if type(data) is not np.ndarray or data.dtype is not _FLOAT32:
             return None
         shape = data.shape
         if shape == self._single_shape:
-            lane = self._singles.take()
+            executor = self._singles.acquire()
             try:
-                return lane.few(data) if lane.few is not None else None
+                return executor.run_batch(data) if executor.run_batch is not None else None
             except self._adapter.errors as error:
-                self._batches.fail(error)
+                self._scheduler.raise_translated(error)
             finally:
-                self._singles.give(lane)
+                self._singles.release(executor)
         if shape[1:] == self._sample_shape and shape:
             try:
-                return self._small.answer(data)
+                return self._small_batches.run(data)
             except self._errors as error:
-                self._batches.fail(error)
+                self._scheduler.raise_translated(error)
         return None
 
-    def _outputs(
+    def _compute(
         self, data: object, *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
     ) -> list[np.ndarray]:
-        """The outputs in the signature's order, in the source's units."""
+        """Return the outputs in the signature's order, in the source's units."""
         if isinstance(data, Iterator):
-            outputs = self._answer_stream(data, batch_size=batch_size, raw=raw, progress=progress)
-            return list(outputs.values())
+            return list(self._run_stream(data, batch_size=batch_size, raw=raw, progress=progress).values())
         if raw:
             arrays = self.prepared(data, raw=True)
             data = arrays if len(arrays) > 1 else arrays[self._input_name]
         if batch_size is None and progress is None:
-            answers = self._answer_few(data)
-            if answers is not None:
-                return answers
-        return list(self._answer(data, batch_size=batch_size, progress=progress).values())
+            outputs = self._run_fast(data)
+            if outputs is not None:
+                return outputs
+        return list(self._run_validated(data, batch_size=batch_size, progress=progress).values())
 
-    def _plain(self, outputs: Sequence[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
-        """What the source's reference gives of all outputs."""
-        if self._plain_output is not None:
-            return outputs[self._plain_output]
+    def _source_outputs(self, outputs: Sequence[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
+        """Select the outputs that the source's reference returns."""
+        if self._only_output is not None:
+            return outputs[self._only_output]
         pairs = zip(self.signature.outputs, outputs, strict=True)
         return {spec.name: output for spec, output in pairs if spec.meaning not in DECIDED}
 
-    def _answer_stream(
+    def _run_stream(
         self, items: Iterable[object], *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
     ) -> dict[str, np.ndarray]:
-        """Outputs of all items of a stream that ends."""
-        answered = self._answer_items(items, batch_size=batch_size, raw=raw, progress=progress)
-        parts = [part for part, _ in answered]
+        """Return the outputs of all items of a finite stream."""
+        parts = [outputs for outputs, _ in self._run_items(items, batch_size=batch_size, raw=raw, progress=progress)]
         if not parts:
-            return self._batches.nothing(as_is=False)
-        return {spec.name: joined([part[spec.name] for part in parts]) for spec in self.signature.outputs}
+            return self._scheduler.empty_outputs(as_is=False)
+        return {spec.name: concatenate([part[spec.name] for part in parts]) for spec in self.signature.outputs}
 
-    def _answer_items(
+    def _run_items(
         self,
         items: Iterable[object],
         *,
@@ -388,20 +388,20 @@ class EngineSession(Session):
         max_delay_ms: float | None = None,
         latest: bool = False,
     ) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
-        from .streaming import answer_live, gathered, plain_items, raw_items
+        from .streaming import read_items, read_raw_items, run_in_batches, run_live
 
         self._check_open()
 
-        def answer(arrays: dict[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
-            told = None if progress is None else lambda count: progress(first + count)
-            return self._answer(arrays, batch_size=batch_size, first=first, progress=told)
+        def run(arrays: dict[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
+            report = None if progress is None else lambda count: progress(first + count)
+            return self._run_validated(arrays, batch_size=batch_size, first=first, progress=report)
 
-        found = raw_items(items, partial(self.prepared, raw=True)) if raw else plain_items(items, self.signature)
+        stream = read_raw_items(items, partial(self.prepared, raw=True)) if raw else read_items(items, self.signature)
         if max_delay_ms is None:
-            return gathered(found, answer)
-        return answer_live(found, answer, max_delay_s=max_delay_ms / 1e3, latest=latest, workers=self._batches.workers)
+            return run_in_batches(stream, run)
+        return run_live(stream, run, max_delay_s=max_delay_ms / 1e3, latest=latest, workers=self._scheduler.workers)
 
-    def _answer(
+    def _run_validated(
         self,
         data: object,
         *,
@@ -410,11 +410,11 @@ class EngineSession(Session):
         first: int = 0,
         progress: Callable[[int], object] | None = None,
     ) -> dict[str, np.ndarray]:
-        """Outputs by name, in the source's units, or as they are in the artifact's."""
+        """Validate data and return outputs by name: in the source's units, or with `as_is` in the artifact's dtypes."""
         if batch_size is not None:
             if not _is_count(batch_size):
                 raise InputError(f"batch_size is {batch_size!r}, expected a whole number, at least 1.")
-            batch_size = int(batch_size)  # numpy's own overflow
+            batch_size = int(batch_size)  # so that numpy integers do not overflow
         self._check_open()
         arrays = shaped_by_input(data, self.signature, "data")
         specs = self.signature.inputs
@@ -423,11 +423,11 @@ class EngineSession(Session):
             return values_of(array, specs[i], "data", first=first + begin)
 
         try:
-            return self._batches.run(arrays, check, batch_size=batch_size, as_is=as_is, progress=progress)
+            return self._scheduler.run(arrays, check, batch_size=batch_size, as_is=as_is, progress=progress)
         except InputError:
             if first == 0 and sum(array.nbytes for array in arrays.values()) <= _RECHECKED_BYTES:
                 for spec in specs:
-                    values_of(arrays[spec.name], spec, "data")  # tells of all samples that are bad
+                    values_of(arrays[spec.name], spec, "data")  # the error counts all bad samples
             raise
 
     def _check_open(self) -> None:
@@ -440,7 +440,7 @@ def _is_count(value: object) -> bool:
 
 
 def _single_shape(signature: Signature) -> tuple[int, ...] | None:
-    """Shape of one sample, for artifacts that take one array of fixed shape and give one."""
+    """Return the shape of one sample ``[1, ...]`` of artifacts with one input and one output of fixed shape."""
     plain = [spec for spec in signature.outputs if spec.meaning not in DECIDED]
     if len(signature.inputs) > 1 or len(plain) > 1:
         return None

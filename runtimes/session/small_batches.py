@@ -1,4 +1,4 @@
-"""Answers to a few samples at once, for which spreading them over threads would cost more than it gains."""
+"""Fast execution of small batches, for which distribution over threads would cost more than it gains."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from typing import TypeVar
 
 import numpy as np
 
-from .executor import Lane
+from .executor import Executor
 from .pool import Pool
 
 __all__ = ["SmallBatches", "same_bytes"]
 
 Result = TypeVar("Result")
 
-_MOST = 64  # samples: of more the ado of `Batches.run` no longer matters
-_UNITS = (64, 8, 2)  # samples at a time that are tried, of artifacts that take one
-_LEAST_PIECE = 8  # samples that are worth being put together with others
-_SIZES = 8  # numbers of samples for which memory is kept, of artifacts that take any
-_MEASURED = 8  # batches by which the time of a sample is known
-_COLD = 10  # times as long the first batch may take as later ones
-_PATIENCE = 3  # batches before a unit is tried: a program that has but one is not to wait for it
+_MOST = 64  # samples; for larger batches the overhead of `BatchScheduler.run` does not matter
+_UNITS = (64, 8, 2)  # batch sizes that are tried for artifacts of batch size 1
+_LEAST_UNIT = 8  # smallest batch size that larger batches are split into
+_SIZES = 8  # number of batch sizes that get memory of their own, for artifacts of any batch size
+_MEASURED = 8  # batches that are timed to learn the time of a sample
+_COLD = 10  # the first batch may take up to this many times as long as later ones
+_PATIENCE = 3  # batches before a batch size is tried, so that a program with one batch does not wait for it
 _TRIALS = 3
 
 
 class SmallBatches:
-    """Lanes for a few samples at once, of artifacts with one input and outputs of fixed shape.
+    """Run small batches of artifacts with one input and outputs of fixed shape.
 
-    Where the artifact takes any number of samples, each number has lanes of its own. Where it takes one, samples go one
-    by one, or several at a time where the engine gives the very same answers so, and sooner: that is measured on the
-    batches that come.
+    Where the artifact accepts any batch size, each size has executors of its own. Where its batch size is 1, samples
+    run one by one, or several at a time where the engine gives identical outputs faster; that is measured on the
+    caller's own batches.
 
     Args:
-        pool: Make lanes for so many samples at a time.
-        singles: Lanes for one sample.
-        unit: Samples that the artifact takes at a time; None where it takes any number.
-        most: Samples at a time, at most, where it takes any number.
-        widens: Whether the engine may be asked for more samples at a time than the artifact takes.
-        worth_ns: The time of samples that are better shared among threads; infinite where there is one.
-        short_ns: The time of a sample that is too short for that.
+        pool: Creates a pool of executors for a batch size.
+        singles: Executors for batch size 1.
+        unit: Batch size of the artifact; None for any.
+        most: Maximum batch size where the artifact accepts any.
+        widens: Whether the engine supports batch sizes larger than the artifact's.
+        worth_ns: Time of a batch above which threads should share it; infinite where there is one thread.
+        short_ns: Time of a sample below which threads are not worth it.
         errors: The exceptions that the engine raises.
 
     Attributes:
-        sample_ns: The least time of a sample that was seen.
+        sample_ns: Minimum observed time per sample.
     """
 
     def __init__(
         self,
-        pool: Callable[[int], Pool[Lane]],
-        singles: Pool[Lane],
+        pool: Callable[[int], Pool[Executor]],
+        singles: Pool[Executor],
         *,
         unit: int | None,
         most: int,
@@ -64,139 +64,146 @@ class SmallBatches:
         self._pool, self._singles, self._unit = pool, singles, unit
         self._errors: tuple[type[Exception], ...] = (MemoryError, *errors)
         self._worth_ns, self._short_ns = worth_ns, short_ns
-        self._most = min(_MOST, most) if unit is None else _MOST if unit == 1 else 0
-        self._by_count: dict[int, Pool[Lane]] = {}  # of artifacts that take one sample, where that is faster
-        self._wide: tuple[tuple[int, Pool[Lane]], ...] = ()  # the larger of these, the largest first
-        self._least_wide = _MOST + 1
-        self._untried = list(_UNITS) if widens and unit == 1 else []
-        self._seen = 0
+        self._max_samples = min(_MOST, most) if unit is None else _MOST if unit == 1 else 0
+        self._pools: dict[int, Pool[Executor]] = {}  # by batch size
+        self._units: tuple[
+            tuple[int, Pool[Executor]], ...
+        ] = ()  # larger batch sizes of an artifact of batch size 1, the largest first
+        self._least_unit = _MOST + 1
+        self._untried_units = list(_UNITS) if widens and unit == 1 else []
+        self._batches_seen = 0
         self._learning = True
-        self._by_one: frozenset[int] = frozenset()  # numbers of samples that are known to go best one by one
-        self._making = threading.Lock()
+        self._one_by_one_counts: frozenset[int] = frozenset()  # batch sizes that run one by one
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Let go of the lanes, but for those of one sample; nothing is answered from now on."""
-        with self._making:
-            self._most, self._by_one = 0, frozenset()
-            for pool in self._by_count.values():
+        """Release all executors but those of batch size 1; later calls of `run` return None."""
+        with self._lock:
+            self._max_samples, self._one_by_one_counts = 0, frozenset()
+            for pool in self._pools.values():
                 pool.close()
 
-    def answer(self, values: np.ndarray) -> list[np.ndarray] | None:
-        """The outputs of a few samples in the signature's order.
+    def run(self, values: np.ndarray) -> list[np.ndarray] | None:
+        """Run a small batch.
 
         Args:
             values: float32 ``[samples, ...]``.
 
         Returns:
-            Arrays ``[samples, ...]``; None where these are too many samples, or must be looked at.
+            Outputs ``[samples, ...]`` in the signature's order; None where the batch is too large, or where the samples
+            must be validated first.
         """
         count = len(values)
-        if count in self._by_one:
-            lane = self._singles.take()  # as `_one_by_one`: of two samples each call less is seen
+        if count in self._one_by_one_counts:
+            executor = self._singles.acquire()  # `_run_each` inlined: two samples are slower with another call
             try:
-                return lane.several(values) if lane.several is not None else None
+                return executor.run_each(values) if executor.run_each is not None else None
             finally:
-                self._singles.give(lane)
-        if count > self._most or not count:
+                self._singles.release(executor)
+        if count > self._max_samples or not count:
             return None
-        if self._learning and (self._seen <= _MEASURED or (self._untried and count >= self._untried[-1])):
-            return self._measured(values)
-        return self._answered(values)
+        if self._learning and (
+            self._batches_seen <= _MEASURED or (self._untried_units and count >= self._untried_units[-1])
+        ):
+            return self._run_and_learn(values)
+        return self._run(values)
 
-    def _answered(self, values: np.ndarray) -> list[np.ndarray] | None:
+    def _run(self, values: np.ndarray) -> list[np.ndarray] | None:
         count = len(values)
-        pool = self._by_count.get(count)
+        pool = self._pools.get(count)
         if pool is not None:
-            return self._at_once(pool, values)
+            return self._run_batch(pool, values)
         if self._unit is None:
-            return self._at_once(self._of_count(count), values)
-        if count >= self._least_wide:
-            return self._in_pieces(values)
-        return self._one_by_one(values)
+            return self._run_batch(self._executors_for(count), values)
+        if count >= self._least_unit:
+            return self._run_in_units(values)
+        return self._run_each(values)
 
-    def _one_by_one(self, values: np.ndarray) -> list[np.ndarray] | None:
-        lane = self._singles.take()
+    def _run_each(self, values: np.ndarray) -> list[np.ndarray] | None:
+        executor = self._singles.acquire()
         try:
-            return lane.several(values) if lane.several is not None else None
+            return executor.run_each(values) if executor.run_each is not None else None
         finally:
-            self._singles.give(lane)
+            self._singles.release(executor)
 
-    def _at_once(self, pool: Pool[Lane] | None, values: np.ndarray) -> list[np.ndarray] | None:
+    def _run_batch(self, pool: Pool[Executor] | None, values: np.ndarray) -> list[np.ndarray] | None:
         if pool is None:
             return None
-        lane = pool.take()
+        executor = pool.acquire()
         try:
-            return lane.few(values) if lane.few is not None else None
+            return executor.run_batch(values) if executor.run_batch is not None else None
         except self._errors:
             if self._unit is not None:
                 raise
-            self._most = 0  # the artifact does not answer each sample by itself: the usual way says so
+            self._max_samples = 0  # the artifact does not process samples independently: the scheduler reports it
             return None
         finally:
-            pool.give(lane)
+            pool.release(executor)
 
-    def _in_pieces(self, values: np.ndarray) -> list[np.ndarray] | None:
+    def _run_in_units(self, values: np.ndarray) -> list[np.ndarray] | None:
         parts, begin, count = [], 0, len(values)
-        for unit, pool in self._wide:
+        for unit, pool in self._units:
             while count - begin >= unit:
-                parts.append(self._at_once(pool, values[begin : begin + unit]))
+                parts.append(self._run_batch(pool, values[begin : begin + unit]))
                 begin += unit
         if begin < count:
-            parts.append(self._one_by_one(values[begin:]))
+            parts.append(self._run_each(values[begin:]))
         there = [part for part in parts if part is not None]
         if len(there) < len(parts):
             return None
         return there[0] if len(there) == 1 else [np.concatenate(column) for column in zip(*there, strict=True)]
 
-    def _of_count(self, count: int) -> Pool[Lane] | None:
-        if len(self._by_count) >= _SIZES:
+    def _executors_for(self, count: int) -> Pool[Executor] | None:
+        if len(self._pools) >= _SIZES:
             return None
-        with self._making:
-            return self._by_count.setdefault(count, self._pool(count)) if self._most else None
+        with self._lock:
+            return self._pools.setdefault(count, self._pool(count)) if self._max_samples else None
 
-    def _measured(self, values: np.ndarray) -> list[np.ndarray] | None:
-        """The answer, with what its time tells of later ones."""
+    def _run_and_learn(self, values: np.ndarray) -> list[np.ndarray] | None:
+        """Run a batch and learn from its time how to run later ones."""
         begun = perf_counter_ns()
-        results = self._answered(values)
+        results = self._run(values)
         if results is None:
             return None
         self.sample_ns = min(self.sample_ns, (perf_counter_ns() - begun) / len(values))
-        known = self._seen >= _MEASURED or (self._seen and self.sample_ns * len(values) > _COLD * self._worth_ns)
-        self._seen += 1
-        if known and self.sample_ns > self._short_ns and self.sample_ns * self._most > self._worth_ns:
-            self._most = max(1, int(self._worth_ns / self.sample_ns))
-        if self._untried and self._seen >= _PATIENCE and self._making.acquire(blocking=False):
+        known = self._batches_seen >= _MEASURED or (
+            self._batches_seen and self.sample_ns * len(values) > _COLD * self._worth_ns
+        )
+        self._batches_seen += 1
+        if known and self.sample_ns > self._short_ns and self.sample_ns * self._max_samples > self._worth_ns:
+            self._max_samples = max(1, int(self._worth_ns / self.sample_ns))
+        if self._untried_units and self._batches_seen >= _PATIENCE and self._lock.acquire(blocking=False):
             try:
-                self._consider(values)
+                self._try_unit(values)
             finally:
-                self._making.release()
-        self._learning = self._seen <= _MEASURED or bool(self._untried)
-        if self._unit == 1 and self._seen > _MEASURED:
-            wide = min([self._least_wide, *self._untried[-1:]])
-            self._by_one = frozenset(range(1, min(self._most + 1, wide))) - self._by_count.keys()
+                self._lock.release()
+        self._learning = self._batches_seen <= _MEASURED or bool(self._untried_units)
+        if self._unit == 1 and self._batches_seen > _MEASURED:
+            wide = min([self._least_unit, *self._untried_units[-1:]])
+            self._one_by_one_counts = frozenset(range(1, min(self._max_samples + 1, wide))) - self._pools.keys()
         return results
 
-    def _consider(self, values: np.ndarray) -> None:
-        """Try the largest unit that the samples suffice for."""
-        unit = next((unit for unit in self._untried if unit <= len(values)), None)
-        if unit is None or not self._most:
+    def _try_unit(self, values: np.ndarray) -> None:
+        """Try the largest untried batch size for which there are enough samples."""
+        unit = next((unit for unit in self._untried_units if unit <= len(values)), None)
+        if unit is None or not self._max_samples:
             return
-        self._untried.remove(unit)
-        pool, some = self._pool(unit), values[:unit]
+        self._untried_units.remove(unit)
+        pool, sample_values = self._pool(unit), values[:unit]
         try:
-            narrow_ns, wanted = _timed(lambda: self._one_by_one(some))
-            wide_ns, found = _timed(lambda: self._at_once(pool, some))
-        except self._errors:  # there is no room, or the model has its batch built in
+            narrow_ns, narrow = _measure(lambda: self._run_each(sample_values))
+            wide_ns, wide = _measure(lambda: self._run_batch(pool, sample_values))
+        except self._errors:  # memory does not suffice, or the model has a fixed batch size
             return
-        if found and wanted and all(map(same_bytes, found, wanted)) and wide_ns < narrow_ns:
-            self._by_count[unit] = pool
-            large = [count for count in self._by_count if count >= _LEAST_PIECE]
-            self._wide = tuple((count, self._by_count[count]) for count in sorted(large, reverse=True))
-            self._least_wide = self._wide[-1][0] if self._wide else _MOST + 1
+        if wide and narrow and all(map(same_bytes, wide, narrow)) and wide_ns < narrow_ns:
+            self._pools[unit] = pool
+            large = [count for count in self._pools if count >= _LEAST_UNIT]
+            self._units = tuple((count, self._pools[count]) for count in sorted(large, reverse=True))
+            self._least_unit = self._units[-1][0] if self._units else _MOST + 1
 
 
-def _timed(call: Callable[[], Result]) -> tuple[float, Result]:
-    """The least time of some calls, in nanoseconds, and their result."""
+def _measure(call: Callable[[], Result]) -> tuple[float, Result]:
+    """Return the minimum time of several calls, in nanoseconds, and the result of the first."""
     result, least = call(), math.inf
     for _ in range(_TRIALS):
         begun = perf_counter_ns()
@@ -205,6 +212,6 @@ def _timed(call: Callable[[], Result]) -> tuple[float, Result]:
     return least, result
 
 
-def same_bytes(some: np.ndarray, others: np.ndarray) -> bool:
-    """Whether two arrays are the same to the last bit."""
-    return some.shape == others.shape and some.tobytes() == others.tobytes()
+def same_bytes(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return whether two arrays are equal bit for bit."""
+    return first.shape == second.shape and first.tobytes() == second.tobytes()

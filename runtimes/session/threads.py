@@ -1,4 +1,4 @@
-"""Work on all cores of one process: engines let go of Python's lock while they compute."""
+"""Worker threads that share a call's work: engines release Python's lock while they compute."""
 
 from __future__ import annotations
 
@@ -13,49 +13,51 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
-__all__ = ["Crew"]
+__all__ = ["WorkerThreads"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class Crew:
+class WorkerThreads:
     """Threads that help callers with many tasks.
 
-    They are started when they are first needed, and kept: starting one takes a quarter of a millisecond where the
-    machine was idle, waking one a fifth of that. A helper serves one caller at a time. Callers never wait for one:
-    they do what nobody helps with themselves.
+    Threads are started on first use and kept: starting one takes a quarter of a millisecond on an idle machine, waking
+    one a fifth of that. A thread serves one caller at a time. Callers never wait for a free thread: they work on the
+    tasks themselves.
 
     Args:
-        size: Helpers, at most.
+        size: Maximum number of threads.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._process = 0  # whose threads the helpers are: none's so far
+        self._process = 0  # id of the process that started the threads
         self._started = self._idle = 0
         self._jobs: SimpleQueue[Callable[[], None] | None] | None = None
-        self._dismiss: Callable[[], object] | None = None
+        self._stop: Callable[[], object] | None = None
 
-    def in_order(
+    def map_ordered(
         self,
         tasks: Sequence[Task],
         work: Callable[[Task], Result],
         workers: int,
         done: Callable[[], object] | None = None,
     ) -> list[Result]:
-        """The results of tasks, in their order. The caller's thread works too.
+        """Apply a function to all tasks and return the results in the order of the tasks.
+
+        The caller's thread works too.
 
         Args:
-            tasks: What to work on.
-            work: Called from several threads.
-            workers: At most so many threads, the caller's among them.
+            tasks: Arguments of the calls.
+            work: The function; it is called from several threads.
+            workers: Maximum number of threads, including the caller's.
             done: Called in the caller's thread after each of its tasks, and at the end.
 
         Raises:
-            Exception: What the earliest of the failed tasks raised. Later tasks are not begun.
-            KeyboardInterrupt: And the like, whatever else failed.
+            Exception: The exception of the earliest failed task. Later tasks are not started.
+            KeyboardInterrupt: An interrupt, or another exception that is not an `Exception`, precedes all others.
         """
         results: dict[int, Result] = {}
         failures: dict[int, BaseException] = {}
@@ -77,79 +79,79 @@ class Crew:
                 failures[-1] = error
 
         try:
-            helping = self._hired(serve, min(workers, len(tasks)) - 1)
+            busy = self._acquire(serve, min(workers, len(tasks)) - 1)
             serve(done)
-            for helper in helping:
-                helper.acquire()  # until it has done its last task
+            for lock in busy:
+                lock.acquire()  # released when the thread has finished its last task
         finally:
-            deque(positions, maxlen=0)  # whose caller was interrupted begins no other
+            deque(positions, maxlen=0)  # drain the iterator, so that threads start no further task
         if failures:
             error = failures[min(failures)]
             failures.clear()
             try:
                 raise error
             finally:
-                del error  # its traceback holds this frame, and with it what the caller gave
+                del error  # its traceback holds this frame, and with it the caller's arguments
         if done is not None:
             done()
         return [results[position] for position in range(len(tasks))]
 
     def close(self) -> None:
-        """Lets the helpers end, when they have nothing left to do."""
+        """Let the threads end when they have finished their tasks."""
         with self._lock:
             self._size = self._idle = 0
-            if self._dismiss is not None:
-                self._dismiss()
+            if self._stop is not None:
+                self._stop()
 
-    def _hired(self, serve: Callable[[], None], wanted: int) -> list[threading.Lock]:
-        """Sets helpers to work, as many as are free; each lock is let go of when its helper has come to the end."""
-        helping: list[threading.Lock] = []
-        if wanted < 1:
-            return helping
+    def _acquire(self, serve: Callable[[], None], count: int) -> list[threading.Lock]:
+        """Start up to `count` free threads on a job; return locks that are released at the end of the job."""
+        busy: list[threading.Lock] = []
+        if count < 1:
+            return busy
         with self._lock:
             jobs = self._jobs
-            if jobs is None or self._process != os.getpid():  # a fork has none of its parent's threads
-                jobs = self._assemble()
-            for _ in range(wanted):
+            if jobs is None or self._process != os.getpid():  # a fork does not inherit its parent's threads
+                jobs = self._start()
+            for _ in range(count):
                 if self._idle:
                     self._idle -= 1
                 elif self._started < self._size:
                     try:
-                        threading.Thread(target=_wait, args=(jobs,), name="edgeml", daemon=True).start()
-                    except RuntimeError:  # the system gives no more threads, or the program is ending
+                        threading.Thread(target=_run_jobs, args=(jobs,), name="edgeml", daemon=True).start()
+                    except RuntimeError:  # the system's limit is reached, or the program is ending
                         break
                     self._started += 1
                 else:
                     break
                 ended = threading.Lock()
                 ended.acquire()
-                jobs.put(partial(self._help, serve, ended))
-                helping.append(ended)
-        return helping
+                jobs.put(partial(self._serve, serve, ended))
+                busy.append(ended)
+        return busy
 
-    def _help(self, serve: Callable[[], None], ended: threading.Lock) -> None:
+    def _serve(self, serve: Callable[[], None], ended: threading.Lock) -> None:
         serve()
         with self._lock:
             if self._size:
                 self._idle += 1
         ended.release()
 
-    def _assemble(self) -> SimpleQueue[Callable[[], None] | None]:
-        """Begins without helpers; gives the queue of their jobs."""
-        from queue import SimpleQueue  # not needed by those who run one sample at a time
+    def _start(self) -> SimpleQueue[Callable[[], None] | None]:
+        """Reset to a state without threads; return the queue of their jobs."""
+        from queue import SimpleQueue  # not loaded by programs that run one sample at a time
 
         self._process = os.getpid()
         self._started = self._idle = 0
         jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        dismiss = weakref.finalize(self, jobs.put, None)
-        dismiss.atexit = False
-        self._jobs, self._dismiss = jobs, dismiss
+        stop = weakref.finalize(self, jobs.put, None)
+        stop.atexit = False
+        self._jobs, self._stop = jobs, stop
         return jobs
 
 
-def _wait(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
-    """What a helper does. It knows nothing of its crew, whose end is the last job."""
+def _run_jobs(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+    """Run the jobs of a thread until a None arrives. No reference to the `WorkerThreads` is held."""
     while (job := jobs.get()) is not None:
         job()
-        del job  # and with it what the caller gave, while there is nothing to do
-    jobs.put(None)  # for the next helper
+        del job  # releases the caller's arguments while the thread is idle
+    jobs.put(None)  # for the next thread

@@ -132,7 +132,7 @@ def test_a_regression_has_r2(regression: tuple[edgeml.Package, np.ndarray]) -> N
 
 
 def test_a_regression_has_no_labels(regression: tuple[edgeml.Package, np.ndarray]) -> None:
-    with pytest.raises(InputError, match="does not classify"):
+    with pytest.raises(InputError, match="not a classifier"):
         regression[0].session("tflite-fp32").classify(X)
 
 
@@ -161,7 +161,7 @@ def test_a_softmax_may_be_told_to_give_values(keras_models: Worker) -> None:
     assert record.evaluation.drop is not None
     assert record.evaluation.drop.metric == "r2"
     assert {spec.meaning for spec in record.signature.outputs} == {"values"}
-    with pytest.raises(InputError, match="does not classify"):
+    with pytest.raises(InputError, match="not a classifier"):
         package.session("onnx-fp32").classify(tokens)
 
 

@@ -44,7 +44,7 @@ def test_what_runs_is_available_and_is_tried_once(trials: Path, monkeypatch: pyt
     ("name", "words"),
     [
         ("Wrong", r"does not run a tiny model by onnx: It gives .* in place of"),
-        ("LeavesItToTheCpu", r"these operators would run elsewhere: MatMul ×1 \(CPU\)"),
+        ("LeavesItToTheCpu", r"these would run elsewhere: MatMul ×1 \(CPU\)"),
         ("Raises", r"does not run a tiny model by onnx: no device is good enough"),
         ("Aborts", r"died of SIGABRT"),
     ],

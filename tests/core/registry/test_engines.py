@@ -71,7 +71,7 @@ print(json.dumps(told))
     assert "onnx-fp32 on acme" in told["reason"]
     last = onnx.load_from_string(artifact_bytes(small_package, "onnx-fp32")).graph.node[-1].op_type
     assert told["elsewhere"] == [[last, "CPU", 1]]
-    assert f"these operators would run elsewhere: {last} ×1 (CPU)" in told["refused"]
+    assert f"these would run elsewhere: {last} ×1 (CPU)" in told["refused"]
     assert "acme-engine for target 'acme' cannot be loaded: AttributeError" in told["error"]
     assert "RuntimeError: libbroken.so.7 is not there Fix: pip install --upgrade broken-engine" in told["broken"]
 

@@ -93,5 +93,5 @@ def test_a_provider_that_the_build_lacks(small_package: edgeml.Package, target: 
         pytest.skip(f"this onnxruntime has {provider}")
     error = refusal(small_package, "onnx-fp32", target)
     assert isinstance(error, TargetError)
-    assert f"has no {provider}ExecutionProvider" in error.message
+    assert f"does not include {provider}ExecutionProvider" in error.message
     assert error.fix

@@ -148,6 +148,6 @@ def test_a_model_that_tflite_micro_loads_and_cannot_run_is_released(tmp_path: Pa
     package = edgeml.build(net, evaluation=x, recipes=["tflite-fp32"])
     record = package.artifact("tflite-fp32")
     assert record.verdict.released
-    assert any("loads the artifact and cannot run it: " in remark for remark in record.verdict.remarks)
+    assert any("loads the artifact but cannot run it: " in remark for remark in record.verdict.remarks)
     with package.session("tflite-fp32", target="micro") as session, pytest.raises(TargetError, match="cannot run it"):
         session.predict(x.astype(np.float32))

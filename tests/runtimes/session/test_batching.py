@@ -20,7 +20,7 @@ from edgeml.core.session import Session
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.demo.digits import Digits
 from edgeml.runtimes.session import session as session_module
-from edgeml.runtimes.session.batching import Batches
+from edgeml.runtimes.session.batching import BatchScheduler
 from tests.support.onnx_sessions import open_onnx
 from tests.support.raw_engines import RawTflite, bytes_of
 from tests.support.sessions import ALL, EACH, array_of, scores_of
@@ -156,7 +156,7 @@ def test_progress_tells_no_more_than_is_done() -> None:
 
     signature = Signature((TensorSpec("x", (unit, 1), "float32"),), (TensorSpec("y", (unit, 1), "float32"),))
     needs = Needs(engine="none", engine_version="1", operators=("Identity",))
-    batches = Batches(Identity(), signature, needs, threads=2)
+    batches = BatchScheduler(Identity(), signature, needs, threads=2)
     x = np.arange(count, dtype=np.float32)[:, None]
     found = batches.run({"x": x}, lambda values, i, first: values, as_is=False, progress=progress)
     batches.close()

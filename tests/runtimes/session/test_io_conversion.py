@@ -13,7 +13,7 @@ from edgeml.core.encoding import Scaling
 from edgeml.core.errors import InputError
 from edgeml.core.session import Session
 from edgeml.core.tensors import DType, Quantization, TensorSpec
-from edgeml.runtimes.session.io_conversion import converter, real, stored
+from edgeml.runtimes.session.io_conversion import input_converter, to_artifact, to_source
 from tests.support.identity_onnx import write_identity_onnx
 from tests.support.raw_engines import RawTflite, bytes_of
 
@@ -37,7 +37,7 @@ SIZES = pytest.mark.parametrize("size", [3, 20_000])
 @pytest.mark.parametrize("name", SPECS)
 def test_what_is_not_finite_is_not_put_there(name: str, bits: int, size: int) -> None:
     spec = SPECS[name]
-    convert = converter(spec, (1, size))
+    convert = input_converter(spec, (1, size))
     for position in (0, size - 1):
         for others in (1.0, -1.0):
             values = np.full(size, others, np.float32)
@@ -51,7 +51,7 @@ def test_what_is_not_finite_is_not_put_there(name: str, bits: int, size: int) ->
 def test_integers_are_rounded_to_the_nearest_even_and_clipped(dtype: DType, size: int) -> None:
     spec = SPECS[dtype]
     values = np.resize(np.array([0.0, 0.125, 0.375, -0.125, 31.0, 1e9, -1e9, 1e-45], np.float32), size)
-    converted = converter(spec, (1, size))(values)
+    converted = input_converter(spec, (1, size))(values)
     assert converted is not None
     zero, low, high = (3, -128, 127) if dtype == "int8" else (0, -32768, 32767)
     steps = [0, 0, 2, 0, 124, high, low, 0]
@@ -71,7 +71,7 @@ def test_integers_are_rounded_and_clipped(
     values = ((steps - zero) * scale).astype(np.float32)
     x = np.resize(values, (6, 8, 8, 1))
     session = sessions[recipe]
-    given = stored(x, session.signature.inputs[0])
+    given = to_artifact(x, session.signature.inputs[0])
     assert given.dtype == raw.takes["dtype"]
     exact = np.clip(x.astype(np.float64) / scale + zero, limits.min, limits.max)
     assert np.abs(given - exact).max() <= 0.5 + 1e-3  # no other step is nearer, but for rounding in float32
@@ -79,7 +79,7 @@ def test_integers_are_rounded_and_clipped(
     np.testing.assert_array_equal(session.run_raw({"image": x})["scores"], wanted)
     for row in range(len(x)):  # and alone, by the way that single samples take
         found = session.predict(x[row : row + 1])
-        np.testing.assert_array_equal(found, real(wanted[row : row + 1], session.signature.outputs[0]))
+        np.testing.assert_array_equal(found, to_source(wanted[row : row + 1], session.signature.outputs[0]))
 
 
 def test_huge_values_are_clipped_without_a_warning(sessions: dict[str, Session]) -> None:

@@ -22,12 +22,12 @@ def test_one_taker_at_a_time_has_an_item() -> None:
 
     def work(taker: int) -> None:
         for _ in range(2000):
-            item = pool.take()
+            item = pool.acquire()
             item.append(taker)
             if item != [taker]:
                 wrong.append(item)
             item.clear()
-            pool.give(item)
+            pool.release(item)
 
     threads = [threading.Thread(target=work, args=(taker,)) for taker in range(8)]
     for thread in threads:
@@ -50,7 +50,7 @@ def test_closing_waits_for_an_item_that_is_being_made() -> None:
         return object()
 
     pool = Pool(make, 1)
-    taker = threading.Thread(target=pool.take)
+    taker = threading.Thread(target=pool.acquire)
     taker.start()
     assert begun.wait(10)
 
@@ -68,4 +68,4 @@ def test_closing_waits_for_an_item_that_is_being_made() -> None:
     closer.join()
     assert order == ["made", "closed"]
     with pytest.raises(TargetError, match="closed"):
-        pool.take()
+        pool.acquire()

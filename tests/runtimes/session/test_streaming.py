@@ -118,7 +118,7 @@ def test_a_stream_of_samples_of_any_length() -> None:
     with open_onnx([helper.make_node("Identity", ["x"], ["y"])], ("N", "K"), ("N", "K")) as session:
         for found, wanted in zip(session.stream(iter(items)), items, strict=True):
             np.testing.assert_array_equal(found, wanted)
-        with pytest.raises(TargetError, match=r"answers of different shapes, \[None, 1\], \[None, 2\]"):
+        with pytest.raises(TargetError, match=r"outputs of different shapes, \[None, 1\], \[None, 2\]"):
             session.predict(iter(items))
         items[4000][0] = np.nan
         with pytest.raises(InputError, match="sample 4000 holds NaN"):
@@ -250,7 +250,7 @@ def test_a_stream_that_is_left_lets_go_of_its_source(session: Session, digits: D
     [
         ({"max_delay_ms": -1.0}, "max_delay_ms is -1.0, expected a number of at least 0, or None"),
         ({"max_delay_ms": float("nan")}, "max_delay_ms is nan"),
-        ({"max_delay_ms": None, "latest": True}, "latest needs a bound in time"),
+        ({"max_delay_ms": None, "latest": True}, "latest=True requires a number"),
     ],
 )
 def test_bounds_that_are_none(session: Session, options: dict[str, Any], message: str) -> None:

@@ -16,14 +16,14 @@ import pytest
 import edgeml
 from edgeml.core.errors import InputError
 from edgeml.demo.digits import Digits
-from edgeml.runtimes.session.threads import Crew
+from edgeml.runtimes.session.threads import WorkerThreads
 from tests.support.processes import eventually
 
 
 def test_work_in_order() -> None:
-    crew = Crew(3)
-    assert crew.in_order([], str, 4) == []
-    assert crew.in_order(range(100), str, 4) == [str(i) for i in range(100)]
+    workers = WorkerThreads(3)
+    assert workers.map_ordered([], str, 4) == []
+    assert workers.map_ordered(range(100), str, 4) == [str(i) for i in range(100)]
     begun: list[int] = []
     later_failed = threading.Event()
 
@@ -38,24 +38,24 @@ def test_work_in_order() -> None:
         return i
 
     with pytest.raises(InputError, match="task 40"):
-        crew.in_order(range(1000), fail, 4)
+        workers.map_ordered(range(1000), fail, 4)
     assert max(begun) < 40 + 4  # of each thread one task failed, at most
-    assert crew.in_order(range(9), str, 4) == [str(i) for i in range(9)]
+    assert workers.map_ordered(range(9), str, 4) == [str(i) for i in range(9)]
 
 
 def test_work_of_many_callers_at_once() -> None:
     """None waits for a helper that another has, also when the crew ends meanwhile."""
-    crew = Crew(1)
+    workers = WorkerThreads(1)
     wrong: list[int] = []
 
     def call(caller: int) -> None:
         wanted = [str(i) for i in range(caller, caller + 9)]
-        wrong.extend(caller for _ in range(200) if crew.in_order(range(caller, caller + 9), str, 2) != wanted)
+        wrong.extend(caller for _ in range(200) if workers.map_ordered(range(caller, caller + 9), str, 2) != wanted)
 
     threads = [threading.Thread(target=call, args=(caller,)) for caller in range(8)]
     for thread in threads:
         thread.start()
-    crew.close()
+    workers.close()
     for thread in threads:
         thread.join(timeout=60)
         assert not thread.is_alive()
@@ -91,9 +91,9 @@ def test_work_where_the_system_gives_no_more_threads(monkeypatch: pytest.MonkeyP
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", stingy)
-    crew = Crew(3)
+    workers = WorkerThreads(3)
     for _ in range(2):
-        assert crew.in_order(range(9), str, 4) == [str(i) for i in range(9)]
+        assert workers.map_ordered(range(9), str, 4) == [str(i) for i in range(9)]
 
 
 def test_an_interrupt_goes_before_what_else_failed() -> None:
@@ -111,7 +111,7 @@ def test_an_interrupt_goes_before_what_else_failed() -> None:
         assert helper_begun.wait(10)
 
     with pytest.raises(KeyboardInterrupt):
-        Crew(1).in_order(range(9), work, 2)
+        WorkerThreads(1).map_ordered(range(9), work, 2)
 
 
 @pytest.mark.usefixtures("no_cycles_found")
@@ -128,16 +128,16 @@ def test_work_that_failed_holds_nothing() -> None:
     samples = Samples()
     gone = weakref.ref(samples)
     with pytest.raises(InputError) as caught:
-        Crew(1).in_order([samples] * 3, refuse, 2)
+        WorkerThreads(1).map_ordered([samples] * 3, refuse, 2)
     del samples, caught
     assert eventually(lambda: gone() is None)  # a helper may be letting go of its last task
 
 
 def test_work_in_a_fork() -> None:
     """A fork has none of its parent's helpers, and takes others."""
-    crew = Crew(1)
+    workers = WorkerThreads(1)
     before = set(threading.enumerate())
-    crew.in_order(range(9), str, 2)
+    workers.map_ordered(range(9), str, 2)
     assert len(set(threading.enumerate()) - before) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: a fork of several threads may hang
@@ -145,15 +145,15 @@ def test_work_in_a_fork() -> None:
     if not child:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(30)  # ends a child that waits for a helper of its parent
-        workers = set()
+        identifiers = set()
         both = threading.Barrier(2, timeout=10)
 
         def work(_: int) -> None:
-            workers.add(threading.get_ident())
+            identifiers.add(threading.get_ident())
             both.wait()
 
         try:
-            crew.in_order(range(2), work, 2)
+            workers.map_ordered(range(2), work, 2)
         finally:
-            os._exit(len(workers))
+            os._exit(len(identifiers))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
