@@ -108,7 +108,7 @@ def log_axis(
 
 
 def tick_axis(values: Sequence[float], label: str = PLAIN) -> Spec:
-    """Return an axis with a labelled tick at every value; by default Vega drops labels of a logarithmic axis."""
+    """Return an axis with a labeled tick at every value; by default Vega drops labels of a logarithmic axis."""
     return {"values": list(values), "labelExpr": label, "labelOverlap": False}
 
 

@@ -125,7 +125,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A labelled value.
+    """A labeled value.
 
     Attributes:
         name: Label.

@@ -132,13 +132,13 @@ def tradeoff_chart(manifest: Manifest, speeds: dict[str, Speed], machine: str, n
 def pareto_front(points: Sequence[_Point]) -> list[_Point]:
     """Return the released artifacts that no other dominates in loss and cost, by rising cost."""
     best_points: list[_Point] = []
-    for point in sorted(points, key=lambda point: (point.x.value, _badness(point))):
-        if point.released and (not best_points or _badness(point) < _badness(best_points[-1])):
+    for point in sorted(points, key=lambda point: (point.x.value, _loss(point))):
+        if point.released and (not best_points or _loss(point) < _loss(best_points[-1])):
             best_points.append(point)
     return best_points
 
 
-def _badness(point: _Point) -> float:
+def _loss(point: _Point) -> float:
     return point.y.value if point.drop is not None else -point.y.value  # a higher SQNR is better
 
 
