@@ -30,10 +30,10 @@ from interleaved import table, write
 
 import edgeml
 from edgeml.core.records.benchmark_results import Comparison, decode_results
-from edgeml.measurement import Case, against_baseline, compare
-from edgeml.measurement.conditions import Watch
-from edgeml.measurement.scenarios import back_to_back, serve
-from edgeml.measurement.workload import opener
+from edgeml.measurement import Case, compare, compare_with_baseline
+from edgeml.measurement.conditions import ConditionMonitor
+from edgeml.measurement.scenarios import run_back_to_back, serve
+from edgeml.measurement.workload import make_opener
 
 KINDS = ("same", "slower", "runs", "busy", "server")
 PLANTED = 0.05
@@ -80,7 +80,7 @@ def two_runs(given: argparse.Namespace) -> Comparison:
             command = [sys.executable, "-m", "edgeml", "bench", str(given.package), *options, "--cold-starts", "0"]
             subprocess.run([*command, "-o", str(file)], check=True, capture_output=True)
             found.append(decode_results(file.read_bytes(), name))
-        return against_baseline(found[1], found[0])[0]
+        return compare_with_baseline(found[1], found[0])[0]
 
 
 def own_loop(call: Callable[[], object], rate: float, bound_s: float, count: int, seed: int) -> bool:
@@ -98,7 +98,7 @@ def own_loop(call: Callable[[], object], rate: float, bound_s: float, count: int
 def median_ns(ready: Callable[[], contextlib.AbstractContextManager]) -> float:
     """Of a call, back to back."""
     with ready() as call:
-        return float(np.median(back_to_back(call, scenario="single-stream", seconds=1).times_ns))
+        return float(np.median(run_back_to_back(call, scenario="single-stream", seconds=1).times_ns))
 
 
 def believed(kind: str, ready: Callable[[], contextlib.AbstractContextManager], given: argparse.Namespace) -> dict:
@@ -136,9 +136,9 @@ def watched(ready: Callable[[], contextlib.AbstractContextManager]) -> list[dict
     found = []
     for name, around in (("one core kept busy", busy_core), ("as it is", contextlib.nullcontext)):
         with around(), ready() as call:
-            watch = Watch()
-            back_to_back(call, scenario="single-stream", seconds=2)
-            found.append({"kind": name, "flags": " ".join(watch.conditions().flags) or "none"})
+            monitor = ConditionMonitor()
+            run_back_to_back(call, scenario="single-stream", seconds=2)
+            found.append({"kind": name, "flags": " ".join(monitor.conditions().flags) or "none"})
     return found
 
 
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     package = edgeml.open_package(given.package)
-    ready = opener(package, Case(given.artifact, "cpu", "single-stream", None, 1))
+    ready = make_opener(package, Case(given.artifact, "cpu", "single-stream", None, 1))
     rows: list[dict] = []
     for kind in given.kind or KINDS:
         if kind == "busy":

@@ -155,8 +155,8 @@ def _bench_here(
     from edgeml.cli.bench_worker import Benching, BenchingSettings
     from edgeml.cli.predict_worker import in_child
     from edgeml.core.source import is_bare
-    from edgeml.measurement import Options, Plan, now, results_of, this_machine
-    from edgeml.measurement.baseline import check_baseline, not_in
+    from edgeml.measurement import BenchPlan, Options, now, results_of, this_machine
+    from edgeml.measurement.baseline import check_baseline, missing_cases
     from edgeml.measurement.journal import Journal, JournalHead
 
     package, compare, machine = options.package, options.compare, this_machine()
@@ -179,10 +179,10 @@ def _bench_here(
             scenarios,
             measuring,
             compare,
-            returns=Plan,
+            returns=BenchPlan,
         )
         if earlier is not None:
-            not_in(earlier, planned.cases)
+            missing_cases(earlier, planned.cases)
         _measure(child, planned.cases, compare, measuring, journal)
     entries = [journal.done[case] for case in planned.cases if case in journal.done]
     measurements = tuple(entry.measurement for entry in entries if entry.measurement is not None)
@@ -215,12 +215,12 @@ def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Result
     from edgeml.cli.bench_table import comparison_lines, measurement_table
     from edgeml.core.records.benchmark_results import encode_results
     from edgeml.core.system.files import atomic_write
-    from edgeml.measurement import against_baseline
-    from edgeml.measurement.baseline import case_of, not_in
+    from edgeml.measurement import compare_with_baseline
+    from edgeml.measurement.baseline import case_of, missing_cases
 
     try:
         if earlier is not None:
-            found = replace(found, comparisons=against_baseline(found, earlier))
+            found = replace(found, comparisons=compare_with_baseline(found, earlier))
     finally:  # what was measured is kept, also where there is nothing to compare it with
         if output is not None:
             atomic_write(output, encode_results(found))
@@ -230,7 +230,7 @@ def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Result
         measurement_table(found.measurements)
         comparison_lines(found.comparisons, doubts=earlier is None)
     if earlier is not None:
-        for case in not_in(earlier, [case_of(item) for item in found.measurements]):
+        for case in missing_cases(earlier, [case_of(item) for item in found.measurements]):
             console().print(f"not compared: {case}, which the baseline does not tell.", soft_wrap=True)
     return 1 if allowed is not None and _slower(found.comparisons, allowed) else 0
 

@@ -118,7 +118,7 @@ def bench_there(
             codes.append(exit_code(error))
 
     with _board(devices) as report:
-        bench_in_lab(devices, job, report=report, arrived=arrived)
+        bench_in_lab(devices, job, report=report, on_result=arrived)
     if as_json and not alone:
         print_json({device.title: measured[device.title] for device in devices if device.title in measured})
     return max(codes)

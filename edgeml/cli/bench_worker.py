@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError
 from edgeml.core.records.benchmark_results import Comparison, FileRef, Measurement, Scenario
 from edgeml.core.source import is_bare
-from edgeml.measurement import Case, Options, Plan, compare_cases, measure, plan
-from edgeml.measurement.subject import Packaged
+from edgeml.measurement import BenchPlan, Case, Options, compare_cases, measure, plan_cases
+from edgeml.measurement.subject import Measurable
 from edgeml.package import open_package
 
 __all__ = ["Benching", "BenchingSettings"]
@@ -46,9 +46,9 @@ class Benching:
         scenarios: tuple[Scenario, ...],
         options: Options,
         other: str | None,
-    ) -> Plan:
+    ) -> BenchPlan:
         """As `plan`; of what is compared with another, only what has its like there, unless it was named."""
-        found = plan(
+        found = plan_cases(
             self._package,
             artifacts=artifacts,
             targets=targets,
@@ -74,7 +74,7 @@ class Benching:
         if not cases:
             raise next(iter(problems.values()))
         told = (f"{artifact} on {target}: {error.message}" for (artifact, target), error in problems.items())
-        return Plan(cases, (*found.skipped, *told))
+        return BenchPlan(cases, (*found.skipped, *told))
 
     def measure(self, case: Case, options: Options) -> Measurement:
         """As `measure`."""
@@ -87,24 +87,24 @@ class Benching:
         beside = replace(case, artifact=artifact, target=target)
         return replace(compare_cases(self._package, case, package, beside, options), beside_file=file)
 
-    def _package_of(self, other: str) -> tuple[Packaged, FileRef | None]:
+    def _package_of(self, other: str) -> tuple[Measurable, FileRef | None]:
         """Of what is compared with: the package, or the file as one."""
         if is_bare(other):
-            from edgeml.measurement.model_file import open_bare_file  # which devices need not load
+            from edgeml.measurement.model_file import open_model_file  # which devices need not load
 
-            file = open_bare_file(Path(other), beside=self._package, trust=self._trust)
+            file = open_model_file(Path(other), reference=self._package, trust=self._trust)
             return file, file.ref
         return (open_package(other) if other.endswith(".edgeml") else self._package), None
 
-    def _opened(self, path: Path) -> Packaged:
+    def _opened(self, path: Path) -> Measurable:
         if not is_bare(path):
             return open_package(path)
-        from edgeml.measurement.model_file import open_bare_file
+        from edgeml.measurement.model_file import open_model_file
 
-        return open_bare_file(path, trust=self._trust)
+        return open_model_file(path, trust=self._trust)
 
 
-def _beside(artifact: str, target: str, other: str, package: Packaged) -> tuple[str, str]:
+def _beside(artifact: str, target: str, other: str, package: Measurable) -> tuple[str, str]:
     """The artifact and target on the other side."""
     if is_bare(other):
         return package.released[0], target

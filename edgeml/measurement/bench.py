@@ -1,4 +1,4 @@
-"""Measuring a package's artifacts, one case after the other, or two in turn."""
+"""Benchmarks of a package: cases one after the other, or two in turn."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from edgeml.core.records.benchmark_results import (
     pack_times,
 )
 from edgeml.core.session import Session
-from edgeml.measurement.cases import Case, Options, plan
-from edgeml.measurement.cold_start import first_answer
+from edgeml.measurement.cases import Case, Options, plan_cases
+from edgeml.measurement.cold_start import measure_cold_start
 from edgeml.measurement.comparison import compare
-from edgeml.measurement.conditions import Watch
+from edgeml.measurement.conditions import ConditionMonitor
 from edgeml.measurement.machine import this_machine
 from edgeml.measurement.quantiles import quantiles, rate
 from edgeml.measurement.raw_samples import raw_sample
-from edgeml.measurement.scenarios import Server, back_to_back, highest_rate
-from edgeml.measurement.subject import Packaged
-from edgeml.measurement.timing import Call, Clock, Timed
-from edgeml.measurement.workload import offline_batch, opener, query, server
-from edgeml.measurement.yardstick import Yardstick
+from edgeml.measurement.reference_workload import ReferenceWorkload
+from edgeml.measurement.scenarios import Server, find_highest_rate, run_back_to_back
+from edgeml.measurement.subject import Measurable
+from edgeml.measurement.timing import Call, CallTimes, Clock
+from edgeml.measurement.workload import choose_offline_batch, make_opener, make_query, make_server
 
 __all__ = ["bench", "compare_cases", "measure", "now", "results_of"]
 
-_ALONE_S = 0.5
+_PILOT_S = 0.5
 _MEDIAN = 0.5
 
 
 def bench(
-    package: Packaged,
+    package: Measurable,
     *,
     artifacts: Sequence[str] = (),
     targets: Sequence[str] = (),
@@ -57,49 +57,50 @@ def bench(
     options: Options | None = None,
     progress: Callable[[Case], object] | None = None,
 ) -> Results:
-    """Measures artifacts × targets × threads × batch sizes.
+    """Measure artifacts × targets × threads × batch sizes × scenarios.
 
     Args:
-        package: As `edgeml.open_package` and `edgeml.build` give it.
-        artifacts: Recipes; by default the released artifacts. What cannot run here is left out unless it is named.
-        targets: By default the CPU.
-        threads: Cores that a call may use; by default the session's own choice.
-        batches: Samples a query, for the scenarios ``offline`` and ``multi-stream``; of a ``server`` the most queries
-            that it gathers into one call.
-        scenarios: With MLPerf's meaning; by default ``single-stream`` and ``offline``.
+        package: Package, as `edgeml.open_package` and `edgeml.build` return it.
+        artifacts: Recipes; by default the released artifacts. Artifacts that cannot run here are skipped unless they
+            are named.
+        targets: Targets; by default the CPU.
+        threads: Cores that a call may use; by default the session's choice.
+        batches: Samples per query in the scenarios ``offline`` and ``multi-stream``; in the scenario ``server`` the
+            maximum number of queries in one call.
+        scenarios: Scenarios as MLPerf defines them; by default ``single-stream`` and ``offline``.
         options: Durations, bounds and seed.
-        progress: Told each case before it is measured.
+        progress: Called with each case before it is measured.
 
     Raises:
-        InputError: No such artifact, or the server scenario lacks its bound; or the clock went back.
-        TargetError: What was named cannot run here.
-        MissingDependencyError: The same, for want of an engine.
+        InputError: An artifact does not exist, or the server scenario lacks its latency bound.
+        TargetError: A named artifact or target cannot run here, or the clock went back.
+        MissingDependencyError: The engine of a named artifact or target is not installed.
 
     Example:
         >>> results = bench(edgeml.open_package("digits.edgeml"), artifacts=["tflite-int8"])
         >>> results.measurements[0].latency[0].ms
         Figure(value=0.0065, low=0.0065, high=0.0066)
     """
-    given, date = options or Options(), now()
-    planned = plan(
+    chosen_options, date = options or Options(), now()
+    bench_plan = plan_cases(
         package,
         artifacts=artifacts,
         targets=targets,
         threads=threads,
         batches=batches,
         scenarios=scenarios,
-        options=given,
+        options=chosen_options,
     )
     with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
         file = Path(folder) / "measured.edgeml"
         package.save(file)
-        found = list[Measurement]()
-        for case in planned.cases:
+        measurements = list[Measurement]()
+        for case in bench_plan.cases:
             if progress is not None:
                 progress(case)
-            found.append(measure(package, file, case, given))
+            measurements.append(measure(package, file, case, chosen_options))
     reference = PackageRef(package.name, package.version, package.digest())
-    return results_of(reference, date, this_machine(), tuple(found))
+    return results_of(reference, date, this_machine(), tuple(measurements))
 
 
 def results_of(
@@ -109,44 +110,46 @@ def results_of(
     measurements: tuple[Measurement, ...],
     comparisons: tuple[Comparison, ...] = (),
 ) -> Results:
-    """What a results file holds."""
+    """Return the content of a results file."""
     return Results(FORMAT, __version__, date, machine, package, measurements, comparisons)
 
 
 def now() -> str:
-    """The date as results have it."""
+    """Return the current date in the format of results files."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def measure(
-    package: Packaged, file: Path, case: Case, options: Options, *, clock_ns: Clock = perf_counter_ns
+    package: Measurable, file: Path, case: Case, options: Options, *, clock_ns: Clock = perf_counter_ns
 ) -> Measurement:
-    """One case.
+    """Measure one case.
 
     Args:
         package: The package.
-        file: Where it lies, for fresh processes to open.
-        case: What to measure.
-        options: How.
-        clock_ns: A monotonic clock, in nanoseconds.
+        file: File of the package, for fresh processes to open.
+        case: Case to measure.
+        options: Durations, bounds and seed.
+        clock_ns: Monotonic clock, in nanoseconds.
 
     Raises:
-        InputError: The clock went back, or the server scenario lacks its bound.
-        TargetError: The artifact cannot run there.
+        InputError: The server scenario lacks its latency bound.
+        TargetError: The artifact cannot run on the target, or the clock went back.
     """
     with package.session(case.artifact, target=case.target, threads=case.threads) as session:
         samples = package.golden_inputs()
-        batch = case.batch or offline_batch(session, samples, clock_ns)
+        batch = case.batch or choose_offline_batch(session, samples, clock_ns)
         if case.scenario == "server":
-            found = _served(server(session, samples), batch, options, clock_ns)
+            run = _run_server(make_server(session, samples), batch, options, clock_ns)
         else:
-            found = _streamed(query(session, samples, batch), case.scenario, batch, options, clock_ns)
+            run = _run_stream(make_query(session, samples, batch), case.scenario, batch, options, clock_ns)
         arena_bytes = session.arena_bytes
-        preparing = _preprocessing(session, samples, options, clock_ns) if case.scenario == "single-stream" else None
+        preprocessing_ms = (
+            _measure_preprocessing(session, samples, options, clock_ns) if case.scenario == "single-stream" else None
+        )
         engine = f"{session.engine} {session.engine_version}"
-    cold = None
+    cold_start = None
     if options.cold_starts and case.scenario == "single-stream":
-        cold = first_answer(file, case.artifact, case.target, case.threads, processes=options.cold_starts)
+        cold_start = measure_cold_start(file, case.artifact, case.target, case.threads, processes=options.cold_starts)
     return Measurement(
         artifact=case.artifact,
         target=case.target,
@@ -154,48 +157,53 @@ def measure(
         scenario=case.scenario,
         threads=case.threads,
         batch=batch,
-        queries=len(found.times_ns),
-        warm_up=found.warm_up,
-        seconds=found.seconds,
-        latency=quantiles(found.times_ns / 1e6),
-        throughput=found.throughput,
+        queries=len(run.times_ns),
+        warm_up=run.warm_up,
+        seconds=run.seconds,
+        latency=quantiles(run.times_ns / 1e6),
+        throughput=run.throughput,
         size_bytes=package.size_bytes(case.artifact),
-        conditions=found.conditions,
-        times=pack_times(found.times_ns),
+        conditions=run.conditions,
+        times=pack_times(run.times_ns),
         latency_bound_ms=options.latency_bound_ms if case.scenario == "server" else None,
         arena_bytes=arena_bytes,
-        cold_start_ms=cold.cold_start_ms if cold is not None else None,
-        peak_mb=cold.peak_mb if cold is not None else None,
-        joules=found.joules,
-        preprocessing_ms=preparing,
+        cold_start_ms=cold_start.cold_start_ms if cold_start is not None else None,
+        peak_mb=cold_start.peak_mb if cold_start is not None else None,
+        joules=run.joules,
+        preprocessing_ms=preprocessing_ms,
     )
 
 
 def compare_cases(
-    package: Packaged, case: Case, other: Packaged, beside: Case, options: Options, *, clock_ns: Clock = perf_counter_ns
+    package: Measurable,
+    case: Case,
+    other: Measurable,
+    other_case: Case,
+    options: Options,
+    *,
+    clock_ns: Clock = perf_counter_ns,
 ) -> Comparison:
-    """Two cases measured in turn in one run, in queries of one sample or of the case's batch.
+    """Measure two cases in turn in one run, in queries of one sample or of the case's batch.
 
     Args:
-        package: The first's package.
-        case: The first.
-        other: The second's package.
-        beside: The second.
-        options: How long, and the seed.
-        clock_ns: A monotonic clock, in nanoseconds.
+        package: Package of the first case.
+        case: First case.
+        other: Package of the second case.
+        other_case: Second case.
+        options: Duration and seed.
+        clock_ns: Monotonic clock, in nanoseconds.
 
     Raises:
-        InputError: The clock went back.
-        TargetError: One cannot run there.
+        TargetError: An artifact cannot run on its target, or the clock went back.
     """
-    names = [case.setting, beside.setting]
+    names = [case.setting, other_case.setting]
     if package is not other:
         names = [f"{item.label}: {name}" for item, name in zip((package, other), names, strict=True)]
     return compare(
         names[0],
-        opener(package, case),
+        make_opener(package, case),
         names[1],
-        opener(other, beside),
+        make_opener(other, other_case),
         seconds=options.seconds,
         seed=options.seed,
         clock_ns=clock_ns,
@@ -203,8 +211,17 @@ def compare_cases(
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What a scenario gave: times of queries ``[queries]``, and what `Measurement` calls the rest."""
+class _Run:
+    """Result of a scenario; the fields have the meaning of those of `Measurement`.
+
+    Attributes:
+        times_ns: Time of each query ``[queries]``.
+        warm_up: Queries before the measurement.
+        seconds: Duration.
+        throughput: Samples per second.
+        conditions: Conditions of the machine.
+        joules: Energy per sample.
+    """
 
     times_ns: np.ndarray
     warm_up: int
@@ -214,82 +231,82 @@ class _Found:
     joules: float | None = None
 
 
-def _streamed(call: Call, scenario: Scenario, batch: int, options: Options, clock_ns: Clock) -> _Found:
-    watches, yardstick = list[Watch](), Yardstick(clock_ns)
+def _run_stream(call: Call, scenario: Scenario, batch: int, options: Options, clock_ns: Clock) -> _Run:
+    monitors, workload = list[ConditionMonitor](), ReferenceWorkload(clock_ns)
 
-    def between() -> None:
-        yardstick()
-        watches[0].glance()
+    def on_pause() -> None:
+        workload()
+        monitors[0].sample()
 
-    found = back_to_back(
+    times = run_back_to_back(
         call,
         scenario=scenario,
         seconds=options.seconds,
-        began=lambda: watches.append(Watch()),
-        between=between,
+        on_start=lambda: monitors.append(ConditionMonitor()),
+        on_pause=on_pause,
         clock_ns=clock_ns,
     )
-    joules = watches[0].joules()
-    return _Found(
-        found.times_ns,
-        found.warm_up,
-        found.seconds,
-        rate(found.times_ns / 1e9, batch),
-        watches[0].conditions(*_doubts(found), yardstick_us=yardstick.us),
-        None if joules is None else joules / (len(found.times_ns) * found.together * batch),
+    joules = monitors[0].joules()
+    return _Run(
+        times.times_ns,
+        times.warm_up,
+        times.seconds,
+        rate(times.times_ns / 1e9, batch),
+        monitors[0].conditions(*_warnings(times), yardstick_us=workload.us),
+        None if joules is None else joules / (len(times.times_ns) * times.calls_per_time * batch),
     )
 
 
-def _preprocessing(
+def _measure_preprocessing(
     session: Session, samples: Mapping[str, np.ndarray], options: Options, clock_ns: Clock
 ) -> Figure | None:
-    """The median time from a raw sample to the model's numbers."""
+    """Return the median time from a raw sample to the model's input, in milliseconds."""
     raw = raw_sample(session, samples)
     if raw is None:
         return None
-    found = back_to_back(
+    times = run_back_to_back(
         lambda: session.prepared(raw, raw=True),
         scenario="single-stream",
-        seconds=min(options.seconds, _ALONE_S),
+        seconds=min(options.seconds, _PILOT_S),
         clock_ns=clock_ns,
     )
-    return next(quantile.ms for quantile in quantiles(found.times_ns / 1e6) if quantile.at == _MEDIAN)
+    return next(quantile.ms for quantile in quantiles(times.times_ns / 1e6) if quantile.at == _MEDIAN)
 
 
-def _served(call: Server, batch: int, options: Options, clock_ns: Clock) -> _Found:
+def _run_server(call: Server, batch: int, options: Options, clock_ns: Clock) -> _Run:
     if options.latency_bound_ms is None:
         raise InputError("The server scenario needs a latency bound.", fix="give --latency-bound MS.")
-    seconds = min(options.seconds, _ALONE_S)
+    seconds = min(options.seconds, _PILOT_S)
     pilots = {
-        count: back_to_back(partial(call, count), scenario="single-stream", seconds=seconds, clock_ns=clock_ns)
+        count: run_back_to_back(partial(call, count), scenario="single-stream", seconds=seconds, clock_ns=clock_ns)
         for count in dict.fromkeys((1, batch))
     }
-    watch = Watch()
-    found = highest_rate(
+    monitor = ConditionMonitor()
+    run = find_highest_rate(
         call,
-        most=max(count * 1e9 / max(1.0, float(np.median(pilot.times_ns))) for count, pilot in pilots.items()),
+        max_rate=max(count * 1e9 / max(1.0, float(np.median(pilot.times_ns))) for count, pilot in pilots.items()),
         bound_ms=options.latency_bound_ms,
         seconds=options.seconds,
         seed=options.seed,
         batch=batch,
         clock_ns=clock_ns,
     )
-    doubts = list(dict.fromkeys(doubt for pilot in pilots.values() for doubt in _doubts(pilot)))
-    if not found.held:
-        doubts.append(f"No rate holds the bound: at {found.rate:,.1f} queries a second more than 1% already miss it.")
-    return _Found(
-        found.latencies_ns,
+    warnings = list(dict.fromkeys(warning for pilot in pilots.values() for warning in _warnings(pilot)))
+    if not run.bound_met:
+        warnings.append(f"No rate meets the bound: at {run.rate:,.1f} queries per second more than 1% already miss it.")
+    return _Run(
+        run.latencies_ns,
         sum(count * (pilot.warm_up + len(pilot.times_ns)) for count, pilot in pilots.items()),
-        found.seconds,
-        Figure(found.rate) if found.held else None,
-        watch.conditions(*doubts),
+        run.seconds,
+        Figure(run.rate) if run.bound_met else None,
+        monitor.conditions(*warnings),
     )
 
 
-def _doubts(found: Timed) -> Iterator[str]:
-    if not found.steady:
-        yield f"The times were not steady after a warm-up of {found.warm_up} queries."
-    if found.together > 1:
-        yield f"A query is too short for this clock: {found.together} at a time were timed."
-    if found.times_ns.max() * found.together > found.seconds / 2 * 1e9:
+def _warnings(times: CallTimes) -> Iterator[str]:
+    if not times.steady:
+        yield f"The times were not steady after a warm-up of {times.warm_up} queries."
+    if times.calls_per_time > 1:
+        yield f"A query is too short for this clock: {times.calls_per_time} at a time were timed."
+    if times.times_ns.max() * times.calls_per_time > times.seconds / 2 * 1e9:
         yield "One query took more than half of the time: the machine slept, or the clock jumped."

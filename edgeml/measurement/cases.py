@@ -1,4 +1,4 @@
-"""What a benchmark measures: which artifact, where, how, and in which scenario."""
+"""Cases of a benchmark: artifact, target, scenario and settings."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError
 from edgeml.core.records.benchmark_results import Scenario
-from edgeml.measurement.subject import Packaged
+from edgeml.measurement.subject import Measurable
 
-__all__ = ["DEFAULT_SCENARIOS", "Case", "Options", "Plan", "plan"]
+__all__ = ["DEFAULT_SCENARIOS", "BenchPlan", "Case", "Options", "plan_cases"]
 
 DEFAULT_SCENARIOS: tuple[Scenario, ...] = ("single-stream", "offline")
-_STREAMS = 8  # of MLPerf's multi-stream scenario
+_STREAMS = 8  # number of streams in MLPerf's multi-stream scenario
 
 
 class Options(Struct, frozen=True):
-    """How to measure.
+    """Options of a benchmark.
 
     Attributes:
-        seconds: The least duration of a measurement.
-        latency_bound_ms: Of the server scenario, for the 99th percentile.
+        seconds: Minimum duration of a measurement.
+        latency_bound_ms: Bound on the 99th percentile of latency in the server scenario.
         cold_starts: Fresh processes to start for each artifact on each target; 0 for none.
-        seed: Of the arrivals at a server, and of the orders of a comparison.
+        seed: Seed of the arrivals at a server, and of the orders of a comparison.
     """
 
     seconds: float = 3.0
@@ -37,12 +37,12 @@ class Case(Struct, frozen=True):
     """One measurement to take.
 
     Attributes:
-        artifact: Its recipe.
-        target: Where to run.
-        scenario: How queries come.
-        threads: Cores that a call may use; None for the session's own choice.
-        batch: Samples a query; None in the offline scenario for as many as fill a twentieth of a second. Of a server
-            the most queries, of a sample each, in one call.
+        artifact: Recipe of the artifact.
+        target: Target to run on.
+        scenario: MLPerf's scenario, which decides how queries arrive.
+        threads: Cores that a call may use; None for the session's choice.
+        batch: Samples per query; in the server scenario the maximum number of queries, of one sample each, in one
+            call. None in the offline scenario for as many samples as fill a twentieth of a second.
     """
 
     artifact: str
@@ -53,7 +53,7 @@ class Case(Struct, frozen=True):
 
     @property
     def setting(self) -> str:
-        """What it is called beside others of its scenario."""
+        """Name of the case among cases of its scenario."""
         return f"{self.artifact} on {self.target}{self._details}"
 
     def __str__(self) -> str:
@@ -66,20 +66,20 @@ class Case(Struct, frozen=True):
         return threads + batch
 
 
-class Plan(Struct, frozen=True):
-    """What will be measured, and what cannot be.
+class BenchPlan(Struct, frozen=True):
+    """Cases that will be measured, and the reasons for those that cannot be.
 
     Attributes:
-        cases: In the order of measuring.
-        skipped: Why an artifact cannot run on a target here, in a sentence each.
+        cases: Cases, in order.
+        skipped: Reason for each artifact that cannot run on a target here, in a sentence.
     """
 
     cases: tuple[Case, ...]
     skipped: tuple[str, ...]
 
 
-def plan(
-    package: Packaged,
+def plan_cases(
+    package: Measurable,
     *,
     artifacts: Sequence[str] = (),
     targets: Sequence[str] = (),
@@ -87,59 +87,59 @@ def plan(
     batches: Sequence[int] = (),
     scenarios: Sequence[Scenario] = (),
     options: Options | None = None,
-) -> Plan:
-    """All combinations that can run here; each artifact is opened once on each target to see that.
+) -> BenchPlan:
+    """List all combinations that can run here; each artifact is opened once on each target to check that.
 
     Args:
         package: The package.
         artifacts: Recipes; by default the released artifacts.
-        targets: By default the CPU.
-        threads: By default the session's own choice.
-        batches: Samples a query, for the scenarios offline and multi-stream, by default 8 in the latter; of a server
-            the most queries that it gathers into one call, by default 1.
-        scenarios: By default single-stream and offline.
-        options: How to measure.
+        targets: Targets; by default the CPU.
+        threads: Cores that a call may use; by default the session's choice.
+        batches: Samples per query in the scenarios offline and multi-stream, by default 8 in the latter; in the server
+            scenario the maximum number of queries in one call, by default 1.
+        scenarios: Scenarios; by default single-stream and offline.
+        options: Options of the benchmark.
 
     Raises:
-        InputError: No such artifact, or the server scenario lacks its bound.
-        TargetError: No such target; or an artifact or target that was named cannot run here at all.
-        MissingDependencyError: The same, for want of an engine.
+        InputError: An artifact does not exist, or the server scenario lacks its latency bound.
+        TargetError: A target does not exist, or a named artifact or target cannot run here at all.
+        MissingDependencyError: The engine of a named artifact or target is not installed.
     """
-    chosen = tuple(dict.fromkeys(artifacts or package.released))
-    if not chosen:
-        raise TargetError(f"{package.label} has no released artifact.", fix="name a rejected one: --artifact.")
-    wanted = tuple(dict.fromkeys(scenarios or DEFAULT_SCENARIOS))
-    if "server" in wanted and (options is None or options.latency_bound_ms is None):
+    recipes = tuple(dict.fromkeys(artifacts or package.released))
+    if not recipes:
+        raise TargetError(f"{package.label} does not have a released artifact.", fix="name a rejected one: --artifact.")
+    chosen_scenarios = tuple(dict.fromkeys(scenarios or DEFAULT_SCENARIOS))
+    if "server" in chosen_scenarios and (options is None or options.latency_bound_ms is None):
         raise InputError("The server scenario needs a latency bound.", fix="give --latency-bound MS.")
-    places = tuple(dict.fromkeys(targets or ("cpu",)))
-    runs, problems = list[tuple[str, str]](), dict[tuple[str, str], EdgemlError]()
-    for pair in itertools.product(chosen, places):
+    chosen_targets = tuple(dict.fromkeys(targets or ("cpu",)))
+    runnable, problems = list[tuple[str, str]](), dict[tuple[str, str], EdgemlError]()
+    for pair in itertools.product(recipes, chosen_targets):
         package.size_bytes(pair[0])
         try:
             package.session(pair[0], target=pair[1]).close()
-            runs.append(pair)
+            runnable.append(pair)
         except (TargetError, MissingDependencyError) as error:
             problems[pair] = error
-    if not runs:
+    if not runnable:
         raise next(iter(problems.values()))
-    for side, named in enumerate((artifacts, targets)):
-        for lost in set(named) - {pair[side] for pair in runs}:
-            raise next(error for pair, error in problems.items() if pair[side] == lost)
+    for position, names in enumerate((artifacts, targets)):
+        for name in set(names) - {pair[position] for pair in runnable}:
+            raise next(error for pair, error in problems.items() if pair[position] == name)
     cases = [
         Case(artifact, target, scenario, count, batch)
-        for artifact, target in runs
-        for scenario in wanted
+        for artifact, target in runnable
+        for scenario in chosen_scenarios
         for count in dict.fromkeys(threads or (None,))
         for batch in _batches(scenario, batches)
     ]
     skipped = tuple(f"{artifact} on {target}: {error.message}" for (artifact, target), error in problems.items())
-    return Plan(tuple(cases), skipped)
+    return BenchPlan(tuple(cases), skipped)
 
 
-def _batches(scenario: Scenario, given: Sequence[int]) -> Iterator[int | None]:
+def _batches(scenario: Scenario, batches: Sequence[int]) -> Iterator[int | None]:
     if scenario == "single-stream":
         yield 1
-    elif given:
-        yield from dict.fromkeys(given)
+    elif batches:
+        yield from dict.fromkeys(batches)
     else:
         yield {"multi-stream": _STREAMS, "server": 1}.get(scenario)

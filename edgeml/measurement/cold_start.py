@@ -1,4 +1,4 @@
-"""Cold start and memory: fresh processes that open a package, make a session and answer once."""
+"""Cold start and memory: fresh processes that open a package, create a session and predict once."""
 
 from __future__ import annotations
 
@@ -24,86 +24,91 @@ from edgeml.core.records.benchmark_results import Figure
 from edgeml.core.registry.engines import engines, missing
 from edgeml.measurement.quantiles import median
 
-__all__ = ["FirstAnswer", "answer", "first_answer"]
+__all__ = ["ColdStart", "measure_cold_start", "run_child"]
 
 _TIMEOUT_S = 120.0
-_AGAIN = 5  # further answers, for buffers that grow late
-_ELSEWHERE = "micro"  # whose interpreter lives in a process of its own
+_REPEATS = 5  # further predictions, for buffers that grow late
+_SEPARATE_PROCESS = "micro"  # the target whose interpreter runs in a process of its own
 
 
-class _Asked(Struct, frozen=True):
+class _Request(Struct, frozen=True):
     package: str
     artifact: str
     target: str
     threads: int | None
 
 
-class _Told(Struct, frozen=True):
+class _Reply(Struct, frozen=True):
     peak_mb: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class FirstAnswer:
-    """What it takes from nothing to an answer.
+class ColdStart:
+    """Cost of a first prediction in a fresh process.
 
     Attributes:
-        cold_start_ms: From the start of a process to its first answer, the median of some, with its interval.
-        peak_mb: Peak resident memory above that of the process with the engine loaded and nothing opened; the median.
-            None where the system does not tell, or where the interpreter lives in another process.
+        cold_start_ms: Time from the start of a process to its first output; median over processes, with its interval.
+        peak_mb: Median peak of resident memory above that of the process with the engine loaded and no package open.
+            None if the system does not report memory, or if the interpreter runs in another process.
     """
 
     cold_start_ms: Figure
     peak_mb: float | None
 
 
-def first_answer(package: Path, artifact: str, target: str, threads: int | None, *, processes: int) -> FirstAnswer:
-    """Starts processes one after the other.
+def measure_cold_start(package: Path, artifact: str, target: str, threads: int | None, *, processes: int) -> ColdStart:
+    """Measure the cold start in fresh processes, one after the other.
 
     Args:
-        package: The package's file.
-        artifact: Which artifact.
-        target: Where to run it.
-        threads: Of the session.
-        processes: How many; one more goes ahead, so that files come from memory as they do from then on.
+        package: File of the package.
+        artifact: Recipe of the artifact.
+        target: Target to run on.
+        threads: Threads of the session.
+        processes: Number of processes; another one runs first, so that files are in the page cache.
 
     Raises:
-        TargetError: A process died, or gave no answer within two minutes.
+        TargetError: A process died, or did not reply within two minutes.
     """
-    asked = _Asked(str(package.absolute()), artifact, target, threads)
-    found = [_process(asked) for _ in range(processes + 1)][1:]
-    peaks = [told.peak_mb for _, told in found if told.peak_mb is not None]
-    return FirstAnswer(median(np.array([ms for ms, _ in found])), float(np.median(peaks)) if peaks else None)
+    request = _Request(str(package.absolute()), artifact, target, threads)
+    runs = [_run_process(request) for _ in range(processes + 1)][1:]
+    peaks = [reply.peak_mb for _, reply in runs if reply.peak_mb is not None]
+    return ColdStart(median(np.array([ms for ms, _ in runs])), float(np.median(peaks)) if peaks else None)
 
 
-def answer(asked: str, out: int) -> None:
-    """What such a process does. A line goes to the descriptor `out` with the answer, another with its memory."""
-    given = msgspec.json.decode(asked, type=_Asked)
-    _load_engine(given)
+def run_child(encoded_request: str, out: int) -> None:
+    """Predict once in a fresh process; write a line to the descriptor `out` then, and another with the memory.
+
+    Args:
+        encoded_request: Request of the parent, as JSON.
+        out: File descriptor to write to.
+    """
+    request = msgspec.json.decode(encoded_request, type=_Request)
+    _load_engine(request)
     idle = _resident("VmRSS")
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the high-water mark begins anew
-    from edgeml.package import open_package  # its loading is a part of the start
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the high-water mark
+    from edgeml.package import open_package  # the import is a part of the cold start
 
-    package = open_package(given.package)
-    session = package.session(given.artifact, target=given.target, threads=given.threads)
-    one = {name: array[:1] for name, array in package.golden_inputs().items()}
-    session.run(one)
+    package = open_package(request.package)
+    session = package.session(request.artifact, target=request.target, threads=request.threads)
+    sample = {name: array[:1] for name, array in package.golden_inputs().items()}
+    session.run(sample)
     os.write(out, b"answered\n")
-    for _ in range(_AGAIN):
-        session.run(one)
+    for _ in range(_REPEATS):
+        session.run(sample)
     peak = _resident("VmHWM")
-    told = None if idle is None or peak is None or given.target == _ELSEWHERE else max(0.0, peak - idle)
-    os.write(out, msgspec.json.encode(_Told(told)) + b"\n")
+    peak_mb = None if idle is None or peak is None or request.target == _SEPARATE_PROCESS else max(0.0, peak - idle)
+    os.write(out, msgspec.json.encode(_Reply(peak_mb)) + b"\n")
     session.close()
 
 
-def _process(asked: _Asked) -> tuple[float, _Told]:
-    """Milliseconds to the first answer of a new process, and what it tells of itself."""
+def _run_process(request: _Request) -> tuple[float, _Reply]:
+    """Return the milliseconds to the first output of a new process, and its reply."""
     read, write = os.pipe()
-    code = "import sys; from edgeml.measurement.cold_start import answer; answer(sys.argv[1], int(sys.argv[2]))"
-    command = [sys.executable, "-P", "-c", code, msgspec.json.encode(asked).decode(), str(write)]
+    code = "import sys; from edgeml.measurement.cold_start import run_child; run_child(sys.argv[1], int(sys.argv[2]))"
+    command = [sys.executable, "-P", "-c", code, msgspec.json.encode(request).decode(), str(write)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    with tempfile.TemporaryFile() as log, os.fdopen(read, "rb", buffering=0) as answers:
+    with tempfile.TemporaryFile() as log, os.fdopen(read, "rb", buffering=0) as replies:
         begin = perf_counter_ns()
         try:
             child = subprocess.Popen(
@@ -112,28 +117,28 @@ def _process(asked: _Asked) -> tuple[float, _Told]:
         finally:
             os.close(write)
         try:
-            answered = _line(answers)
+            first_line = _read_line(replies)
             passed_ms = (perf_counter_ns() - begin) / 1e6
-            told = _line(answers) if answered else b""
+            reply = _read_line(replies) if first_line else b""
             child.wait(_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            told = b""
+            reply = b""
         finally:
             child.kill()
             child.wait()
-        if not told:
+        if not reply:
             log.seek(0)
-            printed = log.read().decode("utf-8", errors="replace")
+            output = log.read().decode("utf-8", errors="replace")
             raise TargetError(
-                f"A fresh process gave no answer of {asked.artifact} on {asked.target}.",
+                f"{request.artifact} on {request.target}: a fresh process did not reply.",
                 fix="measure without cold starts: --cold-starts 0.",
-                log=printed,
+                log=output,
             )
-    return passed_ms, msgspec.json.decode(told, type=_Told)
+    return passed_ms, msgspec.json.decode(reply, type=_Reply)
 
 
-def _line(stream: object) -> bytes:
-    """A line, or nothing where the process died or took too long."""
+def _read_line(stream: object) -> bytes:
+    """Return a line, or nothing if the process died or took too long."""
     data = bytearray()
     assert hasattr(stream, "fileno")
     while not data.endswith(b"\n"):
@@ -146,10 +151,10 @@ def _line(stream: object) -> bytes:
     return bytes(data)
 
 
-def _load_engine(given: _Asked) -> None:
-    wanted = (find_recipe(given.artifact).format, given.target)
+def _load_engine(request: _Request) -> None:
+    key = (find_recipe(request.artifact).format, request.target)
     for engine in engines():
-        if (engine.format, engine.target) == wanted and missing(engine) is None:
+        if (engine.format, engine.target) == key and missing(engine) is None:
             for name in (engine.module, f"{engine.module}.interpreter"):
                 with contextlib.suppress(ModuleNotFoundError):
                     if importlib.util.find_spec(name) is not None:
@@ -158,7 +163,7 @@ def _load_engine(given: _Asked) -> None:
 
 
 def _resident(field: str) -> float | None:
-    """Megabytes, by the name that Linux gives them."""
+    """Return a memory figure of this process in MB, by its name in ``/proc/self/status``; None if unknown."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith(f"{field}:"):

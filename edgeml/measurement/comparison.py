@@ -1,4 +1,4 @@
-"""Which of two is faster: both measured in turn in one run, and a ratio whose interval bears drift and bursts."""
+"""Comparison of two calls, measured in turn in one run, by a ratio robust to drift and bursts."""
 
 from __future__ import annotations
 
@@ -13,81 +13,81 @@ from typing import Literal
 import numpy as np
 
 from edgeml.core.records.benchmark_results import Comparison, Figure
-from edgeml.measurement.conditions import Watch
+from edgeml.measurement.conditions import ConditionMonitor
 from edgeml.measurement.quantiles import median
-from edgeml.measurement.timing import Call, Clock, clock_cost_ns, elapsed, warm_up
+from edgeml.measurement.timing import Call, Clock, elapsed_ns, measure_clock, warm_up
 
-__all__ = ["Opener", "Verdict", "compare", "verdict"]
+__all__ = ["Opener", "SpeedVerdict", "compare", "judge_ratio"]
 
 Opener = Callable[[], AbstractContextManager[Call]]
-"""Makes a call ready, anew each time."""
-Verdict = Literal["faster", "slower", "indistinguishable"]
+"""Context manager factory that sets up a call, anew each time."""
+SpeedVerdict = Literal["faster", "slower", "indistinguishable"]
 
 _BLOCKS = 40
-_LEAST_BLOCKS = 6  # below, no two of them bound a median with 95%
-_PATIENCE = 4  # times the seconds, for calls too slow for six blocks
-_SLICE_NS = 2_000_000  # shorter than a scheduler's time slice, so that a burst hits few of them
-_LEAST_ROUNDS = 3
+_MIN_BLOCKS = 6  # fewer do not give a 95% interval of a median
+_TIMEOUT_FACTOR = 4  # limit on the duration, as a multiple of the seconds, for calls too slow for six blocks
+_SLICE_NS = 2_000_000  # shorter than a scheduler's time slice, so that a burst hits few slices
+_MIN_ROUNDS = 3
 
 
 def compare(
-    what: str,
+    first_name: str,
     first: Opener,
-    beside: str,
+    second_name: str,
     second: Opener,
     *,
     seconds: float,
     seed: int,
     clock_ns: Clock = perf_counter_ns,
 ) -> Comparison:
-    """Time of the first by time of the second.
+    """Measure two calls in turn, and divide the time of the first by the time of the second.
 
-    The run is a series of some 40 blocks. Each makes both ready anew, since where memory comes to lie alone may
-    change a time by some percent, and then times slices of 2 ms of both in turn, in random order; its ratio is the
-    median of its rounds' ratios of the slices' medians. What the machine does for longer than a round falls on both.
-    The result is the median of the blocks' ratios, with its interval by order statistics: it supposes nothing of how
-    they are distributed. The ends stand a tick of the clock further out: less than that no count can tell apart.
+    The run is a series of some 40 blocks. Each block sets up both calls anew, since memory layout alone may change a
+    time by some percent, and then times slices of 2 ms of both in turn, in random order; its ratio is the median of
+    the ratios of its rounds. Disturbances that last longer than a round affect both calls. The result is the median of
+    the blocks' ratios, with an interval by order statistics, which does not assume a distribution. The ends are a tick
+    of the clock further out, since the clock cannot resolve less.
 
     Args:
-        what: The first's name.
-        first: Makes it ready.
-        beside: The second's name.
-        second: Makes it ready.
-        seconds: How long to measure. Slow calls take longer, for six blocks at least.
-        seed: Of the orders.
+        first_name: Name of the first call.
+        first: Sets up the first call.
+        second_name: Name of the second call.
+        second: Sets up the second call.
+        seconds: Duration. Slow calls take longer, for at least six blocks.
+        seed: Seed of the orders.
         clock_ns: The clock.
 
     Raises:
-        InputError: The clock went back.
+        TargetError: The clock went back.
     """
-    orders, tick_ns = np.random.default_rng(seed), clock_cost_ns(clock_ns).tick_ns
+    orders, tick_ns = np.random.default_rng(seed), measure_clock(clock_ns).tick_ns
     ratios, times_ns = list[float](), list[float]()
-    watch, opened = Watch(), clock_ns()
+    monitor, start = ConditionMonitor(), clock_ns()
     limit_ns = round(seconds * 1e9)
-    while (passed := elapsed(opened, clock_ns())) < limit_ns or len(ratios) < _LEAST_BLOCKS:
-        if passed > _PATIENCE * limit_ns and ratios:
+    while (passed_ns := elapsed_ns(start, clock_ns())) < limit_ns or len(ratios) < _MIN_BLOCKS:
+        if passed_ns > _TIMEOUT_FACTOR * limit_ns and ratios:
             break
         block, time_ns = _block((first, second), limit_ns // _BLOCKS, orders, clock_ns)
         ratios.append(block)
         times_ns.append(time_ns)
-    found, blur = median(np.array(ratios)), 1 + tick_ns / statistics.median(times_ns)
+    estimate, widening = median(np.array(ratios)), 1 + tick_ns / statistics.median(times_ns)
     ratio = Figure(
-        found.value,
-        None if found.low is None else found.low / blur,
-        None if found.high is None else found.high * blur,
+        estimate.value,
+        None if estimate.low is None else estimate.low / widening,
+        None if estimate.high is None else estimate.high * widening,
     )
     return Comparison(
-        what=what,
-        beside=beside,
+        what=first_name,
+        beside=second_name,
         ratio=ratio,
-        verdict=verdict(ratio),
+        verdict=judge_ratio(ratio),
         rounds=len(ratios),
-        conditions=watch.conditions(),
+        conditions=monitor.conditions(),
     )
 
 
-def verdict(ratio: Figure) -> Verdict:
-    """What a ratio of times says: nothing where its interval holds 1, or has not two ends."""
+def judge_ratio(ratio: Figure) -> SpeedVerdict:
+    """Judge a ratio of times; it is indistinguishable from 1 if its interval contains 1 or lacks an end."""
     if ratio.low is not None and ratio.high is not None:
         if ratio.low > 1:
             return "slower"
@@ -99,7 +99,7 @@ def verdict(ratio: Figure) -> Verdict:
 def _block(
     openers: tuple[Opener, Opener], budget_ns: int, orders: np.random.Generator, clock_ns: Clock
 ) -> tuple[float, float]:
-    """The ratio of one block, and the second's time in nanoseconds."""
+    """Return the ratio of one block, and the time of the second call in nanoseconds."""
     with contextlib.ExitStack() as stack:
         calls: list[Call] = [lambda: None, lambda: None]
         for side in orders.permutation(2):
@@ -110,7 +110,7 @@ def _block(
             _, _, median_ns = warm_up(calls[side], limit_ns=budget_ns // 4, clock_ns=clock_ns)
             runs[side] = max(1, round(_SLICE_NS / max(median_ns, 1.0)))
         logs, times_ns = list[float](), list[float]()
-        while len(logs) < _LEAST_ROUNDS or elapsed(begin, clock_ns()) < budget_ns:
+        while len(logs) < _MIN_ROUNDS or elapsed_ns(begin, clock_ns()) < budget_ns:
             medians = [0.0, 0.0]
             for side in orders.permutation(2):
                 medians[side] = _slice(calls[side], runs[side], clock_ns)
@@ -120,10 +120,10 @@ def _block(
 
 
 def _slice(call: Call, runs: int, clock_ns: Clock) -> float:
-    """Nanoseconds of a call, the median of some."""
+    """Return the median time of a number of calls, in nanoseconds."""
     times = list[int]()
     for _ in range(runs):
         start = clock_ns()
         call()
-        times.append(elapsed(start, clock_ns()))
+        times.append(elapsed_ns(start, clock_ns()))
     return max(1.0, statistics.median(times))

@@ -1,4 +1,4 @@
-"""Finished measurements as lines of a file, so that a benchmark that was cut off goes on where it was."""
+"""Journal of finished measurements, from which an interrupted benchmark resumes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from edgeml.measurement import Case, Options
 
 __all__ = ["Entry", "Journal", "JournalHead"]
 
-_START = b'{"package":'  # of a journal's head, by which one that was cut off there is told from another file
+_START = b'{"package":'  # start of a journal's head, which tells a truncated journal from another file
 
 
 class JournalHead(Struct, frozen=True, forbid_unknown_fields=True):
-    """What all lines of a journal share.
+    """First line of a journal: what all its measurements share.
 
     Attributes:
         package: Digest of the package.
-        beside: What it was compared with, by name or digest; empty where it was not.
-        options: How it was measured.
-        machine: On which machine.
-        date: When it began, as results have it.
+        beside: Name or digest of the second package or file of a comparison; empty without a comparison.
+        options: Options of the benchmark.
+        machine: Machine that measures.
+        date: Start of the benchmark, in the format of results files.
     """
 
     package: str
@@ -37,7 +37,13 @@ class JournalHead(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One line."""
+    """Further line of a journal.
+
+    Attributes:
+        case: Case that was measured.
+        measurement: Measurement of the case.
+        comparison: Comparison of the case with another.
+    """
 
     case: Case
     measurement: Measurement | None = None
@@ -45,19 +51,19 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class Journal:
-    """A file that grows by a line with each measurement. A last line that was cut off counts as not there.
+    """A file that grows by a line with each measurement. An incomplete last line is ignored.
 
     Args:
-        path: The file; None to keep none.
-        head: What is being measured. A file that is there must be of the same package, options and machine.
+        path: The file; None to keep the journal in memory only.
+        head: Description of the benchmark. An existing file must be of the same package, options and machine.
 
     Attributes:
-        head: That of the file, where there was one.
-        done: What it holds.
+        head: Head of the existing file, otherwise the argument.
+        done: Entry of each measured case.
 
     Raises:
-        InputError: It belongs to another benchmark, or is no journal.
-        StorageError: It cannot be read or written.
+        InputError: The file belongs to another benchmark, or is not a journal.
+        StorageError: The file cannot be read or written.
     """
 
     def __init__(self, path: Path | None, head: JournalHead) -> None:
@@ -68,15 +74,15 @@ class Journal:
             self._open(path)
 
     def add(self, entry: Entry) -> None:
-        """Adds a line, on the disk when this returns."""
+        """Append a line; the line is on the disk when this method returns."""
         self.done[entry.case] = entry
         if self._path is not None:
             self._append(self._path, entry)
 
     def _open(self, path: Path) -> None:
         data = read_bytes(path) if path.exists() else b""
-        whole = data[: data.rfind(b"\n") + 1]
-        lines = whole.splitlines()
+        complete = data[: data.rfind(b"\n") + 1]
+        lines = complete.splitlines()
         if not lines and _START.startswith(data[: len(_START)]):
             self._truncate(path, 0)
             self._append(path, self.head)
@@ -86,16 +92,17 @@ class Journal:
             entries = [msgspec.json.decode(line, type=Entry) for line in lines[1:]]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(
-                f"{path} is no journal of this edgeml: {error}.", fix="remove it, or give another --journal."
+                f"{path} is not a journal of this version of edgeml: {error}.",
+                fix="remove it, or give another --journal.",
             ) from error
         for name in ("package", "beside", "options", "machine"):
             if getattr(head, name) != getattr(self.head, name):
-                what = {"package": "another package", "beside": "another comparison"}.get(name, f"other {name}")
-                raise InputError(f"{path} is a journal of {what}.", fix="remove it, or give another --journal.")
+                other = {"package": "another package", "beside": "another comparison"}.get(name, f"other {name}")
+                raise InputError(f"{path} is a journal of {other}.", fix="remove it, or give another --journal.")
         self.head = head
         self.done = {entry.case: entry for entry in entries}
-        if len(whole) < len(data):
-            self._truncate(path, len(whole))
+        if len(complete) < len(data):
+            self._truncate(path, len(complete))
 
     def _truncate(self, path: Path, size: int) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Latency of one sample through a session, as a package's evidence has it."""
+"""Latency of one sample through a session, for a package's evidence."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from time import perf_counter_ns
 import numpy as np
 
 from edgeml.core.records.evidence import Latency
-from edgeml.measurement.timing import timed
+from edgeml.measurement.timing import time_calls
 
 __all__ = ["measure_latency"]
 
 _WARM_UP_NS = 300_000_000
-_LEAST_NS = 300_000_000
-_LEAST_RUNS = 60  # below some 60 samples the 95th percentile is little more than the maximum
-_MOST_RUNS = 20_000
+_MIN_NS = 300_000_000
+_MIN_RUNS = 60  # below some 60 samples the 95th percentile is little more than the maximum
+_MAX_RUNS = 20_000
 
 
 def measure_latency(call: Callable[[], object], *, clock_ns: Callable[[], int] = perf_counter_ns) -> Latency:
-    """Times a call: warm-up until steady, then at least 60 runs and 0.3 s.
+    """Time a call: warm-up until steady, then at least 60 runs and 0.3 s.
 
     Args:
         call: Runs one sample.
-        clock_ns: A monotonic clock, in nanoseconds.
+        clock_ns: Monotonic clock, in nanoseconds.
+
+    Raises:
+        TargetError: The clock went back.
     """
-    found = timed(
+    times = time_calls(
         call,
-        least_ns=_LEAST_NS,
-        least_calls=_LEAST_RUNS,
-        most_calls=_MOST_RUNS,
+        min_ns=_MIN_NS,
+        min_calls=_MIN_RUNS,
+        max_calls=_MAX_RUNS,
         warm_up_limit_ns=_WARM_UP_NS,
         clock_ns=clock_ns,
     )
-    milliseconds = found.times_ns / 1e6
+    milliseconds = times.times_ns / 1e6
     return Latency(len(milliseconds), float(np.median(milliseconds)), float(np.quantile(milliseconds, 0.95)))

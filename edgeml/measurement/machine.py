@@ -1,4 +1,4 @@
-"""The machine that measures, as results describe it."""
+"""Description of the machine that measures, for results files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _CPU_NAMES = ("model name", "model", "hardware")  # on x86-64; on a Raspberry Pi
 
 
 def this_machine(device: str = "") -> Machine:
-    """This machine.
+    """Describe this machine.
 
     Args:
-        device: What to call it.
+        device: Name of the machine as a device.
     """
     versions = {name: installed_version(name) for name in ("numpy", *_ENGINES)}
     return Machine(
@@ -38,10 +38,10 @@ def this_machine(device: str = "") -> Machine:
 
 def _model() -> str:
     pairs = [line.partition(":")[::2] for line in _text(Path("/proc/cpuinfo")).splitlines()]
-    for wanted in _CPU_NAMES:
+    for name in _CPU_NAMES:
         for key, value in pairs:
-            # "model" is a bare number on x86-64, where "model name" was found before
-            if key.strip().lower() == wanted and value.strip():
+            # "model" is a bare number on x86-64, where "model name" comes first
+            if key.strip().lower() == name and value.strip():
                 return value.strip()
     return platform.processor() or platform.machine()
 

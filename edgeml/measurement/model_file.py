@@ -1,4 +1,4 @@
-"""An existing TFLite or ONNX file, ready to be measured as packages are."""
+"""Bare TFLite and ONNX files as subjects of benchmarks, in place of packages."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from edgeml.core.source import SourceInfo
 from edgeml.core.system.digest import digest_of
 from edgeml.core.system.imports import resolve
 from edgeml.core.tensors import TensorSpec
-from edgeml.measurement.subject import Packaged
+from edgeml.measurement.subject import Measurable
 
-__all__ = ["BareFile", "open_bare_file"]
+__all__ = ["ModelFile", "open_model_file"]
 
-_DRAWN = 16  # as many as a package has golden inputs
-_DRAWN_SEED = 0
+_RANDOM_SAMPLES = 16  # as many as a package has golden inputs
+_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class BareFile:
-    """A `measurement.subject.Packaged` of one artifact, of which nothing is proven.
+class ModelFile:
+    """A `measurement.subject.Measurable` with a single artifact, which is not verified.
 
     Attributes:
-        ref: Which file, and what it takes and gives.
+        ref: Name, size and digest of the file, with its inputs and outputs.
     """
 
     ref: FileRef
@@ -44,43 +44,43 @@ class BareFile:
 
     @property
     def label(self) -> str:
-        """The file's name."""
+        """Name of the file."""
         return self.ref.name
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """Name of the file."""
         return self.ref.name
 
     @property
     def version(self) -> str:
-        """None: a file tells none."""
+        """Always empty: a model file does not have a version."""
         return ""
 
     @property
     def released(self) -> tuple[str, ...]:
-        """The recipe that the file is."""
+        """Recipe of the file."""
         return (self._artifact.recipe,)
 
     def size_bytes(self, recipe: str) -> int:
-        """Of the file.
+        """Return the size of the file.
 
         Raises:
-            InputError: It is of another recipe.
+            InputError: The file is of another recipe.
         """
         self._check(recipe)
         return self.ref.size_bytes
 
     def golden_inputs(self) -> dict[str, np.ndarray]:
-        """Those of the package that it is measured beside; else seeded ones."""
+        """Return the inputs of the package that the file is compared with; otherwise seeded random inputs."""
         return dict(self._inputs)
 
     def digest(self) -> str:
-        """Of the file."""
+        """Return the digest of the file."""
         return self.ref.digest
 
     def save(self, path: str | Path) -> None:
-        """Writes the file as it is."""
+        """Copy the file."""
         Path(path).write_bytes(self._path.read_bytes())
 
     def session(
@@ -91,12 +91,12 @@ class BareFile:
         threads: int | None = None,
         allow_fallback: bool = False,
     ) -> Session:
-        """Makes the file ready, with floats in and out as a package's artifacts have.
+        """Open a session of the file, with float inputs and outputs as for a package's artifacts.
 
         Raises:
-            InputError: It is of another recipe.
+            InputError: The file is of another recipe.
             MissingDependencyError: The engine is not installed.
-            TargetError: There is no such target, or the engine cannot run the file there.
+            TargetError: The target does not exist, or the engine cannot run the file there.
         """
         self._check(recipe or self._artifact.recipe)
         opener = find_engine(find_recipe(self._artifact.recipe).format, target)
@@ -114,22 +114,23 @@ class BareFile:
 
     def _check(self, recipe: str) -> None:
         if recipe != self._artifact.recipe:
-            raise InputError(f"{self.label} has no artifact '{recipe}'; it is {self._artifact.recipe}.")
+            raise InputError(f"{self.label}: expected the recipe {self._artifact.recipe}, got '{recipe}'.")
 
 
-def open_bare_file(path: Path, *, beside: Packaged | None = None, trust: bool = False) -> BareFile:
-    """Opens a model file. It is audited and described as `build` does it, and nothing is judged.
+def open_model_file(path: Path, *, reference: Measurable | None = None, trust: bool = False) -> ModelFile:
+    """Open a model file, audited and described as in `build`, without a verdict.
 
     Args:
         path: The ``.tflite`` or ``.onnx`` file.
-        beside: What it is measured in turn with, whose inputs it must take.
-        trust: Whether what the audit finds is let through.
+        reference: Package that the file is measured in turn with, and whose inputs the file must accept.
+        trust: Accept the findings of the audit.
 
     Raises:
-        InputError: There is no such file, it is no sound model, its inputs are others, or nothing tells its values.
-        StorageError: It cannot be read.
-        UnsupportedModelError: The audit found something, or it is a model that edgeml does not carry.
-        MissingDependencyError: What reads it is not installed.
+        InputError: The file does not exist, is not a valid model, or expects other inputs than `reference`.
+        StorageError: The file cannot be read.
+        UnsupportedModelError: The audit found something, the model is not supported, or the values of its integer
+            inputs are unknown.
+        MissingDependencyError: The package that reads the file is not installed.
     """
     format_ = path.suffix.lower().removeprefix(".")
     source: Source = resolve(SOURCES[format_]).open_source(path, trust=trust)
@@ -137,13 +138,17 @@ def open_bare_file(path: Path, *, beside: Packaged | None = None, trust: bool = 
     with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
         artifact = convert(source, find_recipe(source.info.architecture), ConversionJob(Path(folder)))
     data = path.read_bytes()
-    takes, gives = (", ".join(map(_told, specs)) for specs in (artifact.signature.inputs, artifact.signature.outputs))
-    ref = FileRef(path.name, len(data), digest_of(data), takes, gives)
-    inputs = _drawn(source.info, path.name) if beside is None else _taken(beside, artifact.signature.inputs, path.name)
-    return BareFile(ref, path, artifact, inputs)
+    signature = artifact.signature
+    inputs_text, outputs_text = (", ".join(map(_describe, specs)) for specs in (signature.inputs, signature.outputs))
+    ref = FileRef(path.name, len(data), digest_of(data), inputs_text, outputs_text)
+    if reference is None:
+        inputs = _random_inputs(source.info, path.name)
+    else:
+        inputs = _inputs_of(reference, signature.inputs, path.name)
+    return ModelFile(ref, path, artifact, inputs)
 
 
-def _told(spec: TensorSpec) -> str:
+def _describe(spec: TensorSpec) -> str:
     return f"{spec.name} {spec.dtype} {_sizes(spec.shape)}"
 
 
@@ -151,34 +156,33 @@ def _sizes(shape: tuple[int | None, ...]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 
 
-def _drawn(info: SourceInfo, name: str) -> dict[str, np.ndarray]:
+def _random_inputs(info: SourceInfo, name: str) -> dict[str, np.ndarray]:
     if info.whole_inputs:
         raise UnsupportedModelError(
-            f"{name}: the inputs {', '.join(info.whole_inputs)} take whole numbers, and nothing tells which.",
+            f"{name}: the inputs {', '.join(info.whole_inputs)} are integers, and their valid values are unknown.",
             fix=f"give the package that has them: edgeml bench PACKAGE --compare {name}; or build one from the file.",
         )
-    rng = np.random.default_rng(_DRAWN_SEED)
+    rng = np.random.default_rng(_SEED)
     return {
-        spec.name: rng.standard_normal((_DRAWN, *(size or 1 for size in spec.shape[1:])), dtype=np.float32)
+        spec.name: rng.standard_normal((_RANDOM_SAMPLES, *(size or 1 for size in spec.shape[1:])), dtype=np.float32)
         for spec in info.signature.inputs
     }
 
 
-def _taken(beside: Packaged, specs: tuple[TensorSpec, ...], name: str) -> dict[str, np.ndarray]:
-    """The other's golden inputs under the file's names: a lone one whatever its name, several by theirs.
+def _inputs_of(reference: Measurable, specs: tuple[TensorSpec, ...], name: str) -> dict[str, np.ndarray]:
+    """Return the golden inputs of `reference` under the file's names: a single input by position, several by name.
 
     Raises:
-        InputError: The file takes others.
+        InputError: The file expects other inputs.
     """
-    given = beside.golden_inputs()
-    lone = len(given) == len(specs) == 1
-    inputs = {specs[0].name: next(iter(given.values()))} if lone else given
+    golden = reference.golden_inputs()
+    single = len(golden) == len(specs) == 1
+    inputs = {specs[0].name: next(iter(golden.values()))} if single else golden
     if {key: array.shape[1:] for key, array in inputs.items()} != {spec.name: spec.shape[1:] for spec in specs}:
-        here = ", ".join(f"{spec.name} {_sizes((None, *spec.shape[1:]))}" for spec in specs)
-        there = ", ".join(f"{key} {_sizes((None, *array.shape[1:]))}" for key, array in given.items())
+        expected = ", ".join(f"{spec.name} {_sizes((None, *spec.shape[1:]))}" for spec in specs)
+        available = ", ".join(f"{key} {_sizes((None, *array.shape[1:]))}" for key, array in golden.items())
         raise InputError(
-            f"{name} takes other inputs than {beside.label}: {here}, and not {there}.",
-            fix="compare what does the same work: take or make a file with these inputs"
-            f"{'' if lone else ', by these names'}.",
+            f"{name} expects other inputs than {reference.label}: {expected} instead of {available}.",
+            fix=f"compare models of the same task: use a file with these inputs{'' if single else ', by these names'}.",
         )
     return inputs

@@ -1,4 +1,4 @@
-"""Quantiles and rates of measured times with 95% intervals, and what the count of times does not support left out."""
+"""Quantiles and rates of measured times with 95% intervals, as far as the number of times supports them."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ __all__ = ["QUANTILES", "median", "quantile", "quantiles", "rate"]
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
-_TAIL = 0.025  # of either side of a 95% interval
+_TAIL = 0.025  # probability on either side of a 95% interval
 _BATCHES = 20
 _STUDENT = 2.093  # the 97.5% point of Student's t with 19 degrees of freedom
 _FAR = 12.0  # standard deviations; beyond them the binomial's mass is below 1e-30
 
 
 def quantile(ordered: np.ndarray, at: float) -> Figure | None:
-    """A quantile with a distribution-free interval, by order statistics.
+    """Estimate a quantile with a distribution-free interval, by order statistics.
 
-    The estimate is the nearest rank. The ends are those two times of which the binomial distribution says that the
-    true quantile lies outside with at most 2.5% on either side, whatever the times' distribution, as long as they are
-    independent (David and Nagaraja, Order Statistics, section 7.1).
+    The estimate is the nearest rank. The ends are the two times beyond which, by the binomial distribution, the true
+    quantile lies with a probability of at most 2.5% on either side, for independent times of any distribution (David
+    and Nagaraja, Order Statistics, section 7.1).
 
     Args:
         ordered: Times ``[count]``, sorted.
-        at: Which quantile, between 0 and 1.
+        at: Level of the quantile, between 0 and 1.
 
     Returns:
-        None where no time would lie above the estimate; an end is None where even the smallest or the largest time
-        does not bound it.
+        The estimate and its interval; None if no time is above the estimate. An end is None if even the smallest or
+        largest time does not bound the quantile.
     """
     count = len(ordered)
-    rank = math.ceil(at * count - 1e-9)  # 0.9 * 10 is a little more than 9 to a computer
+    rank = math.ceil(at * count - 1e-9)  # 0.9 * 10 is slightly more than 9 in floating point
     if not 1 <= rank < count:
         return None
     low, high = _ranks(count, at)
@@ -46,31 +46,32 @@ def quantile(ordered: np.ndarray, at: float) -> Figure | None:
 
 
 def median(values: np.ndarray) -> Figure:
-    """The median of any number of values ``[count]``, with such an interval where the count supports one."""
-    found = quantile(np.sort(values), 0.5)
-    return Figure(float(np.median(values)), *((found.low, found.high) if found is not None else ()))
+    """Estimate the median of values ``[count]``, with an interval by order statistics if the count supports one."""
+    estimate = quantile(np.sort(values), 0.5)
+    return Figure(float(np.median(values)), *((estimate.low, estimate.high) if estimate is not None else ()))
 
 
 def quantiles(times_ms: np.ndarray) -> tuple[Quantile, ...]:
-    """Median, p90, p95 and p99, those that the count supports.
+    """Estimate median, p90, p95 and p99, as far as the count supports them.
 
     Args:
         times_ms: Times ``[count]`` in milliseconds, in any order.
     """
     ordered = np.sort(times_ms)
-    found = ((at, quantile(ordered, at)) for at in QUANTILES)
-    return tuple(Quantile(at, figure) for at, figure in found if figure is not None)
+    estimates = ((at, quantile(ordered, at)) for at in QUANTILES)
+    return tuple(Quantile(at, figure) for at, figure in estimates if figure is not None)
 
 
 def rate(seconds: np.ndarray, samples: int) -> Figure:
-    """Samples a second of calls that followed each other, with an interval by batch means.
+    """Estimate the samples per second of consecutive calls, with an interval by batch means.
 
-    Twenty stretches of the calls, in their order, are averaged each; Student's t over them bears what lasts for less
-    than a stretch (Law, Simulation Modeling and Analysis, section 9.5.3). Under 40 calls there is no interval.
+    The calls are divided, in order, into twenty segments; Student's t over the means of the segments is robust to
+    correlations within a segment (Law, Simulation Modeling and Analysis, section 9.5.3). The interval requires at least
+    40 calls.
 
     Args:
-        seconds: Time of each call ``[calls]``, in the order taken.
-        samples: Samples a call.
+        seconds: Time of each call ``[calls]``, in order.
+        samples: Samples per call.
     """
     mean = float(seconds.mean())
     if len(seconds) < 2 * _BATCHES:
@@ -82,13 +83,13 @@ def rate(seconds: np.ndarray, samples: int) -> Figure:
 
 
 def _ranks(count: int, at: float) -> tuple[int, int]:
-    """The ranks, from 1, of the interval's ends; 0 and ``count + 1`` stand for none."""
+    """Return the ranks, from 1, of the interval's ends; 0 and ``count + 1`` denote a missing end."""
     spread = _FAR * math.sqrt(count * at * (1 - at)) + _FAR
     first, last = max(0, math.floor(count * at - spread)), min(count, math.ceil(count * at + spread))
     hits = range(first, last + 1)
-    whole = math.lgamma(count + 1)
+    log_total = math.lgamma(count + 1)
     logs = [
-        whole - math.lgamma(k + 1) - math.lgamma(count - k + 1) + k * math.log(at) + (count - k) * math.log1p(-at)
+        log_total - math.lgamma(k + 1) - math.lgamma(count - k + 1) + k * math.log(at) + (count - k) * math.log1p(-at)
         for k in hits
     ]
     below = np.cumsum(np.exp(logs))  # P(hits <= k)

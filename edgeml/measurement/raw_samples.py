@@ -1,4 +1,4 @@
-"""Typical raw input of a package, by what it declares: for the time that preprocessing takes."""
+"""Typical raw inputs of a package, by its declarations, to time preprocessing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from edgeml.core.session import Session
 
 __all__ = ["raw_sample"]
 
-_FRAME = (480, 640)  # of a usual camera
+_FRAME = (480, 640)  # height and width of a common camera
 _SEED = 0
 
 
 def raw_sample(session: Session, samples: Mapping[str, np.ndarray]) -> object:
-    """One raw sample, as `Session.predict` takes it with `raw`; None where the package declares no preprocessing.
+    """Return one raw sample, as `Session.predict` accepts it with `raw`; None without declared preprocessing.
 
-    An image is a frame of 640 × 480 pixels, a sound a clip as long as the samples, a table's row the first of the
-    samples.
+    An image is a frame of 640 × 480 pixels, audio is a clip as long as the samples, and a table's row is the first
+    sample.
 
     Args:
         session: The session.
@@ -29,10 +29,10 @@ def raw_sample(session: Session, samples: Mapping[str, np.ndarray]) -> object:
     if not declared:
         return None
     names = [spec.name for spec in session.signature.inputs]
-    given = {name: _raw(declared[name], samples[name]) if name in declared else samples[name][:1] for name in names}
-    if all(isinstance(declared.get(name), Table) for name in names):  # which are given together, as one row
-        return {column: value for row in given.values() for column, value in dict(row).items()}  # type: ignore[call-overload]
-    return given[names[0]] if len(names) == 1 else given
+    inputs = {name: _raw(declared[name], samples[name]) if name in declared else samples[name][:1] for name in names}
+    if all(isinstance(declared.get(name), Table) for name in names):  # tables together form one row
+        return {column: value for row in inputs.values() for column, value in dict(row).items()}  # type: ignore[call-overload]
+    return inputs[names[0]] if len(names) == 1 else inputs
 
 
 def _raw(declaration: Declaration, prepared: np.ndarray) -> object:

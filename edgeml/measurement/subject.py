@@ -1,4 +1,4 @@
-"""What of a package others than its own room need: to measure it, and to run it."""
+"""The parts of a package that benchmarks use, as a protocol."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 
 from edgeml.core.session import Session
 
-__all__ = ["Packaged"]
+__all__ = ["Measurable"]
 
 
-class Packaged(Protocol):
-    """An opened package. `Package` in `edgeml.package` documents it."""
+class Measurable(Protocol):
+    """An opened package, or a model file in its place. `edgeml.package.Package` documents the members."""
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         ...
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """Name of the model."""
         ...
 
     @property
     def version(self) -> str:
-        """Its version."""
+        """Version of the model."""
         ...
 
     @property
@@ -36,19 +36,19 @@ class Packaged(Protocol):
         ...
 
     def size_bytes(self, recipe: str) -> int:
-        """Of an artifact's file."""
+        """Return the size of an artifact's file."""
         ...
 
     def golden_inputs(self) -> dict[str, np.ndarray]:
-        """Typical inputs."""
+        """Return typical inputs, by name."""
         ...
 
     def digest(self) -> str:
-        """Of the whole file."""
+        """Return the digest of the whole file."""
         ...
 
     def save(self, path: str | Path) -> None:
-        """Writes it."""
+        """Write the file."""
         ...
 
     def session(
@@ -59,5 +59,5 @@ class Packaged(Protocol):
         threads: int | None = None,
         allow_fallback: bool = False,
     ) -> Session:
-        """Makes an artifact ready."""
+        """Open a session of an artifact."""
         ...

@@ -1,4 +1,4 @@
-"""Times of a call made again and again: clock, warm-up until steady, least duration and least count."""
+"""Timing of repeated calls: cost of the clock, warm-up until steady, minimum duration and minimum count."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from edgeml.core.errors import InputError
+from edgeml.core.errors import TargetError
 
-__all__ = ["Call", "Clock", "Timed", "Timer", "clock_cost_ns", "timed", "warm_up"]
+__all__ = ["Call", "CallTimes", "Clock", "ClockCost", "measure_clock", "time_calls", "warm_up"]
 
 Call = Callable[[], object]
 Clock = Callable[[], int]
-"""A monotonic clock, in nanoseconds."""
+"""Monotonic clock, in nanoseconds."""
 
-_LOOKS = 1000  # at the clock
-_MATTERS_NS = 10_000  # from here on the clock's cost, some 50 ns, is below half a percent
-_TICKS = 20  # a call must last for so many ticks of the clock, for an error of at most 5%
+_CLOCK_READS = 1000
+_NEGLIGIBLE_FROM_NS = 10_000  # from here on the clock's cost of some 50 ns is below half a percent
+_MIN_TICKS = 20  # minimum length of a call in ticks of the clock, for an error of at most 5%
 
 _PAUSE_NS = 10_000_000
 _WINDOW_NS = 15_000_000
 _WINDOW_CALLS = 3
 _WINDOWS = 3
-_STEADY = 1.05  # the largest of the last windows' medians by the smallest
+_STEADY = 1.05  # maximum ratio of the largest to the smallest median of the last windows
 
 
 @dataclass(frozen=True, slots=True)
-class Timer:
-    """What a look at the clock costs and tells.
+class ClockCost:
+    """Cost and resolution of a clock.
 
     Attributes:
-        cost_ns: Between two looks at once.
-        tick_ns: The smallest difference between two of these times; 0 where they are all alike.
+        cost_ns: Median time between two consecutive reads.
+        tick_ns: Smallest difference between two of these times; 0 if all are equal.
     """
 
     cost_ns: float
@@ -45,59 +45,62 @@ class Timer:
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class CallTimes:
     """Times of a call.
 
     Attributes:
-        times_ns: Of each call ``[calls]`` in the order taken, less the clock's cost where it matters. Where several
-            calls were timed together, their mean.
-        together: Calls that were timed together, since one is too short for the clock; else 1.
-        warm_up: Calls before, that were not counted.
+        times_ns: Time of each call ``[calls]``, in order, less the clock's cost unless that is negligible; the mean of
+            calls that were timed together.
+        calls_per_time: Calls that were timed together, since a single call is too short for the clock; otherwise 1.
+        warm_up: Calls before the measurement.
         steady: Whether the warm-up ended because the times had become steady.
-        seconds: How long the counted calls took, all in all.
+        seconds: Total duration of the timed calls.
     """
 
     times_ns: np.ndarray
-    together: int
+    calls_per_time: int
     warm_up: int
     steady: bool
     seconds: float
 
 
-def clock_cost_ns(clock_ns: Clock = perf_counter_ns) -> Timer:
-    """Looks at the clock many times in a row."""
-    looks = [clock_ns() for _ in range(_LOOKS)]
-    steps = [elapsed(before, after) for before, after in pairwise(looks)]
+def measure_clock(clock_ns: Clock = perf_counter_ns) -> ClockCost:
+    """Measure cost and resolution of a clock by reading it many times in a row."""
+    reads = [clock_ns() for _ in range(_CLOCK_READS)]
+    steps = [elapsed_ns(before, after) for before, after in pairwise(reads)]
     ticks = (longer - shorter for shorter, longer in pairwise(sorted(set(steps))))
-    return Timer(statistics.median(steps), min(ticks, default=0))
+    return ClockCost(statistics.median(steps), min(ticks, default=0))
 
 
-def elapsed(before: int, after: int) -> int:
-    """Nanoseconds between two looks at the clock.
+def elapsed_ns(before: int, after: int) -> int:
+    """Return the nanoseconds between two reads of the clock.
 
     Raises:
-        InputError: It went back.
+        TargetError: The clock went back.
     """
     if after < before:
-        raise InputError(
-            f"The clock went back by {before - after} ns while it timed.",
+        raise TargetError(
+            f"The clock went back by {before - after} ns during a measurement.",
             fix="measure where the clock is monotonic; a virtual machine that moves or sleeps may need a restart.",
         )
     return after - before
 
 
 def warm_up(call: Call, *, limit_ns: int, clock_ns: Clock = perf_counter_ns) -> tuple[int, bool, float]:
-    """Calls until it is steady: the medians of three windows in a row lie within 5% of each other.
+    """Repeat a call until its time is steady: the medians of three consecutive windows lie within 5% of each other.
 
-    A window lasts for 15 ms and 3 calls at least.
+    A window lasts for at least 15 ms and 3 calls.
 
     Args:
-        call: What is called.
-        limit_ns: When to go on without.
+        call: Call to repeat.
+        limit_ns: Time after which to stop although the times are not steady.
         clock_ns: The clock.
 
     Returns:
         The number of calls, whether they became steady, and the last window's median in nanoseconds.
+
+    Raises:
+        TargetError: The clock went back.
     """
     begin, count, medians = clock_ns(), 0, list[float]()
     while True:
@@ -107,72 +110,73 @@ def warm_up(call: Call, *, limit_ns: int, clock_ns: Clock = perf_counter_ns) -> 
             start = clock_ns()
             call()
             now = clock_ns()
-            window.append(elapsed(start, now))
+            window.append(elapsed_ns(start, now))
         count += len(window)
         medians.append(statistics.median(window))
         last = medians[-_WINDOWS:]
         if len(last) == _WINDOWS and max(last) <= _STEADY * min(last):
             return count, True, medians[-1]
-        if elapsed(begin, now) >= limit_ns:
+        if elapsed_ns(begin, now) >= limit_ns:
             return count, False, medians[-1]
 
 
-def timed(
+def time_calls(
     call: Call,
     *,
-    least_ns: int,
-    least_calls: int,
+    min_ns: int,
+    min_calls: int,
     warm_up_limit_ns: int,
-    most_calls: int | None = None,
-    began: Call | None = None,
-    between: Call | None = None,
+    max_calls: int | None = None,
+    on_start: Call | None = None,
+    on_pause: Call | None = None,
     clock_ns: Clock = perf_counter_ns,
-) -> Timed:
-    """Times a call until both a duration and a count are reached.
+) -> CallTimes:
+    """Time a call repeatedly until both a duration and a count are reached.
 
     Args:
-        call: What is timed.
-        least_ns: The duration.
-        least_calls: The count.
-        warm_up_limit_ns: How long it may take to become steady.
-        most_calls: The count at which to stop although the duration is not reached; None for none.
-        began: Called between the warm-up and the first call that counts.
-        between: Called between two calls, every hundredth of a second or less often.
+        call: Call to time.
+        min_ns: Minimum duration.
+        min_calls: Minimum number of calls.
+        warm_up_limit_ns: Maximum duration of the warm-up.
+        max_calls: Number of calls at which to stop although the duration is not reached; None for no limit.
+        on_start: Called between the warm-up and the first timed call.
+        on_pause: Called between two timed calls, at most every hundredth of a second.
         clock_ns: The clock.
 
     Raises:
-        InputError: The clock went back.
+        TargetError: The clock went back.
     """
-    timer = clock_cost_ns(clock_ns)
-    warmed, steady, median_ns = warm_up(call, limit_ns=warm_up_limit_ns, clock_ns=clock_ns)
-    net_ns = median_ns - timer.cost_ns
-    together = 1
-    if net_ns < _TICKS * timer.tick_ns:
-        together = int(_TICKS * timer.tick_ns // max(net_ns, timer.tick_ns / _LOOKS)) + 1
-    if began is not None:
-        began()
+    clock = measure_clock(clock_ns)
+    warm_up_calls, steady, median_ns = warm_up(call, limit_ns=warm_up_limit_ns, clock_ns=clock_ns)
+    net_ns = median_ns - clock.cost_ns
+    calls_per_time = 1
+    if net_ns < _MIN_TICKS * clock.tick_ns:
+        calls_per_time = int(_MIN_TICKS * clock.tick_ns // max(net_ns, clock.tick_ns / _CLOCK_READS)) + 1
+    if on_start is not None:
+        on_start()
     times = array("q")
-    keep = times.append
+    append = times.append
     opened = now = clock_ns()
-    deadline = opened + least_ns
-    pause = opened if between is not None else sys.maxsize
-    again = range(together)
-    while len(times) < least_calls or (now < deadline and len(times) != most_calls):
-        if now >= pause and between is not None:
-            between()
-            pause = now + _PAUSE_NS
-        if together == 1:
+    deadline = opened + min_ns
+    next_pause = opened if on_pause is not None else sys.maxsize
+    repeats = range(calls_per_time)
+    while len(times) < min_calls or (now < deadline and len(times) != max_calls):
+        if now >= next_pause and on_pause is not None:
+            on_pause()
+            next_pause = now + _PAUSE_NS
+        if calls_per_time == 1:
             start = clock_ns()
             call()
             now = clock_ns()
         else:
             start = clock_ns()
-            for _ in again:
+            for _ in repeats:
                 call()
             now = clock_ns()
-        keep(now - start)
-    found = np.frombuffer(times, np.int64)
-    if found.min() < 0:
-        elapsed(0, int(found.min()))
-    cost_ns = timer.cost_ns if np.median(found) < _MATTERS_NS else 0.0
-    return Timed(np.maximum(found - cost_ns, 0) / together, together, warmed, steady, elapsed(opened, now) / 1e9)
+        append(now - start)
+    measured = np.frombuffer(times, np.int64)
+    if measured.min() < 0:
+        elapsed_ns(0, int(measured.min()))
+    cost_ns = clock.cost_ns if np.median(measured) < _NEGLIGIBLE_FROM_NS else 0.0
+    times_ns = np.maximum(measured - cost_ns, 0) / calls_per_time
+    return CallTimes(times_ns, calls_per_time, warm_up_calls, steady, elapsed_ns(opened, now) / 1e9)

@@ -1,6 +1,6 @@
-"""From a package, and what was measured of it, to a page, a text for pull requests, or a picture.
+"""Reports of a package and its benchmark results: an HTML page, Markdown for pull requests, or a PNG image.
 
-Importing it loads neither the library that draws nor the one that fills the page.
+Importing this module loads neither vl-convert nor Jinja.
 
 Example:
     >>> from pathlib import Path

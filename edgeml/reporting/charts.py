@@ -1,4 +1,4 @@
-"""Charts by Vega-Lite, drawn here and not in the reader's browser: vl-convert holds the library."""
+"""Rendering of Vega-Lite charts to SVG and PNG with vl-convert, so that the page needs no chart library."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 from edgeml.core.errors import MissingDependencyError
 from edgeml.reporting.document import Chart, Frame, Palette, Spec
 
-__all__ = ["PLAIN", "SHORT", "config", "drawn", "log_axis", "picture", "spaced", "ticked"]
+__all__ = ["PLAIN", "SHORT", "chart_config", "log_axis", "pad_range", "render_png", "render_svg", "tick_axis"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _SIZE = 12
-# How ticks are written: as they are, or with k and M for thousands and millions; never with an exponent.
+# Formats of tick labels: plain digits, or k and M for thousands and millions; never an exponent.
 PLAIN, SHORT = "format(datum.value, ',~r')", "format(datum.value, '~s')"
 NO_NETWORK: list[str] = []
 
 
-def drawn(chart: Chart, frame: Frame) -> str:
-    """A chart as SVG text.
+def render_svg(chart: Chart, frame: Frame) -> str:
+    """Render a chart as SVG text.
 
     Raises:
-        MissingDependencyError: The extra is not installed.
+        MissingDependencyError: The extra ``report`` is not installed.
     """
-    spec = {"$schema": _SCHEMA, "config": config(frame.palette), "background": None, **chart.draw(frame)}
+    spec = {"$schema": _SCHEMA, "config": chart_config(frame.palette), "background": None, **chart.draw(frame)}
     text: str = _library().vegalite_to_svg(spec, allowed_base_urls=NO_NETWORK)
     return text
 
 
-def picture(spec: Spec, scale: float) -> bytes:
-    """A chart as a PNG file."""
+def render_png(spec: Spec, scale: float) -> bytes:
+    """Render a chart as a PNG file."""
     data: bytes = _library().vegalite_to_png({"$schema": _SCHEMA, **spec}, scale=scale, allowed_base_urls=NO_NETWORK)
     return data
 
@@ -44,8 +44,8 @@ def _library() -> Any:
     return vl_convert
 
 
-def config(palette: Palette) -> Spec:
-    """The look that all charts share."""
+def chart_config(palette: Palette) -> Spec:
+    """Return the Vega-Lite configuration that all charts share."""
     text = {"labelColor": palette.muted, "titleColor": palette.ink, "labelFontSize": _SIZE, "titleFontSize": _SIZE}
     return {
         "font": FONT,
@@ -86,33 +86,33 @@ def config(palette: Palette) -> Spec:
 
 
 def log_axis(
-    lows: Iterable[float], highs: Iterable[float], most: int, *, room: float = 0.08
+    lows: Iterable[float], highs: Iterable[float], max_ticks: int, *, padding: float = 0.08
 ) -> tuple[list[float], list[float]]:
-    """A domain for a logarithmic axis with some room at its ends, and round ticks.
+    """Return the domain of a logarithmic axis and round tick values inside it.
 
     Args:
-        lows: Values above 0 that must be in it.
-        highs: Likewise.
-        most: How many ticks there may be.
-        room: At each end, by the whole length.
+        lows: Values above 0; the smallest starts the axis.
+        highs: Values above 0; the largest ends the axis.
+        max_ticks: Maximum number of ticks.
+        padding: Free space at each end, as a share of the axis length.
     """
-    low, high = spaced(math.log10(min(lows)), math.log10(max(highs)), room)
+    low, high = pad_range(math.log10(min(lows)), math.log10(max(highs)), padding)
     domain = [10**low, 10**high]
     powers = range(math.floor(low), math.ceil(high) + 1)
-    inside: list[float] = []
+    ticks: list[float] = []
     for steps in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
-        inside = [t for power in powers for step in steps if domain[0] <= (t := step * 10.0**power) <= domain[1]]
-        if len(inside) <= most:
+        ticks = [tick for power in powers for step in steps if domain[0] <= (tick := step * 10.0**power) <= domain[1]]
+        if len(ticks) <= max_ticks:
             break
-    return domain, inside[:: -(-len(inside) // most) or 1]
+    return domain, ticks[:: -(-len(ticks) // max_ticks) or 1]
 
 
-def ticked(values: Sequence[float], label: str = PLAIN) -> Spec:
-    """An axis with ticks at these values, and all of them labelled: left to Vega a logarithmic axis drops some."""
+def tick_axis(values: Sequence[float], label: str = PLAIN) -> Spec:
+    """Return an axis with a labeled tick at every value; by default Vega drops labels of a logarithmic axis."""
     return {"values": list(values), "labelExpr": label, "labelOverlap": False}
 
 
-def spaced(low: float, high: float, share: float = 0.08) -> tuple[float, float]:
-    """A range with some room at its ends; never empty."""
-    room = (high - low) * share or abs(high) * share or 1.0
-    return low - room, high + room
+def pad_range(low: float, high: float, share: float = 0.08) -> tuple[float, float]:
+    """Widen a range by a share of its length at both ends; an empty range is widened too."""
+    padding = (high - low) * share or abs(high) * share or 1.0
+    return low - padding, high + padding

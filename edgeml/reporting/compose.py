@@ -1,4 +1,4 @@
-"""From a package and its results to a report."""
+"""Composition of a report from a package and its benchmark results."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from edgeml.package.manifest import ArtifactRecord, Manifest
 from edgeml.package.remarks import manifest_remarks
 from edgeml.reporting.document import Column, Document, Fact, Table
 from edgeml.reporting.formatting import (
-    decibels,
-    drop_text,
+    display_text,
     drop_title,
-    first,
-    interval,
-    kilobytes,
-    metric_text,
+    format_db,
+    format_drop,
+    format_interval,
+    format_kb,
+    format_metric,
+    format_ms,
+    format_rate,
+    format_samples,
     metric_title,
-    milliseconds,
-    rate,
-    shown,
+    truncate,
 )
-from edgeml.reporting.inputs import Device, read_devices, training_of
+from edgeml.reporting.inputs import Device, read_devices, read_training
 from edgeml.reporting.sections.calibration import calibration_section
 from edgeml.reporting.sections.classes import classes_section
 from edgeml.reporting.sections.costs import costs_section
@@ -39,19 +40,19 @@ from edgeml.reporting.sections.machine import machine_section
 from edgeml.reporting.sections.throughput import throughput_section
 from edgeml.reporting.sections.tradeoff import tradeoff_section
 from edgeml.reporting.sections.training import training_section
-from edgeml.reporting.speeds import Speed, fastest, speeds_by_machine
+from edgeml.reporting.speeds import Speed, select_fastest, speeds_by_machine
 
-__all__ = ["FORMATS", "Format", "make_report", "written"]
+__all__ = ["FORMATS", "Format", "compose_document", "make_report"]
 
 Format = Literal["html", "markdown", "png"]
 FORMATS: tuple[Format, ...] = ("html", "markdown", "png")
 
-_MOST_CAUTIONS, _MOST_NAMES, _MOST_OTHERS = 20, 4, 2
+_MAX_CAUTIONS, _MAX_NAMES, _MAX_OTHERS = 20, 4, 2
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 def make_report(package: Package, results: Sequence[Path], form: Format = "html") -> bytes:
-    """A report of a package, and of what was measured of it.
+    """Write a report of a package and its benchmark results.
 
     Args:
         package: The package.
@@ -59,49 +60,49 @@ def make_report(package: Package, results: Sequence[Path], form: Format = "html"
         form: ``html`` for a page that needs no network, ``markdown`` for a pull request, ``png`` for a slide.
 
     Returns:
-        The file's bytes.
+        Content of the file.
 
     Raises:
-        InputError: A results file is missing, not sound, of another package, or empty.
-        StorageError: One cannot be read.
-        PackageError: The package is damaged.
+        InputError: A results file is missing, invalid, empty, or belongs to another package.
+        StorageError: A results file cannot be read.
+        PackageError: The package is corrupt.
         MissingDependencyError: The extra ``report`` is not installed.
 
     Example:
         >>> Path("report.html").write_bytes(make_report(edgeml.open_package("net.edgeml"), []))
     """
     devices = read_devices(results, package)
-    document = written(package, devices)
+    document = compose_document(package, devices)
     if form == "markdown":
-        from edgeml.reporting.markdown import markdown
+        from edgeml.reporting.markdown import write_markdown
 
-        return markdown(document).encode()
+        return write_markdown(document).encode()
     if form == "png":
-        from edgeml.reporting.image import slide
+        from edgeml.reporting.image import draw_slide
 
-        return slide(document, package.manifest, speeds_by_machine(package.manifest, devices))
-    from edgeml.reporting.page import page
+        return draw_slide(document, package.manifest, speeds_by_machine(package.manifest, devices))
+    from edgeml.reporting.page import render_page
 
-    return page(document).encode()
+    return render_page(document).encode()
 
 
-def written(package: Package, devices: Sequence[Device]) -> Document:
-    """What the report says.
+def compose_document(package: Package, devices: Sequence[Device]) -> Document:
+    """Compose the content of a report.
 
     Raises:
-        PackageError: The package is damaged.
+        PackageError: The package is corrupt.
     """
     manifest = package.manifest
     speeds = speeds_by_machine(manifest, devices)
-    here = next(iter(speeds.values()), {})
+    first_speeds = next(iter(speeds.values()), {})
     sizes = {record.recipe: manifest.files[record.file].size_bytes for record in manifest.artifacts}
-    chosen = fastest([record for record in manifest.artifacts if record.verdict.released], here, sizes)
-    best = chosen[0] if chosen is not None else None
+    choice = select_fastest([record for record in manifest.artifacts if record.verdict.released], first_speeds, sizes)
+    best = choice[0] if choice is not None else None
     doubtful = any(_flags(device) for device in devices)
-    ship = best.recipe if best is not None else None
+    best_name = best.recipe if best is not None else None
     explanations = explain(package).artifacts
-    details = {one.recipe: one.evidence or Evidence() for one in explanations}
-    training = training_of(package)
+    details = {explanation.recipe: explanation.evidence or Evidence() for explanation in explanations}
+    training = read_training(package)
     sections = (
         tradeoff_section(manifest, speeds),
         device_section(manifest, devices, speeds),
@@ -109,9 +110,9 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
         throughput_section(devices),
         costs_section(devices),
         comparison_section(devices),
-        evidence_section(explanations, manifest.data.judged_samples, ship),
-        classes_section(details, manifest.source.decision.labels if manifest.source.decision else (), ship),
-        calibration_section(details[ship], ship) if ship is not None else None,
+        evidence_section(explanations, manifest.data.judged_samples, best_name),
+        classes_section(details, manifest.source.decision.labels if manifest.source.decision else (), best_name),
+        calibration_section(details[best_name], best_name) if best_name is not None else None,
         training_section(training) if training is not None else None,
         lineage_section(manifest, training),
         machine_section(manifest, devices),
@@ -119,111 +120,108 @@ def written(package: Package, devices: Sequence[Device]) -> Document:
     source = manifest.source
     return Document(
         f"{manifest.name} {manifest.version}",
-        f"{shown(f'{source.framework} {source.architecture}')}, {source.task or 'no task'}",
+        f"{display_text(f'{source.framework} {source.architecture}')}, {source.task or 'no task'}",
         "bad" if best is None else "open" if doubtful or best.verdict.open_remarks else "good",
-        _verdict(manifest, chosen, here, next(iter(speeds), ""))
-        + _elsewhere(manifest, speeds, sizes)
+        _verdict(manifest, choice, first_speeds, next(iter(speeds), ""))
+        + _other_devices(manifest, speeds, sizes)
         + " Some of the measurements are doubtful." * doubtful,
-        _facts(best, here, sizes),
+        _facts(best, first_speeds, sizes),
         _cautions(manifest, devices),
-        _table(manifest, here, best),
+        _table(manifest, first_speeds, best),
         tuple(section for section in sections if section is not None),
         f"edgeml {manifest.edgeml}",
     )
 
 
 def _verdict(
-    manifest: Manifest, chosen: tuple[ArtifactRecord, str] | None, speeds: dict[str, Speed], machine: str
+    manifest: Manifest, choice: tuple[ArtifactRecord, str] | None, speeds: dict[str, Speed], machine: str
 ) -> str:
-    asked = len(manifest.artifacts) + len(manifest.refused)
+    recipes = len(manifest.artifacts) + len(manifest.refused)
     released = sum(record.verdict.released for record in manifest.artifacts)
-    counts = f"{released} of {asked} recipes {'is' if released == 1 else 'are'} released."
-    if chosen is None:
+    counts = f"{released} of {recipes} recipes {'is' if released == 1 else 'are'} released."
+    if choice is None:
         reasons = [f"{record.recipe}: {reason}" for record in manifest.artifacts for reason in record.verdict.reasons]
         reasons += [f"{refused.recipe}: {refused.reason}" for refused in manifest.refused]
-        why = f" For one, {shown(reasons[0], 200).rstrip('.')}." if reasons else ""
-        return f"Ship none of these: {counts}{why}"
-    best, why = chosen
+        example = f" For one, {display_text(reasons[0], 200).rstrip('.')}." if reasons else ""
+        return f"Ship none of these: {counts}{example}"
+    best, reason = choice
     data, drop, fidelity = manifest.data, best.evaluation.drop, best.evaluation.fidelity
-    judged = f"{data.judged_samples:,} {shown(data.judged_on)} samples"
+    samples = format_samples(data)
     if drop is not None:
-        unit = " points" if drop.metric == "accuracy" else ""
-        lost = f"a {drop_title(drop.metric)} of {drop_text(drop)}{unit} on {judged}"
+        quality = f"a {drop_title(drop.metric)} of {format_drop(drop)} on {samples}"
     else:
-        lost = f"an SQNR of {decibels(fidelity.sqnr_db)} dB on {judged}; accuracy was not measured"
-    size = f"{kilobytes(manifest.files[best.file].size_bytes)} kB"
+        quality = f"an SQNR of {format_db(fidelity.sqnr_db)} dB on {samples}; accuracy was not measured"
+    size = f"{format_kb(manifest.files[best.file].size_bytes)} kB"
     speed = speeds.get(best.recipe)
-    took = f", {milliseconds(speed.median.value)} ms a sample on {shown(machine)}" if speed is not None else ""
-    opened = best.verdict.open_remarks
-    still = f" The verdict is {shown(str(opened[0]), 300)}." if opened else ""
-    return f"Ship {best.recipe}: {lost}{took}, {size}. It is {why}. {counts}{still}"
+    latency = f", {format_ms(speed.median.value)} ms a sample on {display_text(machine)}" if speed is not None else ""
+    remarks = best.verdict.open_remarks
+    open_text = f" The verdict is {display_text(str(remarks[0]), 300)}." if remarks else ""
+    return f"Ship {best.recipe}: {quality}{latency}, {size}. It is {reason}. {counts}{open_text}"
 
 
-def _elsewhere(manifest: Manifest, speeds: dict[str, dict[str, Speed]], sizes: dict[str, int]) -> str:
-    """What to take on the devices after the first."""
+def _other_devices(manifest: Manifest, speeds: dict[str, dict[str, Speed]], sizes: dict[str, int]) -> str:
+    """Recommend an artifact for each device after the first."""
     released = [record for record in manifest.artifacts if record.verdict.released]
     parts = []
-    for machine, found in list(speeds.items())[1 : 1 + _MOST_OTHERS]:
-        best = fastest([record for record in released if record.recipe in found], found, sizes)
+    for machine, device_speeds in list(speeds.items())[1 : 1 + _MAX_OTHERS]:
+        best = select_fastest([record for record in released if record.recipe in device_speeds], device_speeds, sizes)
         if best is not None:
-            took = milliseconds(found[best[0].recipe].median.value)
-            parts.append(f"on {shown(machine)} take {best[0].recipe}, {took} ms")
-    told = "; ".join(parts)
-    return f" {told[0].upper()}{told[1:]}." if told else ""
+            latency = format_ms(device_speeds[best[0].recipe].median.value)
+            parts.append(f"on {display_text(machine)} take {best[0].recipe}, {latency} ms")
+    text = "; ".join(parts)
+    return f" {text[0].upper()}{text[1:]}." if text else ""
 
 
 def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[str, int]) -> tuple[Fact, ...]:
-    """The figures of the artifact to ship; beside float32 of its format where that is there."""
+    """List key figures of the recommended artifact, relative to the float32 artifact of its format if there is one."""
     if best is None:
         return ()
-    plain = f"{best.recipe.partition('-')[0]}-fp32"
-    beside = plain if plain in sizes and plain != best.recipe else None
+    float32 = f"{best.recipe.partition('-')[0]}-fp32"
+    reference = float32 if float32 in sizes and float32 != best.recipe else None
     facts = [Fact("ship", best.recipe)]
     drop = best.evaluation.drop
     if drop is not None:
-        value, _, ends = drop_text(drop).partition(" ")
-        unit = " points" if drop.metric == "accuracy" else ""
-        facts.append(Fact(drop_title(drop.metric), f"{value}{unit}", f"95% {ends}"))
+        value, _, interval = format_drop(drop).partition(" ")
+        facts.append(Fact(drop_title(drop.metric), value, f"95% {interval}"))
     else:
-        facts.append(Fact("SQNR", f"{decibels(best.evaluation.fidelity.sqnr_db)} dB"))
+        facts.append(Fact("SQNR", f"{format_db(best.evaluation.fidelity.sqnr_db)} dB"))
     if (speed := speeds.get(best.recipe)) is not None:
-        ends = interval(speed.median).partition(" ")[2]
-        ratio = speeds[beside].median.value / speed.median.value if beside in speeds and beside else None
-        also = f"{ratio:.2f}× as fast as {beside}" if ratio is not None else ""
-        facts.append(Fact("median latency", f"{milliseconds(speed.median.value)} ms", also or (ends and f"95% {ends}")))
-    share = f"{sizes[best.recipe] / sizes[beside]:.0%} of {beside}" if beside is not None else ""
-    facts.append(Fact("size", f"{kilobytes(sizes[best.recipe])} kB", share))
+        interval = format_interval(speed.median).partition(" ")[2]
+        ratio = speeds[reference].median.value / speed.median.value if reference in speeds and reference else None
+        detail = f"{ratio:.2f}× as fast as {reference}" if ratio is not None else interval and f"95% {interval}"
+        facts.append(Fact("median latency", f"{format_ms(speed.median.value)} ms", detail))
+    share = f"{sizes[best.recipe] / sizes[reference]:.0%} of {reference}" if reference is not None else ""
+    facts.append(Fact("size", f"{format_kb(sizes[best.recipe])} kB", share))
     return tuple(facts)
 
 
 def _cautions(manifest: Manifest, devices: Sequence[Device]) -> tuple[str, ...]:
-    """Flags of the measurements, what was rejected or refused, remarks of the verdicts."""
-    lines = [line for device in devices for line in _flags(device)] + manifest_remarks(manifest, shown)
-    kept, left_out = first(lines, _MOST_CAUTIONS)
-    return (*kept, f"{left_out:,} more remarks are left out.") if left_out else kept
+    """List flags of the measurements, rejections, refusals, and remarks of the verdicts."""
+    lines = [line for device in devices for line in _flags(device)] + manifest_remarks(manifest, display_text)
+    kept, omitted = truncate(lines, _MAX_CAUTIONS)
+    return (*kept, f"{omitted:,} more remarks are left out.") if omitted else kept
 
 
 def _flags(device: Device) -> list[str]:
-    """What makes a device's figures doubtful: each kind of flag once, with the artifacts that it was seen with."""
-    seen = [(flag, one.artifact) for one in device.results.measurements for flag in one.conditions.flags]
-    seen += [
-        (flag, f"{pair.what} beside {pair.beside}")
-        for pair in device.results.comparisons
-        for flag in pair.conditions.flags
+    """Describe each kind of flag that casts doubt on a device's figures once, with the affected artifacts."""
+    results = device.results
+    flags = [(flag, item.artifact) for item in results.measurements for flag in item.conditions.flags]
+    flags += [
+        (flag, f"{pair.what} beside {pair.beside}") for pair in results.comparisons for flag in pair.conditions.flags
     ]
     kinds: dict[str, list[tuple[str, str]]] = {}
-    for flag, where in seen:
-        kinds.setdefault(_NUMBER.sub("#", flag), []).append((flag, where))
-    count = len(device.results.measurements) + len(device.results.comparisons)
+    for flag, subject in flags:
+        kinds.setdefault(_NUMBER.sub("#", flag), []).append((flag, subject))
+    count = len(results.measurements) + len(results.comparisons)
     lines = []
     for kind in kinds.values():
         worst = max((flag for flag, _ in kind), key=lambda flag: [float(number) for number in _NUMBER.findall(flag)])
-        names, more = first(list(dict.fromkeys(shown(where) for _, where in kind)), _MOST_NAMES)
-        told = ", ".join(names) + (f" and {more} more" if more else "")
+        names, more = truncate(list(dict.fromkeys(display_text(subject) for _, subject in kind)), _MAX_NAMES)
+        subjects = ", ".join(names) + (f" and {more} more" if more else "")
         at_worst = ", at worst" if len({flag for flag, _ in kind}) > 1 else ""
         lines.append(
-            f"Doubtful on {shown(device.name)} in {len(kind)} of {count} measurements ({told}){at_worst}: "
-            f"{shown(worst, 200).rstrip('.')}."
+            f"Doubtful on {display_text(device.name)} in {len(kind)} of {count} measurements ({subjects}){at_worst}: "
+            f"{display_text(worst, 200).rstrip('.')}."
         )
     return lines
 
@@ -231,34 +229,36 @@ def _flags(device: Device) -> list[str]:
 def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | None) -> Table:
     records, metric = manifest.artifacts, MAIN_METRIC.get(manifest.source.task or "", "accuracy")
     cells: dict[str, list[str]] = {"artifact": [record.recipe for record in records]}
-    cells["kB"] = [kilobytes(manifest.files[record.file].size_bytes) for record in records]
+    cells["kB"] = [format_kb(manifest.files[record.file].size_bytes) for record in records]
     if manifest.data.labelled:
         values = [getattr(record.evaluation.metrics, metric, None) for record in records]
-        cells[metric_title(metric)] = ["–" if value is None else metric_text(metric, value) for value in values]
+        cells[metric_title(metric)] = ["–" if value is None else format_metric(metric, value) for value in values]
         drops = [record.evaluation.drop for record in records]
-        lost = "rise" if metric == "relative_mse" else "drop"
-        cells[f"{lost} [95%]"] = ["–" if drop is None else drop_text(drop) for drop in drops]
-    found = [record.evaluation.fidelity for record in records]
+        change = "rise" if metric == "relative_mse" else "drop"
+        cells[f"{change} [95%]"] = ["–" if drop is None else format_drop(drop) for drop in drops]
+    fidelities = [record.evaluation.fidelity for record in records]
     if manifest.source.decision is not None:
-        cells["agree"] = ["–" if one.agreement is None else f"{one.agreement:.1%}" for one in found]
-    cells["SQNR, dB"] = [decibels(one.sqnr_db) for one in found]
-    timed = [speeds.get(record.recipe) for record in records]
-    if any(timed):
-        at = next(f"{100 * speed.high_at:g}%" for speed in timed if speed is not None)
-        cells["median, ms"] = ["–" if one is None else interval(one.median) for one in timed]
-        cells[f"{at}, ms"] = ["–" if one is None or one.high is None else milliseconds(one.high.value) for one in timed]
-    if any(one is not None and one.throughput for one in timed):
+        cells["agree"] = ["–" if item.agreement is None else f"{item.agreement:.1%}" for item in fidelities]
+    cells["SQNR, dB"] = [format_db(item.sqnr_db) for item in fidelities]
+    row_speeds = [speeds.get(record.recipe) for record in records]
+    if any(row_speeds):
+        at = next(f"{100 * speed.high_at:g}%" for speed in row_speeds if speed is not None)
+        cells["median, ms"] = ["–" if speed is None else format_interval(speed.median) for speed in row_speeds]
+        cells[f"{at}, ms"] = [
+            "–" if speed is None or speed.high is None else format_ms(speed.high.value) for speed in row_speeds
+        ]
+    if any(speed is not None and speed.throughput for speed in row_speeds):
         cells["most samples/s"] = [
-            "–" if one is None or one.throughput is None else rate(one.throughput.value) for one in timed
+            "–" if speed is None or speed.throughput is None else format_rate(speed.throughput.value)
+            for speed in row_speeds
         ]
     cells["verdict"] = [record.verdict.status for record in records]
     states = ["best" if record is best else record.verdict.status for record in records]
     for refused in manifest.refused:
         for title, column in cells.items():
-            column.append({"artifact": shown(refused.recipe), "verdict": "refused"}.get(title, "–"))
+            column.append({"artifact": display_text(refused.recipe), "verdict": "refused"}.get(title, "–"))
         states.append("refused")
     columns = tuple(Column(title, figures=title not in {"artifact", "verdict"}) for title in cells)
-    data = manifest.data
-    title = f"Judged on {data.judged_samples:,} {shown(data.judged_on)} samples"
-    rows, left_out = first(list(zip(*cells.values(), strict=True)), 100)
-    return Table(title, columns, rows, tuple(states[: len(rows)]), left_out)
+    title = f"Judged on {format_samples(manifest.data)}"
+    rows, omitted = truncate(list(zip(*cells.values(), strict=True)), 100)
+    return Table(title, columns, rows, tuple(states[: len(rows)]), omitted)

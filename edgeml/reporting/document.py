@@ -1,4 +1,4 @@
-"""What a report says, before it becomes a page, markdown or a picture."""
+"""Content of a report, independent of its output format."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ __all__ = [
     "Fact",
     "Frame",
     "Lineage",
+    "LineageNode",
     "Palette",
     "Section",
-    "Step",
     "Table",
 ]
 
 Spec = dict[str, Any]
-"""A chart in the words of Vega-Lite."""
+"""A Vega-Lite specification, as nested dicts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours of a chart: of the text, of what is less important, of lines, of the ground, of series."""
+    """Colors of a chart, as CSS colors.
+
+    Attributes:
+        ink: Text.
+        muted: Secondary text and guide lines.
+        line: Grid and axes.
+        paper: Background.
+        series: Data series, in order.
+    """
 
     ink: str
     muted: str
@@ -36,11 +44,11 @@ class Palette:
     series: tuple[str, ...]
 
 
-# The page's style sheet gives these their values, light or dark: a chart is drawn once for both.
+# The page's style sheet defines these variables for light and dark mode, so that one rendering serves both.
 PAGE = Palette(
     "var(--ink)", "var(--muted)", "var(--line)", "var(--paper)", tuple(f"var(--series-{i})" for i in range(1, 9))
 )
-# The same as the style sheet's light ones: hues that differ to colour-blind eyes, each of contrast 3 on white.
+# Same values as the style sheet's light mode: distinguishable for color-blind readers, contrast of 3 on white.
 LIGHT = Palette(
     "#1b2027", "#5a6472", "#dfe3e8", "#ffffff",
     ("#1f6fb4", "#c05a12", "#16846b", "#8a4fa8", "#8f7300", "#b93a61", "#4f6b85", "#4c8527"),
@@ -49,11 +57,12 @@ LIGHT = Palette(
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a chart is drawn.
+    """Space that a chart is laid out for.
 
     Attributes:
-        width: Of the plot and its left axis, in pixels.
-        narrow: Whether it is for a phone.
+        width: Width of the plot and its left axis, in pixels.
+        narrow: Lay the chart out for phone width.
+        palette: Colors to draw in.
     """
 
     width: int
@@ -63,7 +72,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; figures stand at the right, so that their digits align."""
+    """A column of a table.
+
+    Attributes:
+        title: Heading.
+        figures: Align the cells to the right, so that digits line up.
+    """
 
     title: str
     figures: bool = True
@@ -74,27 +88,31 @@ class Table:
     """Rows of text.
 
     Attributes:
-        title: What it shows.
-        states: For each row, what marks it: ``best``, ``rejected``, ``refused`` or nothing.
-        left_out: How many rows more there are.
+        title: Caption.
+        columns: Columns, left to right.
+        rows: Cells of each row, as many as there are columns.
+        states: State of each row, which styles it: ``best``, ``rejected``, ``refused`` or empty.
+        omitted: Number of rows that are not shown.
     """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     states: tuple[str, ...] = ()
-    left_out: int = 0
+    omitted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart, and the same in words and as a table for those who do not see it.
+    """A chart, with the same content as a sentence and as a table for screen readers.
 
     Attributes:
-        key: Names it in the page.
-        summary: What it shows, in a sentence.
-        draw: The chart for a frame. Each mark that has a value says it in its description.
-        note: What was left out.
+        key: Identifier in the page.
+        title: Heading.
+        summary: Content of the chart, in a sentence or two.
+        draw: Return the Vega-Lite specification for a frame. Each mark with a value has it in its description.
+        table: Figures of the chart.
+        note: How to read the chart, and what was left out.
     """
 
     key: str
@@ -107,7 +125,13 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A figure or word with its name."""
+    """A labeled value.
+
+    Attributes:
+        name: Label.
+        value: Value, as text.
+        detail: Further information, such as an interval.
+    """
 
     name: str
     value: str
@@ -115,8 +139,15 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A box of the lineage: what it is, its name, and what more is known of it."""
+class LineageNode:
+    """A box of the lineage diagram.
+
+    Attributes:
+        kind: Kind of thing, such as ``artifact``.
+        name: Name of the thing.
+        details: Further lines of text.
+        state: Verdict on an artifact; otherwise empty.
+    """
 
     kind: str
     name: str
@@ -126,15 +157,26 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """From data by the model to artifacts, left to right; several boxes stand above each other."""
+    """Diagram of the steps from data to the package.
 
-    stages: tuple[tuple[str, tuple[Step, ...]], ...]
-    left_out: int = 0
+    Attributes:
+        stages: Name and boxes of each stage, left to right.
+        omitted: Number of artifacts that are not shown.
+    """
+
+    stages: tuple[tuple[str, tuple[LineageNode, ...]], ...]
+    omitted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the report with its heading."""
+    """A section of the report.
+
+    Attributes:
+        key: Identifier in the page.
+        title: Heading.
+        parts: Content, in order.
+    """
 
     key: str
     title: str
@@ -147,11 +189,14 @@ class Document:
 
     Attributes:
         title: Name and version of the package.
-        status: Whether anything may be shipped: ``good``, ``open`` or ``bad``.
-        verdict: In a sentence or two.
-        facts: The figures that count most.
-        cautions: What makes figures doubtful.
-        table: The artifacts.
+        subtitle: Source model and task.
+        status: ``good`` if an artifact can be shipped, ``open`` if that is uncertain, ``bad`` if none can.
+        verdict: Recommendation, in a few sentences.
+        facts: Key figures.
+        cautions: Reasons to doubt figures, and rejected or refused recipes.
+        table: Artifacts.
+        sections: Further sections, in order.
+        generator: Name and version of the software that wrote the report.
     """
 
     title: str
@@ -162,4 +207,4 @@ class Document:
     cautions: tuple[str, ...]
     table: Table
     sections: tuple[Section, ...]
-    made_by: str
+    generator: str

@@ -1,31 +1,31 @@
-"""A report as one picture for a slide: the verdict, what is lost against what it costs, the sizes."""
+"""A report as a PNG image for a slide: verdict, loss against cost, and sizes."""
 
 from __future__ import annotations
 
 import textwrap
 
 from edgeml.package.manifest import Manifest
-from edgeml.reporting.charts import config, picture
+from edgeml.reporting.charts import chart_config, render_png
 from edgeml.reporting.document import LIGHT, Document, Frame, Spec
-from edgeml.reporting.formatting import kilobytes
+from edgeml.reporting.formatting import format_kb
 from edgeml.reporting.sections.tradeoff import tradeoff_chart
 from edgeml.reporting.speeds import Speed
 
-__all__ = ["slide"]
+__all__ = ["draw_slide"]
 
-_SCALE = 2.0  # pixels of the picture for each of the drawing: 1920 and more across
-_LINE = 120  # letters
+_SCALE = 2.0  # pixels of the image per pixel of the chart, for a width of at least 1920
+_LINE = 120  # characters
 _KEY = "Dashed: the Pareto front. Areas: sizes. Hollow: rejected."
 
 
-def slide(document: Document, manifest: Manifest, speeds: dict[str, dict[str, Speed]]) -> bytes:
-    """A PNG file, about 16 by 9.
+def draw_slide(document: Document, manifest: Manifest, speeds: dict[str, dict[str, Speed]]) -> bytes:
+    """Draw a report as a PNG file of about 16 by 9.
 
     Raises:
-        MissingDependencyError: The extra is not installed.
+        MissingDependencyError: The extra ``report`` is not installed.
     """
-    machine, found = next(iter(speeds.items()), ("", {}))
-    chart = tradeoff_chart(manifest, found, machine, 0)
+    machine, machine_speeds = next(iter(speeds.items()), ("", {}))
+    chart = tradeoff_chart(manifest, machine_speeds, machine, 0)
     parts: list[Spec] = []
     if chart is not None:
         parts = [
@@ -42,7 +42,7 @@ def slide(document: Document, manifest: Manifest, speeds: dict[str, dict[str, Sp
             _sizes(manifest),
         ]
     spec = {
-        "config": config(LIGHT),
+        "config": chart_config(LIGHT),
         "background": LIGHT.paper,
         "padding": 32,
         "title": {
@@ -58,7 +58,7 @@ def slide(document: Document, manifest: Manifest, speeds: dict[str, dict[str, Sp
         "hconcat": parts or [{"mark": "point", "data": {"values": []}}],
         "spacing": 40,
     }
-    return picture(spec, _SCALE)
+    return render_png(spec, _SCALE)
 
 
 def _sizes(manifest: Manifest) -> Spec:
@@ -66,7 +66,7 @@ def _sizes(manifest: Manifest) -> Spec:
         {
             "artifact": record.recipe,
             "kB": manifest.files[record.file].size_bytes / 1000,
-            "text": kilobytes(manifest.files[record.file].size_bytes),
+            "text": format_kb(manifest.files[record.file].size_bytes),
             "solid": 0.85 if record.verdict.released else 0.3,
         }
         for record in manifest.artifacts

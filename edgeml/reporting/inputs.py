@@ -1,4 +1,4 @@
-"""What a report is made of: a package, and results files that belong to it."""
+"""Inputs of a report: benchmark results and training curves of a package."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from edgeml.core.records.benchmark_results import Figure, Machine, Results, Time
 from edgeml.package import Package
 from edgeml.trainers.result import TrainingCurves
 
-__all__ = ["Device", "durations_ms", "read_devices", "training_of"]
+__all__ = ["Device", "durations_ms", "read_devices", "read_training"]
 
 _NS_PER_MS = 1e6
-_AGAIN = "run edgeml bench again."
-# Milliseconds, samples a second, and ratios: beyond these no machine is, and no axis draws them.
-_LEAST, _MOST = 1e-9, 1e12
+_RERUN = "run edgeml bench again."
+# Bounds of milliseconds, samples per second, and ratios: no machine is beyond them, and no axis could show them.
+_MIN, _MAX = 1e-9, 1e12
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A machine that measured, and what it found.
+    """A machine that ran a benchmark, with its results.
 
     Attributes:
-        name: Of the device, or of its processor; unlike all others of the report.
-        date: When it began.
+        name: Name of the device or of its processor, unique in the report.
+        machine: Description of the machine.
+        edgeml: Version of edgeml that measured.
+        date: Start of the benchmark.
+        results: Results of the benchmark.
     """
 
     name: str
@@ -39,14 +42,14 @@ class Device:
 
 
 def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
-    """Reads results files of a package. Comparisons go with the measurements of the same machine in another file.
+    """Read results files of a package; join comparisons with the measurements of the same machine in another file.
 
     Raises:
-        InputError: One is missing, no sound results file, of another package, or empty.
-        StorageError: One cannot be read.
+        InputError: A file is missing, invalid, empty, or belongs to another package.
+        StorageError: A file cannot be read.
     """
     digest = package.digest() if paths else ""
-    found: list[Results] = []
+    runs: list[Results] = []
     for path in paths:
         results = read_results(path)
         label, measured = path.name, results.package
@@ -57,71 +60,71 @@ def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
                 fix=f"give the package that it was measured on, or run edgeml bench on {package.label}.",
             )
         _check(results, package, label)
-        _add(found, results)
+        _merge(runs, results)
     return tuple(
         Device(name, results.machine, results.edgeml, results.date, results)
-        for name, results in zip(_names(found), found, strict=True)
+        for name, results in zip(_names(runs), runs, strict=True)
     )
 
 
-def _add(found: list[Results], results: Results) -> None:
-    """Adds results to those of the same machine where but one of them measured, else to the list."""
-    for place, other in enumerate(found):
+def _merge(runs: list[Results], results: Results) -> None:
+    """Join results with a run of the same machine unless both hold measurements; otherwise append them."""
+    for index, other in enumerate(runs):
         if other.machine == results.machine and not (other.measurements and results.measurements):
-            kept, more = (results, other) if results.measurements else (other, results)
-            found[place] = msgspec.structs.replace(kept, comparisons=(*kept.comparisons, *more.comparisons))
+            main, extra = (results, other) if results.measurements else (other, results)
+            runs[index] = msgspec.structs.replace(main, comparisons=(*main.comparisons, *extra.comparisons))
             return
-    found.append(results)
+    runs.append(results)
 
 
 def _check(results: Results, package: Package, label: str) -> None:
     if not (results.measurements or results.comparisons):
-        raise InputError(f"{label} holds neither a measurement nor a comparison.", fix=_AGAIN)
-    there = {record.recipe for record in package.manifest.artifacts}
-    for measured in results.measurements:
-        name = measured.artifact
-        if name not in there:
-            raise InputError(f"{label} measures '{name}', which {package.label} does not hold.", fix=_AGAIN)
-        if measured.queries == 0:
-            raise InputError(f"{label} has no samples of {name} on {measured.target}.", fix=_AGAIN)
-        figures = [quantile.ms for quantile in measured.latency]
-        figures += [measured.throughput] if measured.throughput is not None else []
-        if measured.times is not None:
-            longest = float(durations_ms(measured.times, f"{name} in {label}").max(initial=0))
+        raise InputError(f"{label} holds neither a measurement nor a comparison.", fix=_RERUN)
+    recipes = {record.recipe for record in package.manifest.artifacts}
+    for measurement in results.measurements:
+        name = measurement.artifact
+        if name not in recipes:
+            raise InputError(f"{label} measures '{name}', which {package.label} does not hold.", fix=_RERUN)
+        if measurement.queries == 0:
+            raise InputError(f"{label}: the measurement of {name} on {measurement.target} holds 0 samples.", fix=_RERUN)
+        figures = [quantile.ms for quantile in measurement.latency]
+        figures += [measurement.throughput] if measurement.throughput is not None else []
+        if measurement.times is not None:
+            longest = float(durations_ms(measurement.times, f"{name} in {label}").max(initial=0))
             figures += [Figure(longest)] if longest else []
-        _hold(figures, f"{label}: a time or rate of {name}")
-    for compared in results.comparisons:
-        _hold([compared.ratio], f"{label}: a ratio of {compared.what}")
+        _check_range(figures, f"{label}: a time or rate of {name}")
+    for comparison in results.comparisons:
+        _check_range([comparison.ratio], f"{label}: a ratio of {comparison.what}")
 
 
-def _hold(figures: Sequence[Figure], what: str) -> None:
-    """Values, and the upper ends of intervals; a lower one may be anything where few queries were timed."""
+def _check_range(figures: Sequence[Figure], what: str) -> None:
+    """Check values and upper ends of intervals; with few timed queries a lower end can be anything."""
     for end in (end for figure in figures for end in (figure.value, figure.high)):
-        if end is not None and not _LEAST <= end <= _MOST:
-            raise InputError(f"{what} is {end:g}; expected {_LEAST:g} to {_MOST:g}.", fix=_AGAIN)
+        if end is not None and not _MIN <= end <= _MAX:
+            raise InputError(f"{what} is {end:g}; expected {_MIN:g} to {_MAX:g}.", fix=_RERUN)
 
 
 def durations_ms(times: Times, label: str = "a measurement") -> np.ndarray:
-    """All times of a measurement, float64 ``[count]``, in milliseconds.
+    """Return all times of a measurement in milliseconds, float64 ``[count]``.
 
     Raises:
-        InputError: They are not as many as is said, or not in the compact form.
+        InputError: The times are not in the compact form, or their number differs from the declared one.
     """
     return unpack_times(times, label) / _NS_PER_MS
 
 
-def _names(found: Sequence[Results]) -> list[str]:
-    """A name for each, by which readers tell them apart."""
-    names = [results.machine.device or results.machine.model or "this machine" for results in found]
-    dated = [f"{name}, {found[i].date}" if names.count(name) > 1 else name for i, name in enumerate(names)]
-    return [f"{name} ({i + 1})" if dated.count(name) > 1 else name for i, name in enumerate(dated)]
+def _names(runs: Sequence[Results]) -> list[str]:
+    """Return a unique name for each run."""
+    names = [results.machine.device or results.machine.model or "this machine" for results in runs]
+    dated = [f"{name}, {runs[index].date}" if names.count(name) > 1 else name for index, name in enumerate(names)]
+    return [f"{name} ({index + 1})" if dated.count(name) > 1 else name for index, name in enumerate(dated)]
 
 
-def training_of(package: Package) -> TrainingCurves | None:
-    """The epochs that the model was trained in, where the package holds them.
+def read_training(package: Package) -> TrainingCurves | None:
+    """Read the training curves of a package; None if the package does not hold any.
 
     Raises:
-        PackageError: They are damaged.
+        PackageError: The training curves are corrupt.
     """
     entry = package.manifest.training
     if entry is None:

@@ -1,4 +1,4 @@
-"""A report as the text of a pull request."""
+"""A report as Markdown for a pull request."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import re
 
 from edgeml.reporting.document import Chart, Document, Table
 
-__all__ = ["markdown"]
+__all__ = ["write_markdown"]
 
-# All that Markdown could take for markup, and $ and :, by which hosts know formulas and links.
+# Characters with a meaning in Markdown, and $ and :, which mark formulas and links on some hosts.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()+!|~$:])")
-# By these hosts call people and issues, whatever stands before them: what follows must be no name.
-_CALLS = re.compile(r"([@#])")
-# By this they make links of text.
+# Hosts turn @name and #number into mentions, whatever precedes them; an invisible space after the character stops it.
+_MENTIONS = re.compile(r"([@#])")
+# Hosts turn text with this prefix into links.
 _LINKS = re.compile(r"(?i)(www)\.")
-_SPOKEN = frozenset({"comparisons", "devices"})
+_UNFOLDED = frozenset({"comparisons", "devices"})
 
 
-def markdown(document: Document) -> str:
-    """Verdict, table and cautions; the other figures folded away."""
-    lines = [f"## {_plain(document.title)}", "", f"**{_plain(document.verdict)}**", "", *_table(document.table), ""]
+def write_markdown(document: Document) -> str:
+    """Write verdict, table and cautions, then the other sections, most of them folded."""
+    lines = [f"## {_escape(document.title)}", "", f"**{_escape(document.verdict)}**", "", *_table(document.table), ""]
     if document.cautions:
-        lines += [f"- {_plain(caution)}" for caution in document.cautions]
+        lines += [f"- {_escape(caution)}" for caution in document.cautions]
         lines.append("")
     for section in document.sections:
         parts = [line for part in section.parts for line in _part(part)]
         if not parts:
             continue
-        fold = section.key not in _SPOKEN
-        title = _plain(section.title)
+        fold = section.key not in _UNFOLDED
+        title = _escape(section.title)
         lines += ["<details>", f"<summary>{title}</summary>", ""] if fold else [f"### {title}", ""]
         lines += [*parts, *(("</details>", "") if fold else ())]
-    lines.append(f"_Made by {_plain(document.made_by)}._")
+    lines.append(f"_Made by {_escape(document.generator)}._")
     return "\n".join(lines) + "\n"
 
 
 def _part(part: object) -> list[str]:
-    """Of a chart its words and its table; nothing of what is a picture alone."""
+    """Write a part: a chart as its summary and its table; parts without text are skipped."""
     if isinstance(part, Chart):
-        title = "" if part.summary.startswith(part.title) else f"**{_plain(part.title)}.** "
-        return [title + _plain(part.summary), "", *_table(part.table), ""]
+        title = "" if part.summary.startswith(part.title) else f"**{_escape(part.title)}.** "
+        return [title + _escape(part.summary), "", *_table(part.table), ""]
     if isinstance(part, Table):
-        return [f"{_plain(part.title)}:", "", *_table(part), ""]
-    return [_plain(part), ""] if isinstance(part, str) else []
+        return [f"{_escape(part.title)}:", "", *_table(part), ""]
+    return [_escape(part), ""] if isinstance(part, str) else []
 
 
 def _table(table: Table) -> list[str]:
@@ -51,17 +51,17 @@ def _table(table: Table) -> list[str]:
     lines.append("|" + "|".join(" ---: " if column.figures else " --- " for column in table.columns) + "|")
     states = table.states or ("",) * len(table.rows)
     for row, state in zip(table.rows, states, strict=True):
-        cells = [_plain(cell) for cell in row]
+        cells = [_escape(cell) for cell in row]
         lines.append("| " + " | ".join(f"**{cell}**" if state == "best" and cell else cell for cell in cells) + " |")
-    if table.left_out:
-        lines += ["", f"{table.left_out:,} more are left out."]
+    if table.omitted:
+        lines += ["", f"{table.omitted:,} more are left out."]
     return lines
 
 
 def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(map(_plain, cells)) + " |"
+    return "| " + " | ".join(map(_escape, cells)) + " |"
 
 
-def _plain(text: str) -> str:
-    marked = _MARKUP.sub(r"\\\1", html.escape(text, quote=False))
-    return _CALLS.sub(r"\\\1&#8203;", _LINKS.sub(r"\1\\.", marked))
+def _escape(text: str) -> str:
+    escaped = _MARKUP.sub(r"\\\1", html.escape(text, quote=False))
+    return _MENTIONS.sub(r"\\\1&#8203;", _LINKS.sub(r"\1\\.", escaped))

@@ -1,4 +1,4 @@
-"""How fast each artifact is, under conditions that compare."""
+"""Speed of each artifact, under comparable conditions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from edgeml.core.records.benchmark_results import Figure, Measurement
 from edgeml.package.manifest import ArtifactRecord, Manifest
-from edgeml.reporting.formatting import bounded, quantile
+from edgeml.reporting.formatting import interval_bounds, latency_quantile
 from edgeml.reporting.inputs import Device
 
-__all__ = ["Speed", "fastest", "single_stream", "speeds_by_machine"]
+__all__ = ["Speed", "select_fastest", "select_single_stream", "speeds_by_machine"]
 
 _MEDIAN = 0.5
 
@@ -21,9 +21,14 @@ class Speed:
     """The latency of one sample.
 
     Attributes:
-        median: In milliseconds. `high`: a high percentile; `high_at`: which.
-        threads: Cores that a call could use; None for the session's choice.
-        throughput: The highest samples a second of the offline scenario under any setting, if it was measured.
+        recipe: Recipe of the artifact.
+        median: Median, in milliseconds.
+        high: High quantile, in milliseconds; None if the number of queries does not support one.
+        high_at: Level of the high quantile, between 0 and 1.
+        target: Target that the artifact ran on.
+        threads: Cores that a call could use; None for the session's default.
+        throughput: Highest rate of the offline scenario under any setting, in samples per second; None if it was not
+            measured.
     """
 
     recipe: str
@@ -36,11 +41,14 @@ class Speed:
 
 
 def speeds_by_machine(manifest: Manifest, devices: Sequence[Device]) -> dict[str, dict[str, Speed]]:
-    """By machine that timed single samples, and recipe; without any what the package tells, of that which built it."""
+    """Return speeds by machine and recipe, of the machines that timed single samples.
+
+    Without such machines, the speeds are those that the package holds of the machine that built it.
+    """
     measured = {device.name: _measured(device.results.measurements) for device in devices}
     if any(measured.values()):
         return {name: speeds for name, speeds in measured.items() if speeds}
-    found = {
+    packaged = {
         record.recipe: Speed(
             record.recipe,
             Figure(record.measurement.median_ms),
@@ -52,66 +60,68 @@ def speeds_by_machine(manifest: Manifest, devices: Sequence[Device]) -> dict[str
         for record in manifest.artifacts
         if record.measurement is not None
     }
-    return {"the machine that built the package": found} if found else {}
+    return {"the machine that built the package": packaged} if packaged else {}
 
 
-def single_stream(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Those that tell the latency of one sample."""
+def select_single_stream(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return the measurements of the latency of single samples."""
     return [
-        one for one in measurements if one.batch == 1 and one.scenario == "single-stream" and quantile(one, _MEDIAN)
+        item
+        for item in measurements
+        if item.batch == 1 and item.scenario == "single-stream" and latency_quantile(item, _MEDIAN)
     ]
 
 
 def _measured(measurements: Sequence[Measurement]) -> dict[str, Speed]:
-    """All under one setting, that of most artifacts; of several the CPU's with the fewest threads."""
-    usable = single_stream(measurements)
-    counts = Counter((one.target, one.threads) for one in usable)
+    """Return speeds under the setting with the most artifacts; among equals, the CPU with the fewest threads."""
+    usable = select_single_stream(measurements)
+    counts = Counter((item.target, item.threads) for item in usable)
     if not counts:
         return {}
-    chosen = min(counts, key=lambda key: (-counts[key], key[0] != "cpu", key[0], key[1] or 0))
+    setting = min(counts, key=lambda key: (-counts[key], key[0] != "cpu", key[0], key[1] or 0))
     rates: dict[str, Figure] = {}
-    for one in measurements:
-        best = rates.get(one.artifact)
-        if one.scenario == "offline" and one.throughput and (best is None or one.throughput.value > best.value):
-            rates[one.artifact] = one.throughput
-    found = {}
-    for one in usable:
-        if (one.target, one.threads) == chosen and one.artifact not in found:
-            median = quantile(one, _MEDIAN)
+    for item in measurements:
+        best = rates.get(item.artifact)
+        if item.scenario == "offline" and item.throughput and (best is None or item.throughput.value > best.value):
+            rates[item.artifact] = item.throughput
+    speeds = {}
+    for item in usable:
+        if (item.target, item.threads) == setting and item.artifact not in speeds:
+            median = latency_quantile(item, _MEDIAN)
             assert median is not None
-            high_at = next((at for at in (0.9, 0.95, 0.99) if quantile(one, at)), 0.9)
-            found[one.artifact] = Speed(
-                one.artifact, median, quantile(one, high_at), high_at, *chosen, rates.get(one.artifact)
+            high_at = next((at for at in (0.9, 0.95, 0.99) if latency_quantile(item, at)), 0.9)
+            speeds[item.artifact] = Speed(
+                item.artifact, median, latency_quantile(item, high_at), high_at, *setting, rates.get(item.artifact)
             )
-    return found
+    return speeds
 
 
-def fastest(
+def select_fastest(
     records: Sequence[ArtifactRecord], speeds: dict[str, Speed], sizes: dict[str, int]
 ) -> tuple[ArtifactRecord, str] | None:
-    """The artifact to take of some, and by what: the fastest; of those that cannot be told from it the smallest.
+    """Select the fastest artifact; among artifacts that are statistically as fast, the smallest.
 
     Args:
-        records: Those to choose among.
-        speeds: Of those that were measured.
-        sizes: Bytes of each.
+        records: Artifacts to choose from.
+        speeds: Speeds of the measured artifacts, by recipe.
+        sizes: Sizes in bytes, by recipe.
 
     Returns:
-        None where there is none.
+        The artifact and the reason for the choice; None without artifacts.
     """
     if not records:
         return None
-    timed = [record for record in records if record.recipe in speeds]
-    if not timed:
+    measured = [record for record in records if record.recipe in speeds]
+    if not measured:
         best = min(records, key=lambda record: sizes[record.recipe])
         return best, "the smallest of those released; latency was not measured"
-    first = min(timed, key=lambda record: speeds[record.recipe].median.value)
-    limit = bounded(speeds[first.recipe].median)[1]
-    near = [record for record in timed if bounded(speeds[record.recipe].median)[0] <= limit]
-    best = min(near, key=lambda record: (sizes[record.recipe], speeds[record.recipe].median.value))
-    among = f"{len(records)} released artifact{'s' * (len(records) != 1)}"
-    if len(timed) < len(records):
-        among = f"the {len(timed)} measured of {among}"
-    if len(near) == 1:
-        return first, f"the fastest of {among}"
-    return best, f"the smallest of {len(near)} that are equally fast, as far as can be told, among {among}"
+    fastest = min(measured, key=lambda record: speeds[record.recipe].median.value)
+    limit = interval_bounds(speeds[fastest.recipe].median)[1]
+    equals = [record for record in measured if interval_bounds(speeds[record.recipe].median)[0] <= limit]
+    best = min(equals, key=lambda record: (sizes[record.recipe], speeds[record.recipe].median.value))
+    scope = f"{len(records)} released artifact{'s' * (len(records) != 1)}"
+    if len(measured) < len(records):
+        scope = f"the {len(measured)} measured of {scope}"
+    if len(equals) == 1:
+        return fastest, f"the fastest of {scope}"
+    return best, f"the smallest of {len(equals)} that are equally fast, as far as can be told, among {scope}"

@@ -13,8 +13,8 @@ import pytest
 import edgeml
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.records.benchmark_results import Results, decode_results, encode_results, pack_times, unpack_times
-from edgeml.measurement import Case, Options, against_baseline, bench, compare_cases, plan, this_machine
-from edgeml.measurement.workload import server
+from edgeml.measurement import Case, Options, bench, compare_cases, compare_with_baseline, plan_cases, this_machine
+from edgeml.measurement.workload import make_server
 from tests.support.processes import repository
 
 QUICK = Options(seconds=0.1, cold_starts=0)
@@ -96,10 +96,10 @@ def test_fresh_processes_tell_cold_start_and_memory(results: Results) -> None:
 
 
 def test_threads_batches_and_targets_multiply(package: edgeml.Package) -> None:
-    found = plan(package, threads=[1, 2], batches=[1, 4, 4], scenarios=["offline", "single-stream"])
+    found = plan_cases(package, threads=[1, 2], batches=[1, 4, 4], scenarios=["offline", "single-stream"])
     assert len(found.cases) == 2 * 2 * (2 + 1)
     assert found.skipped == ()
-    mixed = plan(package, targets=["cpu", "micro"] if importlib.util.find_spec("tflite_micro") else ["cpu"])
+    mixed = plan_cases(package, targets=["cpu", "micro"] if importlib.util.find_spec("tflite_micro") else ["cpu"])
     assert {case.target for case in mixed.cases if case.artifact == "onnx-fp32"} == {"cpu"}
     if importlib.util.find_spec("tflite_micro"):
         (skipped,) = mixed.skipped
@@ -138,7 +138,7 @@ def test_a_server_holds_its_bound(package: edgeml.Package) -> None:
 def test_a_server_gathers_queries_in_their_order(package: edgeml.Package) -> None:
     with package.session("onnx-fp32") as session:
         samples = package.golden_inputs()
-        serve = server(session, samples)
+        serve = make_server(session, samples)
         answers = [np.asarray(serve(count)) for count in (1, 5, 16, 1, 20)]
         every = np.asarray(session.predict(samples["image"]))
     assert [len(answer) for answer in answers] == [1, 5, 16, 1, 20]
@@ -182,25 +182,25 @@ def slowed(results: Results, factor: float) -> Results:
 
 
 def test_a_run_is_compared_with_an_earlier_one(results: Results) -> None:
-    same = against_baseline(results, results)
+    same = compare_with_baseline(results, results)
     assert [item.verdict for item in same] == ["indistinguishable"] * 6
-    worse = {item.what: item for item in against_baseline(slowed(results, 3.0), results)}
+    worse = {item.what: item for item in compare_with_baseline(slowed(results, 3.0), results)}
     single = worse["tflite-int8 on cpu, single-stream"]
     assert single.verdict == "slower"
     assert single.ratio.value == pytest.approx(3.0, rel=0.01)
-    better = {item.what: item for item in against_baseline(slowed(results, 1 / 3), results)}
+    better = {item.what: item for item in compare_with_baseline(slowed(results, 1 / 3), results)}
     assert better["tflite-int8 on cpu, single-stream"].verdict == "faster"
 
 
 def test_a_baseline_of_something_else_is_refused(results: Results) -> None:
     replace = msgspec.structs.replace
     other = replace(results, package=replace(results.package, name="wine"))
-    with pytest.raises(InputError, match="of package 'wine', not of 'digits-format1'"):
-        against_baseline(results, other)
+    with pytest.raises(InputError, match="of package 'wine', expected 'digits-format1'"):
+        compare_with_baseline(results, other)
     with pytest.raises(InputError, match="another machine: its cores is 64"):
-        against_baseline(results, replace(results, machine=replace(this_machine(), cores=64)))
-    with pytest.raises(InputError, match="holds no times"):
-        against_baseline(results, replace(results, measurements=()))
+        compare_with_baseline(results, replace(results, machine=replace(this_machine(), cores=64)))
+    with pytest.raises(InputError, match="does not hold any times"):
+        compare_with_baseline(results, replace(results, measurements=()))
     elsewhere = [replace(item, target="gpu") for item in results.measurements]
-    with pytest.raises(InputError, match="no measurement in common"):
-        against_baseline(results, replace(results, measurements=tuple(elsewhere)))
+    with pytest.raises(InputError, match="does not share a measurement with this run"):
+        compare_with_baseline(results, replace(results, measurements=tuple(elsewhere)))

@@ -12,9 +12,9 @@ import pytest
 from edgeml.core.records.benchmark_results import Comparison, Figure
 from edgeml.measurement import compare
 from edgeml.measurement.baseline import ratio_of_runs
-from edgeml.measurement.comparison import Opener, verdict
+from edgeml.measurement.comparison import Opener, judge_ratio
+from edgeml.measurement.reference_workload import ReferenceWorkload
 from edgeml.measurement.timing import Call
-from edgeml.measurement.yardstick import Yardstick
 from tests.support.virtual_clock import VirtualClock
 
 SECONDS, TIMES, CALL_NS = 0.25, 20, 100_000
@@ -67,9 +67,14 @@ def test_slow_calls_are_compared_in_six_blocks_or_not_at_all() -> None:
 
 
 def test_a_verdict_needs_an_interval_beside_1() -> None:
-    assert verdict(Figure(1.1, 1.01, 1.2)) == "slower"
-    assert verdict(Figure(0.9, 0.8, 0.99)) == "faster"
-    assert verdict(Figure(1.1, 0.99, 1.2)) == verdict(Figure(1.1)) == verdict(Figure(1.1, 1.05)) == "indistinguishable"
+    assert judge_ratio(Figure(1.1, 1.01, 1.2)) == "slower"
+    assert judge_ratio(Figure(0.9, 0.8, 0.99)) == "faster"
+    assert (
+        judge_ratio(Figure(1.1, 0.99, 1.2))
+        == judge_ratio(Figure(1.1))
+        == judge_ratio(Figure(1.1, 1.05))
+        == "indistinguishable"
+    )
 
 
 def drifting(random: np.random.Generator, count: int) -> np.ndarray:
@@ -86,28 +91,28 @@ def test_two_runs_on_a_drifting_machine_cannot_be_told_apart() -> None:
     for _ in range(100):
         whole = drifting(random, 8000)  # the runs are two parts of one time
         ratio = ratio_of_runs(whole[:2000], whole[-2000:])
-        held += verdict(ratio) == "indistinguishable"
+        held += judge_ratio(ratio) == "indistinguishable"
     assert held >= 95
     slowed = ratio_of_runs(1.1 * drifting(random, 2000), drifting(random, 2000))
-    assert verdict(slowed) == "slower"
+    assert judge_ratio(slowed) == "slower"
     assert ratio_of_runs(np.ones(10), np.ones(10)) == Figure(1.0)
 
 
 def test_what_the_machine_itself_became_is_not_held_against_a_run() -> None:
     random = np.random.default_rng(6)
     now, then = 1.15 * drifting(random, 2000), drifting(random, 2000)
-    assert verdict(ratio_of_runs(now, then)) == "slower"
-    assert verdict(ratio_of_runs(now, then, machine=1.2)) == "indistinguishable"
-    assert verdict(ratio_of_runs(now, then, machine=1 / 1.2)) == "indistinguishable"
+    assert judge_ratio(ratio_of_runs(now, then)) == "slower"
+    assert judge_ratio(ratio_of_runs(now, then, machine=1.2)) == "indistinguishable"
+    assert judge_ratio(ratio_of_runs(now, then, machine=1 / 1.2)) == "indistinguishable"
 
 
 def test_a_yardstick_tells_the_median_of_what_it_took() -> None:
-    yardstick = Yardstick(clock_ns=itertools.count(0, 7000).__next__)  # each look at it is 7 µs after the last
-    assert Yardstick().us is None
-    yardstick()
-    yardstick()
-    assert yardstick.us == 7.0
-    real = Yardstick()
+    workload = ReferenceWorkload(clock_ns=itertools.count(0, 7000).__next__)  # each look at it is 7 µs after the last
+    assert ReferenceWorkload().us is None
+    workload()
+    workload()
+    assert workload.us == 7.0
+    real = ReferenceWorkload()
     real()
     assert real.us is not None
     assert 1 < real.us < 10_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeml.measurement.conditions import Watch
+from edgeml.measurement.conditions import ConditionMonitor
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -43,13 +43,13 @@ def machine(root: Path, second: int, **changed: str) -> None:
 
 def test_a_quiet_machine_has_no_flags(tmp_path: Path) -> None:
     machine(tmp_path, 100)
-    watch = Watch(tmp_path)
+    monitor = ConditionMonitor(tmp_path)
     machine(tmp_path, 110)
-    found = watch.conditions()
+    found = monitor.conditions()
     assert found.flags == ()
     assert (found.others, found.steal, found.waited, found.preempted) == (0, 0, 0, 10)
     assert (found.mhz_low, found.mhz_high, found.celsius, found.throttled) == (1800, 1800, 48.25, 0)
-    assert watch.joules() == pytest.approx(77, rel=1e-5)  # over the counter's end
+    assert monitor.joules() == pytest.approx(77, rel=1e-5)  # over the counter's end
 
 
 @pytest.mark.parametrize(
@@ -68,44 +68,44 @@ def test_a_quiet_machine_has_no_flags(tmp_path: Path) -> None:
 def test_what_disturbs_is_flagged(tmp_path: Path, changed: dict[str, str], flag: str) -> None:
     core = next(iter(os.sched_getaffinity(0)))
     machine(tmp_path, 100)
-    watch = Watch(tmp_path)
+    monitor = ConditionMonitor(tmp_path)
     machine(tmp_path, 110, **{name.format(core=core): text for name, text in changed.items()})
-    (told,) = watch.conditions().flags
+    (told,) = monitor.conditions().flags
     assert flag in told
 
 
 def test_a_frequency_that_falls_only_in_between_is_seen(tmp_path: Path) -> None:
     core = next(iter(os.sched_getaffinity(0)))
     machine(tmp_path, 100)
-    watch = Watch(tmp_path)
+    monitor = ConditionMonitor(tmp_path)
     slow = {f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq": "600000"}
     machine(tmp_path, 105, **slow, **{"sys/class/thermal/thermal_zone0/temp": "85000"})
     for _ in range(25):
-        watch.glance()
+        monitor.sample()
     machine(tmp_path, 110)
-    found = watch.conditions()
+    found = monitor.conditions()
     assert found.flags == ("The core's frequency changed between 600 and 1800 MHz.",)
     assert found.celsius == 85
 
 
 def test_a_system_that_does_not_tell_gives_nothing(tmp_path: Path) -> None:
-    watch = Watch(tmp_path)
-    found = watch.conditions("A doubt of the caller's.")
+    monitor = ConditionMonitor(tmp_path)
+    found = monitor.conditions("A doubt of the caller's.")
     assert found.flags == ("A doubt of the caller's.",)
     values = (found.others, found.steal, found.waited, found.preempted, found.mhz_low, found.celsius, found.throttled)
     assert values == (None,) * 7
-    assert watch.joules() is None
+    assert monitor.joules() is None
 
 
 def test_children_that_have_ended_are_no_others(tmp_path: Path) -> None:
     """A comparison with TFLite Micro starts and ends interpreters, each a process, again and again."""
     core = next(iter(os.sched_getaffinity(0)))
     machine(tmp_path, 100)
-    watch = Watch(tmp_path)
+    monitor = ConditionMonitor(tmp_path)
     own = ["0"] * 50
     own[11], own[13], own[14], own[36] = str(102 * TICK), str(5 * TICK), str(3 * TICK), str(core)
     machine(tmp_path, 110, **{"proc/self/stat": f"7 (a) b) {' '.join(own)}"})
-    assert watch.conditions().others == 0
+    assert monitor.conditions().others == 0
 
 
 @pytest.mark.slow
@@ -114,10 +114,10 @@ def test_another_process_on_each_core_is_seen() -> None:
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
     try:
         time.sleep(0.3)
-        watch, end = Watch(), time.monotonic() + 0.8
+        monitor, end = ConditionMonitor(), time.monotonic() + 0.8
         while time.monotonic() < end:
             pass
-        found = watch.conditions()
+        found = monitor.conditions()
     finally:
         for process in busy:
             process.kill()

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 import edgeml
 from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError, UnsupportedModelError
 from edgeml.measurement import Case, Options, bench, compare_cases
-from edgeml.measurement.model_file import open_bare_file
+from edgeml.measurement.model_file import open_model_file
 from tests.package.test_package import hide
 from tests.support.packing import artifact_bytes
 from tests.support.processes import repository
@@ -64,7 +64,7 @@ def dense(
 
 
 def test_a_file_is_opened_as_it_is(package: edgeml.Package, tflite: Path) -> None:
-    file = open_bare_file(tflite, beside=package)
+    file = open_model_file(tflite, reference=package)
     data = tflite.read_bytes()
     assert (file.ref.name, file.ref.size_bytes) == ("net.tflite", len(data))
     assert file.ref.digest == file.digest() == f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -101,7 +101,7 @@ def median_ns(data: bytes | Path, x: np.ndarray) -> float:
 @pytest.mark.slow
 def test_a_file_is_measured_in_turn_with_an_artifact(package: edgeml.Package, tmp_path: Path) -> None:
     path = dense(tmp_path / "dense.onnx")
-    file = open_bare_file(path, beside=package)
+    file = open_model_file(path, reference=package)
     case = Case("onnx-fp32", "cpu", "single-stream", None, 1)
     found = compare_cases(package, case, file, case, Options(seconds=0.5))
     x = package.golden_inputs()["image"][:1]
@@ -113,7 +113,7 @@ def test_a_file_is_measured_in_turn_with_an_artifact(package: edgeml.Package, tm
 
 
 def test_a_file_is_measured_by_itself(tflite: Path) -> None:
-    found = bench(open_bare_file(tflite), scenarios=["single-stream"], options=Options(seconds=0.05, cold_starts=0))
+    found = bench(open_model_file(tflite), scenarios=["single-stream"], options=Options(seconds=0.05, cold_starts=0))
     assert found.package.name == "net.tflite"
     assert found.package.digest == f"sha256:{hashlib.sha256(tflite.read_bytes()).hexdigest()}"
     assert found.measurements[0].artifact == "tflite-int8"
@@ -123,8 +123,8 @@ def test_a_file_is_measured_by_itself(tflite: Path) -> None:
 @pytest.mark.parametrize(
     ("sizes", "inputs", "told"),
     [
-        ((8, 9, 1), ["x"], r"takes other inputs than .*: x \[any, 8, 9, 1\], and not image \[any, 8, 8, 1\]"),
-        ((8, 8, 1), ["image", "y"], r"image \[any, 8, 8, 1\], y \[any, 8, 8, 1\], and not image"),
+        ((8, 9, 1), ["x"], r"expects other inputs than .*: x \[any, 8, 9, 1\] instead of image \[any, 8, 8, 1\]"),
+        ((8, 8, 1), ["image", "y"], r"image \[any, 8, 8, 1\], y \[any, 8, 8, 1\] instead of image"),
     ],
 )
 def test_other_inputs_are_refused(
@@ -132,14 +132,14 @@ def test_other_inputs_are_refused(
 ) -> None:
     path = dense(tmp_path / "other.onnx", inputs=inputs, sizes=sizes, width=8)
     with pytest.raises(InputError, match=told) as caught:
-        open_bare_file(path, beside=package)
-    assert "compare what does the same work" in caught.value.fix
+        open_model_file(path, reference=package)
+    assert "compare models of the same task" in caught.value.fix
 
 
 def test_what_is_no_model_that_can_be_measured(package: edgeml.Package, tmp_path: Path, tflite: Path) -> None:
     def refused(path: Path, error: type[EdgemlError], told: str) -> None:
         with pytest.raises(error, match=told):
-            open_bare_file(path, beside=package)
+            open_model_file(path, reference=package)
 
     refused(tmp_path / "none.tflite", InputError, "there is no such file")
     for name, told in {"text.tflite": "is no TFLite file", "text.onnx": "is no ONNX file"}.items():
@@ -152,25 +152,25 @@ def test_what_is_no_model_that_can_be_measured(package: edgeml.Package, tmp_path
     foreign = dense(tmp_path / "foreign.onnx", kind="Mine", width=8)
     refused(foreign, UnsupportedModelError, "domain")
     with pytest.raises(TargetError, match=r"foreign\.onnx: onnxruntime .* cannot load the artifact"):
-        open_bare_file(foreign, beside=package, trust=True).session()
+        open_model_file(foreign, reference=package, trust=True).session()
 
 
 def test_whole_numbers_come_from_a_package_alone(tmp_path: Path) -> None:
     tokens = dense(tmp_path / "tokens.onnx", sizes=(64,), dtype=TensorProto.INT32, width=8)
-    with pytest.raises(UnsupportedModelError, match="take whole numbers, and nothing tells which") as caught:
-        open_bare_file(tokens)
+    with pytest.raises(UnsupportedModelError, match="are integers, and their valid values are unknown") as caught:
+        open_model_file(tokens)
     assert "--compare tokens.onnx" in caught.value.fix
 
 
 def test_another_artifact_of_a_file(tflite: Path) -> None:
-    file = open_bare_file(tflite)
+    file = open_model_file(tflite)
     for ask in (file.session, file.size_bytes):
-        with pytest.raises(InputError, match=r"net.tflite has no artifact 'onnx-fp32'; it is tflite-int8"):
+        with pytest.raises(InputError, match=r"net.tflite: expected the recipe tflite-int8, got 'onnx-fp32'"):
             ask("onnx-fp32")
 
 
 def test_an_engine_that_is_not_there(package: edgeml.Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = open_bare_file(dense(tmp_path / "dense.onnx", width=8), beside=package)
+    file = open_model_file(dense(tmp_path / "dense.onnx", width=8), reference=package)
     hide(monkeypatch, "onnxruntime")
     with pytest.raises(MissingDependencyError, match="onnxruntime") as caught:
         file.session()
@@ -178,7 +178,7 @@ def test_an_engine_that_is_not_there(package: edgeml.Package, tmp_path: Path, mo
 
 
 def test_drawn_inputs_are_the_same_each_time(tflite: Path) -> None:
-    first, second = (open_bare_file(tflite).golden_inputs() for _ in range(2))
+    first, second = (open_model_file(tflite).golden_inputs() for _ in range(2))
     assert first["image"].shape == (16, 8, 8, 1)
     assert first["image"].std() > 0.5
     np.testing.assert_array_equal(first["image"], second["image"])

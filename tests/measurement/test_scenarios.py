@@ -11,7 +11,7 @@ import pytest
 from scipy import optimize
 
 from edgeml.core.errors import InputError
-from edgeml.measurement.scenarios import Server, highest_rate, serve
+from edgeml.measurement.scenarios import Server, find_highest_rate, serve
 from tests.support.virtual_clock import VirtualClock
 
 MS = 1_000_000
@@ -50,7 +50,7 @@ def test_latency_counts_from_the_scheduled_arrival() -> None:
         expected.append(free - arrival)
     assert len(found.latencies_ns) == 3600
     np.testing.assert_allclose(found.latencies_ns / MS, expected, atol=0.2)
-    assert found.held
+    assert found.bound_met
 
 
 def test_a_server_gathers_what_waits() -> None:
@@ -70,7 +70,7 @@ def test_a_server_gathers_what_waits() -> None:
         sizes.append(min(8, int((arrivals[first:] <= start).sum())))
         free = start + 1 + 0.1 * sizes[-1]
         expected += (free - arrivals[first : first + sizes[-1]]).tolist()
-    assert found.held
+    assert found.bound_met
     assert set(sizes) == set(range(1, 9))
     # The looks at the clock move the ends of calls by some microseconds, and a few arrivals from one call to the next.
     assert np.mean(np.abs(found.latencies_ns / MS - expected) < 0.05) > 0.9
@@ -83,11 +83,11 @@ def test_gathering_raises_the_highest_rate() -> None:
     rates = {}
     for batch in (1, 8):
         clock = VirtualClock(look_ns=1000)
-        found = highest_rate(
-            steady(clock), most=batch * 1000, bound_ms=20, seconds=5, seed=1, batch=batch, clock_ns=clock,
+        found = find_highest_rate(
+            steady(clock), max_rate=batch * 1000, bound_ms=20, seconds=5, seed=1, batch=batch, clock_ns=clock,
             sleep=clock.sleep,
         )  # fmt: skip
-        assert found.held
+        assert found.bound_met
         assert np.quantile(found.latencies_ns, 0.99) <= 20 * MS
         rates[batch] = found.rate
     assert rates[1] < 1000
@@ -105,7 +105,7 @@ def test_a_server_that_falls_behind_is_stopped_early() -> None:
         clock_ns=clock,
         sleep=clock.sleep,
     )
-    assert not found.held
+    assert not found.bound_met
     assert clock.calls < 1000
 
 
@@ -123,14 +123,14 @@ def test_whether_the_bound_holds_is_what_theory_says(rate: float, held: bool) ->
         clock_ns=clock,
         sleep=clock.sleep,
     )
-    assert found.held == held
+    assert found.bound_met == held
 
 
 def test_the_highest_rate_is_that_of_theory() -> None:
     clock = VirtualClock(look_ns=5000)
-    found = highest_rate(
+    found = find_highest_rate(
         steady(clock),
-        most=1000,
+        max_rate=1000,
         bound_ms=10,
         seconds=20,
         seed=1,
@@ -143,34 +143,34 @@ def test_the_highest_rate_is_that_of_theory() -> None:
         decay = optimize.brentq(lambda x: load * math.expm1(x) - x, 1e-6, 5)
         return (1 - load) / (load * math.exp(decay) - 1) * math.exp(-9 * decay)
 
-    assert found.held
+    assert found.bound_met
     assert found.rate == pytest.approx(1000 * optimize.brentq(lambda load: late(load) - 0.01, 0.5, 0.95), rel=0.08)
-    none = highest_rate(
+    none = find_highest_rate(
         steady(clock),
-        most=1000,
+        max_rate=1000,
         bound_ms=0.5,
         seconds=1,
         seed=1,
         clock_ns=clock,
         sleep=clock.sleep,
     )
-    assert not none.held
+    assert not none.bound_met
     with pytest.raises(InputError, match="latency bound is 0"):
-        highest_rate(steady(clock), most=1000, bound_ms=0, seconds=1, seed=1, clock_ns=clock)
+        find_highest_rate(steady(clock), max_rate=1000, bound_ms=0, seconds=1, seed=1, clock_ns=clock)
 
 
 @pytest.mark.parametrize(("bound_ms", "held"), [(500, True), (90, False)])
 def test_the_search_does_not_dwell_on_low_rates(bound_ms: float, held: bool) -> None:
     """500 queries last for 100 s at half of what a call of 100 ms bears, and for 2500 s at a fiftieth."""
     clock = VirtualClock(look_ns=1000)
-    found = highest_rate(
+    found = find_highest_rate(
         serving(clock.call(itertools.repeat(100 * MS))),
-        most=10,
+        max_rate=10,
         bound_ms=bound_ms,
         seconds=3,
         seed=0,
         clock_ns=clock,
         sleep=clock.sleep,
     )
-    assert found.held == held
+    assert found.bound_met == held
     assert clock.now < 1000 * 1e9

@@ -16,18 +16,19 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
 import edgeml
 from edgeml.core.goal import Verdict
 from edgeml.core.records.benchmark_results import Conditions, Figure, Measurement, Quantile, Results, encode_results
-from edgeml.core.records.evidence import Drop
+from edgeml.core.records.evidence import Drop, McNemar
 from edgeml.reporting import make_report
-from edgeml.reporting.charts import drawn
-from edgeml.reporting.compose import written
+from edgeml.reporting.charts import render_svg
+from edgeml.reporting.compose import compose_document
 from edgeml.reporting.document import Chart, Frame, Table
 from edgeml.reporting.inputs import read_devices
-from edgeml.reporting.label_placement import placed
+from edgeml.reporting.label_placement import place_labels
 from edgeml.reporting.sections.tradeoff import tradeoff_chart
 from edgeml.reporting.speeds import Speed
 from edgeml.trainers.result import Epoch, TrainingCurves
@@ -43,7 +44,7 @@ def chart(package: edgeml.Package, section: str, results: Results | None = None,
     if results is not None and folder is not None:
         paths = [folder / "results.json"]
         paths[0].write_bytes(encode_results(results))
-    document = written(package, read_devices(paths, package))
+    document = compose_document(package, read_devices(paths, package))
     (found,) = [one for one in document.sections if one.key == section]
     return next(part for part in found.parts if isinstance(part, Chart))
 
@@ -65,7 +66,7 @@ def single(recipe: str, ms: Figure, **also: Any) -> Measurement:
 
 
 def test_the_table_is_the_manifest(package: edgeml.Package) -> None:
-    table = written(package, ()).table
+    table = compose_document(package, ()).table
     rows = [dict(zip([column.title for column in table.columns], row, strict=True)) for row in table.rows]
     for row, record in zip(rows, package.manifest.artifacts, strict=True):
         accuracy = record.evaluation.metrics and record.evaluation.metrics.accuracy
@@ -80,11 +81,11 @@ def test_an_error_that_rises_is_not_called_a_drop(package: edgeml.Package) -> No
     drop = Drop("relative_mse", 0.004, 0.001, 0.008, "x")
     changes = [{"evaluation": replace(record.evaluation, drop=drop)} for record in package.manifest.artifacts]
     changed = with_artifacts(package, *changes)
-    assert "a rise of relative squared error of +0.0040" in written(changed, ()).verdict
+    assert "a rise of relative squared error of +0.0040" in compose_document(changed, ()).verdict
     assert chart(changed, "evidence").title == "Rise of relative squared error, and the goal of at most 0.02"
     task = replace(changed.manifest.source, task="reconstruction", architecture="x" * 100)
     contents = {name: changed.read(name) for name in changed.manifest.files}
-    document = written(edgeml.Package.of(replace(changed.manifest, source=task), contents), ())
+    document = compose_document(edgeml.Package.of(replace(changed.manifest, source=task), contents), ())
     assert "rise [95%]" in [column.title for column in document.table.columns]
     assert document.subtitle.endswith("…, reconstruction")  # however long the architecture's name is
 
@@ -108,7 +109,7 @@ def test_every_tick_of_what_it_costs_has_its_figure(
     drawing = tradeoff_chart(manifest, speeds, "bench-1", 0)
     assert drawing is not None
     frame = Frame(width, narrow=width < 500)
-    picture = ET.fromstring(drawn(drawing, frame))
+    picture = ET.fromstring(render_svg(drawing, frame))
     (axis,) = (one for one in picture.iter() if one.get("aria-label", "").startswith("X-axis"))
     groups = {str(one.get("class")).split()[-1]: list(one) for one in axis.iter() if one.get("class")}
     ticks, figures = groups["role-axis-tick"], [one.text or "" for one in groups["role-axis-label"]]
@@ -131,11 +132,11 @@ def test_a_label_stands_nearest_to_its_own_mark() -> None:
     """As of the demo's net: two marks in one place, a third that touches them, a fourth beside, lines through all."""
     marks = [(116.0, 145.0, 18.7), (116.0, 145.0, 14.2), (103.0, 145.0, 11.6), (160.0, 145.0, 11.5)]
     names = ["tflite-fp32", "tflite-fp16", "tflite-dynamic", "tflite-int8"]
-    labels = placed(marks, names, 850, 360, [(102, 0, 104, 145), (103, 144, 500, 146)])
+    labels = place_labels(marks, names, 850, 360, [(102, 0, 104, 145), (103, 144, 500, 146)])
     for number, (label, name) in enumerate(zip(labels, names, strict=True)):
         half = 3.5 * len(name), 7.5
         gaps = [
-            math.hypot(max(abs(label.centre - x) - half[0], 0), max(abs(label.middle - y) - half[1], 0))
+            math.hypot(max(abs(label.center - x) - half[0], 0), max(abs(label.middle - y) - half[1], 0))
             for x, y, _ in marks
         ]
         assert gaps[number] <= min(gaps) + 4, name
@@ -147,7 +148,8 @@ def test_scenarios_are_drawn_apart(package: edgeml.Package, measured: Results, t
     others = [replace(one, scenario="server", threads=2), replace(one, scenario="server", threads=4, batch=8)]
     path = tmp_path / "results.json"
     path.write_bytes(encode_results(replace(measured, measurements=(one, *others))))
-    (found,) = [part for part in written(package, read_devices([path], package)).sections if part.key == "latency"]
+    document = compose_document(package, read_devices([path], package))
+    (found,) = [part for part in document.sections if part.key == "latency"]
     charts = [part for part in found.parts if isinstance(part, Chart)]
     assert [part.title for part in charts] == [
         "On bench-1, single-stream, cpu, 1 thread",
@@ -184,13 +186,13 @@ def test_a_tie_in_latency_goes_to_the_smaller(package: edgeml.Package, measured:
             single("tflite-int8", Figure(1.1, low, 1.2)),
         )
         path.write_bytes(encode_results(replace(measured, measurements=pair)))
-        verdict = written(package, read_devices([path], package)).verdict
+        verdict = compose_document(package, read_devices([path], package)).verdict
         assert verdict.startswith(f"Ship {expected}: ")
 
 
 def test_nothing_released_is_told(package: edgeml.Package) -> None:
     rejected = {"verdict": Verdict("rejected", ("accuracy drops by 0.3, more than 0.01",))}
-    document = written(with_artifacts(package, rejected, rejected), ())
+    document = compose_document(with_artifacts(package, rejected, rejected), ())
     assert document.status == "bad"
     assert document.verdict.startswith(
         "Ship none of these: 0 of 2 recipes are released. For one, tflite-int8: accuracy drops by 0.3"
@@ -200,14 +202,51 @@ def test_nothing_released_is_told(package: edgeml.Package) -> None:
 def test_an_open_verdict_and_doubtful_figures_are_told(
     package: edgeml.Package, results_files: tuple[Path, Path]
 ) -> None:
-    remark = "open: the 95% interval of the drop, -0.003 to 0.02, holds the goal of 0.01"
+    remark = "open: the 95% interval of the drop, -0.003 to 0.02, contains the goal of 0.01"
     changed = {"verdict": Verdict("released", (), (remark,))}
-    document = written(with_artifacts(package, changed, changed), ())
+    document = compose_document(with_artifacts(package, changed, changed), ())
     assert document.status == "open"
     assert "The verdict is open: the 95% interval" in document.verdict
-    document = written(package, read_devices(results_files, package))
+    document = compose_document(package, read_devices(results_files, package))
     assert document.status == "open"
     assert any("other processes took 41%" in line and "pi@board" in line for line in document.cautions)
+
+
+def test_a_drop_has_the_unit_of_its_goal(package: edgeml.Package) -> None:
+    drop = Drop("accuracy", 0.003, -0.001, 0.0071, "x")
+    changes = [{"evaluation": replace(record.evaluation, drop=drop)} for record in package.manifest.artifacts]
+    document = compose_document(with_artifacts(package, *changes), ())
+    assert "a drop in accuracy of +0.3% [−0.1%, +0.7%] on 600 evaluation samples" in document.verdict
+    assert [(fact.value, fact.detail) for fact in document.facts[1:2]] == [("+0.3%", "95% [−0.1%, +0.7%]")]
+    losses = chart(with_artifacts(package, *changes), "evidence")
+    assert losses.title == "Drop in accuracy, and the goal of at most 2%"
+    assert [row[3] for row in losses.table.rows] == 2 * ["+0.3% [−0.1%, +0.7%]"]
+    texts = json.dumps(msgspec.to_builtins([document.verdict, document.facts, document.table])) + losses.summary
+    assert "point" not in texts
+
+
+def test_seeded_inputs_are_called_random(package: edgeml.Package) -> None:
+    """The manifest calls them ``drawn``, and keeps that name."""
+    data = replace(package.manifest.data, judged_on="drawn", judged_samples=256)
+    contents = {name: package.read(name) for name in package.manifest.files}
+    document = compose_document(edgeml.Package.of(replace(package.manifest, data=data), contents), ())
+    assert document.table.title == "Judged on 256 random samples"
+    assert "on 256 random samples" in document.verdict
+    text = make_report(edgeml.Package.of(replace(package.manifest, data=data), contents), [], "markdown").decode()
+    assert "drawn" not in text
+
+
+@pytest.mark.parametrize(("lost", "gained", "said"), [(40, 8, "significant (p = "), (9, 7, "not significant (p = ")])
+def test_significance_is_said_with_its_p_value(package: edgeml.Package, lost: int, gained: int, said: str) -> None:
+    p_value = float(binomtest(lost, lost + gained).pvalue)
+    changes = [
+        {"evaluation": replace(record.evaluation, mcnemar=McNemar(lost, gained, p_value))}
+        for record in package.manifest.artifacts
+    ]
+    document = compose_document(with_artifacts(package, *changes), ())
+    (evidence,) = [section for section in document.sections if section.key == "evidence"]
+    (table,) = [part for part in evidence.parts if isinstance(part, Table) and "McNemar" in part.title]
+    assert [row[1:] for row in table.rows] == 2 * [(str(lost), str(gained), f"{said}{p_value:.2g})")]
 
 
 def test_flags_of_one_kind_are_told_once_at_their_worst(
@@ -217,7 +256,7 @@ def test_flags_of_one_kind_are_told_once_at_their_worst(
     found = [replace(single("tflite-int8", Figure(1.0)), conditions=Conditions((flag,))) for flag in flags]
     path = tmp_path / "results.json"
     path.write_bytes(encode_results(replace(measured, measurements=tuple(found), comparisons=())))
-    cautions = written(package, read_devices([path], package)).cautions
+    cautions = compose_document(package, read_devices([path], package)).cautions
     (line,) = [line for line in cautions if "Doubtful" in line]
     where, _, worst = line.partition(", at worst: ")
     assert where == "Doubtful on bench-1 in 3 of 3 measurements (tflite-int8)"
@@ -227,7 +266,7 @@ def test_flags_of_one_kind_are_told_once_at_their_worst(
 def test_what_was_not_measured_is_not_called_slower(package: edgeml.Package, measured: Results, tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_bytes(encode_results(replace(measured, measurements=(single("onnx-fp32", Figure(1.0)),))))
-    verdict = written(package, read_devices([path], package)).verdict
+    verdict = compose_document(package, read_devices([path], package)).verdict
     assert "It is the fastest of the 1 measured of 2 released artifacts." in verdict
 
 
@@ -250,10 +289,10 @@ def test_throughputs_of_one_batch_each_stand_in_rows(
         replace(single(name, Figure(1.0)), scenario="offline", batch=batch, throughput=Figure(rate))
         for name, (batch, rate) in rates.items()
     )
-    drawn = chart(package, "throughput", replace(measured, measurements=found), tmp_path)
-    spec = drawn.draw(Frame(900, narrow=False))
+    throughputs = chart(package, "throughput", replace(measured, measurements=found), tmp_path)
+    spec = throughputs.draw(Frame(900, narrow=False))
     assert "facet" not in spec
-    assert [value["told"] for value in spec["data"]["values"]] == [
+    assert [value["description"] for value in spec["data"]["values"]] == [
         f"{name}, cpu, 1 thread, batch {batch}: {rate:.0f} samples a second" for name, (batch, rate) in rates.items()
     ]
 
@@ -280,7 +319,7 @@ def test_other_costs_and_loads_are_told(package: edgeml.Package, measured: Resul
     none = replace(server, artifact="onnx-fp32", throughput=None)
     path = tmp_path / "results.json"
     path.write_bytes(encode_results(replace(measured, measurements=(first, server, none))))
-    document = written(package, read_devices([path], package))
+    document = compose_document(package, read_devices([path], package))
     (found,) = [one for one in document.sections if one.key == "costs"]
     costs, loads = (part for part in found.parts if isinstance(part, Table))
     assert costs.rows[0] == ("tflite-int8, cpu", "bench-1", "210 [200, 240]", "12.2", "5.0", "4.2")
@@ -312,13 +351,15 @@ def test_confusion_matrices_are_scikit_learns(package: edgeml.Package) -> None:
     matrix = confusion_matrix(true, given)
     cells = [[int(i), int(j), int(matrix[i, j])] for i, j in np.argwhere(matrix)] + [[3, -1, 7]]
     changed = with_evidence(package, confusion={"cells": cells}, source_confusion={"cells": cells})
-    document = written(changed, ())
+    document = compose_document(changed, ())
     charts = [part for section in document.sections for part in section.parts if isinstance(part, Chart)]
     (found,) = [one for one in charts if one.key == "confusion-artifact"]
     labels = [str(label) for label in decision(package)]
-    drawn = {(v["row"], v["column"]): v["text"] for v in found.draw(Frame(900, narrow=False))["data"]["values"]}
-    assert drawn.pop((labels[3], "none of these")) == "7"
-    assert drawn == {(labels[i], labels[j]): str(matrix[i, j]) for i, j in np.argwhere(matrix)}
+    cells_by_labels = {
+        (v["row"], v["column"]): v["text"] for v in found.draw(Frame(900, narrow=False))["data"]["values"]
+    }
+    assert cells_by_labels.pop((labels[3], "none of these")) == "7"
+    assert cells_by_labels == {(labels[i], labels[j]): str(matrix[i, j]) for i, j in np.argwhere(matrix)}
     errors = matrix - np.diag(np.diag(matrix))
     assert found.table.rows[0][2] == str(errors.max())
 
@@ -373,8 +414,8 @@ def test_a_picture_is_a_slide(package: edgeml.Package, results_files: tuple[Path
     with Image.open(io.BytesIO(make_report(package, results_files, "png"))) as image:
         assert image.width >= 1920
         assert 1.3 < image.width / image.height < 2.0
-        colours = image.convert("RGB").getcolors(1 << 24) or []
-    assert len(colours) > 50
+        colors = image.convert("RGB").getcolors(1 << 24) or []
+    assert len(colors) > 50
 
 
 def test_a_page_is_made_in_time_and_the_same_again(
@@ -390,10 +431,10 @@ def test_a_page_is_made_in_time_and_the_same_again(
 
 
 def test_a_table_tells_all_that_its_chart_draws(package: edgeml.Package, results_files: tuple[Path, Path]) -> None:
-    document = written(package, read_devices(results_files, package))
+    document = compose_document(package, read_devices(results_files, package))
     for section in document.sections:
         for part in section.parts:
             if isinstance(part, Chart):
                 assert isinstance(part.table, Table)
                 assert part.table.rows
-                assert "told" in json.dumps(part.draw(Frame(900, narrow=False)))
+                assert '"description": {"field": "description"}' in json.dumps(part.draw(Frame(900, narrow=False)))

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, mean_absolute_error, mean_squared_er
 
 import edgeml
 from edgeml.reporting import make_report
-from edgeml.reporting.compose import written
+from edgeml.reporting.compose import compose_document
 from edgeml.reporting.document import Chart, Frame, Table
 from tests.reporting.conftest import Judged
 
@@ -29,7 +29,7 @@ class Tables(NamedTuple):
 
 
 def told(package: edgeml.Package) -> Tables:
-    (section,) = [one for one in written(package, ()).sections if one.key == "evidence"]
+    (section,) = [one for one in compose_document(package, ()).sections if one.key == "evidence"]
     chart, *others = section.parts
     assert isinstance(chart, Chart)
     tables = [one.table if isinstance(one, Chart) else one for one in others]
@@ -37,10 +37,16 @@ def told(package: edgeml.Package) -> Tables:
 
 
 def figures(cell: str) -> list[float]:
-    """Of `1 → 2` or `1 [2, 3]`."""
+    """Of `1 → 2`, `1 [2, 3]` or `1% [2%, 3%]`."""
     return [
         float(part)
-        for part in cell.replace("→", " ").replace("−", "-").strip("]").replace("[", "").replace(",", "").split()
+        for part in cell.replace("→", " ")
+        .replace("%", "")
+        .replace("−", "-")
+        .strip("]")
+        .replace("[", "")
+        .replace(",", "")
+        .split()
     ]
 
 
@@ -56,8 +62,9 @@ def test_a_classifiers_chance_and_goal(classifier: Judged) -> None:
     assert lost > gained > 0
     row = found.of("Of 1,197 samples those on which one of the two is right").rows[0]
     assert row[:3] == ("onnx-fp32", str(lost), str(gained))
-    assert float(row[3]) == pytest.approx(binomtest(lost, lost + gained).pvalue, rel=0.05)
-    assert row[4] == "seldom chance"
+    significance, _, p_value = row[3].removesuffix(")").partition(" (p = ")
+    assert significance == "significant"
+    assert float(p_value) == pytest.approx(binomtest(lost, lost + gained).pvalue, rel=0.05)
 
     row = found.chart.table.rows[0]
     shares = [accuracy_score(truth, scores.argmax(axis=1)) for scores in (before, after)]
@@ -70,7 +77,7 @@ def test_a_classifiers_chance_and_goal(classifier: Judged) -> None:
     said, _, rest = row[4].removeprefix("held so far: some ").partition(" ")
     assert float(said.replace(",", "")) == pytest.approx(needed, rel=0.1)
     assert rest == "samples would settle it"
-    assert "the goal of 3 points: 2 open." in found.chart.summary
+    assert "the goal of 3%: 2 open." in found.chart.summary
 
     row = found.of("How near the outputs are").rows[0]
     assert float(row[1]) == pytest.approx(sqnr_db(before, after), abs=0.051)

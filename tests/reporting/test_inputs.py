@@ -51,7 +51,10 @@ BAD: list[tuple[Callable[[Results], bytes], str]] = [
     (lambda _: b"", "bad.json is no sound results file"),
     (lambda _: b"[" * 100_000, "bad.json is no sound results file"),
     (lambda results: encode_results(replace(results, measurements=(), comparisons=())), "holds neither a measurement"),
-    (lambda results: encode_results(with_first(results, queries=0)), "no samples of tflite-int8 on cpu"),
+    (
+        lambda results: encode_results(with_first(results, queries=0)),
+        "the measurement of tflite-int8 on cpu holds 0 samples",
+    ),
     (lambda results: encode_results(with_first(results, artifact="onnx-fp16")), "which format1.edgeml does not hold"),
     (lambda results: encode_results(with_first(results, times=Times(3, 1.0, "%%%"))), "tflite-int8 in bad.json cannot"),
     (lambda results: encode_results(with_first(results, times=Times(9, 1.0, "eJwDAAAAAAE="))), "there are not 9 of"),

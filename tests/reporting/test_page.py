@@ -258,8 +258,8 @@ def test_text_and_marks_stand_out_in_both_schemes(
         assert (luminance(ground) < 0.05) == (scheme == "dark")
         for selector, least in (("h1", 7), (".note", 4.5), ("td", 7), (".plot.wide text", 4.5), ("summary", 4.5)):
             style = f"getComputedStyle(document.querySelector('main {selector}, {selector}'))"
-            colour = page.evaluate(f"{style}.{'fill' if 'text' in selector else 'color'}")
-            assert contrast(colour, ground) >= least, selector
+            color = page.evaluate(f"{style}.{'fill' if 'text' in selector else 'color'}")
+            assert contrast(color, ground) >= least, selector
         fills = page.evaluate("""[...document.querySelectorAll("#tradeoff .role-mark [aria-label], #devices .role-mark "
             + "[aria-label]")].map((one) => getComputedStyle(one).fill)""")
         assert len(set(fills)) >= 2
@@ -281,13 +281,13 @@ def test_counts_stand_out_on_the_deepest_cell(browser: Browser, classifier_page:
             assert ratio(relative(ink), relative(under)) >= 4.5, (fill, opacity)
 
 
-def channels(colour: str) -> list[float]:
+def channels(color: str) -> list[float]:
     """Of ``rgb(…)``, from 0 to 1."""
-    return [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    return [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
 
 
-def luminance(colour: str) -> float:
-    return relative(channels(colour))
+def luminance(color: str) -> float:
+    return relative(channels(color))
 
 
 def relative(parts: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""Benchmarks on devices at the other end of SSH."""
+"""Benchmarks on devices over SSH."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""What runs on a device: it answers the machine at the other end, and sees to a benchmark that outlives the connection.
+"""The agent on a device: it replies to the caller, and runs a benchmark that outlives the connection.
 
-Plain Python and its standard library alone: the source is sent over the connection, before anything is there.
+This file uses the standard library only: its source is sent over the connection before anything else is there.
 
-Requests are lines of JSON on stdin, `start` with bytes behind it. Answers are lines of JSON on stdout, each behind a
-mark that the caller chose, so that whatever else a login shell prints there is no answer.
+Requests are lines of JSON on stdin; bytes follow the request `start`. Replies are lines of JSON on stdout, each after a
+mark that the caller chose, so that other output of a login shell is not taken for a reply.
 
-A benchmark has a folder of its own. The process that runs it holds the folder locked, waits until no other benchmark
-runs here, and ends, with the folder, when nobody has asked after it for an hour, or as long as it was told.
+Each benchmark has its own folder. The process that runs the benchmark holds a lock on the folder, waits until no other
+benchmark runs on the device, and exits and removes the folder when no caller has asked for it during the lease, by
+default an hour.
 """
 
 from __future__ import annotations
@@ -35,32 +36,32 @@ __all__ = ["run", "serve"]
 _ABANDONED_S = 3600.0
 _HEARTBEAT_S = 1.0
 _POLL_S = 0.2
-_ENDING_S = 10.0
+_STOP_TIMEOUT_S = 10.0
 _LOG_BYTES = 20_000
 _VARIABLE = "EDGEML_DEVICE_JOB"
-_MADE = ".made"
-_CHECK = """
+_CREATED_FOLDERS = ".made"
+_CHECK_IMPORTS = """
 import importlib, importlib.util, json, sys
-lacking = {}
+missing = {}
 for name in sys.argv[1].split():
     try:
         importlib.import_module(name)
     except Exception as error:
-        lacking[name] = f"{type(error).__name__}: {error}"
+        missing[name] = f"{type(error).__name__}: {error}"
 engines = [name for name in sys.argv[2].split() if importlib.util.find_spec(name) is not None]
-print(json.dumps([lacking, engines]))
+print(json.dumps([missing, engines]))
 """
 
 
 def serve(mark: str) -> None:
-    """Answers requests until stdin ends.
+    """Reply to requests until stdin ends.
 
     Args:
-        mark: What the lines of answers begin with.
+        mark: Prefix of the lines of replies.
     """
-    _say(mark, python=platform.python_version(), machine=platform.machine(), system=platform.system())
+    _reply(mark, python=platform.python_version(), machine=platform.machine(), system=platform.system())
     operations: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
-        "look": _look,
+        "look": _describe_device,
         "start": _start,
         "follow": _follow,
         "fetch": _fetch,
@@ -69,37 +70,37 @@ def serve(mark: str) -> None:
     for line in sys.stdin.buffer:
         request = json.loads(line)
         try:
-            for answer in operations[request.pop("do")](**request):
-                _say(mark, **answer)
+            for reply in operations[request.pop("do")](**request):
+                _reply(mark, **reply)
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
-            _say(mark, error=f"{error.strerror or error}{where}")
+            _reply(mark, error=f"{error.strerror or error}{where}")
 
 
-def _say(mark: str, **answer: object) -> None:
-    # What was printed before may lack the end of its line.
-    sys.stdout.write(f"\n{mark} {json.dumps(answer)}\n")
+def _reply(mark: str, **reply: object) -> None:
+    # Earlier output may lack the end of its line.
+    sys.stdout.write(f"\n{mark} {json.dumps(reply)}\n")
     sys.stdout.flush()
 
 
-def _look(job: str, variables: dict[str, str], modules: str, engines: str) -> Iterator[dict[str, Any]]:
-    """What this device has, and where the job stands."""
+def _describe_device(job: str, variables: dict[str, str], modules: str, engines: str) -> Iterator[dict[str, Any]]:
+    """Describe the software and the free space of this device, and the state of the job."""
     os.environ.update(variables)
-    done = subprocess.run(
-        [sys.executable, "-P", "-B", "-c", _CHECK, modules, engines],
+    process = subprocess.run(
+        [sys.executable, "-P", "-B", "-c", _CHECK_IMPORTS, modules, engines],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     try:
-        lacking, found = json.loads(done.stdout)
+        missing, installed = json.loads(process.stdout)
     except ValueError:
         raise OSError(
-            0, f"{sys.executable} ends with {done.returncode} when it imports: {done.stderr[-500:]}"
+            0, f"{sys.executable} exited with {process.returncode} while importing: {process.stderr[-500:]}"
         ) from None
     base = _base()
-    _tidy(base)
+    _remove_abandoned(base)
     yield {
-        "lacking": lacking,
-        "engines": found,
+        "lacking": missing,
+        "engines": installed,
         "free_bytes": _free_bytes(base),
         "folder": str(base / job),
         "state": _state(base / job),
@@ -107,118 +108,118 @@ def _look(job: str, variables: dict[str, str], modules: str, engines: str) -> It
 
 
 def _start(job: str, size: int, arguments: list[str], lease_s: float) -> Iterator[dict[str, Any]]:
-    """Unpacks the archive that follows the request, unless the job is there and goes on, and runs it."""
+    """Unpack the archive that follows the request, unless the job exists already, and run the job."""
     data = sys.stdin.buffer.read(size)
     if len(data) < size:  # the connection was cut
         return
     folder = _base() / job
-    if size and _state(folder) in {"none", "kept"}:  # another caller may have been quicker
+    if size and _state(folder) in {"none", "kept"}:  # another caller may have been faster
         _delete(folder)
         _unpack(data, folder, {"arguments": arguments, "lease_s": lease_s})
     lock = _lock(folder)
     if lock is not None:
-        (folder / "fetched").unlink(missing_ok=True)  # it was ended, and goes on
+        (folder / "fetched").unlink(missing_ok=True)  # the job was stopped, and continues
         agent = folder / "code/edgeml/measurement/devices/agent.py"
         with (folder / "job.log").open("ab") as log:
             subprocess.Popen(
                 [sys.executable, "-P", "-B", agent], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=os.environ | {_VARIABLE: job}, start_new_session=True, pass_fds=(lock,),
             )  # fmt: skip
-        os.close(lock)  # the job has it now
+        os.close(lock)  # the job's process holds the lock now
     yield {"state": _state(folder)}
 
 
 def _unpack(data: bytes, folder: Path, settings: dict[str, Any]) -> None:
-    fresh = folder.with_name(f"{folder.name}.{os.getpid()}.new")
+    staging = folder.with_name(f"{folder.name}.{os.getpid()}.new")
     base = folder.parent
-    made = [str(parent) for parent in base.parents if not parent.exists()]
+    created = [str(parent) for parent in base.parents if not parent.exists()]
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh.mkdir(mode=0o700)
-    lock = _lock(fresh)  # tells others that it is no rest of a cut connection
+    staging.mkdir(mode=0o700)
+    lock = _lock(staging)  # shows other callers that the folder is in use
     assert lock is not None
     try:
-        if made:
-            (base / _MADE).write_text(json.dumps(made), encoding="utf-8")
+        if created:
+            (base / _CREATED_FOLDERS).write_text(json.dumps(created), encoding="utf-8")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            archive.extractall(fresh)
-        (fresh / "tmp").mkdir()
-        (fresh / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-        (fresh / "contact").touch()
-        fresh.rename(folder)
+            archive.extractall(staging)
+        (staging / "tmp").mkdir()
+        (staging / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+        (staging / "contact").touch()
+        staging.rename(folder)
     except BaseException:
-        _delete(fresh)
+        _delete(staging)
         raise
     finally:
         os.close(lock)
 
 
 def _follow(job: str) -> Iterator[dict[str, Any]]:
-    """Says how the job gets on until it is done or dead."""
-    folder, silent_since = _base() / job, -_HEARTBEAT_S
+    """Report the progress of the job until it is done or stopped."""
+    folder, last_reply = _base() / job, -_HEARTBEAT_S
     lines = size = 0
     while (state := _state(folder)) == "running":
-        if time.monotonic() - silent_since >= _HEARTBEAT_S:
-            silent_since = time.monotonic()
+        if time.monotonic() - last_reply >= _HEARTBEAT_S:
+            last_reply = time.monotonic()
             with contextlib.suppress(FileNotFoundError):
                 os.utime(folder / "contact")
-            added = _added(folder / "journal", size)  # what is new alone: reading all would disturb what is measured
-            lines, size = lines + added.count(b"\n"), size + len(added)
+            appended = _read_from(folder / "journal", size)  # new lines only: reading all would disturb the measurement
+            lines, size = lines + appended.count(b"\n"), size + len(appended)
             yield {"state": state, "waiting": (folder / "waiting").exists(), "lines": lines}
         time.sleep(_POLL_S)
-    yield {"state": state, "log": _end_of(folder / "job.log"), "free_bytes": _free_bytes(folder)}
+    yield {"state": state, "log": _read_tail(folder / "job.log"), "free_bytes": _free_bytes(folder)}
 
 
 def _fetch(job: str) -> Iterator[dict[str, Any]]:
-    """What a job that is done brought; no codes where another caller has taken it."""
+    """Send the results of a finished job; without exit codes if another caller has fetched them."""
     folder = _base() / job
     try:
         codes = json.loads((folder / "done.json").read_text(encoding="utf-8"))
-        files = {name: _packed(folder / name) for name in ("golden.json", "results.json")}
+        files = {name: _pack(folder / name) for name in ("golden.json", "results.json")}
     except FileNotFoundError:
         codes, files = {}, {}
-    logs = {step: _end_of(folder / f"{step}.log") for step in codes}
+    logs = {step: _read_tail(folder / f"{step}.log") for step in codes}
     yield {"codes": codes, "logs": logs, "files": files, "free_bytes": _free_bytes(folder)}
 
 
 def _finish(job: str, *, keep: bool) -> Iterator[dict[str, Any]]:
-    """Ends the job, and deletes all that is of it, or keeps it as one whose results have arrived."""
+    """Stop the job, and delete it or keep it as fetched."""
     folder = _base() / job
     _await_unpacking(folder)
     if keep and folder.exists():
         (folder / "fetched").touch()
-        _end(folder)
+        _stop(folder)
     else:
         _delete(folder)
     yield {"state": _state(folder)}
 
 
 def _await_unpacking(folder: Path) -> None:
-    """Waits until nobody unpacks the job, for whom the connection may have been cut meanwhile."""
-    while any(_state(fresh) == "running" for fresh in folder.parent.glob(f"{folder.name}.*.new")):
+    """Wait for an earlier upload of this job to finish; its connection may have dropped."""
+    while any(_state(staging) == "running" for staging in folder.parent.glob(f"{folder.name}.*.new")):
         time.sleep(_POLL_S)
 
 
 def _base() -> Path:
-    """The folder of all benchmarks of this user, below the cache folder, or where that takes none, a temporary one."""
+    """Return this user's folder of benchmarks, in the cache folder or, if that is not writable, a temporary one."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    if os.access(_existing(cache), os.W_OK | os.X_OK):
+    if os.access(_nearest_existing(cache), os.W_OK | os.X_OK):
         return cache / "edgeml-bench"
-    base = Path(os.environ.get("TMPDIR") or "/tmp") / f"edgeml-bench-{os.getuid()}"  # noqa: S108  # its own, mode 0700
-    if os.path.lexists(base) and base.lstat().st_uid != os.getuid():  # a temporary folder is everybody's
-        raise PermissionError(errno.EACCES, "it belongs to somebody else", str(base))
+    base = Path(os.environ.get("TMPDIR") or "/tmp") / f"edgeml-bench-{os.getuid()}"  # noqa: S108  # created with mode 0700
+    if os.path.lexists(base) and base.lstat().st_uid != os.getuid():  # anyone can write to /tmp
+        raise PermissionError(errno.EACCES, "it belongs to another user", str(base))
     return base
 
 
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110  # Path's raises
+def _nearest_existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110  # Path.exists raises
 
 
 def _free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(_existing(folder)).free
+    return shutil.disk_usage(_nearest_existing(folder)).free
 
 
 def _state(folder: Path) -> str:
-    """``none``, ``running``, ``done``, ``kept`` (done, and fetched before) or ``stopped``."""
+    """Return ``none``, ``running``, ``done``, ``kept`` (done, and fetched before) or ``stopped``."""
     if (folder / "done.json").exists():
         return "kept" if (folder / "fetched").exists() else "done"
     try:
@@ -232,7 +233,7 @@ def _state(folder: Path) -> str:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the folder locked, or None where another process does."""
+    """Return a descriptor that holds a lock on the folder; None if another process holds it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -242,7 +243,7 @@ def _lock(folder: Path) -> int | None:
     return descriptor
 
 
-def _added(path: Path, position: int) -> bytes:
+def _read_from(path: Path, position: int) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(position)
@@ -251,115 +252,115 @@ def _added(path: Path, position: int) -> bytes:
         return b""
 
 
-def _end_of(path: Path) -> str:
+def _read_tail(path: Path) -> str:
     try:
         return path.read_bytes()[-_LOG_BYTES:].decode(errors="replace")
     except FileNotFoundError:
         return ""
 
 
-def _packed(path: Path) -> str | None:
+def _pack(path: Path) -> str | None:
     return base64.b64encode(zlib.compress(path.read_bytes())).decode() if path.exists() else None
 
 
-def _tidy(base: Path) -> None:
-    """Deletes what cut connections, and jobs that died and that nobody asked after, have left."""
+def _remove_abandoned(base: Path) -> None:
+    """Delete incomplete uploads, and stopped jobs that no caller has asked for recently."""
     for folder in base.glob("*/"):
-        with contextlib.suppress(FileNotFoundError):  # another caller deletes it just now, or it is no benchmark's
+        with contextlib.suppress(FileNotFoundError):  # deleted by another caller, or not a benchmark's folder
             lock = _lock(folder)
             if lock is None:
                 continue
             try:
-                cut, kept = folder.suffix == ".new", (folder / "fetched").exists()
-                if cut or (not kept and time.time() - (folder / "contact").stat().st_mtime > _ABANDONED_S):
+                incomplete, kept = folder.suffix == ".new", (folder / "fetched").exists()
+                if incomplete or (not kept and time.time() - (folder / "contact").stat().st_mtime > _ABANDONED_S):
                     _delete(folder)
             finally:
                 os.close(lock)
 
 
 def _delete(folder: Path) -> None:
-    """Ends the job and its processes; deletes its folder; with the last one also those above that were made for it."""
-    _end(folder)
-    for _ in range(5):  # a process that is dying may still write
+    """Stop the job and delete its folder; with the last job, also delete the parent folders created for it."""
+    _stop(folder)
+    for _ in range(5):  # an exiting process may still write
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             break
         time.sleep(_POLL_S)
-    with contextlib.suppress(OSError):  # another caller does the same, or something else lies there
-        for parent in _made_for(folder.parent):
+    with contextlib.suppress(OSError):  # another caller does the same, or the folder holds other files
+        for parent in _created_folders(folder.parent):
             parent.rmdir()
 
 
-def _made_for(base: Path) -> list[Path]:
-    """The folder of all benchmarks and those above that were made for it, where it is empty now."""
-    made = base / _MADE
-    above = []
-    if [path.name for path in base.iterdir()] == [_MADE]:
-        with contextlib.suppress(ValueError):  # the disk was full when it was written
-            above = json.loads(made.read_text(encoding="utf-8"))
-        made.unlink()
-    return [base, *map(Path, above)]
+def _created_folders(base: Path) -> list[Path]:
+    """Return the folder of benchmarks and, if it is empty now, the parent folders that were created for it."""
+    record = base / _CREATED_FOLDERS
+    parents = []
+    if [path.name for path in base.iterdir()] == [_CREATED_FOLDERS]:
+        with contextlib.suppress(ValueError):  # the disk was full when the record was written
+            parents = json.loads(record.read_text(encoding="utf-8"))
+        record.unlink()
+    return [base, *map(Path, parents)]
 
 
-def _end(folder: Path) -> None:
-    """Ends a job's processes: asks, so that they end their children, then kills, however they were started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + _ENDING_S
-        found = _processes(folder.name)
-        for process in found:
+def _stop(folder: Path) -> None:
+    """Stop a job's processes: terminate them, so that they stop their children, then kill the rest."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        processes = _processes(folder.name)
+        for process in processes:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(process, number)
-        while found and time.monotonic() < deadline:
+                os.kill(process, signal_number)
+        while processes and time.monotonic() < deadline:
             time.sleep(_POLL_S / 4)
-            found = _processes(folder.name)
+            processes = _processes(folder.name)
 
 
 def _processes(job: str) -> list[int]:
-    """The processes of a job: children inherit the variable that names it."""
-    found = []
+    """Return the processes of a job; child processes inherit the variable with its name."""
+    processes = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if f"{_VARIABLE}={job}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return [process for process in found if process != os.getpid()]
+                processes.append(int(folder.name))
+    return [process for process in processes if process != os.getpid()]
 
 
 def run(folder: Path) -> None:
-    """Checks the package's golden vectors, then measures; waits until the results were fetched.
+    """Check the package's golden vectors, then measure; wait until the results are fetched.
 
     Args:
-        folder: The job's, which this process inherited locked.
+        folder: Folder of the job; this process has inherited its lock.
     """
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    attended = _attended(folder, settings["lease_s"])
+    lease = _keep_lease(folder, settings["lease_s"])
     base = os.open(folder.parent, os.O_RDONLY)
     (folder / "waiting").touch()
-    while not _taken(base):  # two benchmarks at a time would measure each other
-        next(attended)
+    while not _acquire(base):  # two benchmarks at a time would disturb each other
+        next(lease)
     (folder / "waiting").unlink()
     codes: dict[str, int] = {}
-    for step, out, words in (
+    for step, output, arguments in (
         ("verify", "golden.json", ["package.edgeml", "--json"]),
         ("bench", os.devnull, ["package.edgeml", *settings["arguments"], "--journal", "journal", "-o", "results.json"]),
     ):
-        with (folder / out).open("wb") as stdout, (folder / f"{step}.log").open("wb") as log:
+        with (folder / output).open("wb") as stdout, (folder / f"{step}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-B", "-m", "edgeml", step, *words], cwd=folder, stdin=subprocess.DEVNULL,
+                [sys.executable, "-P", "-B", "-m", "edgeml", step, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
                 stdout=stdout, stderr=log, env=_environment(folder),
             )  # fmt: skip
             while process.poll() is None:
-                next(attended)
+                next(lease)
         codes[step] = process.returncode
-        if codes["verify"] == 3:  # its answers are wrong here: nothing is worth measuring
+        if codes["verify"] == 3:  # the outputs are wrong on this device: measuring is pointless
             break
     (folder / "done.new").write_text(json.dumps(codes), encoding="utf-8")
     (folder / "done.new").rename(folder / "done.json")
     os.close(base)
     while not (folder / "fetched").exists():
-        next(attended)
+        next(lease)
 
 
-def _taken(base: int) -> bool:
+def _acquire(base: int) -> bool:
     try:
         fcntl.flock(base, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -367,15 +368,15 @@ def _taken(base: int) -> bool:
     return True
 
 
-def _attended(folder: Path, lease_s: float) -> Iterator[None]:
-    """Waits a little at each step, for as long as somebody asks after the job; else ends it, and this process."""
-    seen, deadline = 0.0, time.monotonic() + lease_s
+def _keep_lease(folder: Path, lease_s: float) -> Iterator[None]:
+    """Wait briefly at each step while callers ask for the job; delete the job and exit when the lease ends."""
+    last_contact, deadline = 0.0, time.monotonic() + lease_s
     while time.monotonic() < deadline:
         time.sleep(_POLL_S)
         yield
         contact = (folder / "contact").stat().st_mtime
-        if contact != seen:  # the two clocks are never compared: a device's may jump
-            seen, deadline = contact, time.monotonic() + lease_s
+        if contact != last_contact:  # the two clocks are not compared: a device's clock may jump
+            last_contact, deadline = contact, time.monotonic() + lease_s
     _delete(folder)
     sys.exit()
 
@@ -386,7 +387,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path),
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(folder / "tmp"),
-        "XDG_CACHE_HOME": str(folder / "tmp"),  # onnxruntime keeps records of its use there
+        "XDG_CACHE_HOME": str(folder / "tmp"),  # onnxruntime stores usage records there
     }
 
 

@@ -1,4 +1,4 @@
-"""edgeml's own files, as a device needs them: it is sent along, and need not be installed there."""
+"""Archive of a package with edgeml's own source, so that edgeml need not be installed on the device."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 __all__ = ["CARRIED", "NEEDED", "archive"]
 
 NEEDED = ("numpy", "msgspec")
-"""Modules, under the names of their distributions, that a device must have: they are compiled for it."""
+"""Modules, named as their distributions, that must be installed on a device: they are compiled for it."""
 
 CARRIED = ("click", "rich")
-"""Pure Python modules that are sent to a device that lacks them."""
+"""Pure Python modules that are sent to a device if they are missing there."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def archive(package: Path, carried: tuple[str, ...]) -> bytes:
-    """A ZIP of a package, edgeml, and modules: the same bytes from the same files.
+    """Return a reproducible ZIP file of a package, edgeml, and modules.
 
     Args:
-        package: The package, which is called ``package.edgeml`` there.
-        carried: Those of `CARRIED` that the device lacks.
+        package: File of the package, named ``package.edgeml`` in the archive.
+        carried: Modules of `CARRIED` that are missing on the device.
     """
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
@@ -39,16 +39,16 @@ def archive(package: Path, carried: tuple[str, ...]) -> bytes:
 
 def _folder(module: str) -> Path:
     spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None  # edgeml itself needs them
+    assert spec is not None and spec.origin is not None  # edgeml depends on these modules
     return Path(spec.origin).parent
 
 
 def _sources(folder: Path) -> list[Path]:
-    """All files of Python below a folder, also behind links, as edgeml's own checkout has them."""
-    found = []
+    """Return all Python files below a folder; links are followed, as edgeml's checkout contains some."""
+    files = []
     for path in folder.iterdir():
         if path.is_dir() and path.name != "__pycache__":
-            found += _sources(path)
+            files += _sources(path)
         elif path.suffix == ".py":
-            found.append(path)
-    return found
+            files.append(path)
+    return files

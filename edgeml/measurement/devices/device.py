@@ -1,4 +1,4 @@
-"""A machine at the other end of SSH, and a file that names several."""
+"""Devices that are reached over SSH, and lab files that list them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Device(Struct, frozen=True, forbid_unknown_fields=True):
     """A machine that benchmarks run on.
 
     Attributes:
-        host: ``[user@]host[:port]``; the host may be an alias of SSH's configuration, an IPv6 address is in brackets.
-        name: What to call it; by default its host.
-        python: Its Python, as a path there; empty for the first that is new enough.
-        env: Variables of the environment there.
-        ssh_options: Options of SSH, as ``Port=2222``; the user's configuration holds too.
-        options: Options of ``edgeml bench`` for this device alone.
+        host: ``[user@]host[:port]``; the host may be an alias of the SSH configuration, an IPv6 address is in brackets.
+        name: Name of the device; by default its host.
+        python: Path of the Python interpreter on the device; empty for the first that is new enough.
+        env: Environment variables on the device.
+        ssh_options: SSH options such as ``Port=2222``, in addition to the user's configuration.
+        options: Options of ``edgeml bench`` for this device only.
 
     Example:
         >>> Device("pi@raspberrypi.local", python="~/venv/bin/python")
@@ -45,68 +45,70 @@ class Device(Struct, frozen=True, forbid_unknown_fields=True):
     options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Looks at the fields.
+        """Validate the fields.
 
         Raises:
-            InputError: One is malformed.
+            InputError: A field is malformed.
         """
         if not _ADDRESS.fullmatch(self.host) or not 0 < self._port <= 65535:
             raise InputError(
-                f"'{self.host}' is no address of a device.",
+                f"'{self.host}' is not a valid device address.",
                 fix="give [user@]host[:port], an IPv6 address in brackets.",
             )
-        odd = [name for name in self.env if not _VARIABLE.fullmatch(name)]
-        if odd:
-            raise InputError(f"Device {self.title}: '{odd[0]}' is no name of a variable.")
+        invalid = [name for name in self.env if not _VARIABLE.fullmatch(name)]
+        if invalid:
+            raise InputError(f"Device {self.title}: '{invalid[0]}' is not a valid name of an environment variable.")
         if any(not character.isprintable() for character in self.python):
-            raise InputError(f"Device {self.title}: the path of its Python holds what cannot be printed.")
+            raise InputError(f"Device {self.title}: the path of its Python contains unprintable characters.")
 
     @property
     def title(self) -> str:
-        """What messages and results call it."""
+        """Name in messages and results."""
         return self.name or self.host
 
     @property
     def ssh_arguments(self) -> list[str]:
-        """What tells SSH where to go."""
-        found = _ADDRESS.fullmatch(self.host)
-        assert found is not None
-        user = f"{found['user']}@" if found["user"] else ""
-        port = ["-p", found["port"]] if found["port"] else []
-        return [*port, "--", f"{user}{found['six'] or found['host']}"]
+        """Destination, as arguments of ``ssh``."""
+        match = _ADDRESS.fullmatch(self.host)
+        assert match is not None
+        user = f"{match['user']}@" if match["user"] else ""
+        port = ["-p", match["port"]] if match["port"] else []
+        return [*port, "--", f"{user}{match['six'] or match['host']}"]
 
     @property
     def _port(self) -> int:
-        found = _ADDRESS.fullmatch(self.host)
-        return int(found["port"] or 22) if found is not None else 0
+        match = _ADDRESS.fullmatch(self.host)
+        return int(match["port"] or 22) if match is not None else 0
 
 
 def read_lab(path: Path) -> tuple[Device, ...]:
-    """The devices that a TOML file names: a table for each, with the fields of `Device`.
+    """Read the devices of a TOML file, which has a table for each, with the fields of `Device`.
 
     Raises:
-        InputError: It is missing or malformed, or names no device.
-        StorageError: It cannot be read.
+        InputError: The file is missing or malformed, or does not list a device.
+        StorageError: The file cannot be read.
     """
     try:
         tables = tomllib.loads(read_bytes(path).decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML file: {error}.") from error
+        raise InputError(f"{path} is not a valid TOML file: {error}.") from error
     if not tables:
-        raise InputError(f"{path} names no device.", fix='add a table: [pi4], and host = "pi@pi4.local" below it.')
+        raise InputError(
+            f"{path} does not list any device.", fix='add a table: [pi4], and host = "pi@pi4.local" below it.'
+        )
     devices = []
     for name, table in tables.items():
-        if not _NAME.fullmatch(name):  # it becomes a file's name
+        if not _NAME.fullmatch(name):  # the name becomes a file name
             raise InputError(
-                f"{path}: '{name}' is no name of a device.", fix="take up to 64 letters, digits, '_', '-' and '.'."
+                f"{path}: '{name}' is not a valid device name.", fix="use up to 64 letters, digits, '_', '-' and '.'."
             )
         try:
             devices.append(msgspec.convert({"name": name} | table, Device))
         except (msgspec.ValidationError, TypeError) as error:
-            raise InputError(f"{path}: device '{name}': {error}.", fix=_FORM) from error
+            raise InputError(f"{path}: device '{name}': {error}.", fix=_TABLE_HINT) from error
         except InputError as error:
             raise InputError(f"{path}: {error.message}", fix=error.fix) from error
     return tuple(devices)
 
 
-_FORM = "a table has host, and may have python, env, ssh_options and options."
+_TABLE_HINT = "a table has host, and may have python, env, ssh_options and options."

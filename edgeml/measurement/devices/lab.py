@@ -1,4 +1,4 @@
-"""Several devices side by side."""
+"""Benchmarks on several devices at the same time."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ def bench_in_lab(
     job: Job,
     *,
     report: Callable[[Device, News], None] = lambda *_: None,
-    arrived: Callable[[Device, Results | EdgemlError], None] = lambda *_: None,
+    on_result: Callable[[Device, Results | EdgemlError], None] = lambda *_: None,
 ) -> dict[str, Results | EdgemlError]:
-    """Measures a package on several devices at the same time. One that fails does not stop the others.
+    """Measure a package on several devices at the same time. A device that fails does not stop the others.
 
-    Interrupted, it ends and removes the benchmarks on all of them first.
+    An interrupt stops and removes the benchmarks on all devices first.
 
     Args:
-        devices: The devices.
-        job: What to measure.
-        report: Called with how a device gets on, from several threads.
-        arrived: Called from this thread with what comes of a device, as soon as it does.
+        devices: Devices to measure on.
+        job: Job to run.
+        report: Called with the progress of a device, from several threads.
+        on_result: Called from this thread with the results or the error of a device, as soon as they are there.
 
     Returns:
-        For each device, by its title, the results or the error.
+        Results or error of each device, by its title.
     """
     cancelled = threading.Event()
-    found: dict[str, Results | EdgemlError] = {}
+    outcomes: dict[str, Results | EdgemlError] = {}
 
     def bench(device: Device) -> Results | EdgemlError:
         try:
@@ -52,9 +52,9 @@ def bench_in_lab(
             while running:
                 for future in wait(running, _TICK_S, FIRST_COMPLETED).done:
                     device = running.pop(future)
-                    found[device.title] = future.result()
-                    arrived(device, found[device.title])
+                    outcomes[device.title] = future.result()
+                    on_result(device, outcomes[device.title])
         except BaseException:
             cancelled.set()
             raise
-    return {device.title: found[device.title] for device in devices}
+    return {device.title: outcomes[device.title] for device in devices}

@@ -1,1 +1,1 @@
-"""The parts of a report, one file each: what it says, and how its charts are drawn."""
+"""Sections of a report, one file each: texts, tables and charts."""

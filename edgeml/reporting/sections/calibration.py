@@ -1,4 +1,4 @@
-"""How well an artifact's probabilities tell how often it is right."""
+"""Calibration: whether predicted probabilities match how often predictions are right."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ __all__ = ["calibration_section"]
 
 
 def calibration_section(details: Evidence, name: str) -> Section | None:
-    """The reliability diagram of an artifact beside its source's; None where the outputs are no probabilities."""
+    """Return the reliability diagram of an artifact and its source; None if the outputs are not probabilities."""
     if details.calibration is None:
         return None
-    both = {name: details.calibration}
+    calibrations = {name: details.calibration}
     if details.source_calibration is not None:
-        both = {"source": details.source_calibration, **both}
-    errors = ", ".join(f"{one.ece:.4f} of {who}" for who, one in both.items())
+        calibrations = {"source": details.source_calibration, **calibrations}
+    errors = ", ".join(f"{calibration.ece:.4f} of {model}" for model, calibration in calibrations.items())
     summary = f"Share of right labels by the probability that was given. Expected calibration error: {errors}."
     rows = tuple(
-        (who, f"{one.confidence:.1%}", f"{one.accuracy:.1%}", f"{one.samples:,}")
-        for who, calibration in both.items()
-        for one in calibration.bins
-        if one.confidence is not None and one.accuracy is not None
+        (model, f"{bin_.confidence:.1%}", f"{bin_.accuracy:.1%}", f"{bin_.samples:,}")
+        for model, calibration in calibrations.items()
+        for bin_ in calibration.bins
+        if bin_.confidence is not None and bin_.accuracy is not None
     )
     if not rows:
         return None
@@ -30,43 +30,44 @@ def calibration_section(details: Evidence, name: str) -> Section | None:
         "calibration",
         f"Expected calibration error {errors}",
         summary,
-        lambda frame: _spec(both, frame),
+        lambda frame: _spec(calibrations, frame),
         Table("Samples by their largest probability", columns, rows),
         "On the dotted line probabilities are true. The area of a mark is the number of samples.",
     )
     return Section("calibration", "Are the probabilities true?", (chart,))
 
 
-def _spec(both: dict[str, Calibration], frame: Frame) -> Spec:
+def _spec(calibrations: dict[str, Calibration], frame: Frame) -> Spec:
     palette = frame.palette
     values = [
         {
-            "given": 100 * one.confidence, "right": 100 * one.accuracy, "samples": one.samples, "of": who,
-            "told": f"{who}: of {one.samples:,} samples with a mean probability of {one.confidence:.1%}, "
-            f"{one.accuracy:.1%} are right",
+            "probability": 100 * bin_.confidence, "right": 100 * bin_.accuracy, "samples": bin_.samples, "of": model,
+            "description": f"{model}: of {bin_.samples:,} samples with a mean probability of {bin_.confidence:.1%}, "
+            f"{bin_.accuracy:.1%} are right",
         }
-        for who, calibration in reversed(both.items())  # the source's last, dashed: it hides no other
-        for one in calibration.bins
-        if one.confidence is not None and one.accuracy is not None
+        for model, calibration in reversed(calibrations.items())  # the source's line on top: it is dashed
+        for bin_ in calibration.bins
+        if bin_.confidence is not None and bin_.accuracy is not None
     ]  # fmt: skip
     axis = {"scale": {"domain": [0, 100], "nice": False}, "axis": {"tickCount": 5}, "type": "quantitative"}
-    x = {"field": "given", "title": "Probability given, %", **axis}
+    x = {"field": "probability", "title": "Probability given, %", **axis}
     y = {"field": "right", "title": "Right, %", **axis}
-    colour = {"field": "of", "type": "nominal", "title": None, "sort": list(both)}
+    color = {"field": "of", "type": "nominal", "title": None, "sort": list(calibrations)}
     side = min(360, frame.width - 64)
     return {
         "width": side,
         "height": side,
         "layer": [
-            {"data": {"values": [{"given": 0, "right": 0}, {"given": 100, "right": 100}]},
+            {"data": {"values": [{"probability": 0, "right": 0}, {"probability": 100, "right": 100}]},
              "mark": {"type": "line", "color": palette.muted, "strokeDash": [2, 3], "strokeWidth": 1, "aria": False},
              "encoding": {"x": x, "y": y}},
             {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 2, "aria": False},
-             "encoding": {"x": x, "y": y, "color": colour,
-                          "strokeDash": {**colour, "legend": None,
-                                         "scale": {"domain": list(both), "range": [[4, 4], [1, 0]][-len(both):]}}}},
+             "encoding": {"x": x, "y": y, "color": color,
+                          "strokeDash": {**color, "legend": None,
+                                         "scale": {"domain": list(calibrations),
+                                                   "range": [[4, 4], [1, 0]][-len(calibrations):]}}}},
             {"data": {"values": values}, "mark": {"type": "point", "filled": True, "opacity": 0.85},
-             "encoding": {"x": x, "y": y, "color": colour, "description": {"field": "told"},
+             "encoding": {"x": x, "y": y, "color": color, "description": {"field": "description"},
                           "size": {"field": "samples", "type": "quantitative", "legend": None,
                                    "scale": {"range": [20, 400], "zero": True}}}},
         ],

@@ -1,4 +1,4 @@
-"""What artifacts lose against what they may lose."""
+"""Drops in the main metric against the goal."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from dataclasses import dataclass
 
 from edgeml.core.records.evidence import Drop, Metrics
 from edgeml.package.explain import Explanation
-from edgeml.reporting.charts import spaced
+from edgeml.reporting.charts import pad_range
 from edgeml.reporting.document import Chart, Column, Frame, Spec, Table
-from edgeml.reporting.formatting import drop_text, drop_title, metric_text, unit_of_drop
+from edgeml.reporting.formatting import drop_axis_title, drop_title, format_drop, format_metric
 
 __all__ = ["drops_chart"]
 
-# Of each outcome its colour among the series, and its shape.
+# Outcome: index of its color in the palette's series, and shape.
 _OUTCOMES = {"held": (2, "circle"), "open": (4, "diamond"), "missed": (5, "square")}
 
 
 @dataclass(frozen=True, slots=True)
 class _Loss:
-    """A drop beside its goal; `factor` makes points of shares."""
+    """A drop and its goal.
 
-    found: Explanation
+    Attributes:
+        explanation: Evidence of the artifact.
+        drop: Drop in the main metric.
+        bound: Largest drop that the goal allows.
+        factor: Factor from the metric to the unit of the chart: 100 for a share in percent.
+    """
+
+    explanation: Explanation
     drop: Drop
     bound: float
     factor: float
@@ -33,42 +40,42 @@ class _Loss:
         return "held" if self.drop.value <= self.bound else "missed"
 
     @property
-    def told(self) -> str:
-        """The outcome in words; of an open one, what would settle it."""
+    def outcome_text(self) -> str:
+        """Outcome in words; of an open outcome, the sample size that would settle it."""
         if self.outcome != "open":
             return self.outcome
         now = "held so far" if self.drop.value <= self.bound else "missed so far"
-        settling = self.found.verdict.samples_to_settle
-        return now if settling is None else f"{now}: some {float(f'{settling:.2g}'):,.0f} samples would settle it"
+        sample_size = self.explanation.verdict.samples_to_settle
+        return now if sample_size is None else f"{now}: some {float(f'{sample_size:.2g}'):,.0f} samples would settle it"
 
 
-def drops_chart(found: Sequence[Explanation]) -> Chart | None:
-    """The drop of each artifact with its interval, and the goal; None where none was due."""
+def drops_chart(explanations: Sequence[Explanation]) -> Chart | None:
+    """Return the drop of each artifact with its interval, and the goal; None if no goal applied."""
     losses = [
-        _Loss(one, one.evaluation.drop, one.max_drop, 100.0 if one.evaluation.drop.metric == "accuracy" else 1.0)
-        for one in found
-        if one.evaluation.drop is not None and one.max_drop is not None
+        _Loss(item, item.evaluation.drop, item.max_drop, 100.0 if item.evaluation.drop.metric == "accuracy" else 1.0)
+        for item in explanations
+        if item.evaluation.drop is not None and item.max_drop is not None
     ]
     if not losses:
         return None
     metric, bound = losses[0].drop.metric, losses[0].factor * losses[0].bound
-    goal = f"{bound:g} point{'s' * (bound != 1)}" if metric == "accuracy" else f"{bound:g}"
-    counts = [f"{count} {name}" for name in _OUTCOMES if (count := sum(one.outcome == name for one in losses))]
+    goal = f"{bound:g}%" if metric == "accuracy" else f"{bound:g}"
+    counts = [f"{count} {name}" for name in _OUTCOMES if (count := sum(loss.outcome == name for loss in losses))]
     columns = (
         Column("artifact", figures=False), Column("source"), Column("artifact's"), Column("drop [95%]"),
         Column("goal", figures=False),
     )  # fmt: skip
     rows = tuple(
         (
-            one.found.recipe,
+            loss.explanation.recipe,
             *(
                 _value(metrics, metric)
-                for metrics in (one.found.evaluation.source_metrics, one.found.evaluation.metrics)
+                for metrics in (loss.explanation.evaluation.source_metrics, loss.explanation.evaluation.metrics)
             ),
-            drop_text(one.drop),
-            one.told,
+            format_drop(loss.drop),
+            loss.outcome_text,
         )
-        for one in losses
+        for loss in losses
     )
     title = drop_title(metric)
     title = f"{title[0].upper()}{title[1:]}"
@@ -78,36 +85,36 @@ def drops_chart(found: Sequence[Explanation]) -> Chart | None:
         f"{title} with its 95% interval of {len(losses)} artifacts against the goal of {goal}: {', '.join(counts)}.",
         lambda frame: _spec(losses, bound, frame),
         Table(f"{title}; the goal is at most {goal}", columns, rows),
-        "A bar is the 95% interval, the dashed line the goal. Where the bar holds the goal the verdict is open: the "
-        "drop found decides, and more samples may turn it.",
+        "A bar is the 95% interval, the dashed line the goal. Where the interval contains the goal the verdict is "
+        "open: the measured drop decides, and more samples may change it.",
     )
 
 
 def _value(metrics: Metrics | None, metric: str) -> str:
     value = getattr(metrics, metric, None)
-    return "–" if value is None else metric_text(metric, value)
+    return "–" if value is None else format_metric(metric, value)
 
 
 def _spec(losses: Sequence[_Loss], bound: float, frame: Frame) -> Spec:
     palette = frame.palette
     values = [
         {
-            "artifact": one.found.recipe, "outcome": one.outcome,
-            "low": one.factor * one.drop.low, "drop": one.factor * one.drop.value, "high": one.factor * one.drop.high,
-            "told": f"{one.found.recipe}: a drop of {drop_text(one.drop)}, {one.told}",
+            "artifact": loss.explanation.recipe, "outcome": loss.outcome, "low": loss.factor * loss.drop.low,
+            "drop": loss.factor * loss.drop.value, "high": loss.factor * loss.drop.high,
+            "description": f"{loss.explanation.recipe}: a drop of {format_drop(loss.drop)}, {loss.outcome_text}",
         }
-        for one in losses
+        for loss in losses
     ]  # fmt: skip
-    ends = [one.factor * end for one in losses for end in (one.drop.low, one.drop.high)]
-    there = [name for name in _OUTCOMES if any(one.outcome == name for one in losses)]
-    y = {"field": "artifact", "type": "nominal", "title": None, "sort": [one.found.recipe for one in losses]}
-    x = {"field": "drop", "type": "quantitative", "title": unit_of_drop(losses[0].drop.metric),
-         "scale": {"domain": spaced(min(0.0, bound, *ends), max(0.0, bound, *ends), 0.04), "nice": False},
+    ends = [loss.factor * end for loss in losses for end in (loss.drop.low, loss.drop.high)]
+    present = [name for name in _OUTCOMES if any(loss.outcome == name for loss in losses)]
+    y = {"field": "artifact", "type": "nominal", "title": None, "sort": [loss.explanation.recipe for loss in losses]}
+    x = {"field": "drop", "type": "quantitative", "title": drop_axis_title(losses[0].drop.metric),
+         "scale": {"domain": pad_range(min(0.0, bound, *ends), max(0.0, bound, *ends), 0.04), "nice": False},
          "axis": {"grid": False, "tickCount": 5 if frame.narrow else 9}}  # fmt: skip
-    outcome = {"field": "outcome", "type": "nominal", "title": None, "sort": there}
-    colours = [palette.series[_OUTCOMES[name][0]] for name in there]
-    colour = {**outcome, "scale": {"domain": there, "range": colours}}
-    shape = {**outcome, "scale": {"domain": there, "range": [_OUTCOMES[name][1] for name in there]}}
+    outcome = {"field": "outcome", "type": "nominal", "title": None, "sort": present}
+    colors = [palette.series[_OUTCOMES[name][0]] for name in present]
+    color = {**outcome, "scale": {"domain": present, "range": colors}}
+    shape = {**outcome, "scale": {"domain": present, "range": [_OUTCOMES[name][1] for name in present]}}
     return {
         "width": frame.width - 130,
         "height": 26 * len(losses),
@@ -118,8 +125,8 @@ def _spec(losses: Sequence[_Loss], bound: float, frame: Frame) -> Spec:
                 for at, dash in ((0.0, [1, 0]), (bound, [5, 4]))
             ),
             {"data": {"values": values}, "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.6, "aria": False},
-             "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": colour}},
+             "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": color}},
             {"data": {"values": values}, "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
-             "encoding": {"y": y, "x": x, "color": colour, "shape": shape, "description": {"field": "told"}}},
+             "encoding": {"y": y, "x": x, "color": color, "shape": shape, "description": {"field": "description"}}},
         ],
     }  # fmt: skip

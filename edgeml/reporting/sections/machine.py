@@ -1,4 +1,4 @@
-"""The machines, and what their figures depend on."""
+"""Machines that measured and built the package, with the software they used."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from collections.abc import Sequence
 from edgeml.core.system.machine import Cpu
 from edgeml.package.manifest import Manifest
 from edgeml.reporting.document import Fact, Section
-from edgeml.reporting.formatting import first, shown
+from edgeml.reporting.formatting import display_text, truncate
 from edgeml.reporting.inputs import Device
 
 __all__ = ["machine_section"]
 
-_MOST = 20
+_MAX_DEVICES = 20
 
 
 def machine_section(manifest: Manifest, devices: Sequence[Device]) -> Section:
-    """What measured, and what built the package."""
+    """Return descriptions of the machines that measured and of the machine that built the package."""
     parts: list[tuple[Fact, ...] | str] = []
-    taken, left_out = first(devices, _MOST)
-    for device in taken:
+    kept, omitted = truncate(devices, _MAX_DEVICES)
+    for device in kept:
         machine = device.machine
-        engines = sorted({shown(f"{one.engine} on {one.target}") for one in device.results.measurements})
-        ran = (Fact("engines", ", ".join(engines[:12])),) if engines else ()
+        engines = sorted({display_text(f"{item.engine} on {item.target}") for item in device.results.measurements})
+        engine_facts = (Fact("engines", ", ".join(engines[:12])),) if engines else ()
         parts.append(
             (
-                Fact("measured on", shown(device.name), device.date.replace("T", " ").replace("Z", " UTC")),
-                Fact("processor", shown(machine.model or "not told"), _cpu(machine.cpu)),
+                Fact("measured on", display_text(device.name), device.date.replace("T", " ").replace("Z", " UTC")),
+                Fact("processor", display_text(machine.model or "unknown"), _cpu(machine.cpu)),
                 Fact("cores, memory", f"{machine.cores}, {machine.memory_mb:,.0f} MB"),
-                Fact("system", shown(machine.system, 120)),
-                Fact("frequency governor", shown(machine.governor or "not told")),
-                *ran,
+                Fact("system", display_text(machine.system, 120)),
+                Fact("frequency governor", display_text(machine.governor or "unknown")),
+                *engine_facts,
                 Fact("versions", _versions({"edgeml": device.edgeml, "python": machine.python, **machine.versions})),
             )
         )
-    if left_out:
-        parts.append(f"{left_out} more devices are left out.")
+    if omitted:
+        parts.append(f"{omitted} more devices are left out.")
     parts.append(
         (
             Fact("built and judged on", _cpu(manifest.cpu)),
@@ -46,8 +46,10 @@ def machine_section(manifest: Manifest, devices: Sequence[Device]) -> Section:
 
 
 def _cpu(cpu: Cpu) -> str:
-    return shown(f"{cpu.architecture}: {', '.join(cpu.features)}" if cpu.features else cpu.architecture, 300)
+    return display_text(f"{cpu.architecture}: {', '.join(cpu.features)}" if cpu.features else cpu.architecture, 300)
 
 
 def _versions(versions: dict[str, str]) -> str:
-    return ", ".join(f"{shown(name, 32)} {shown(version, 32)}" for name, version in list(versions.items())[:40])
+    return ", ".join(
+        f"{display_text(name, 32)} {display_text(version, 32)}" for name, version in list(versions.items())[:40]
+    )

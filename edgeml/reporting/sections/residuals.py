@@ -1,4 +1,4 @@
-"""Of regressors and autoencoders: errors of the source beside those of an artifact, and where they rise most."""
+"""Errors of regressors and autoencoders: source against artifact, and where they rise most."""
 
 from __future__ import annotations
 
@@ -7,70 +7,78 @@ from collections.abc import Sequence
 from edgeml.core.records.evidence import Metrics
 from edgeml.core.records.evidence_details import Evidence
 from edgeml.package.explain import Explanation
-from edgeml.reporting.charts import spaced
+from edgeml.reporting.charts import pad_range
 from edgeml.reporting.document import Chart, Column, Frame, Spec, Table
-from edgeml.reporting.formatting import first, rise_text
+from edgeml.reporting.formatting import format_rise, truncate
 
 __all__ = ["errors_table", "worst_outputs_chart", "worst_samples_chart"]
 
-_MOST_OUTPUTS = 10
+_MAX_OUTPUTS = 10
 _ERRORS = {"mae": "MAE", "mse": "MSE", "r2": "R²", "relative_mse": "relative MSE"}
 
 
-def errors_table(found: Sequence[Explanation]) -> Table | None:
-    """All errors of each artifact; None of other tasks."""
-    rises = [(one, one.evaluation.error_rise) for one in found if one.evaluation.error_rise is not None]
+def errors_table(explanations: Sequence[Explanation]) -> Table | None:
+    """Return all errors of each artifact; None for other tasks."""
+    rises = [(item, item.evaluation.error_rise) for item in explanations if item.evaluation.error_rise is not None]
     if not rises:
         return None
     names = [
-        name for name in _ERRORS if any(getattr(one.evaluation.metrics, name, None) is not None for one, _ in rises)
+        name for name in _ERRORS if any(getattr(item.evaluation.metrics, name, None) is not None for item, _ in rises)
     ]
     columns = (
         Column("artifact", figures=False), *(Column(_ERRORS[name]) for name in names), Column("rise of MAE [95%]"),
     )  # fmt: skip
     rows = tuple(
         (
-            one.recipe,
-            *(_change(one.evaluation.source_metrics, one.evaluation.metrics, name) for name in names),
-            rise_text(rise),
+            item.recipe,
+            *(_change(item.evaluation.source_metrics, item.evaluation.metrics, name) for name in names),
+            format_rise(rise),
         )
-        for one, rise in rises
+        for item, rise in rises
     )
     return Table("Errors of the source → errors of the artifact, in the targets' units", columns, rows)
 
 
 def worst_samples_chart(recipe: str, evidence: Evidence) -> Chart | None:
-    """The samples whose error rises most by an artifact; None where none does."""
+    """Return the samples with the largest rise of the error; None if no error rises."""
     worst = evidence.worst_samples
     if not worst:
         return None
-    names = [f"sample {one.sample}" for one in worst]
+    names = [f"sample {sample.sample}" for sample in worst]
     columns = (Column("sample"), Column("source's error"), Column(f"error of {recipe}"), Column("rise"))
     rows = tuple(
-        (str(one.sample), f"{one.source:.4g}", f"{one.artifact:.4g}", f"{one.artifact - one.source:+.3g}")
-        for one in worst
+        (
+            str(sample.sample),
+            f"{sample.source:.4g}",
+            f"{sample.artifact:.4g}",
+            f"{sample.artifact - sample.source:+.3g}",
+        )
+        for sample in worst
     )
     return Chart(
         "worst-samples",
         f"Samples whose error rises most by {recipe}",
         f"The {len(worst)} samples whose mean absolute error rises most by {recipe}. The most is {rows[0][3]}, of "
         f"{names[0]}.",
-        lambda frame: _spec(names, [(one.source, one.artifact) for one in worst], recipe, "Mean absolute error", frame),
+        lambda frame: _spec(
+            names, [(sample.source, sample.artifact) for sample in worst], recipe, "Mean absolute error", frame
+        ),
         Table("Mean absolute error of a sample, in the targets' units", columns, rows),
         "Samples by their position in the evaluation data; errors in the targets' units.",
     )
 
 
 def worst_outputs_chart(recipe: str, evidence: Evidence) -> Chart | None:
-    """The outputs whose squared error rises most by an artifact; None of a single one."""
-    worst, left_out = first(evidence.outputs, _MOST_OUTPUTS)
+    """Return the outputs with the largest rise of the squared error; None for a model with a single output."""
+    worst, omitted = truncate(evidence.outputs, _MAX_OUTPUTS)
     if not worst:
         return None
-    names = [f"output {one.output}" for one in worst]
-    squares = [(one.source.mse or 0.0, one.artifact.mse or 0.0) for one in worst]
+    names = [f"output {output.output}" for output in worst]
+    squares = [(output.source.mse or 0.0, output.artifact.mse or 0.0) for output in worst]
     columns = (Column("output"), Column("MAE"), Column("MSE"), Column("R²"))
     rows = tuple(
-        (str(one.output), *(_change(one.source, one.artifact, name) for name in ("mae", "mse", "r2"))) for one in worst
+        (str(output.output), *(_change(output.source, output.artifact, name) for name in ("mae", "mse", "r2")))
+        for output in worst
     )
     return Chart(
         "worst-outputs",
@@ -78,27 +86,27 @@ def worst_outputs_chart(recipe: str, evidence: Evidence) -> Chart | None:
         f"{len(worst)} outputs, those first whose mean squared error rises most by {recipe}: {names[0]} from "
         f"{squares[0][0]:.4g} to {squares[0][1]:.4g}.",
         lambda frame: _spec(names, squares, recipe, "Mean squared error", frame),
-        Table("Errors of an output, of the source → of the artifact", columns, rows, (), left_out),
-        "Outputs by their position in a sample." + (f" {left_out} more are left out." if left_out else ""),
+        Table("Errors of an output, of the source → of the artifact", columns, rows, (), omitted),
+        "Outputs by their position in a sample." + (f" {omitted} more are left out." if omitted else ""),
     )
 
 
 def _spec(names: Sequence[str], pairs: Sequence[tuple[float, float]], recipe: str, title: str, frame: Frame) -> Spec:
-    """A row for each: the source's error, the artifact's, and a line between them."""
-    palette, who = frame.palette, ["source", recipe]
+    """Return a chart with a row per name: error of the source, error of the artifact, and a line between them."""
+    palette, models = frame.palette, ["source", recipe]
     values = [
-        {"name": name, "of": of, "error": error, "told": f"{name}, {of}: {error:.4g}"}
+        {"name": name, "of": model, "error": error, "description": f"{name}, {model}: {error:.4g}"}
         for name, pair in zip(names, pairs, strict=True)
-        for of, error in zip(who, pair, strict=True)
+        for model, error in zip(models, pair, strict=True)
     ]
     lines = [{"name": name, "error": pair[0], "to": pair[1]} for name, pair in zip(names, pairs, strict=True)]
     ends = [end for pair in pairs for end in pair]
     y = {"field": "name", "type": "nominal", "title": None, "sort": list(names), "axis": {"grid": True}}
     x = {"field": "error", "type": "quantitative", "title": title,
-         "scale": {"domain": spaced(min(ends), max(ends)), "nice": False, "zero": False},
+         "scale": {"domain": pad_range(min(ends), max(ends)), "nice": False, "zero": False},
          "axis": {"grid": False, "tickCount": 5 if frame.narrow else 9}}  # fmt: skip
-    series = {"field": "of", "type": "nominal", "title": None, "sort": who}
-    colour = {**series, "scale": {"domain": who, "range": [palette.series[6], palette.series[1]]}}
+    series = {"field": "of", "type": "nominal", "title": None, "sort": models}
+    color = {**series, "scale": {"domain": models, "range": [palette.series[6], palette.series[1]]}}
     return {
         "width": frame.width - 130,
         "height": 24 * len(names),
@@ -107,11 +115,11 @@ def _spec(names: Sequence[str], pairs: Sequence[tuple[float, float]], recipe: st
              "mark": {"type": "rule", "strokeWidth": 2, "color": palette.series[1], "opacity": 0.6, "aria": False},
              "encoding": {"y": y, "x": x, "x2": {"field": "to"}}},
             *(
-                {"data": {"values": [value for value in values if value["of"] == of]},
+                {"data": {"values": [value for value in values if value["of"] == model]},
                  "mark": {"type": "point", "filled": True, "opacity": 1, "size": size},
-                 "encoding": {"y": y, "x": x, "color": colour, "description": {"field": "told"}}}
-                # The source's mark is the larger one, and is seen behind an artifact's in the same place.
-                for of, size in zip(who, (150, 50), strict=True)
+                 "encoding": {"y": y, "x": x, "color": color, "description": {"field": "description"}}}
+                # The source's mark is larger, so that it stays visible behind the artifact's.
+                for model, size in zip(models, (150, 50), strict=True)
             ),
         ],
     }  # fmt: skip

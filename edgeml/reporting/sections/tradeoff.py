@@ -1,4 +1,4 @@
-"""What an artifact loses against what it costs, with the front of those that none beats in both."""
+"""Loss of artifacts against their cost, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -11,37 +11,47 @@ from edgeml.core.recipe import find_recipe
 from edgeml.core.records.benchmark_results import Figure
 from edgeml.core.records.evidence import Drop
 from edgeml.package.manifest import ArtifactRecord, Manifest
-from edgeml.reporting.charts import PLAIN, log_axis, spaced, ticked
+from edgeml.reporting.charts import PLAIN, log_axis, pad_range, tick_axis
 from edgeml.reporting.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.reporting.formatting import (
-    bounded,
-    bounded_above_0,
-    decibels,
-    drop_text,
-    first,
-    interval,
-    kilobytes,
-    milliseconds,
-    shown,
-    unit_of_drop,
+    display_text,
+    drop_axis_title,
+    format_db,
+    format_drop,
+    format_interval,
+    format_kb,
+    format_ms,
+    interval_bounds,
+    positive_bounds,
+    truncate,
 )
-from edgeml.reporting.label_placement import Box, placed
+from edgeml.reporting.label_placement import Box, place_labels
 from edgeml.reporting.speeds import Speed
 
-__all__ = ["front", "tradeoff_chart", "tradeoff_section"]
+__all__ = ["pareto_front", "tradeoff_chart", "tradeoff_section"]
 
-_MOST_MACHINES = 6
-_BRIEF = "abs(datum.value) < 1e4 ? datum.label : format(datum.value, '~s')"  # the axis has room for seven letters
-_LOG_FROM = 4  # where the largest is so many times the smallest
-# Of the axis of losses, in its units: differences that no text tells would fill a smaller one.
-_LEAST_SPAN = {"accuracy": 0.2, "r2": 0.002, "relative_mse": 0.002, "SQNR": 1.0}
-_LEAST_AREA, _AREA, _NARROW_AREA = 50.0, 1100.0, 600.0  # in square pixels, the latter of the largest artifact
+_MAX_MACHINES = 6
+_COMPACT = "abs(datum.value) < 1e4 ? datum.label : format(datum.value, '~s')"  # the axis has room for 7 characters
+_LOG_RATIO = 4  # ratio of the largest to the smallest cost from which the axis is logarithmic
+# Minimum span of the loss axis, in its unit: a smaller one would magnify differences below the texts' resolution.
+_MIN_SPAN = {"accuracy": 0.2, "r2": 0.002, "relative_mse": 0.002, "SQNR": 1.0}
+_MIN_AREA, _AREA, _NARROW_AREA = 50.0, 1100.0, 600.0  # in square pixels; the last two of the largest artifact
 _FORMATS = (("tflite", "circle"), ("onnx", "diamond"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """An artifact: `x` is what it costs, `y` what it loses, or its SQNR."""
+    """An artifact in the chart.
+
+    Attributes:
+        recipe: Recipe of the artifact.
+        x: Cost: latency in milliseconds, or size in kB.
+        y: Loss in the unit of the axis, or SQNR in dB.
+        size_bytes: Size of the file.
+        released: Whether the artifact is released.
+        drop: Drop in the main metric; None if `y` is the SQNR.
+        description: Text for screen readers.
+    """
 
     recipe: str
     x: Figure
@@ -49,7 +59,7 @@ class _Point:
     size_bytes: int
     released: bool
     drop: Drop | None
-    told: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,7 @@ class _Axis:
     title: str
     low: float
     high: float
-    ticks: Sequence[float] = ()  # of a logarithmic one
+    ticks: Sequence[float] = ()  # empty for a linear axis
 
     def pixel(self, value: float, length: float) -> float:
         low, high, at = (math.log(v) if self.ticks else v for v in (self.low, self.high, value))
@@ -65,78 +75,81 @@ class _Axis:
 
 
 def tradeoff_section(manifest: Manifest, speeds: dict[str, dict[str, Speed]]) -> Section | None:
-    """A chart for each machine, or one of loss against size where latency was not measured."""
-    machines, left_out = first(list(speeds.items()), _MOST_MACHINES)
-    charts = [tradeoff_chart(manifest, found, machine, i) for i, (machine, found) in enumerate(machines)]
+    """Return a chart for each machine, or one of loss against size if latency was not measured."""
+    machines, omitted = truncate(list(speeds.items()), _MAX_MACHINES)
+    charts = [
+        tradeoff_chart(manifest, machine_speeds, machine, index)
+        for index, (machine, machine_speeds) in enumerate(machines)
+    ]
     if not machines:
         charts = [tradeoff_chart(manifest, {}, "", 0)]
     parts: list[Chart | str] = [chart for chart in charts if chart is not None]
     if not parts:
         return None
-    if left_out:
-        parts.append(f"{left_out} more machines are left out here; the table of devices has them.")
+    if omitted:
+        parts.append(f"{omitted} more machines are left out here; the table of devices has them.")
     return Section("tradeoff", "What is lost, and what it costs", tuple(parts))
 
 
 def tradeoff_chart(manifest: Manifest, speeds: dict[str, Speed], machine: str, number: int) -> Chart | None:
-    """Loss against latency of those that were measured, or against size; None where there are none."""
+    """Return loss against latency of the measured artifacts, or against size; None without artifacts."""
     records = [record for record in manifest.artifacts if not speeds or record.recipe in speeds]
     if not records:
         return None
-    dropped = all(record.evaluation.drop is not None for record in records)
-    points = [_point(manifest, record, speeds, dropped=dropped) for record in records]
+    has_drops = all(record.evaluation.drop is not None for record in records)
+    points = [_point(manifest, record, speeds, has_drops=has_drops) for record in records]
     points.sort(key=lambda point: -point.size_bytes)  # small marks stand on large ones
-    ahead = front(points)
-    names = [point.recipe for point in ahead]
+    best_points = pareto_front(points)
+    names = [point.recipe for point in best_points]
     cost = "median latency" if speeds else "size"
     drop = points[0].drop
-    lost = unit_of_drop(drop.metric) if drop is not None else "SQNR, dB (higher is better)"
+    loss_title = drop_axis_title(drop.metric) if drop is not None else "SQNR, dB (higher is better)"
     summary = (
-        f"{'Loss' if dropped else 'Fidelity'} against {cost} of {len(points)} artifacts. "
+        f"{'Loss' if has_drops else 'Fidelity'} against {cost} of {len(points)} artifacts. "
         f"On the Pareto front: {', '.join(names) or 'none, since none is released'}."
     )
     cells: dict[Column, list[str]] = {
         Column("artifact", figures=False): [point.recipe for point in points],
-        Column(lost): [
-            drop_text(point.drop) if point.drop is not None else decibels(point.y.value) for point in points
+        Column(loss_title): [
+            format_drop(point.drop) if point.drop is not None else format_db(point.y.value) for point in points
         ],
     }
     if speeds:
-        cells[Column("latency, ms")] = [interval(point.x) for point in points]
-    cells[Column("kB")] = [kilobytes(point.size_bytes) for point in points]
+        cells[Column("latency, ms")] = [format_interval(point.x) for point in points]
+    cells[Column("kB")] = [format_kb(point.size_bytes) for point in points]
     rows = tuple(zip(*cells.values(), strict=True))
     return Chart(
         f"tradeoff-{number}",
-        f"On {shown(machine)}" if speeds else "By size: latency was not measured",
+        f"On {display_text(machine)}" if speeds else "By size: latency was not measured",
         summary,
-        lambda frame: _spec(points, ahead, frame, lost, timed=bool(speeds)),
+        lambda frame: _spec(points, best_points, frame, loss_title, has_latency=bool(speeds)),
         Table("Loss and cost", tuple(cells), rows, tuple("best" if row[0] in names else "" for row in rows)),
         "The line is the Pareto front: no artifact is better in both than one on it. The area of a mark is the "
         "artifact's size; a hollow one was rejected.",
     )
 
 
-def front(points: Sequence[_Point]) -> list[_Point]:
-    """The released ones that no other is at least as good as in both, and better in one; by rising cost."""
-    found: list[_Point] = []
-    for point in sorted(points, key=lambda point: (point.x.value, _worse(point))):
-        if point.released and (not found or _worse(point) < _worse(found[-1])):
-            found.append(point)
-    return found
+def pareto_front(points: Sequence[_Point]) -> list[_Point]:
+    """Return the released artifacts that no other dominates in loss and cost, by rising cost."""
+    best_points: list[_Point] = []
+    for point in sorted(points, key=lambda point: (point.x.value, _loss(point))):
+        if point.released and (not best_points or _loss(point) < _loss(best_points[-1])):
+            best_points.append(point)
+    return best_points
 
 
-def _worse(point: _Point) -> float:
-    return point.y.value if point.drop is not None else -point.y.value  # SQNR is better the higher it is
+def _loss(point: _Point) -> float:
+    return point.y.value if point.drop is not None else -point.y.value  # a higher SQNR is better
 
 
-def _point(manifest: Manifest, record: ArtifactRecord, speeds: dict[str, Speed], *, dropped: bool) -> _Point:
+def _point(manifest: Manifest, record: ArtifactRecord, speeds: dict[str, Speed], *, has_drops: bool) -> _Point:
     size_bytes = manifest.files[record.file].size_bytes
-    drop, sqnr_db = record.evaluation.drop if dropped else None, record.evaluation.fidelity.sqnr_db
+    drop, sqnr_db = record.evaluation.drop if has_drops else None, record.evaluation.fidelity.sqnr_db
     factor = 100.0 if drop is not None and drop.metric == "accuracy" else 1.0
     speed = speeds.get(record.recipe)
-    told = [record.recipe, f"SQNR {decibels(sqnr_db)} dB" if drop is None else f"{drop_text(drop)} lost"]
-    told += [f"{milliseconds(speed.median.value)} ms"] if speed is not None else []
-    told += [f"{kilobytes(size_bytes)} kB", record.verdict.status]
+    description = [record.recipe, f"SQNR {format_db(sqnr_db)} dB" if drop is None else f"{format_drop(drop)} lost"]
+    description += [f"{format_ms(speed.median.value)} ms"] if speed is not None else []
+    description += [f"{format_kb(size_bytes)} kB", record.verdict.status]
     return _Point(
         record.recipe,
         Figure(size_bytes / 1000) if speed is None else speed.median,
@@ -144,56 +157,57 @@ def _point(manifest: Manifest, record: ArtifactRecord, speeds: dict[str, Speed],
         size_bytes,
         record.verdict.released,
         drop,
-        ", ".join(told),
+        ", ".join(description),
     )
 
 
-def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *, timed: bool) -> Spec:
+def _spec(points: list[_Point], best_points: list[_Point], frame: Frame, loss_title: str, *, has_latency: bool) -> Spec:
     palette = frame.palette
     width, height = frame.width - 68, 300 if frame.narrow else 360
-    x, y = _axes(points, lost, 4 if frame.narrow else 7, timed=timed)
-    biggest = max(point.size_bytes for point in points)
-    largest = _NARROW_AREA if frame.narrow else _AREA
-    areas = [max(_LEAST_AREA, largest * point.size_bytes / biggest) for point in points]
-    spots = [
+    x, y = _axes(points, loss_title, 4 if frame.narrow else 7, has_latency=has_latency)
+    max_size = max(point.size_bytes for point in points)
+    max_area = _NARROW_AREA if frame.narrow else _AREA
+    areas = [max(_MIN_AREA, max_area * point.size_bytes / max_size) for point in points]
+    marks = [
         (x.pixel(point.x.value, width), height - y.pixel(point.y.value, height), math.sqrt(area / math.pi))
         for point, area in zip(points, areas, strict=True)
     ]
-    # From the edge of what is too dear or too bad, down to each point of the front, and on to the other edge.
+    # The front starts at the edge of the worst losses, steps down from point to point, and ends at the edge of cost.
     top = y.high if points[0].drop is not None else y.low
-    stair = [{"x": point.x.value, "y": point.y.value} for point in ahead]
-    if stair:
-        stair = [{"x": stair[0]["x"], "y": top}, *stair, {"x": x.high, "y": stair[-1]["y"]}]
-    corners = [(x.pixel(one["x"], width), height - y.pixel(one["y"], height)) for one in stair]
-    lines = [box for one, other in pairwise(corners) for box in _boxes(one, other)]
-    labels = placed(spots, [point.recipe for point in points], width, height, lines)
+    steps = [{"x": point.x.value, "y": point.y.value} for point in best_points]
+    if steps:
+        steps = [{"x": steps[0]["x"], "y": top}, *steps, {"x": x.high, "y": steps[-1]["y"]}]
+    corners = [(x.pixel(step["x"], width), height - y.pixel(step["y"], height)) for step in steps]
+    lines = [box for start, end in pairwise(corners) for box in _boxes(start, end)]
+    labels = place_labels(marks, [point.recipe for point in points], width, height, lines)
     formats = {point.recipe: find_recipe(point.recipe).format for point in points}
     values = [
         {
-            "x": point.x.value, "low": bounded_above_0(point.x)[0], "high": bounded_above_0(point.x)[1],
-            "y": point.y.value, "y_low": bounded(point.y)[0], "y_high": bounded(point.y)[1],
-            "area": area, "format": formats[point.recipe], "solid": 0.85 if point.released else 0.0, "told": point.told,
+            "x": point.x.value, "low": positive_bounds(point.x)[0], "high": positive_bounds(point.x)[1],
+            "y": point.y.value, "y_low": interval_bounds(point.y)[0], "y_high": interval_bounds(point.y)[1],
+            "area": area, "format": formats[point.recipe], "solid": 0.85 if point.released else 0.0,
+            "description": point.description,
         }
         for point, area in zip(points, areas, strict=True)
     ]  # fmt: skip
-    named = [
-        {"name": point.recipe, "at": label.at, "side": label.side, "centre": label.centre, "middle": label.middle,
-         "right": spot[0], "to": spot[1], "apart": label.apart}
-        for point, label, spot in zip(points, labels, spots, strict=True)
+    label_values = [
+        {"name": point.recipe, "at": label.x, "side": label.side, "center": label.center, "middle": label.middle,
+         "right": spot[0], "to": spot[1], "needs_line": label.needs_line}
+        for point, label, spot in zip(points, labels, marks, strict=True)
     ]  # fmt: skip
-    led = [name for name in named if name["apart"]]
-    there = [pair for pair in _FORMATS if pair[0] in formats.values()]
-    colour = {
-        "field": "format", "type": "nominal", "title": None, "sort": [name for name, _ in there],
-        "scale": {"domain": [name for name, _ in there], "range": list(palette.series[: len(there)])},
+    lines_needed = [name for name in label_values if name["needs_line"]]
+    present = [pair for pair in _FORMATS if pair[0] in formats.values()]
+    color = {
+        "field": "format", "type": "nominal", "title": None, "sort": [name for name, _ in present],
+        "scale": {"domain": [name for name, _ in present], "range": list(palette.series[: len(present)])},
     }  # fmt: skip
     x_scale: Spec = {"type": "log" if x.ticks else "linear", "domain": [x.low, x.high], "nice": False, "zero": False}
     position = {
         "x": {"field": "x", "type": "quantitative", "title": x.title, "scale": x_scale,
-              "axis": {"grid": False, **(ticked(x.ticks) if x.ticks else {"tickCount": 5, "labelExpr": PLAIN})}},
+              "axis": {"grid": False, **(tick_axis(x.ticks) if x.ticks else {"tickCount": 5, "labelExpr": PLAIN})}},
         "y": {"field": "y", "type": "quantitative", "title": y.title,
               "scale": {"domain": [y.low, y.high], "nice": False, "zero": False},
-              "axis": {"minExtent": 40, "maxExtent": 40, "tickCount": 6, "labelExpr": _BRIEF}},
+              "axis": {"minExtent": 40, "maxExtent": 40, "tickCount": 6, "labelExpr": _COMPACT}},
     }  # fmt: skip
     pixels = {"scale": None, "axis": None, "type": "quantitative"}
     return {
@@ -201,7 +215,7 @@ def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *,
         "height": height,
         "layer": [
             {
-                "data": {"values": stair},
+                "data": {"values": steps},
                 "mark": {"type": "line", "interpolate": "step-after", "color": palette.muted, "strokeDash": [5, 4],
                          "strokeWidth": 1.5, "aria": False},
                 "encoding": position,
@@ -210,18 +224,18 @@ def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *,
                 "data": {"values": values},
                 "mark": {"type": "rule", "strokeWidth": 1.25, "opacity": 0.45, "aria": False},
                 "encoding": {"x": position["x"], "y": {**position["y"], "field": "y_low"}, "y2": {"field": "y_high"},
-                             "color": colour},
+                             "color": color},
             },
             {
                 "data": {"values": values},
                 "mark": {"type": "rule", "strokeWidth": 1.25, "opacity": 0.45, "aria": False},
                 "encoding": {"y": position["y"], "x": {**position["x"], "field": "low"}, "x2": {"field": "high"},
-                             "color": colour},
+                             "color": color},
             },
             {
-                "data": {"values": led},
+                "data": {"values": lines_needed},
                 "mark": {"type": "rule", "color": palette.muted, "strokeWidth": 0.75, "opacity": 0.7, "aria": False},
-                "encoding": {"x": {"field": "centre", **pixels}, "x2": {"field": "right"},
+                "encoding": {"x": {"field": "center", **pixels}, "x2": {"field": "right"},
                              "y": {"field": "middle", **pixels}, "y2": {"field": "to"}},
             },
             {
@@ -229,44 +243,44 @@ def _spec(points: list[_Point], ahead: list[_Point], frame: Frame, lost: str, *,
                 "mark": {"type": "point", "filled": True, "opacity": 1, "strokeWidth": 1.5},
                 "encoding": {
                     **position,
-                    "color": colour,
-                    "stroke": {**colour, "legend": None},
-                    "shape": {**colour, "scale": {"domain": [n for n, _ in there], "range": [s for _, s in there]}},
+                    "color": color,
+                    "stroke": {**color, "legend": None},
+                    "shape": {**color, "scale": {"domain": [n for n, _ in present], "range": [s for _, s in present]}},
                     "size": {"field": "area", "type": "quantitative", "scale": None, "legend": None},
                     "fillOpacity": {"field": "solid", "type": "quantitative", "scale": None, "legend": None},
-                    "description": {"field": "told"},
+                    "description": {"field": "description"},
                 },
             },
             *(
                 {
-                    "data": {"values": named},
+                    "data": {"values": label_values},
                     "mark": {"type": "text", "align": {"expr": "datum.side"}, "baseline": "middle", "fontSize": 12,
                              "aria": False, **look},
                     "encoding": {"x": {"field": "at", **pixels}, "y": {"field": "middle", **pixels},
                                  "text": {"field": "name"}},
                 }
-                # First a ground, so that no line runs through the letters.
+                # A background first, so that no line runs through the letters.
                 for look in ({"stroke": palette.paper, "strokeWidth": 4, "strokeJoin": "round"}, {"color": palette.ink})
             ),
         ],
     }  # fmt: skip
 
 
-def _boxes(one: tuple[float, float], other: tuple[float, float]) -> tuple[Box, Box]:
-    """About a step of the front: to the right, then down."""
-    (left, top), (right, bottom) = one, other
+def _boxes(start: tuple[float, float], end: tuple[float, float]) -> tuple[Box, Box]:
+    """Return boxes around a step of the front: to the right, then down."""
+    (left, top), (right, bottom) = start, end
     return (left, top - 1, right, top + 1), (right - 1, top, right + 1, bottom)
 
 
-def _axes(points: list[_Point], lost: str, most: int, *, timed: bool) -> tuple[_Axis, _Axis]:
-    lows, highs = zip(*(bounded_above_0(point.x) for point in points), strict=True)
-    ends = [end for point in points for end in bounded(point.y)]
-    cost = "Median latency of one sample, ms" if timed else "Size, kB"
+def _axes(points: list[_Point], loss_title: str, max_ticks: int, *, has_latency: bool) -> tuple[_Axis, _Axis]:
+    lows, highs = zip(*(positive_bounds(point.x) for point in points), strict=True)
+    ends = [end for point in points for end in interval_bounds(point.y)]
+    cost = "Median latency of one sample, ms" if has_latency else "Size, kB"
     drop = points[0].drop
-    least = _LEAST_SPAN["SQNR" if drop is None else drop.metric]
-    spare = max(0.0, least - (max(ends) - min(ends))) / 2
-    y = _Axis(lost, *spaced(min(ends) - spare, max(ends) + spare, 0.12))
-    if min(lows) > 0 and max(highs) > _LOG_FROM * min(lows):
-        (low, high), ticks = log_axis(lows, highs, most, room=0.16)
+    min_span = _MIN_SPAN["SQNR" if drop is None else drop.metric]
+    padding = max(0.0, min_span - (max(ends) - min(ends))) / 2
+    y = _Axis(loss_title, *pad_range(min(ends) - padding, max(ends) + padding, 0.12))
+    if min(lows) > 0 and max(highs) > _LOG_RATIO * min(lows):
+        (low, high), ticks = log_axis(lows, highs, max_ticks, padding=0.16)
         return _Axis(f"{cost} (logarithmic)", low, high, ticks), y
-    return _Axis(cost, *spaced(min(lows), max(highs), 0.2)), y
+    return _Axis(cost, *pad_range(min(lows), max(highs), 0.2)), y

@@ -1,4 +1,4 @@
-"""The epochs in which the model was trained."""
+"""Training curves of the model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from edgeml.trainers.result import Epoch, TrainingCurves
 
 __all__ = ["training_section"]
 
-_MOST_POINTS = 300
+_MAX_POINTS = 300
 
 
 def training_section(curves: TrainingCurves) -> Section:
-    """Loss and metric over the epochs, of training and validation samples."""
+    """Return loss and metric over the epochs, of training and validation samples."""
     history = curves.history
-    step = -(-len(history) // _MOST_POINTS)
+    step = -(-len(history) // _MAX_POINTS)
     kept = [epoch for i, epoch in enumerate(history) if i % step == 0 or epoch.number == curves.best_epoch]
     name, title = ("accuracy", "Accuracy, %") if history[0].accuracy is not None else ("mae", "Mean absolute error")
     charts = [_chart(kept, curves.best_epoch, "loss", "Loss", len(history))]
@@ -35,7 +35,7 @@ def _chart(kept: Sequence[Epoch], best: int, name: str, title: str, count: int) 
         rows.append((f"{epoch.number}", *texts))
         values += [
             {"epoch": epoch.number, "value": value, "samples": samples,
-             "told": f"Epoch {epoch.number}, {samples}: {title} {value:.4g}"}
+             "description": f"Epoch {epoch.number}, {samples}: {title} {value:.4g}"}
             for samples, value in zip(("training", "validation"), figures, strict=True)
             if value is not None
         ]  # fmt: skip
@@ -58,7 +58,7 @@ def _spec(values: list[dict[str, object]], best: int, title: str, frame: Frame) 
     x = {"field": "epoch", "type": "quantitative", "title": "Epoch", "axis": {"grid": False, "tickMinStep": 1},
          "scale": {"nice": False, "zero": False}}  # fmt: skip
     y = {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}, "axis": {"tickCount": 5}}
-    colour = {"field": "samples", "type": "nominal", "title": None, "sort": ["training", "validation"]}
+    color = {"field": "samples", "type": "nominal", "title": None, "sort": ["training", "validation"]}
     return {
         "width": frame.width - 64,
         "height": 200 if frame.narrow else 220,
@@ -67,8 +67,8 @@ def _spec(values: list[dict[str, object]], best: int, title: str, frame: Frame) 
              "mark": {"type": "rule", "color": palette.muted, "strokeDash": [2, 3], "aria": False},
              "encoding": {"x": x}},
             {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 2, "aria": False},
-             "encoding": {"x": x, "y": y, "color": colour}},
+             "encoding": {"x": x, "y": y, "color": color}},
             {"data": {"values": values}, "mark": {"type": "point", "filled": True, "size": 28, "opacity": 1},
-             "encoding": {"x": x, "y": y, "color": colour, "description": {"field": "told"}}},
+             "encoding": {"x": x, "y": y, "color": color, "description": {"field": "description"}}},
         ],
     }  # fmt: skip

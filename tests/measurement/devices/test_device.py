@@ -28,7 +28,7 @@ def test_addresses_as_ssh_takes_them(host: str, arguments: list[str]) -> None:
     ["", "-oProxyCommand=touch x", "pi@-oProxyCommand=x", "a b", "pi@", "pi4:0", "pi4:65536", "pi4:x", "a;b\n", "a/b"],
 )
 def test_what_is_no_address_is_refused(host: str) -> None:
-    with pytest.raises(InputError, match="is no address of a device"):
+    with pytest.raises(InputError, match="is not a valid device address"):
         Device(host)
 
 
@@ -47,14 +47,14 @@ def test_a_lab(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "names no device"),
-        ("[a", "is no TOML file"),
+        ("", "does not list any device"),
+        ("[a", "is not a valid TOML file"),
         ('host = "pi4"', "device 'host'"),
         ("[a]", "missing required field `host`"),
         ('[a]\nhost = "pi4"\npyhton = "x"', "unknown field `pyhton`"),
-        ('[a]\nhost = "-x"', "no address of a device"),
-        ('["../a"]\nhost = "pi4"', "no name of a device"),
-        ('[a]\nhost = "pi4"\nenv = { "A;B" = "1" }', "no name of a variable"),
+        ('[a]\nhost = "-x"', "is not a valid device address"),
+        ('["../a"]\nhost = "pi4"', "is not a valid device name"),
+        ('[a]\nhost = "pi4"\nenv = { "A;B" = "1" }', "is not a valid name of an environment variable"),
         ('[a]\nhost = "pi4"\nenv = { A = 1 }', "Expected `str`"),
     ],
 )

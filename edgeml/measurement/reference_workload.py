@@ -1,4 +1,4 @@
-"""A piece of work that is always the same, to tell how fast the machine is between two other things."""
+"""A constant workload that shows the speed of the machine during a measurement."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from edgeml.measurement.timing import Clock, elapsed
+from edgeml.measurement.timing import Clock, elapsed_ns
 
-__all__ = ["Yardstick"]
+__all__ = ["ReferenceWorkload"]
 
-_VALUES = 2**14  # three arrays of 64 kB: beyond the first cache, as models are
-_TURNS = 300
+_VALUES = 2**14  # three arrays of 64 kB: larger than the first-level cache, as models are
+_ITERATIONS = 300
 
 
 @dataclass(slots=True)
-class Yardstick:
-    """Some 15 microseconds of Python and of arithmetic on arrays, timed whenever it is called.
+class ReferenceWorkload:
+    """Workload of some 15 microseconds of Python and of arithmetic on arrays, timed at each call.
 
     Args:
         clock_ns: The clock.
@@ -32,17 +32,17 @@ class Yardstick:
         self._arrays = np.ones((3, _VALUES), np.float32)
 
     def __call__(self) -> None:
-        """Does the work twice, and times it the second time: the first brings it back into the caches."""
+        """Run the workload twice and time the second run; the first brings it back into the caches."""
         for _ in range(2):
             start = self.clock_ns()
             np.multiply(self._arrays[0], self._arrays[1], self._arrays[2])
             total = 0
-            for turn in range(_TURNS):
+            for turn in range(_ITERATIONS):
                 total += turn
-            took = elapsed(start, self.clock_ns())
-        self._times_ns.append(took)
+            time_ns = elapsed_ns(start, self.clock_ns())
+        self._times_ns.append(time_ns)
 
     @property
     def us(self) -> float | None:
-        """The median of its times in microseconds; None where it was never called."""
+        """Median time in microseconds; None before the first call."""
         return statistics.median(self._times_ns) / 1000 if self._times_ns else None
