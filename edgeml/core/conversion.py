@@ -1,4 +1,4 @@
-"""The contract of converters: the source, the job, and what they give."""
+"""The interface of converters: sources, the conversion job, and the function that returns an artifact."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Source(Protocol):
         ...
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """The source's own answers to inputs ``[samples, ...]``, of the signature's dtypes."""
+        """Return the source's own outputs for inputs ``[samples, ...]`` of the signature's dtypes."""
         ...
 
 
 class TraceableSource(Source, Protocol):
-    """A source whose model is itself made of operations that TensorFlow can trace."""
+    """A source whose model consists of operations that TensorFlow can trace."""
 
     def call(self, inputs: list[Any]) -> list[Any]:
-        """The outputs as a flat list, in the signature's order, from arrays or symbolic tensors."""
+        """Return the outputs as a flat list, in the signature's order, from arrays or symbolic tensors."""
         ...
 
 
@@ -60,7 +60,7 @@ class TfliteSource(Source, Protocol):
 
     @property
     def model(self) -> TfliteFile:
-        """The file as it was read."""
+        """Parsed contents of the file."""
         ...
 
     @property
@@ -92,7 +92,7 @@ class UsedColumn(Protocol):
     """A column of a table that a model reads."""
 
     @property
-    def place(self) -> int:
+    def position(self) -> int:
         """Position of the column in the whole table."""
         ...
 
@@ -107,16 +107,16 @@ class UsedTable(Protocol):
 
     @property
     def typed(self) -> bool:
-        """Whether each column is an input of its own."""
+        """Whether each column is a separate input."""
         ...
 
     def selectors(self, model: Any) -> list[Any]:
-        """The steps of the model that select columns."""
+        """Return the steps of the model that select columns."""
         ...
 
 
 class TableSource(Source, Protocol):
-    """A scikit-learn model, with what it reads of the table that it was trained on."""
+    """A scikit-learn model, with the part of its training table that it reads."""
 
     @property
     def table(self) -> UsedTable:
@@ -125,15 +125,15 @@ class TableSource(Source, Protocol):
 
 
 class Cache(Generic[T]):
-    """Values of one kind, each made once and kept for the recipes that share it."""
+    """A cache of values that several recipes share."""
 
     def __init__(self) -> None:
         self._values: dict[str, T] = {}
 
-    def once(self, key: str, make: Callable[[], T]) -> T:
-        """Return the value of a key; the first call for it makes the value."""
+    def once(self, key: str, compute: Callable[[], T]) -> T:
+        """Return the value of a key; the first call for a key computes the value."""
         if key not in self._values:
-            self._values[key] = make()
+            self._values[key] = compute()
         return self._values[key]
 
 
@@ -142,9 +142,9 @@ class ConversionJob:
     """The conversion of one source by several recipes.
 
     Attributes:
-        folder: Where intermediate files may be put.
-        batch: Fixed batch of the artifacts; None for the format's own (1 for TFLite, free for ONNX).
-        calibration: float32 arrays ``[samples, ...]`` by input name; None where none were given.
+        folder: Folder for intermediate files.
+        batch: Fixed batch of the artifacts; None for the format's default (1 for TFLite, dynamic for ONNX).
+        calibration: float32 arrays ``[samples, ...]`` by input name; None without calibration data.
         models: ONNX models that recipes share.
         paths: Intermediate files that recipes share.
     """
@@ -157,4 +157,4 @@ class ConversionJob:
 
 
 Converter = Callable[[Source, Recipe, ConversionJob], Artifact]
-"""A route. Raises UnsupportedModelError where the recipe cannot be made honestly for the source."""
+"""A converter. Raises UnsupportedModelError where the recipe would not represent the source faithfully."""

@@ -1,4 +1,4 @@
-"""What is known of a trained model, whatever framework made it."""
+"""The description of a trained model, independent of its framework."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Task = Literal["classification", "regression", "reconstruction", "transformation
 MAIN_METRIC: Mapping[str, Literal["accuracy", "r2", "relative_mse"]] = MappingProxyType(
     {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
 )
-"""Metric of a task by which a drop is judged; the other tasks have none."""
+"""Main metric of each task, by which a drop is judged; other tasks do not have one."""
 
 FILES = frozenset({"tflite", "onnx"})
-"""Frameworks that are formats: their sources are existing artifacts, and `architecture` is the recipe that they are."""
+"""Frameworks of existing model files; the `architecture` of such a source is the recipe that the file matches."""
 
 
 def is_bare(name: object) -> bool:
-    """Whether that is the name of a file, a path too, that is such an artifact, in no package."""
+    """Return whether a name or path is that of a bare model file, outside a package."""
     return str(name).lower().endswith(tuple(f".{format_}" for format_ in FILES))
 
 
@@ -37,16 +37,15 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     Attributes:
         framework: ``keras``, ``tf_keras`` (Keras 2), ``sklearn``, or of an existing file ``tflite`` or ``onnx``.
         architecture: Name of the model's class, or of the steps of a pipeline.
-        signature: Its named inputs and outputs, the batch free: float32, for columns of tables float64, or text.
-        task: What it does; None where the model alone does not tell.
-        decision: Its labels and how scores become one of them; None where it does not classify.
+        signature: Named inputs and outputs with a dynamic batch: float32, for columns of tables float64, or text.
+        task: Task of the model; None where the model alone does not determine it.
+        decision: Labels, and the rule from scores to a label; None for models that do not classify.
         digest: ``sha256:…`` of architecture and weights, the same for the same model in any file.
-        versions: Version of each package that can change what the model computes.
-        whole_inputs: Names of the inputs that stand for whole numbers, as of an embedding or of bytes.
-        columns: By input the names of the table's columns that it is made of, where the model was trained on a table
-            with named ones.
-        computes: In what the model computes, where that is not float32, as ``mixed_float16``. Artifacts are then made
-            of the same weights in float32, and judged by what these give.
+        versions: Version of each package that can change the model's outputs.
+        whole_inputs: Names of the inputs that hold whole numbers, such as ids for an embedding, or bytes.
+        columns: Names of the table's columns by the input that holds them, for models trained on named columns.
+        computes: Precision that the model computes in, such as ``mixed_float16``; empty for float32. Artifacts are
+            converted from the same weights in float32, and judged by the outputs of these.
     """
 
     framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
@@ -62,13 +61,13 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Reference(Struct, frozen=True):
-    """What the source itself answers.
+    """The outputs of the source itself.
 
     Attributes:
         outputs: float32 arrays ``[samples, ...]`` by output name.
-        labels: Positions of the source's own labels in the decision's ``[samples]``, or None. For models
-            that do not decide by their largest score it is this, not the scores, that counts.
-        own: Where the model computes in something else than float32, what it gives so; else None.
+        labels: Positions of the source's labels ``[samples]`` in the decision's labels, or None. The labels count,
+            not the scores, for models that do not decide by their largest score.
+        own: Outputs in the model's own precision, where that is not float32; else None.
     """
 
     outputs: dict[str, np.ndarray]

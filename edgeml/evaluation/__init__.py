@@ -1,4 +1,4 @@
-"""Accuracy and fidelity of artifacts against their source, and the verdict."""
+"""Accuracy and fidelity of artifacts against their source, and verdicts."""
 
 from __future__ import annotations
 

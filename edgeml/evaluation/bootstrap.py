@@ -1,4 +1,4 @@
-"""The interval of a mean by resampling."""
+"""Bootstrap interval of a mean."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ import numpy as np
 __all__ = ["NORMAL_95", "RESAMPLES", "mean_interval"]
 
 RESAMPLES = 1000
-_CHUNK = 50  # resamples at a time, which bounds the memory
+_CHUNK = 50  # resamples at a time, to bound memory
 NORMAL_95 = 1.959963984540054
-"""Standard deviations of the normal distribution on either side of a 95% interval."""
+"""Half the width of a 95% interval of the normal distribution, in standard deviations."""
 
 
 def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
-    """The 95% bootstrap interval of the mean of ``[samples]``, two or more.
+    """Return the 95% bootstrap interval of the mean of ``[samples]``, two or more.
 
-    That of percentiles, stretched about the mean. By itself it is as narrow as one by the normal distribution with
-    the deviation divided by n, which of ten samples holds the mean in 90% of all cases, and of three in 75%; so it is
-    widened to Student's t and n - 1 (on this narrowness Hesterberg, The American Statistician 69, 2015).
+    The percentile interval is stretched about the mean. Without that it is as narrow as the interval of the normal
+    distribution with the deviation divided by n, which for ten samples contains the mean in 90% of all cases, and for
+    three in 75%; the stretch widens it to Student's t and n - 1 (Hesterberg, The American Statistician 69, 2015, on
+    this narrowness).
+
+    Args:
+        values: Values ``[samples]``.
+        seed: Seed of the resampling.
     """
     rng = np.random.default_rng(seed)
     means = [
@@ -32,9 +37,9 @@ def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
 
 
 def _stretch(samples: int) -> float:
-    """From the normal distribution to Student's t, by an expansion that is within 1% from three samples on.
+    """Return the ratio of Student's t interval to the normal one, within 1% from three samples on.
 
-    Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5.
+    Expansion 26.7.5 of Abramowitz and Stegun, Handbook of Mathematical Functions.
     """
     z, freedom = NORMAL_95, max(1, samples - 1)
     terms = (

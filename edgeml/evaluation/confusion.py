@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Confusion matrices."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["confusion_of"]
 
 
 def confusion_of(truth: np.ndarray, predicted: np.ndarray) -> Confusion:
-    """The cells of the confusion matrix that are not empty.
+    """Return the largest nonzero cells of the confusion matrix.
 
     Args:
         truth: Positions of the true labels ``[samples]``.
-        predicted: Positions of the labels that were given, -1 for one that is not among them.
+        predicted: Positions of the predicted labels ``[samples]``, -1 for a label outside the list.
     """
     stride = int(predicted.max(initial=0)) + 2
     codes, counts = np.unique(truth.astype(np.int64) * stride + predicted + 1, return_counts=True)

@@ -1,4 +1,4 @@
-"""Whether a classifier and its artifact err equally often, by McNemar's exact test."""
+"""McNemar's exact test of whether a classifier and its artifact have the same error rate."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ __all__ = ["discordant", "mcnemar_of"]
 
 
 def discordant(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray) -> tuple[int, int]:
-    """How many samples the source alone gets right, and how many the artifact alone; all ``[samples]``."""
+    """Return the numbers of samples that only the source, and only the artifact, classifies correctly.
+
+    Args:
+        truth: Positions of the true labels ``[samples]``.
+        source: Positions of the source's labels ``[samples]``.
+        artifact: Positions of the artifact's labels ``[samples]``.
+    """
     before, after = truth == source, truth == artifact
     return int((before & ~after).sum()), int((~before & after).sum())
 
 
 def mcnemar_of(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray) -> McNemar:
-    """The test of a classifier against its artifact.
-
-    Args:
-        truth: Positions of the true labels ``[samples]``.
-        source: Positions of the source's labels.
-        artifact: The artifact's.
-    """
+    """Return McNemar's test of a classifier against its artifact; arguments as for `discordant`."""
     lost, gained = discordant(truth, source, artifact)
     return McNemar(lost, gained, _p_value(lost, gained))
 
 
 def _p_value(lost: int, gained: int) -> float:
-    """Twice the lower tail of the binomial distribution with a half, which is symmetric.
+    """Return twice the lower tail of the binomial distribution with probability one half, which is symmetric.
 
-    The tail's largest term is found by its logarithm, for binomial coefficients of many samples are too large for
-    floats, and the others from it, each by its ratio to the one before.
+    The largest term of the tail is computed by its logarithm, because binomial coefficients of many samples overflow
+    floats; each other term follows by its ratio to the one before.
     """
     total, fewer = lost + gained, min(lost, gained)
     below = np.arange(fewer, 0, -1, dtype=np.float64)

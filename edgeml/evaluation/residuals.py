@@ -1,6 +1,6 @@
-"""Where a regressor's or an autoencoder's errors rose from the source to an artifact.
+"""Rise of a regressor's or an autoencoder's errors from the source to an artifact.
 
-Everywhere truth, source and artifact are values ``[samples, ...]``, in the targets' units.
+In all functions truth, source and artifact are values ``[samples, ...]`` in the targets' units.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ __all__ = ["error_rise", "output_errors", "worst_samples"]
 
 
 def error_rise(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray, *, seed: int = 0) -> ErrorRise | None:
-    """The rise of the mean absolute error, paired by sample; `seed` is the resampling's.
+    """Return the rise of the mean absolute error, paired by sample.
+
+    Args:
+        truth: True values.
+        source: Outputs of the source.
+        artifact: Outputs of the artifact.
+        seed: Seed of the resampling.
 
     Returns:
-        None of a single sample, which has no interval.
+        None for a single sample, for which an interval is not defined.
     """
     if len(truth) == 1:
         return None
@@ -28,7 +34,7 @@ def error_rise(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray, *, s
 
 
 def worst_samples(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray) -> tuple[SampleError, ...]:
-    """The samples whose absolute error rose most."""
+    """Return the samples whose absolute error rose most."""
     before, after = _by_sample(truth, source), _by_sample(truth, artifact)
     return tuple(
         SampleError(row, float(before[row]), float(after[row]))
@@ -38,16 +44,16 @@ def worst_samples(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray) -
 
 
 def output_errors(truth: np.ndarray, source: np.ndarray, artifact: np.ndarray) -> tuple[OutputErrors, ...]:
-    """The metrics of each of a sample's numbers, those first whose squared error rose most; none of a single one."""
-    wanted, before, after = (_flat(values) for values in (truth, source, artifact))
-    if wanted.shape[1] < 2:
+    """Return the metrics of each output column, the largest rise of squared error first; empty for one column."""
+    targets, before, after = (_flat(values) for values in (truth, source, artifact))
+    if targets.shape[1] < 2:
         return ()
-    rises = (np.square(after - wanted) - np.square(before - wanted)).mean(axis=0)
+    rises = (np.square(after - targets) - np.square(before - targets)).mean(axis=0)
     return tuple(
         OutputErrors(
             column,
-            metrics_of("regression", wanted[:, column], before[:, column], None),
-            metrics_of("regression", wanted[:, column], after[:, column], None),
+            metrics_of("regression", targets[:, column], before[:, column], None),
+            metrics_of("regression", targets[:, column], after[:, column], None),
         )
         for column in np.argsort(-rises, kind="stable")[:MOST_OUTPUTS].tolist()
     )

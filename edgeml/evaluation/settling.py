@@ -1,4 +1,4 @@
-"""How many samples would settle a verdict that is open."""
+"""Number of samples that would settle an open verdict."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from edgeml.evaluation.drop import matched_interval
 
 __all__ = ["samples_to_settle"]
 
-_MOST = 10**12  # more than anybody has: the drop is the goal, but for rounding
+_MAX_SAMPLES = 10**12  # beyond this the drop equals the goal up to rounding
 
 
 def samples_to_settle(drop: Drop, bound: float, samples: int, mcnemar: McNemar | None) -> int | None:
-    """From how many samples on the drop's interval would leave out the goal, were the rest like those seen.
+    """Return the number of samples from which the drop's interval would exclude the goal, if more were like these.
 
     Args:
-        drop: What was found.
-        bound: The goal, which its interval holds.
-        samples: On how many.
-        mcnemar: Of classifiers, the samples that the source or the artifact alone gets right: their shares are
-            taken to stay. Without it the interval is taken to shrink with the root of the number.
+        drop: The measured drop.
+        bound: The goal, which the interval contains.
+        samples: Number of samples of the measurement.
+        mcnemar: For classifiers, the numbers of samples that only the source or only the artifact classifies
+            correctly; their shares are assumed to stay the same. Without it the interval is assumed to shrink with
+            the square root of the number of samples.
 
     Returns:
-        None where the drop is the goal itself, so that no number would do.
+        None where the drop equals the goal, so that no number suffices.
     """
     if drop.value == bound:
         return None
 
-    def settled(count: int) -> bool:
+    def excludes_goal(count: int) -> bool:
         if mcnemar is not None:
-            more = count / samples
-            low, high = matched_interval(mcnemar.lost * more, mcnemar.gained * more, count)
+            factor = count / samples
+            low, high = matched_interval(mcnemar.lost * factor, mcnemar.gained * factor, count)
         else:
-            shrunk = math.sqrt(samples / count)
-            low = drop.value - (drop.value - drop.low) * shrunk
-            high = drop.value + (drop.high - drop.value) * shrunk
+            factor = math.sqrt(samples / count)
+            low = drop.value - (drop.value - drop.low) * factor
+            high = drop.value + (drop.high - drop.value) * factor
         return not low <= bound < high
 
-    most = samples
-    while not settled(most):
-        most *= 2
-        if most > _MOST:
+    limit = samples
+    while not excludes_goal(limit):
+        limit *= 2
+        if limit > _MAX_SAMPLES:
             return None
-    return samples + bisect_left(range(samples, most), x=True, key=settled)
+    return samples + bisect_left(range(samples, limit), x=True, key=excludes_goal)

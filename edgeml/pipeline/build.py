@@ -25,7 +25,7 @@ from edgeml.pipeline.raw_inputs import declarations
 from edgeml.pipeline.recipes import make
 from edgeml.pipeline.request import Request
 from edgeml.pipeline.saved_inputs import save_inputs
-from edgeml.pipeline.source_model import ModelFile, killed, model_file
+from edgeml.pipeline.source_model import ModelFile, crash_error, model_file
 from edgeml.pipeline.task import with_task
 from edgeml.trainers.result import TrainingCurves
 
@@ -197,4 +197,4 @@ def _described(converting: Worker, file: ModelFile) -> SourceInfo:
     try:
         return converting.call("describe", returns=SourceInfo, timeout_s=_LOADING_TIMEOUT_S)
     except WorkerCrash as error:
-        raise killed(file, "loaded", error) from error
+        raise crash_error(file, "loaded", error) from error

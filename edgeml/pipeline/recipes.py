@@ -22,7 +22,7 @@ from edgeml.pipeline.missing_values import lacks_gaps
 from edgeml.pipeline.outcome import Made, Proven, Run
 from edgeml.pipeline.reference import ask_source
 from edgeml.pipeline.request import Request
-from edgeml.pipeline.source_model import killed
+from edgeml.pipeline.source_model import crash_error
 
 __all__ = ["make"]
 
@@ -76,7 +76,7 @@ class _Maker:
         except TargetError as error:  # of an existing file, whose engine is its framework
             raise UnsupportedModelError(f"{self.request.file.path.name} does not run: {error.message}") from error
         except WorkerCrash as error:
-            raise killed(self.request.file, "run", error) from error
+            raise crash_error(self.request.file, "run", error) from error
 
     def convert(self, recipe: Recipe) -> Artifact | Refusal:
         """Makes an artifact, not proven yet."""

@@ -1,30 +1,80 @@
-"""From what the caller gave as a model to a file that a child can load."""
+"""The source model as a file: the caller's own, or one saved from an object in memory."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.errors import EdgemlError, InputError, UnsupportedModelError
 from edgeml.core.registry.tables import SOURCES
 from edgeml.core.system.files import read_errors
 from edgeml.core.system.imports import resolve
 from edgeml.core.system.worker import WorkerCrash
 
-__all__ = ["ModelFile", "killed", "model_file"]
+__all__ = ["ModelFile", "crash_error", "model_file"]
 
+# Files and folders of Keras go to one loader, which reads in the file whether Keras 2 or Keras 3 wrote it.
 _FRAMEWORK_OF_SUFFIX = {
     ".keras": "keras",
-    ".h5": "tf_keras",
-    ".hdf5": "tf_keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
     ".skops": "sklearn",
     ".tflite": "tflite",
     ".onnx": "onnx",
 }
-_SAVED_MODEL = "saved_model.pb"
 _IN_MEMORY = ("keras", "tf_keras", "sklearn")
 _PICKLES = {".pkl", ".pickle", ".joblib", ".dill"}
+_SUPPORTED = "supported are Keras models, fitted scikit-learn estimators, and .tflite and .onnx files"
+_TO_ONNX = "convert it to ONNX with the framework's own tools, and build from the .onnx file."
+_WHOLE_MODEL = "load it into the model, and save the whole model."
+_TF_TO_ONNX = "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx"
+_FROM_TORCH = "export it with torch.onnx.export(model, inputs, 'model.onnx'), and build from the .onnx file."
+
+# Files of other frameworks by suffix: the file's kind, and the way from it to a file that can be used.
+_OTHER_FILES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        ".pt": ("a PyTorch file", _FROM_TORCH),
+        ".pth": ("a PyTorch file", _FROM_TORCH),
+        ".pt2": ("a PyTorch file", _FROM_TORCH),
+        ".ckpt": (
+            "a checkpoint, which holds weights without a model",
+            "load it into the model, and save the whole model.",
+        ),
+        ".safetensors": ("a file of weights without a model", "load it into the model, and save the whole model."),
+        ".pb": (
+            "a TensorFlow graph",
+            f"pass the folder of the SavedModel instead, or convert that to ONNX: {_TF_TO_ONNX}",
+        ),
+        ".mlmodel": ("a Core ML file", "build from the model that it was converted from."),
+        ".mlpackage": ("a Core ML file", "build from the model that it was converted from."),
+        ".ubj": ("an XGBoost file", _TO_ONNX),
+        ".cbm": ("a CatBoost file", "save it with save_model('model.onnx', format='onnx'), and build from that file."),
+        ".gguf": ("a file of a language model", "language models are not supported."),
+        ".edgeml": ("a package that edgeml has already built", "pass the model that it was built from."),
+    }
+)
+
+# Libraries whose models in memory are not supported: the library's name, and the way to a file that can be used.
+_OTHER_LIBRARIES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "torch": ("PyTorch", _FROM_TORCH),
+        "tensorflow": (
+            "TensorFlow",
+            f"build from a Keras model; or save it with tf.saved_model.save(), and convert that to ONNX: {_TF_TO_ONNX}",
+        ),
+        "jax": ("JAX", _TO_ONNX),
+        "flax": ("Flax", _TO_ONNX),
+        "xgboost": ("XGBoost", _TO_ONNX),
+        "lightgbm": ("LightGBM", _TO_ONNX),
+        "catboost": ("CatBoost", "save it with save_model('model.onnx', format='onnx'), and build from that file."),
+        "onnx": ("ONNX", "save it with onnx.save(model, 'model.onnx'), and pass the path."),
+        "onnxruntime": ("ONNX Runtime", "pass the path of the .onnx file."),
+        "ai_edge_litert": ("LiteRT", "pass the path of the .tflite file."),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +82,8 @@ class ModelFile:
     """A saved model.
 
     Attributes:
-        framework: As `SourceInfo.framework`.
-        path: Where it is: a file, or the folder of a SavedModel.
+        framework: Key of `SOURCES`: the loader of the file.
+        path: The file, or the folder of a SavedModel.
     """
 
     framework: str
@@ -41,14 +91,14 @@ class ModelFile:
 
 
 def model_file(model: object, folder: Path, *, trust: bool = False) -> ModelFile:
-    """The model's file: the caller's own, or one written into `folder` from an object in memory.
+    """Return the model's file: the caller's own, or one saved into `folder` from an object in memory.
 
     Raises:
-        InputError: There is no such file, or it is of no known kind.
-        UnsupportedModelError: The object is of no known framework, or cannot be saved.
+        InputError: The file does not exist, or is of an unknown kind.
+        UnsupportedModelError: The model is of a framework that is not supported, or cannot be saved.
     """
     if isinstance(model, str | os.PathLike):
-        return _given(Path(model), trust=trust)
+        return _existing_file(Path(model), trust=trust)
     packages = {parent.__module__.partition(".")[0] for parent in type(model).__mro__}
     for framework in _IN_MEMORY:
         if framework in packages:
@@ -56,13 +106,35 @@ def model_file(model: object, folder: Path, *, trust: bool = False) -> ModelFile
             path = folder / f"source{module.SUFFIX}"
             module.save(model, path)
             return ModelFile(framework, path)
-    raise UnsupportedModelError(
-        f"A {type(model).__module__}.{type(model).__qualname__} is no model that edgeml knows.",
-        fix="give a Keras model or a fitted scikit-learn estimator.",
-    )
+    raise _unsupported_object(model, packages)
 
 
-def _given(path: Path, *, trust: bool) -> ModelFile:
+def _unsupported_object(model: object, packages: set[str]) -> EdgemlError:
+    """Return the error for an object of no supported framework, which names what the object is."""
+    if isinstance(model, type):
+        return InputError(
+            f"model: expected a model, got the class {model.__qualname__}.",
+            fix="create an instance of it, and train it.",
+        )
+    if isinstance(model, bytes | bytearray):
+        return InputError(
+            "model: expected a model or a path, got bytes.", fix="save them to a file, and pass its path."
+        )
+    kind = type(model)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    for package, (library, fix) in _OTHER_LIBRARIES.items():
+        if package in packages:
+            return UnsupportedModelError(f"model: {name} of {library} is not supported in memory.", fix=fix)
+    if callable(getattr(model, "predict", None)):
+        return UnsupportedModelError(
+            f"model: {name} is neither a Keras model nor a scikit-learn estimator; its predict() alone does not show "
+            "what it computes.",
+            fix=f"pass the model that it wraps: {_SUPPORTED}.",
+        )
+    return UnsupportedModelError(f"model: objects of the type {name} are not supported.", fix=f"{_SUPPORTED}.")
+
+
+def _existing_file(path: Path, *, trust: bool) -> ModelFile:
     with read_errors(path):
         path.stat()
     suffix = path.suffix.lower()
@@ -70,30 +142,33 @@ def _given(path: Path, *, trust: bool) -> ModelFile:
         if trust:
             return ModelFile("sklearn", path.resolve())
         raise UnsupportedModelError(
-            f"{path.name} is a pickle: loading it runs whatever code it holds.",
-            fix="save the estimator by skops.io.dump(model, 'model.skops'); or, if you trust whoever made it with "
-            "your files and your machine, say --trust-source (trust_source=True).",
+            f"{path.name} is a pickle: loading it runs any code that it holds.",
+            fix="save the estimator with skops.io.dump(model, 'model.skops'); or, if you trust the author of the file "
+            "with your files and your machine, use --trust-source (trust_source=True).",
         )
-    if (path / _SAVED_MODEL).is_file():
-        return ModelFile("tf_keras", path.resolve())
-    if suffix not in _FRAMEWORK_OF_SUFFIX or not path.is_file():
+    if suffix in _OTHER_FILES:
+        kind, fix = _OTHER_FILES[suffix]
+        raise UnsupportedModelError(f"{path.name} is {kind}, which cannot be built from.", fix=fix)
+    if path.is_dir():
+        return ModelFile("keras", path.resolve())
+    if suffix not in _FRAMEWORK_OF_SUFFIX:
         raise InputError(
-            f"{path.name} is no model file that edgeml knows.",
-            fix=f"give a file that ends in {', '.join(_FRAMEWORK_OF_SUFFIX)}, or a SavedModel folder.",
+            f"{path.name}: the file type {path.suffix!r} is not supported.",
+            fix=f"pass a file that ends in {', '.join(_FRAMEWORK_OF_SUFFIX)}, or a SavedModel folder.",
         )
     return ModelFile(_FRAMEWORK_OF_SUFFIX[suffix], path.resolve())
 
 
-def killed(file: ModelFile, what: str, error: WorkerCrash) -> UnsupportedModelError:
-    """The error of a model that ends the process that works on it.
+def crash_error(file: ModelFile, action: str, error: WorkerCrash) -> UnsupportedModelError:
+    """Return the error of a model that ended the process that worked on it.
 
     Args:
-        file: The model's.
-        what: What cannot be done with it, as ``loaded``.
+        file: The model's file.
+        action: What cannot be done with the model, as ``loaded``.
         error: How the process ended.
     """
     return UnsupportedModelError(
-        f"{file.path.name} cannot be {what}: {error.message}",
-        fix="the file is damaged, or not what it says: get a sound one, or build from the model that it was made from.",
+        f"{file.path.name} cannot be {action}: {error.message}",
+        fix="the file is corrupt or of another format: get an intact one, or build from the original model.",
         log=error.log,
     )

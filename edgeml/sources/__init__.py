@@ -1,1 +1,1 @@
-"""Trained models: loading and auditing them, their description and their own answers."""
+"""Trained models: load and audit them, describe them, and compute their reference outputs."""

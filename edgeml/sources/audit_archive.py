@@ -1,4 +1,4 @@
-"""Whether a ZIP archive is what an honest tool writes, before anything is taken out of it."""
+"""Static checks of a ZIP archive, before any entry is extracted."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from edgeml.core.errors import InputError
 
 __all__ = ["check_archive"]
 
-_MOST_ENTRIES = 10_000
-_MOST_TIMES = 100  # weights hardly compress
-_ALWAYS_FINE = 2**24  # bytes
+_MAX_ENTRIES = 10_000
+_MAX_RATIO = 100  # of declared to stored bytes: weights hardly compress
+_SMALL = 2**24  # bytes that an archive of any size may declare
 
 
 def check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """Looks at names and declared sizes.
+    """Check the names and the declared sizes of the entries.
 
     Raises:
-        InputError: A name leads out of the archive, or it declares more than it can hold.
+        InputError: A name points outside the archive or occurs twice, or the entries declare more data than the file
+            can hold.
     """
     entries = archive.infolist()
     for entry in entries:
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         linked = entry.external_attr >> 16 & 0o170000 == 0o120000
         if name.is_absolute() or ".." in name.parts or ":" in entry.filename or linked:
-            raise InputError(f"{path.name}: the entry {entry.filename!r:.80} leads out of the archive.")
+            raise InputError(f"{path.name}: the entry {entry.filename!r:.80} points outside the archive.")
     if len({entry.filename for entry in entries}) != len(entries):
-        raise InputError(f"{path.name}: two entries have one name.")
-    declared, held = sum(entry.file_size for entry in entries), path.stat().st_size
-    if len(entries) > _MOST_ENTRIES or declared > max(_ALWAYS_FINE, _MOST_TIMES * held):
+        raise InputError(f"{path.name}: two entries have the same name.")
+    declared, size_bytes = sum(entry.file_size for entry in entries), path.stat().st_size
+    if len(entries) > _MAX_ENTRIES or declared > max(_SMALL, _MAX_RATIO * size_bytes):
         raise InputError(
-            f"{path.name} declares {declared} bytes in {len(entries)} entries, and the file has {held} bytes."
+            f"{path.name} declares {declared} bytes in {len(entries)} entries, but the file has {size_bytes} bytes."
         )

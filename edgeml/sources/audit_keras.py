@@ -1,4 +1,4 @@
-"""What a Keras configuration would run, or reach for, when a model is made of it; of Keras 2 and of Keras 3."""
+"""Static checks of the configuration of a Keras 2 or Keras 3 model: code, loaders, other files, declared sizes."""
 
 from __future__ import annotations
 
@@ -13,67 +13,68 @@ __all__ = ["audit_config", "check_size"]
 _CODE = {"Lambda": "a Lambda layer", "__lambda__": "a lambda function"}
 _LOADERS = {"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
 _LOOKUPS = {"IndexLookup", "IntegerLookup", "StringLookup", "TextVectorization"}
-# Of what a model is made; the rest of Keras loads, saves, downloads or sets things.
+# Modules whose objects a model consists of; the rest of Keras loads, saves, downloads or configures.
 _PARTS = (
     r"activations|applications|constraints|dtype_policies|engine|initializers|layers|legacy|losses|metrics|mixed_precision"
     r"|models|ops|optimizers|quantizers|random|regularizers|schedules|backend\.common\.keras_tensor"
 )
 _OWN = re.compile(rf"(builtins|(tf_keras|keras|tensorflow\.(python\.)?keras)(\.src)?(\.({_PARTS})(\..*)?)?)\Z")
-# TensorFlow functions by name, in models that were made with them: arithmetic on tensors, by its public name.
+# Public names of TensorFlow functions on tensors, which Keras 2 models may call.
 _ARITHMETIC = re.compile(
     r"((math|nn|linalg|signal|image|random|bitwise|strings|sparse|ragged|quantization|__operators__)\.\w+|(?!py_function"
     r"|numpy_function|print|load_|save|function|init_scope|custom_gradient|while_loop|map_fn|scan|foldl|foldr|import_)\w+"
     r"|compat\.v1\.(nn|math|image)\.\w+|keras\.(backend|activations)\.\w+)\Z"
 )
-_LEAST_ELEMENTS = 2**24  # a model up to this size needs no proof that its weights are there
-_MOST_DEPTH = 200
+_SMALL = 2**24  # weights that a model may ask for whatever the file holds
+_MAX_DEPTH = 200
 
 
 def audit_config(config: Any) -> list[str]:
-    """What is found in a model's configuration, each a clause.
+    """Return the findings in a model's configuration, each a clause.
 
     Args:
-        config: As JSON gives it.
+        config: The parsed JSON.
     """
     findings = []
     for part in _objects(config):
         kind, module, inner = part["class_name"], part.get("module"), part.get("config")
-        called = inner if kind == "function" and isinstance(inner, str) else kind
+        name = inner if kind == "function" and isinstance(inner, str) else kind
         registered = part.get("registered_name")
         if kind in _CODE:
-            findings.append(f"it holds {_CODE[kind]}, which is code")
+            findings.append(f"the model contains {_CODE[kind]}, which is code")
         elif kind in _LOADERS:
             findings.append(f"a {kind} loads another model")
         elif isinstance(module, str) and not _OWN.match(module):
-            findings.append(f"'{called}' of {module:.80} is not among Keras's own layers")
-        elif any(isinstance(name, str) and ">" in name for name in (registered, called)):
-            findings.append(f"'{registered or called}' is not among Keras's own layers")
+            findings.append(f"'{name}' of {module:.80} is not among Keras's own layers")
+        elif any(isinstance(label, str) and ">" in label for label in (registered, name)):
+            findings.append(f"'{registered or name}' is not among Keras's own layers")
         elif kind in _LOOKUPS and isinstance(inner, dict) and isinstance(inner.get("vocabulary"), str):
             findings.append(f"a {kind} reads the file {inner['vocabulary']!r:.80}")
         elif kind == "TFOpLambda" and not _ARITHMETIC.match(str((inner or {}).get("function"))):
-            findings.append(f"it calls TensorFlow's function {(inner or {}).get('function')!r:.80}")
+            findings.append(f"the model calls TensorFlow's function {(inner or {}).get('function')!r:.80}")
     return findings
 
 
-def check_size(needed: int, held: int, name: str) -> None:
-    """Holds the number of weights that a configuration asks for to that of the file.
+def check_size(needed: int, stored: int, name: str) -> None:
+    """Check the number of weights that a configuration asks for against the number in the file.
 
     Raises:
-        InputError: It asks for more, and for much.
+        InputError: The configuration asks for many more.
     """
-    if needed > max(_LEAST_ELEMENTS, 2 * held):
-        raise InputError(f"{name}: its layers ask for {needed} weights, and the file holds {held}.")
+    if needed > max(_SMALL, 2 * stored):
+        raise InputError(f"{name}: the layers ask for {needed} weights, but the file holds {stored}.")
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    waiting = [(config, 0)]
-    while waiting:
-        part, depth = waiting.pop()
-        if depth > _MOST_DEPTH:
-            raise InputError("The model's configuration is nested too deep.")
+    """Yield the configuration of each object in a model's configuration."""
+    pending = [(config, 0)]
+    while pending:
+        part, depth = pending.pop()
+        if depth > _MAX_DEPTH:
+            raise InputError(f"The model's configuration is nested more than {_MAX_DEPTH} levels deep.")
         if isinstance(part, dict):
             if isinstance(part.get("class_name"), str):
                 yield part
-            waiting += [(value, depth + 1) for value in part.values()]
+            pending += [(value, depth + 1) for value in part.values()]
         elif isinstance(part, list):
-            waiting += [(value, depth + 1) for value in part]
+            pending += [(value, depth + 1) for value in part]

@@ -1,4 +1,4 @@
-"""What an ONNX file reaches for beyond itself: files of weights, operators of others, sizes that it does not hold."""
+"""Static checks of an ONNX file: external data, operators of other domains, and declared sizes."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from edgeml.sources.findings import refuse_untrusted
 
 __all__ = ["audit_onnx"]
 
-# onnxruntime's own operators are as sound as ONNX's; its few that load other files are not.
+# The operators of ONNX and onnxruntime are safe, but for those of onnxruntime that load other files.
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
 _LOADERS = {"ATen", "EPContext", "PythonOp", "PythonOpGrad"}
-_MOST_ELEMENTS = 2**28  # of a tensor that a constant shape asks for
+_MAX_ELEMENTS = 2**28  # of a tensor that a constant shape asks for
 _SHAPED = {"ConstantOfShape", "Expand", "Tile", "RandomNormal", "RandomUniform"}
 
 
 def audit_onnx(model: Any, name: str, *, trust: bool) -> None:
-    """Walks all that an `onnx.ModelProto` holds, before anything of it is loaded or run.
+    """Walk an `onnx.ModelProto` before any of it is loaded or run.
 
     Args:
         model: The model.
-        name: What to call it in messages.
-        trust: Whether external data and foreign operators are let through.
+        name: Name of the model in messages.
+        trust: Whether external data and operators of other domains are accepted.
 
     Raises:
-        InputError: A tensor declares a size that the file does not hold.
-        UnsupportedModelError: It keeps data in other files, or uses operators of foreign domains.
+        InputError: A tensor declares more data than the file holds.
+        UnsupportedModelError: The model keeps data in other files, or uses operators of other domains.
     """
     findings: list[str] = []
     for tensor in _tensors(model):
         if tensor.external_data or tensor.data_location == tensor.EXTERNAL:
             location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "?")
-            findings.append(f"the tensor '{tensor.name}' lies in another file, {location!r:.80}")
+            findings.append(f"the tensor '{tensor.name}' is stored in another file, {location!r:.80}")
         else:
             _check_size(tensor, name)
     local = {(function.domain, function.name) for function in model.functions}
@@ -51,28 +51,28 @@ def audit_onnx(model: Any, name: str, *, trust: bool) -> None:
 
 
 def _check_names(graph: Any, name: str) -> None:
-    """Holds every name to text: protobuf gives one that is none as bytes, and engines stumble over it later."""
+    """Check that every name is text: protobuf returns invalid UTF-8 as bytes, on which engines fail later."""
     names: list[Any] = []
     for node in graph.node:
         names += (node.name, node.op_type, node.domain, *node.input, *node.output, *(a.name for a in node.attribute))
-    if hasattr(graph, "initializer"):  # a function names its tensors in its operators alone
+    if hasattr(graph, "initializer"):  # a function names its tensors only in its operators
         names += (graph.name, *(tensor.name for tensor in graph.initializer))
         for value in (*graph.input, *graph.output, *graph.value_info):
             names += (value.name, *(size.dim_param for size in value.type.tensor_type.shape.dim))
-    if not all(isinstance(found, str) for found in names):
-        raise InputError(f"{name} is damaged: a name in it is no text.")
+    if not all(isinstance(entry, str) for entry in names):
+        raise InputError(f"{name} is corrupt: the name of a tensor or operator is not valid UTF-8.")
 
 
 def _graphs(model: Any) -> Iterator[Any]:
-    """Every graph and function body, nested ones too."""
-    waiting = [model.graph, *model.functions]
+    """Yield every graph and function body, including nested ones."""
+    pending = [model.graph, *model.functions]
     for training in model.training_info:
-        waiting += [training.initialization, training.algorithm]
-    while waiting:
-        graph = waiting.pop()
+        pending += [training.initialization, training.algorithm]
+    while pending:
+        graph = pending.pop()
         yield graph
         for attribute in _attributes(graph):
-            waiting += [inner for inner in (attribute.g, *attribute.graphs) if inner.ByteSize()]
+            pending += [inner for inner in (attribute.g, *attribute.graphs) if inner.ByteSize()]
 
 
 def _attributes(graph: Any) -> Iterator[Any]:
@@ -82,7 +82,7 @@ def _attributes(graph: Any) -> Iterator[Any]:
 
 
 def _tensors(model: Any) -> Iterator[Any]:
-    """Every tensor that is kept in the file, wherever."""
+    """Yield every tensor that the file stores, in initializers and in attributes."""
     for graph in _graphs(model):
         yield from getattr(graph, "initializer", ())
         for sparse in getattr(graph, "sparse_initializer", ()):
@@ -95,14 +95,14 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 
 def _check_size(tensor: Any, name: str) -> None:
-    """Holds a tensor's declared size to the bytes that are there: an engine allocates what is declared."""
+    """Check a tensor's declared size against its stored bytes: an engine allocates the declared size."""
     declared = math.prod(tensor.dims)
-    held = tensor.ByteSize()
-    # No dtype packs more than four elements into a byte, and none is kept in less than one varint byte otherwise.
-    if declared < 0 or any(size < 0 for size in tensor.dims) or declared > 4 * held:
+    stored_bytes = tensor.ByteSize()
+    # Packed dtypes have at most four elements in a byte; others take a varint of at least one byte.
+    if declared < 0 or any(size < 0 for size in tensor.dims) or declared > 4 * stored_bytes:
         raise InputError(
-            f"{name} is damaged: the tensor '{tensor.name}' declares the shape {list(tensor.dims)}, "
-            f"and the file holds {held} bytes of it."
+            f"{name} is corrupt: the tensor '{tensor.name}' declares the shape {list(tensor.dims)}, "
+            f"but the file holds {stored_bytes} bytes of it."
         )
 
 
@@ -116,7 +116,9 @@ def _check_shape(node: Any, constants: dict[str, Any], name: str) -> None:
             try:
                 sizes.append(numpy_helper.to_array(tensor).ravel().tolist())
             except ValueError as error:
-                raise InputError(f"{name} is damaged: the tensor '{tensor.name}': {error}.") from error
+                raise InputError(f"{name} is corrupt: the tensor '{tensor.name}': {error}.") from error
     for size in sizes:
-        if size and math.prod(size) > _MOST_ELEMENTS:
-            raise InputError(f"{name}: {node.op_type} asks for a tensor of the shape {size[:8]}.")
+        if size and math.prod(size) > _MAX_ELEMENTS:
+            raise InputError(
+                f"{name}: {node.op_type} asks for a tensor of the shape {size[:8]}, more than {_MAX_ELEMENTS} elements."
+            )

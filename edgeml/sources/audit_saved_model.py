@@ -1,4 +1,4 @@
-"""What a SavedModel would run, or reach for, when it is loaded and called."""
+"""Static checks of a SavedModel: operators with effects outside the model, other files, and declared sizes."""
 
 from __future__ import annotations
 
@@ -14,36 +14,35 @@ from edgeml.sources.audit_keras import audit_config
 
 __all__ = ["audit_graph", "audit_saved_model"]
 
-# Of the operators with state, those that a sound model may have: they hold variables and tables, call functions,
-# draw numbers.
+# Operators with state that a model may have: variables, tables, function calls, random numbers.
 _STATE = re.compile(
     r"(Anonymous)?(Mutable(Dense)?)?HashTable\w*|Assert|Assign\w+|Case|CheckNumerics(V2)?|CudnnRNN\w*|DeepCopy"
     r"|DestroyResourceOp|DisableCopyOnRead|Empty|GuaranteeConst|If|InitializeTableV2|LookupTable\w+|Multinomial"
     r"|\w*TruncatedNormal|Random\w+|ReadVariableOp|Resource(Apply|Gather|Scatter|SparseApply|StridedSlice)\w*"
     r"|Rng\w+|Stateful\w+|Stateless\w+|TensorArray\w*|Var(HandleOp|IsInitializedOp|iable|iableShape|iableV2)|While"
 )
-# These have no place in a model, and not all of them say that they have effects.
+# Operators that never belong to a model; not all of them are declared as stateful.
 _OUTSIDE = re.compile(r"(Eager)?PyFunc\w*|\w*(Dataset|Debug|File|Iterator|Reader|Summary)\w*")
-# Every SavedModel has them, for TensorFlow to save it again; nothing else may call them.
+# Operators of the saver, which every SavedModel has; nothing else may call them.
 _SAVER = frozenset({"MergeV2Checkpoints", "Restore", "RestoreSlice", "RestoreV2", "Save", "SaveSlices", "SaveV2"})
-_MOST_CONSTANT_TIMES = 100
-_LEAST_BYTES = 2**24
+_MAX_RATIO = 100  # of declared bytes to the files'
+_SMALL = 2**24  # bytes that a model of any size may declare
 
 
 def audit_saved_model(folder: Path) -> tuple[list[str], list[tuple[str, dict[str, Any]]], int]:
-    """Reads the graphs, the layers' configuration and the variables' sizes, and loads nothing.
+    """Read the graphs, the layers' configuration and the variables' sizes, without loading the model.
 
     Args:
         folder: The SavedModel.
 
     Returns:
-        What is found, each a clause; kind and configuration of each layer, a model before its layers; and how many
-        elements its variables have.
+        The findings, each a clause; kind and configuration of each layer, a model before its layers; and the number
+        of elements of the variables.
 
     Raises:
-        InputError: It cannot be parsed, or declares more than its files hold.
+        InputError: The model cannot be parsed, or declares more than its files hold.
     """
-    model, data_bytes = _parsed(folder)
+    model, size_bytes = _parse(folder)
     findings: list[str] = []
     for meta in model.meta_graphs:
         saver = {meta.saver_def.save_tensor_name.partition(":")[0], meta.saver_def.restore_op_name}
@@ -51,25 +50,25 @@ def audit_saved_model(folder: Path) -> tuple[list[str], list[tuple[str, dict[str
         savers = {name for name, function in functions.items() if any(node.op in _SAVER for node in function.node_def)}
         tracked = set(meta.object_graph_def.concrete_functions)
         for node in meta.graph_def.node:
-            if not (node.name in saver and _called(node) <= savers):
-                findings += _judged(node, savers)
+            if not (node.name in saver and _functions_called(node) <= savers):
+                findings += _audit_node(node, savers)
         for function in functions.values():
             for node in function.node_def:
                 if node.op not in _SAVER:
-                    findings += _judged(node, savers)
+                    findings += _audit_node(node, savers)
         findings += [f"the function {name:.80} reads or writes checkpoints" for name in savers & tracked]
-        _check_constants(meta.graph_def, data_bytes, folder.name)
+        _check_constants(meta.graph_def, size_bytes, folder.name)
     configs = list(_keras_configs(model))
     for _, config in configs:
         findings += audit_config(config)
-    return findings, configs, _variables(folder, data_bytes)
+    return findings, configs, _count_elements(folder, size_bytes)
 
 
 def audit_graph(graph: Any) -> list[str]:
-    """What a traced `tf.Graph` would do beside arithmetic, each a clause."""
+    """Return the findings in a traced `tf.Graph`, each a clause."""
     definition = graph.as_graph_def()
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
-    return [finding for node in nodes for finding in _judged(node, set())]
+    return [finding for node in nodes for finding in _audit_node(node, set())]
 
 
 def _keras_configs(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -79,12 +78,12 @@ def _keras_configs(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
                 try:
                     metadata = json.loads(node.user_object.metadata)
                 except ValueError:
-                    continue  # of a user of another kind
+                    continue  # not metadata of Keras
                 if isinstance(metadata, dict) and isinstance(metadata.get("class_name"), str):
                     yield node.user_object.identifier, metadata
 
 
-def _parsed(folder: Path) -> tuple[Any, int]:
+def _parse(folder: Path) -> tuple[Any, int]:
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -93,61 +92,73 @@ def _parsed(folder: Path) -> tuple[Any, int]:
         data = path.read_bytes()
         model = saved_model_pb2.SavedModel.FromString(data)
     except (DecodeError, OSError) as error:
-        raise InputError(f"{folder.name} is no sound SavedModel: saved_model.pb cannot be parsed ({error}).") from error
+        raise InputError(
+            f"{folder.name} is not a valid SavedModel: saved_model.pb cannot be parsed ({error})."
+        ) from error
     metadata = folder / "keras_metadata.pb"
     if metadata.is_file() and model.meta_graphs:
         _add_metadata(model, metadata.read_bytes(), folder.name)
-    outside = [found for found in folder.rglob("*") if found.is_symlink()]
-    if outside:
-        raise InputError(f"{folder.name}: {outside[0].name} is a link to elsewhere.", fix="copy the files themselves.")
-    held = sum(found.stat().st_size for found in folder.glob("variables/*") if found.is_file())
-    return model, held + len(data)
+    links = [entry for entry in folder.rglob("*") if entry.is_symlink()]
+    if links:
+        raise InputError(
+            f"{folder.name}: {links[0].name} is a symbolic link, which is not supported.",
+            fix="copy the files themselves.",
+        )
+    variable_bytes = sum(file.stat().st_size for file in folder.glob("variables/*") if file.is_file())
+    return model, variable_bytes + len(data)
 
 
 def _add_metadata(model: Any, data: bytes, name: str) -> None:
-    """Puts the layers' configurations, which newer versions keep in a file of their own, where older ones had them."""
+    """Add the layers' configurations from ``keras_metadata.pb``, where newer versions store them, to the model."""
     from google.protobuf.message import DecodeError
     from tf_keras.protobuf import saved_metadata_pb2
 
     try:
-        found = saved_metadata_pb2.SavedMetadata.FromString(data)
+        metadata = saved_metadata_pb2.SavedMetadata.FromString(data)
     except DecodeError as error:
-        raise InputError(f"{name} is no sound SavedModel: keras_metadata.pb cannot be parsed ({error}).") from error
-    for node in found.nodes:
+        raise InputError(f"{name} is not a valid SavedModel: keras_metadata.pb cannot be parsed ({error}).") from error
+    for node in metadata.nodes:
         added = model.meta_graphs[0].object_graph_def.nodes.add()
         added.user_object.identifier, added.user_object.metadata = node.identifier, node.metadata
 
 
-def _called(node: Any) -> set[str]:
-    called = {value.func.name for value in node.attr.values() if value.HasField("func")}
-    return called | {function.name for value in node.attr.values() for function in value.list.func}
+def _functions_called(node: Any) -> set[str]:
+    names = {value.func.name for value in node.attr.values() if value.HasField("func")}
+    return names | {function.name for value in node.attr.values() for function in value.list.func}
 
 
-def _judged(node: Any, savers: set[str]) -> list[str]:
+def _audit_node(node: Any, savers: set[str]) -> list[str]:
+    """Return the finding in a node of a graph, if there is one.
+
+    Args:
+        node: A `NodeDef`.
+        savers: Names of the functions that read or write checkpoints.
+    """
     from tensorflow.python.framework import op_def_registry
 
-    if _OUTSIDE.fullmatch(node.op) and not node.op.startswith("ShardedFile"):  # which puts a name together
-        return [f"its graph has the operator {node.op}, which runs code or reaches for files"]
-    if _called(node) & savers or node.op in _SAVER:
+    if _OUTSIDE.fullmatch(node.op) and not node.op.startswith("ShardedFile"):  # which composes a file name
+        return [f"its graph has the operator {node.op}, which runs code or reads files"]
+    if _functions_called(node) & savers or node.op in _SAVER:
         return [f"its graph reads or writes checkpoints at {node.name:.80}"]
-    known = op_def_registry.get(node.op)
-    if known is None:
+    definition = op_def_registry.get(node.op)
+    if definition is None:
         return [f"its graph has the operator {node.op:.80}, which is not TensorFlow's"]
-    if known.is_stateful and not _STATE.fullmatch(node.op):
+    if definition.is_stateful and not _STATE.fullmatch(node.op):
         return [f"its graph has the operator {node.op}, which has effects outside the model"]
     return []
 
 
-def _check_constants(definition: Any, held: int, name: str) -> None:
+def _check_constants(definition: Any, size_bytes: int, name: str) -> None:
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
     declared = 0
     for node in nodes:
         if node.op == "Const":
             declared += 4 * math.prod(max(axis.size, 0) for axis in node.attr["value"].tensor.tensor_shape.dim)
-    _check_held(declared, held, name)
+    _check_declared(declared, size_bytes, name)
 
 
-def _variables(folder: Path, held: int) -> int:
+def _count_elements(folder: Path, size_bytes: int) -> int:
+    """Return the number of elements of a SavedModel's variables."""
     import tensorflow as tf
 
     prefix = folder / "variables" / "variables"
@@ -157,12 +168,12 @@ def _variables(folder: Path, held: int) -> int:
         reader = tf.train.load_checkpoint(str(prefix))
         shapes = reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise InputError(f"{folder.name} is no sound SavedModel: its variables cannot be read ({error}).") from error
+        raise InputError(f"{folder.name} is not a valid SavedModel: its variables cannot be read ({error}).") from error
     elements = sum(math.prod(shape) for shape in shapes.values())
-    _check_held(elements, held, folder.name)
+    _check_declared(elements, size_bytes, folder.name)
     return elements
 
 
-def _check_held(declared: int, held: int, name: str) -> None:
-    if declared > max(_LEAST_BYTES, _MOST_CONSTANT_TIMES * held):
-        raise InputError(f"{name} declares {declared} bytes of weights, and its files have {held}.")
+def _check_declared(declared: int, size_bytes: int, name: str) -> None:
+    if declared > max(_SMALL, _MAX_RATIO * size_bytes):
+        raise InputError(f"{name} declares {declared} bytes of weights, but its files have {size_bytes} bytes.")

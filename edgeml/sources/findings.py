@@ -1,4 +1,4 @@
-"""What becomes of what an audit finds."""
+"""The refusal of models in which an audit found something."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from edgeml.core.errors import UnsupportedModelError
 
 __all__ = ["refuse_untrusted"]
 
-_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 def refuse_untrusted(name: str, findings: list[str], *, trust: bool) -> None:
-    """Refuses a model with findings, unless the caller trusts whoever made it.
+    """Refuse a model with findings, unless the caller trusts its author.
 
     Args:
-        name: What to call it in messages.
-        findings: What it would do, or reach for, when it is loaded; each a clause.
-        trust: Whether to let it through all the same.
+        name: Name of the model in messages.
+        findings: What loading the model would run or reach for, each a clause.
+        trust: Whether to accept the model all the same.
 
     Raises:
-        UnsupportedModelError: There are findings, and no trust.
+        UnsupportedModelError: There are findings, and `trust` is false.
     """
     findings = list(dict.fromkeys(findings))
     if not findings or trust:
         return
-    more = f"; and {len(findings) - _SHOWN} more" if len(findings) > _SHOWN else ""
+    more = f"; and {len(findings) - _MAX_SHOWN} more" if len(findings) > _MAX_SHOWN else ""
     raise UnsupportedModelError(
-        f"{name} is not loaded: {'; '.join(findings[:_SHOWN])}{more}.",
-        fix="nothing of it was run. Take it out of the model; or, if you trust whoever made it with your files and "
-        "your machine, say --trust-source (trust_source=True).",
+        f"{name} is not loaded: {'; '.join(findings[:_MAX_SHOWN])}{more}.",
+        fix="nothing of it was run. Remove this from the model; or, if you trust the author of the file with your "
+        "files and your machine, use --trust-source (trust_source=True).",
     )

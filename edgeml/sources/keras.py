@@ -1,12 +1,9 @@
-"""Keras 3 models."""
+"""Keras models: ``.keras`` files of Keras 3, and the choice of the loader for files of either generation."""
 
 from __future__ import annotations
 
-import io
-import json
 import math
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from edgeml.core.errors import EdgemlError, InputError, UnsupportedModelError
+from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.source import Reference, SourceInfo
-from edgeml.core.system.files import read_errors
 from edgeml.core.system.machine import installed_version
-from edgeml.sources.audit_archive import check_archive
-from edgeml.sources.audit_hdf5 import audit_hdf5
-from edgeml.sources.audit_keras import audit_config, check_size
+from edgeml.sources.audit_keras import check_size
 from edgeml.sources.findings import refuse_untrusted
 from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
-from edgeml.sources.keras_precision import computes, in_float32
+from edgeml.sources.keras_files import audit_keras_file, keras_generation
+from edgeml.sources.keras_precision import cast_to_float32, computes
+from edgeml.sources.tf_keras import LegacyKerasSource
+from edgeml.sources.tf_keras import open_source as open_legacy_source
 
 __all__ = ["SUFFIX", "KerasSource", "open_source", "save"]
 
 SUFFIX = ".keras"
-# An activation of these is the last thing that happens; a recurrent layer's is not.
+# Layers that end with their activation; recurrent layers do not.
 _LAST_LAYERS = {"Activation", "Dense", "EinsumDense", "Sigmoid", "Softmax"}
 
 
@@ -38,55 +35,58 @@ class KerasSource:
     """A loaded Keras model and its description.
 
     Attributes:
-        info: Its description.
-        model: What is converted: the model in float32.
-        own: The model as it was saved, where it computes in something else; else None.
+        info: Description of the model.
+        model: The model in float32, which is converted.
+        saved_model: The model as saved, where it computes in another precision; else None.
     """
 
     info: SourceInfo
     model: Any
-    own: Any = None
+    saved_model: Any = None
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """The model's answers in float32, in inference mode and in batches of 32, and its own where these differ.
+        """Return the model's outputs in float32, in inference mode and in batches of 32.
+
+        The outputs in the precision of the saved model are added where that is not float32.
 
         Args:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
         """
-        found = reference_of(self.info.signature, self.call, inputs)
-        if self.own is None:
-            return found
-        own = reference_of(self.info.signature, partial(_answers, self.own), inputs)
-        return Reference(found.outputs, own=own.outputs)
+        reference = reference_of(self.info.signature, self.call, inputs)
+        if self.saved_model is None:
+            return reference
+        unconverted = reference_of(self.info.signature, partial(_call, self.saved_model), inputs)
+        return Reference(reference.outputs, own=unconverted.outputs)
 
     def call(self, inputs: list[Any]) -> list[Any]:
-        """The float32 outputs as a flat list, in the model's own order, from its inputs as a flat list.
+        """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.
 
-        Works on arrays and, while TensorFlow traces, on symbolic tensors. Inputs that are not float32 in the
+        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs that are not float32 in the
         model are cast.
         """
-        return _answers(self.model, inputs)
+        return _call(self.model, inputs)
 
 
-def _answers(model: Any, inputs: list[Any]) -> list[Any]:
+def _call(model: Any, inputs: list[Any]) -> list[Any]:
     import keras
 
     cast = [keras.ops.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
     packed = keras.tree.pack_sequence_as(getattr(model, "_inputs_struct", model.inputs[0]), cast)
-    with keras.StatelessScope():  # recurrent layers with dropout draw masks in inference too, and would keep the seed
-        answers = model(packed, training=False)
-    return [keras.ops.cast(output, "float32") for output in keras.tree.flatten(answers)]
+    # Recurrent layers with dropout sample masks in inference too, which would change the state of their generator.
+    with keras.StatelessScope():
+        outputs = model(packed, training=False)
+    return [keras.ops.cast(output, "float32") for output in keras.tree.flatten(outputs)]
 
 
 def save(model: Any, path: Path) -> None:
-    """Hands a model in memory over as a ``.keras`` file.
+    """Save a model in memory to a ``.keras`` file.
 
     Raises:
-        UnsupportedModelError: Keras cannot save it, or it was never built.
+        UnsupportedModelError: Keras cannot save the model, or the model was never built.
     """
     if not model.built or not getattr(model, "inputs", None):
         raise UnsupportedModelError(
-            f"The Keras model '{model.name}' has no inputs of known shape.",
+            f"The Keras model '{model.name}' does not have inputs of known shape.",
             fix="start it with keras.Input(shape), or wrap it in keras.Model(inputs, outputs).",
         )
     try:
@@ -98,84 +98,69 @@ def save(model: Any, path: Path) -> None:
         ) from error
 
 
-def open_source(path: Path, *, trust: bool = False) -> KerasSource:
-    """Loads a ``.keras`` file, after it was audited, and in safe mode: code in the file is refused, not run.
+def open_source(path: Path, *, trust: bool = False) -> KerasSource | LegacyKerasSource:
+    """Audit and load a saved model of Keras 3 or Keras 2, by the generation that wrote it.
+
+    Keras 3 loads in its safe mode: code in the file is refused, not run.
 
     Args:
-        path: The file.
-        trust: Whether code and classes that are not Keras's own are let through.
+        path: A ``.keras`` or ``.h5`` file of either generation, or a SavedModel folder of Keras 2.
+        trust: Whether code and classes from outside Keras are accepted.
 
     Raises:
-        InputError: It is no readable ``.keras`` file, or declares sizes that it does not hold.
-        UnsupportedModelError: The audit found something, it cannot be loaded, or edgeml does not carry its kind.
+        InputError: The file does not exist, is not a Keras model, is corrupt, or declares more than it can hold.
+        UnsupportedModelError: The audit found something, Keras cannot load the model, or edgeml does not support it.
     """
-    findings, config, held = _audited(path)
-    refuse_untrusted(path.name, findings, trust=trust)
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # of this process, before Keras is imported: converters trace it
+    if keras_generation(path) == 2:
+        return open_legacy_source(path, trust=trust)
+    if path.suffix != path.suffix.lower():  # Keras 3 recognizes suffixes in lower case alone
+        raise InputError(
+            f"{path.name} has a suffix in upper case.", fix=f"rename it to {path.stem}{path.suffix.lower()}."
+        )
+    audited = audit_keras_file(path)
+    refuse_untrusted(path.name, audited.findings, trust=trust)
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # for this process, before Keras is imported: converters trace it
     import keras
     import tensorflow as tf
 
-    check_size(_weights_of(config, trust=trust), held, path.name)
+    check_size(_count_weights(audited.config, trust=trust), audited.elements, path.name)
     tf.config.experimental.enable_op_determinism()
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
     except (TypeError, ValueError, KeyError, AttributeError, ImportError, OSError) as error:
         raise UnsupportedModelError(
             f"{path.name}: Keras {keras.__version__} cannot load the model: {_cause(error)}.",
-            fix="make it of Keras's own layers; your own classes are not known here.",
+            fix="build it from Keras's own layers; classes of your own cannot be loaded here.",
         ) from error
     info = _describe(model)
     if not info.computes:
         return KerasSource(info, model)
-    return KerasSource(info, in_float32(model, trust=trust), model)
+    return KerasSource(info, cast_to_float32(model, trust=trust), model)
 
 
-def _weights_of(config: dict[str, Any], *, trust: bool) -> int:
-    """How many weights the layers ask for, found without making them: in this scope, variables take no memory."""
+def _count_weights(config: dict[str, Any], *, trust: bool) -> int:
+    """Return the number of weights that the layers ask for, without allocating them; 0 where Keras fails."""
     import keras
 
     parts = {key: value for key, value in config.items() if key != "compile_config"}
     try:
-        with keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.deserialize_keras_object(parts, safe_mode=not trust)
+        with keras.StatelessScope(initialize_variables=False):  # in which variables take no memory
+            if "module" in config:
+                model = keras.saving.deserialize_keras_object(parts, safe_mode=not trust)
+            else:  # HDF5 files keep the older form
+                kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
+                model = kind.from_config(config["config"])
             return sum(math.prod(weight.shape) for weight in model.weights)
-    except Exception:  # noqa: BLE001  # loading meets the same, and tells it
+    except Exception:  # noqa: BLE001  # loading fails for the same reason, and reports it
         return 0
     finally:
-        keras.utils.clear_session()  # so that names come out as if this had not been
+        keras.utils.clear_session()  # so that automatic names start again
 
 
 def _cause(error: Exception) -> str:
-    """The first sentence of the innermost failure: Keras wraps each in a long one that holds the whole config."""
+    """Return the first sentence of the innermost failure: Keras wraps each in a long one with the whole config."""
     text = str(error).rpartition("Exception encountered: ")[2].strip()
     return text.splitlines()[0].partition(". ")[0].rstrip(".") if text else repr(error)
-
-
-def _audited(path: Path) -> tuple[list[str], dict[str, Any], int]:
-    """What is found in the file, the model's configuration, and how many weights the file holds."""
-    with read_errors(path):
-        path.stat()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_archive(archive, path)
-            missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
-            if missing:
-                raise InputError(f"{path.name} is no Keras model: it has no {' and no '.join(sorted(missing))}.")
-            damaged = archive.testzip()
-            if damaged:
-                raise InputError(f"{path.name} is damaged: the checksum of {damaged} does not hold.")
-            config = json.loads(archive.read("config.json"))
-            weights = archive.read("model.weights.h5")
-    except EdgemlError:
-        raise
-    except Exception as error:  # zipfile and zlib raise many kinds for archives that are none or damaged
-        raise InputError(
-            f"{path.name} is no Keras model: {error}.", fix="save it again by model.save('model.keras')."
-        ) from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path.name} is no Keras model: its config.json holds no object.")
-    findings, held = audit_hdf5(io.BytesIO(weights), len(weights), path.name)
-    return findings + audit_config(config), config, held
 
 
 def _describe(model: Any) -> SourceInfo:
@@ -183,16 +168,16 @@ def _describe(model: Any) -> SourceInfo:
 
     if not getattr(model, "inputs", None):
         raise UnsupportedModelError(
-            f"The model '{model.name}' has no inputs of known shape.",
+            f"The model '{model.name}' does not have inputs of known shape.",
             fix="wrap it in keras.Model(inputs, outputs) before saving.",
         )
     if any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):  # noqa: SLF001  # no public way
         raise UnsupportedModelError(
-            f"The model '{model.name}' keeps state between calls, so that its answers depend on their order.",
+            f"The model '{model.name}' keeps state between calls, so that its outputs depend on their order.",
             fix="build it with stateful=False.",
         )
     decision = decision_of(_activation(model.outputs[0]), model.outputs)
-    signature = signature_of(model.inputs, _real_outputs(model), scores=decision is not None)
+    signature = signature_of(model.inputs, _computed_outputs(model), scores=decision is not None)
     return SourceInfo(
         "keras",
         type(model).__name__,
@@ -210,27 +195,27 @@ def _describe(model: Any) -> SourceInfo:
     )
 
 
-def _real_outputs(model: Any) -> Iterator[tuple[str, Any]]:
-    """The outputs' names, with what comes for a sample of zeros: of some layers, Keras foretells another shape.
+def _computed_outputs(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each output's name and its value for a sample of zeros: of some layers, Keras predicts a wrong shape.
 
-    The model runs when the first is asked for, by when the inputs are known to be of fixed size.
+    The model runs when the first is asked for; by then the inputs are known to be of fixed size.
     """
     zeros = [np.zeros((tensor.shape[0] or 1, *tensor.shape[1:]), np.float32) for tensor in model.inputs]
     try:
-        answers = _answers(model, zeros)
+        outputs = _call(model, zeros)
     except Exception as error:  # a layer's call can raise anything
         raise UnsupportedModelError(
             f"The model '{model.name}' does not run: {_cause(error)}.", fix="make `model(x)` work."
         ) from error
-    for (name, _), answer in zip(_named_outputs(model), answers, strict=True):
-        yield name, answer
+    for (name, _), output in zip(_named_outputs(model), outputs, strict=True):
+        yield name, output
 
 
 def _named_outputs(model: Any) -> list[tuple[str, Any]]:
-    """Each output, in the order in which a call gives them flat, with its keys or else its layer's name."""
+    """Return each output in the order of a flattened call, with its keys or else its layer's name."""
     import keras
 
-    # Keras has no public way from an output to its place in the model's answer, or to its layer.
+    # Keras does not have a public way from an output to its keys in the model's result, or to its layer.
     struct = getattr(model, "_outputs_struct", None)
     if struct is None:
         return [(tensor._keras_history.operation.name, tensor) for tensor in model.outputs]  # noqa: SLF001
@@ -242,7 +227,7 @@ def _named_outputs(model: Any) -> list[tuple[str, Any]]:
 
 
 def _activation(output: Any) -> str:
-    """The name of the function that gives an output; empty where more follows it, as in a recurrent layer."""
+    """Return the name of the function that computes an output; empty where more follows, as in a recurrent layer."""
     operation = _operation(output)
     if type(operation).__name__ not in _LAST_LAYERS:
         return ""
@@ -251,7 +236,7 @@ def _activation(output: Any) -> str:
 
 
 def _operation(tensor: Any) -> Any:
-    """What gives a tensor; where that is a model, what gives it in there."""
-    history = tensor._keras_history  # noqa: SLF001  # as above
+    """Return the operation that computes a tensor, looking into nested models."""
+    history = tensor._keras_history  # noqa: SLF001  # no public way
     inner = getattr(history.operation, "outputs", None)
     return _operation(inner[history.tensor_index]) if inner else history.operation

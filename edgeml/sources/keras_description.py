@@ -1,4 +1,4 @@
-"""By what models of Keras 2 and Keras 3 are described alike."""
+"""The description that models of Keras 2 and Keras 3 share: signature, decision, digest, reference outputs."""
 
 from __future__ import annotations
 
@@ -16,44 +16,45 @@ from edgeml.core.tensors import Meaning, Signature, TensorSpec, plain_name
 
 __all__ = ["decision_of", "model_digest", "reference_of", "signature_of"]
 
-_BATCH = 32  # of the reference: what Keras's own predict uses
+_BATCH = 32  # of the reference, as in Keras's own predict
 
 
 def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]], *, scores: bool) -> Signature:
-    """The signature of a model.
+    """Return the signature of a model.
 
     Args:
-        inputs: Its symbolic inputs.
-        outputs: What it gives, symbolic or real, with the names that the model gives them.
+        inputs: Symbolic inputs of the model.
+        outputs: Outputs, symbolic or computed, with the names that the model has for them.
         scores: Whether a decision reads the output.
 
     Raises:
-        UnsupportedModelError: Another size than the batch is free.
+        UnsupportedModelError: Another size than the batch is not fixed.
     """
-    taken: set[str] = set()
+    used_names: set[str] = set()
     meaning: Meaning = "scores" if scores else "values"
-    takes = tuple(
-        TensorSpec(plain_name(tensor.name, taken), _shape(tensor.name, tensor.shape), "float32") for tensor in inputs
+    input_specs = tuple(
+        TensorSpec(plain_name(tensor.name, used_names), _shape(tensor.name, tensor.shape), "float32")
+        for tensor in inputs
     )
-    gives = tuple(
-        TensorSpec(plain_name(name, taken), _shape(name, tensor.shape), "float32", meaning=meaning)
+    output_specs = tuple(
+        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32", meaning=meaning)
         for name, tensor in outputs
     )
-    return Signature(takes, gives)
+    return Signature(input_specs, output_specs)
 
 
 def _shape(name: str, sizes: Iterable[int | None]) -> tuple[int | None, ...]:
     shape = tuple(sizes)
     if not shape or any(size is None for size in shape[1:]):
         raise UnsupportedModelError(
-            f"Tensor '{name}' has the shape {list(shape)}: only the batch may be free.",
+            f"Tensor '{name}' has the shape {list(shape)}: only the batch may be None.",
             fix="fix the other sizes in keras.Input.",
         )
     return (None, *(int(size) for size in shape[1:] if size is not None))
 
 
 def decision_of(activation: str, outputs: list[Any]) -> Decision | None:
-    """How the model classifies: where its one output is a softmax or a single sigmoid; else it does not tell."""
+    """Return how the model classifies, where its single output is a softmax or one sigmoid; else None."""
     if len(outputs) != 1 or len(outputs[0].shape) != 2:
         return None
     units = outputs[0].shape[1]
@@ -65,9 +66,9 @@ def decision_of(activation: str, outputs: list[Any]) -> Decision | None:
 
 
 def model_digest(config: dict[str, Any], weights: Iterable[tuple[str, Any]]) -> str:
-    """``sha256:…`` of what inference depends on: the layers' configuration and the named weights.
+    """Return ``sha256:…`` of all that inference depends on: the layers' configuration and the named weights.
 
-    How the model was compiled does not count.
+    The way the model was compiled does not count.
     """
     config = {key: value for key, value in config.items() if key not in {"compile_config", "build_config"}}
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
@@ -81,18 +82,18 @@ def model_digest(config: dict[str, Any], weights: Iterable[tuple[str, Any]]) -> 
 def reference_of(
     signature: Signature, call: Callable[[list[Any]], list[Any]], inputs: dict[str, np.ndarray]
 ) -> Reference:
-    """A model's own answers, in batches of 32.
+    """Return a model's own outputs, computed in batches of 32.
 
     Args:
-        signature: The model's.
-        call: Its inference mode, from flat lists to flat lists.
+        signature: Signature of the model.
+        call: The model in inference mode, from a flat list of inputs to a flat list of outputs.
         inputs: float32 arrays ``[samples, ...]`` in the signature's order.
     """
     arrays = list(inputs.values())
     names = [spec.name for spec in signature.outputs]
     starts = range(0, len(arrays[0]), _BATCH)
-    parts = [call([array[start : start + _BATCH] for array in arrays]) for start in starts]
-    columns = zip(*parts, strict=True)
+    batches = [call([array[start : start + _BATCH] for array in arrays]) for start in starts]
+    columns = zip(*batches, strict=True)
     return Reference(
         {
             name: np.concatenate([np.asarray(part, dtype=np.float32) for part in column])

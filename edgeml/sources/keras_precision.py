@@ -1,4 +1,4 @@
-"""Keras models that compute in something else than float32."""
+"""Keras models that compute in another precision than float32."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
-__all__ = ["computes", "in_float32"]
+__all__ = ["cast_to_float32", "computes"]
 
-_OTHERS = {"float16", "bfloat16", "float64"}
-_NAMES = {*_OTHERS, "mixed_float16", "mixed_bfloat16"}
+_DTYPES = {"float16", "bfloat16", "float64"}
+_POLICIES = {*_DTYPES, "mixed_float16", "mixed_bfloat16"}
 
 
 def computes(model: Any) -> str:
-    """In what it computes, as Keras names the policies, beside float32; empty for float32 alone."""
+    """Return the names of the dtype policies of layers that do not compute in float32; empty if all do."""
     layers = model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001  # no public way
-    found = {layer.dtype_policy.name for layer in layers if layer.compute_dtype in _OTHERS}
-    return ", ".join(sorted(found))
+    policies = {layer.dtype_policy.name for layer in layers if layer.compute_dtype in _DTYPES}
+    return ", ".join(sorted(policies))
 
 
-def in_float32(model: Any, *, trust: bool) -> Any:
-    """The same model with the same weights, all in float32.
+def cast_to_float32(model: Any, *, trust: bool) -> Any:
+    """Return the same model with the same weights, all in float32.
 
     Raises:
-        UnsupportedModelError: Its configuration does not tell what it is made of.
+        UnsupportedModelError: Keras cannot rebuild the model from its configuration.
     """
     import keras
 
     try:
-        config = _recast(keras.saving.serialize_keras_object(model))
-        made = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
-        made.set_weights([np.asarray(weight) for weight in model.get_weights()])
+        config = _replace_policies(keras.saving.serialize_keras_object(model))
+        rebuilt = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
+        rebuilt.set_weights([np.asarray(weight) for weight in model.get_weights()])
     except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
         raise UnsupportedModelError(
-            f"The model '{model.name}' computes in {computes(model)}, and Keras cannot make it again in float32.",
-            fix="build it under the policy 'float32', give it the weights, and save that.",
+            f"The model '{model.name}' computes in {computes(model)}, and Keras cannot rebuild it in float32.",
+            fix="build it under the policy 'float32', set the weights, and save that model.",
         ) from error
-    return made
+    return rebuilt
 
 
-def _recast(config: Any) -> Any:
-    """A layer's configuration with each dtype and policy of another precision replaced."""
+def _replace_policies(config: Any) -> Any:
+    """Return a layer's configuration with float32 in place of each other dtype and policy."""
     if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in _NAMES:
+        if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in _POLICIES:
             return "float32"
         return {
-            key: "float32" if key == "dtype" and value in tuple(_NAMES) else _recast(value)
+            key: "float32" if key == "dtype" and value in tuple(_POLICIES) else _replace_policies(value)
             for key, value in config.items()
         }
     if isinstance(config, list | tuple):
-        return type(config)(_recast(value) for value in config)
+        return type(config)(_replace_policies(value) for value in config)
     return config

@@ -1,4 +1,4 @@
-"""Existing ONNX files: their reference is what they give themselves."""
+"""Existing ONNX files as sources: their own outputs are the reference."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ _DTYPES: dict[str, DType] = {
 }
 _DECISIONS: dict[str, Literal["softmax", "sigmoid"]] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 _PASSING = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"}
+_UNSUPPORTED_WEIGHTS = {"DOUBLE", "BFLOAT16", "UINT16", "INT16", "INT4", "UINT4"}
 _DYNAMIC = {"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger"}
 
 
@@ -43,9 +44,10 @@ class OnnxFileSource:
     """An ONNX file and its description.
 
     Attributes:
-        model: The `onnx.ModelProto`, with plain names for its inputs and outputs, and no functions.
-        signature: Its tensors, with its own dtypes and batch.
-        precision: Of its computing.
+        info: Description of the model.
+        model: The `onnx.ModelProto`, with plain names for its inputs and outputs, and functions inlined.
+        signature: Tensors of the file, with their own dtypes and batch.
+        precision: Precision that the file computes in.
     """
 
     info: SourceInfo
@@ -54,13 +56,13 @@ class OnnxFileSource:
     precision: Precision
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """What onnxruntime gives for the file.
+        """Return the outputs of the file in onnxruntime.
 
         Args:
             inputs: float32 arrays ``[samples, ...]`` by input name.
         """
         opener = find_engine("onnx")
-        # The operators tell how the session is to batch: some answers depend on it.
+        # The session chooses its batches by the operators: some outputs depend on them.
         operators = tuple(sorted({node.op_type for node in self.model.graph.node}))
         needs = Needs("onnxruntime", "unknown", operators)
         session = opener(self.model.SerializeToString(), self.signature, needs=needs)
@@ -68,15 +70,15 @@ class OnnxFileSource:
 
 
 def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
-    """Reads an ``.onnx`` file, after it was found to reach for nothing outside.
+    """Audit and read an ``.onnx`` file.
 
     Args:
         path: The file.
-        trust: Whether operators of foreign domains are let through, and weights are read from files beside it.
+        trust: Whether operators of other domains are accepted, and weights are read from files next to it.
 
     Raises:
-        InputError: It is no sound ONNX file.
-        UnsupportedModelError: The audit found something, or it is a model that edgeml does not carry.
+        InputError: The file does not exist or is not a valid ONNX file.
+        UnsupportedModelError: The audit found something, or the model is not supported.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -84,18 +86,18 @@ def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
     try:
         model = onnx.ModelProto.FromString(read_bytes(path))
     except DecodeError as error:
-        raise InputError(f"{path.name} is no ONNX file: it cannot be parsed ({error}).") from error
+        raise InputError(f"{path.name} is not an ONNX file: it cannot be parsed ({error}).") from error
     if not model.graph.node:
-        raise InputError(f"{path.name} is no ONNX file, or a damaged one: it has no operators.")
+        raise InputError(f"{path.name} is not an ONNX file, or is corrupt: operators were not found in it.")
     try:
         audit_onnx(model, path.name, trust=trust)
-        return _described(_loaded(model, path, trust=trust), path.name)
+        return _describe(_load(model, path, trust=trust), path.name)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is damaged: a name in it is no text ({error}).") from error
+        raise InputError(f"{path.name} is corrupt: a name is not valid UTF-8 ({error}).") from error
 
 
-def _loaded(model: Any, path: Path, *, trust: bool) -> Any:
-    """The checked model, with its data in it and its functions written out."""
+def _load(model: Any, path: Path, *, trust: bool) -> Any:
+    """Return the checked model with external data loaded and functions inlined."""
     import onnx
     import onnx.external_data_helper
     import onnx.inliner
@@ -105,18 +107,22 @@ def _loaded(model: Any, path: Path, *, trust: bool) -> Any:
             onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
         return onnx.inliner.inline_local_functions(model)
-    except Exception as error:  # the checker and the loader raise several kinds
+    except Exception as error:  # the checker and the loader raise several types
         raise InputError(
-            f"{path.name} is damaged: {(str(error).strip() or repr(error)).splitlines()[0][:300]}."
+            f"{path.name} is corrupt: {(str(error).strip() or repr(error)).splitlines()[0][:300]}."
         ) from error
 
 
-def _described(model: Any, name: str) -> OnnxFileSource:
+def _describe(model: Any, name: str) -> OnnxFileSource:
     digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
     if model.graph.sparse_initializer:
-        raise UnsupportedModelError(f"{name} has sparse weights.", fix="make them dense.")
+        raise UnsupportedModelError(
+            f"{name} has sparse weights, which are not supported.", fix="store them as dense tensors."
+        )
     weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]  # files of before ONNX 1.5 list them
+    inputs = [
+        value for value in model.graph.input if value.name not in weights
+    ]  # files from before ONNX 1.5 list weights too
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     _rename(model.graph)
@@ -128,10 +134,11 @@ def _described(model: Any, name: str) -> OnnxFileSource:
     precision = _precision(model.graph)
     if precision is None:
         raise UnsupportedModelError(
-            f"{name} computes or keeps weights in a precision that is no recipe's.",
-            fix="build from the model that it was made from.",
+            f"{name} stores weights as {_unsupported_precision(model.graph)}; supported are float32, float16, int8 "
+            "and uint8.",
+            fix="build from the original model.",
         )
-    decision = decision_of_file(_last(model.graph), signature)
+    decision = decision_of_file(_last_operator(model.graph), signature)
     info = SourceInfo(
         "onnx",
         f"onnx-{precision}",
@@ -146,12 +153,12 @@ def _described(model: Any, name: str) -> OnnxFileSource:
 
 
 def _rename(graph: Any) -> None:
-    """Gives inputs and outputs plain names, here and wherever they are read."""
+    """Rename inputs and outputs to plain names, where they are defined and where they are read."""
     ends = [*graph.input, *graph.output]
     new = dict(zip([value.name for value in ends], plain_names(value.name for value in ends), strict=True))
-    taken = {name for node in graph.node for name in (*node.input, *node.output)} - set(new)
-    taken |= {tensor.name for tensor in graph.initializer}
-    for inner in {name for name in new.values() if name in taken}:  # a tensor inside has the name that an end gets
+    inner_names = {name for node in graph.node for name in (*node.input, *node.output)} - set(new)
+    inner_names |= {tensor.name for tensor in graph.initializer}
+    for inner in {name for name in new.values() if name in inner_names}:  # the new name of an input or output is in use
         new[inner] = f"{inner}__inner"
     for value in ends:
         value.name = new[value.name]
@@ -187,15 +194,17 @@ def _spec(value: Any, name: str) -> TensorSpec:
     kind = value.type.tensor_type
     dtype = _DTYPES.get(_kind(kind.elem_type))
     if not value.type.HasField("tensor_type") or dtype is None:
-        found = value.type.WhichOneof("value")
-        if found == "tensor_type":
-            found = _kind(kind.elem_type).lower()
+        type_name = value.type.WhichOneof("value")
+        if type_name == "tensor_type":
+            type_name = _kind(kind.elem_type).lower()
         raise UnsupportedModelError(
-            f"{name}: '{value.name}' is of {found}, expected a tensor of numbers of at most 32 bits, or int64.",
-            fix="of a classifier leave the outputs of numbers alone, for instance by zipmap=False.",
+            f"{name}: '{value.name}' is of {type_name}, expected a tensor of numbers of at most 32 bits, or int64.",
+            fix="of a classifier, keep only the outputs that are numbers, for instance with zipmap=False.",
         )
     if not kind.HasField("shape"):
-        raise UnsupportedModelError(f"{name}: '{value.name}' has no shape.", fix="run ONNX's shape inference on it.")
+        raise UnsupportedModelError(
+            f"{name}: '{value.name}' does not have a shape.", fix="run ONNX's shape inference on it."
+        )
     shape = tuple(size.dim_value if size.HasField("dim_value") else None for size in kind.shape.dim)
     return TensorSpec(value.name, shape, dtype)
 
@@ -203,22 +212,27 @@ def _spec(value: Any, name: str) -> TensorSpec:
 def _precision(graph: Any) -> Precision | None:
     kinds = {node.op_type for node in graph.node}
     stored = {_kind(tensor.data_type) for tensor in graph.initializer}
-    if stored & {"DOUBLE", "BFLOAT16", "UINT16", "INT16", "INT4", "UINT4"} or "MatMulNBits" in kinds:
+    if stored & _UNSUPPORTED_WEIGHTS or "MatMulNBits" in kinds:
         return None
     if kinds & _DYNAMIC:
         return "dynamic"
     if any(kind == "QuantizeLinear" or kind.startswith("QLinear") for kind in kinds):
         return "int8"
     if "DequantizeLinear" in kinds:
-        return "dynamic"  # weights of 8 bit, activations in floats
+        return "dynamic"  # 8-bit weights, float activations
     return "fp16" if "FLOAT16" in stored else "fp32"
 
 
-def _last(graph: Any) -> Literal["softmax", "sigmoid"] | None:
-    makers = {name: node for node in graph.node for name in node.output}
-    node = makers.get(graph.output[0].name) if len(graph.output) == 1 else None
+def _unsupported_precision(graph: Any) -> str:
+    stored = {_kind(tensor.data_type) for tensor in graph.initializer} & _UNSUPPORTED_WEIGHTS
+    return ", ".join(sorted(kind.lower() for kind in stored)) or "4-bit integers (MatMulNBits)"
+
+
+def _last_operator(graph: Any) -> Literal["softmax", "sigmoid"] | None:
+    producers = {name: node for node in graph.node for name in node.output}
+    node = producers.get(graph.output[0].name) if len(graph.output) == 1 else None
     for _ in graph.node:
         if node is None or node.op_type not in _PASSING:
             break
-        node = makers.get(node.input[0])
+        node = producers.get(node.input[0])
     return _DECISIONS.get(node.op_type) if node is not None else None

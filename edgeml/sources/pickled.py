@@ -1,4 +1,4 @@
-"""Pickles and joblib files: code that makes an object. Loaded only where the caller trusts whoever wrote it."""
+"""Pickles and joblib files, which run code as they are loaded: only for callers who trust the author."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from edgeml.core.errors import InputError
 from edgeml.core.system.files import read_errors
 from edgeml.sources.findings import refuse_untrusted
 
-__all__ = ["unpickled"]
+__all__ = ["load_pickle"]
 
 
-def unpickled(path: Path, *, trust: bool) -> Any:
-    """The object that a file makes.
+def load_pickle(path: Path, *, trust: bool) -> Any:
+    """Return the object in a pickle or joblib file.
 
     Raises:
-        InputError: There is no such file, or it makes none.
-        UnsupportedModelError: It is not trusted.
+        InputError: The file does not exist or cannot be loaded.
+        UnsupportedModelError: The file is not trusted.
     """
     with read_errors(path):
         path.stat()
-    refuse_untrusted(path.name, ["it is a pickle, which runs whatever code it holds"], trust=trust)
+    refuse_untrusted(path.name, ["it is a pickle, which runs any code that it holds"], trust=trust)
     import joblib
 
     try:
@@ -29,5 +29,5 @@ def unpickled(path: Path, *, trust: bool) -> Any:
     except Exception as error:  # a pickle raises whatever its code raises
         raise InputError(
             f"{path.name} cannot be loaded: {type(error).__name__}: {error}.",
-            fix="use the versions of Python and scikit-learn that wrote it, and have its modules installed.",
+            fix="use the versions of Python and scikit-learn that wrote it, and install the modules that it needs.",
         ) from error

@@ -19,8 +19,9 @@ from edgeml.core.source import Reference, SourceInfo, Task
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
-from edgeml.sources.pickled import unpickled
-from edgeml.sources.sklearn_gaps import gaps_of
+from edgeml.sources.pickled import load_pickle
+from edgeml.sources.sklearn_missing_values import probe_missing_values
+from edgeml.sources.sklearn_support import check_estimator, refuse_foreign_types
 from edgeml.sources.sklearn_table import ModelTable, model_table
 from edgeml.sources.sklearn_trusted_types import TRUSTED_TYPES
 from edgeml.sources.state_digest import state_digest
@@ -28,6 +29,7 @@ from edgeml.sources.state_digest import state_digest
 __all__ = ["SUFFIX", "SklearnSource", "open_source", "save"]
 
 SUFFIX = ".skops"
+_SAVE_SKOPS = "save the model with skops.io.dump(model, 'model.skops')."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,11 @@ class SklearnSource:
     """A loaded scikit-learn model and its description.
 
     Attributes:
-        method: What gives its scores or values: ``predict_proba``, ``decision_function``, ``predict`` or
-            ``transform``; of a classifier ``predict`` gives votes.
-        table: What it reads of the table that it was trained on.
+        info: Description of the model.
+        model: The fitted estimator.
+        method: Method that returns scores or values: ``predict_proba``, ``decision_function``, ``predict`` or
+            ``transform``; the labels of a classifier's ``predict`` count as votes.
+        table: The part of its training table that the model reads.
     """
 
     info: SourceInfo
@@ -46,14 +50,14 @@ class SklearnSource:
     table: ModelTable
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """The model's own answers, all rows in one call.
+        """Return the model's own outputs, computed for all rows in one call.
 
-        On one thread: which of several equally near neighbours scikit-learn takes, and the last bits of sums,
-        depend on the number of threads.
+        The call runs on one thread: the choice among equally near neighbors, and the last bits of sums, depend on the
+        number of threads.
 
         Args:
-            inputs: ``features``, float32 ``[samples, n_features]``, given to the model as they are; or one
-                ``[samples, 1]`` for each column of a table in which there is text.
+            inputs: ``features``, float32 ``[samples, n_features]``, which the model receives unchanged; or one
+                ``[samples, 1]`` for each column of a table that holds text.
         """
         rows = self.table.rows(inputs)
         (output,) = self.info.signature.outputs
@@ -70,46 +74,46 @@ class SklearnSource:
 
 
 def save(model: Any, path: Path) -> None:
-    """Hands a model in memory over as a ``.skops`` file.
+    """Save a model in memory to a ``.skops`` file.
 
     Raises:
-        InputError: It is no scikit-learn estimator.
-        UnsupportedModelError: It is not fitted, or skops cannot save it.
+        InputError: The object is not a scikit-learn estimator.
+        UnsupportedModelError: The model is not fitted, holds estimators of other libraries, or skops cannot save it.
         StorageError: The file cannot be written.
     """
     import skops.io
 
-    _check_fitted(model)
+    check_estimator(model)
     try:
         skops.io.dump(model, path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error}") from error
-    except Exception as error:  # skops names no error of its own
+    except Exception as error:  # skops documents no exception types
         raise UnsupportedModelError(
             f"skops cannot save the {type(model).__name__}: {error}",
-            fix="replace the part that it names; functions of your own cannot be saved.",
+            fix="replace the part that the message names; functions of your own cannot be saved.",
         ) from error
 
 
 def open_source(path: Path, *, trust: bool = False) -> SklearnSource:
-    """Loads a ``.skops`` file, after every type in it was found harmless; a pickle only if it is trusted.
+    """Load a ``.skops`` file of trusted types, or a pickle if the caller trusts its author.
 
     Args:
         path: The file.
-        trust: Whether all types in it are let through, and pickles and joblib files are loaded.
+        trust: Whether all types are accepted, and pickles and joblib files are loaded.
 
     Raises:
-        InputError: It is no readable ``.skops`` file of a scikit-learn estimator.
-        UnsupportedModelError: It holds types that are not trusted, or a model that edgeml does not carry.
+        InputError: The file does not exist, or is not a readable ``.skops`` file of a scikit-learn estimator.
+        UnsupportedModelError: The file holds types that are not trusted, or a model that edgeml does not support.
         StorageError: The file cannot be read.
     """
-    model = _load(path, trust=trust) if path.suffix.lower() == SUFFIX else unpickled(path, trust=trust)
-    _check_fitted(model)
-    model = getattr(model, "best_estimator_", model)  # of a search: all that it answers comes from it
+    model = _load(path, trust=trust) if path.suffix.lower() == SUFFIX else load_pickle(path, trust=trust)
+    check_estimator(model)
+    model = getattr(model, "best_estimator_", model)  # of a search: it computes all outputs
     digest = state_digest(model)
     for step in (model, *(step for _, step in getattr(model, "steps", ()))):
         if hasattr(step, "n_jobs"):
-            step.n_jobs = None  # one job sums in one order, so that the last bits are the same every time
+            step.n_jobs = None  # one job sums in a fixed order, so that the last bits are reproducible
     return _describe(model, digest)
 
 
@@ -119,47 +123,27 @@ def _load(path: Path, *, trust: bool) -> Any:
     data = read_bytes(path)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            found = "schema.json" in archive.namelist()
+            names = archive.namelist()
     except zipfile.BadZipFile as error:
-        raise InputError(
-            f"{path.name} is no skops file: it is no ZIP archive.",
-            fix="save the model by skops.io.dump(model, 'model.skops').",
-        ) from error
-    if not found:
-        raise InputError(
-            f"{path.name} is no skops file: the archive has no schema.json.",
-            fix="save the model by skops.io.dump(model, 'model.skops').",
-        )
+        raise InputError(f"{path.name} is not a skops file: expected a ZIP archive.", fix=_SAVE_SKOPS) from error
+    if "schema.json" not in names:
+        raise InputError(f"{path.name} is not a skops file: schema.json was not found in the archive.", fix=_SAVE_SKOPS)
     try:
         untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
         if trust or not untrusted:
             return skops.io.loads(data, trusted=sorted(TRUSTED_TYPES | set(untrusted)))
-    except Exception as error:  # skops and what it calls raise many kinds; all mean that the file cannot be read
+    except Exception as error:  # skops and its dependencies raise many types; all mean that the file cannot be read
         raise InputError(
             f"{path.name}: skops {installed_version('skops')} and scikit-learn "
             f"{installed_version('scikit-learn')} cannot load it: {error}",
             fix="save it again with the versions that are installed here.",
         ) from error
+    refuse_foreign_types(untrusted)
     raise UnsupportedModelError(
         f"{path.name} holds types that are not trusted: {', '.join(untrusted)}.",
-        fix="take them out of the model; or, if you trust whoever made it with your files and your machine, "
-        "say --trust-source (trust_source=True).",
+        fix="remove them from the model; or, if you trust the author of the file with your files and your machine, "
+        "use --trust-source (trust_source=True).",
     )
-
-
-def _check_fitted(model: Any) -> None:
-    from sklearn.base import BaseEstimator
-    from sklearn.exceptions import NotFittedError
-    from sklearn.utils.validation import check_is_fitted
-
-    if not isinstance(model, BaseEstimator):
-        raise InputError(f"A {type(model).__name__} is no scikit-learn estimator.")
-    try:
-        check_is_fitted(model)
-    except NotFittedError as error:
-        raise UnsupportedModelError(
-            f"The {type(model).__name__} is not fitted.", fix="call its fit() before packaging it."
-        ) from error
 
 
 def _describe(model: Any, digest: str) -> SklearnSource:
@@ -168,36 +152,36 @@ def _describe(model: Any, digest: str) -> SklearnSource:
     count = _feature_count(model)
     if count is None:
         raise UnsupportedModelError(
-            f"The {name} does not take a table of numbers (it has no n_features_in_).",
-            fix="put what turns the raw input into numbers before the package.",
+            f"The {name} does not read a table of numbers: its attribute n_features_in_ is missing.",
+            fix="convert the raw input to numbers before the model, and package the rest of the pipeline.",
         )
     decision = _decision(model, name, method) if task == "classification" else None
     table = model_table(model, count)
-    # The output's shape is seen, not derived: it depends on options, and on how many classes or targets there were.
+    # The output's shape is measured: it depends on options, and on the number of classes or targets in training.
     try:
         probe = table.rows(table.samples(2))
         with _one_thread():
-            several = decision is not None and np.ndim(model.predict(probe)) > 1
+            multi_label = decision is not None and np.ndim(model.predict(probe)) > 1
             if decision is not None and method == "predict":
                 shape: tuple[int, ...] = (2, len(decision.labels))
             else:
                 shape = _dense(getattr(model, method)(probe)).shape
     except EdgemlError:
         raise
-    except Exception as error:  # scikit-learn raises many kinds
-        taken = "text and float32 numbers" if table.typed else "float32 numbers"
+    except Exception as error:  # scikit-learn raises many types
+        values = "text and float32 numbers" if table.typed else "float32 numbers"
         raise UnsupportedModelError(
-            f"The {name} does not take rows of {len(table.columns)} {taken}: {error}"
+            f"The {name} does not accept rows of {len(table.columns)} {values}: {error}"
         ) from error
-    if several:
-        raise _several_labels(name)
+    if multi_label:
+        raise _multi_label_error(name)
     output = TensorSpec(
         "scores" if decision else "values", (None, *shape[1:]), "float32", meaning="scores" if decision else "values"
     )
     if decision is not None and len(shape) == 1:
         decision = Decision(decision.labels, threshold=0.0)
     with _one_thread():
-        inputs = gaps_of(table, getattr(model, method))
+        inputs = probe_missing_values(table, getattr(model, method))
     signature = Signature(inputs, (output,))
     versions = {
         package: installed_version(package) or "unknown" for package in ("scikit-learn", "numpy", "scipy", "skops")
@@ -222,7 +206,7 @@ def _feature_count(model: Any) -> int | None:
         if not _skipped(step):
             return _feature_count(step)
     if type(model).__name__ == "IsotonicRegression":
-        return 1  # it takes one column, and does not say so
+        return 1  # which the estimator does not record
     count = getattr(model, "n_features_in_", None)
     return None if count is None else int(count)
 
@@ -240,14 +224,14 @@ def _task(model: Any, name: str) -> tuple[Task, Any]:
     if hasattr(model, "transform") and not is_outlier_detector(model):
         return "transformation", "transform"
     raise UnsupportedModelError(
-        f"The {name} is no classifier, regressor, clusterer with predict, or transformer.",
+        f"The {name} is not supported: expected a classifier, regressor, clusterer with predict(), or transformer.",
         fix="package a model of one of these kinds.",
     )
 
 
 def _decision(model: Any, name: str, method: str) -> Decision:
     if isinstance(model.classes_, list):
-        raise _several_labels(name)
+        raise _multi_label_error(name)
     labels = tuple(model.classes_.tolist())
     if not all(isinstance(label, bool | int | float | str) for label in labels):
         raise UnsupportedModelError(
@@ -256,21 +240,22 @@ def _decision(model: Any, name: str, method: str) -> Decision:
     return Decision(labels, probabilities=method == "predict_proba")
 
 
-def _several_labels(name: str) -> UnsupportedModelError:
+def _multi_label_error(name: str) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"The {name} gives several labels for a row.", fix="train and package one classifier for each of them."
+        f"The {name} predicts several labels for a row, which is not supported.",
+        fix="train and package one classifier for each label.",
     )
 
 
 def _dense(values: Any) -> np.ndarray:
     if hasattr(values, "tocsr"):
         raise UnsupportedModelError(
-            "The model gives a sparse matrix.", fix="make it dense, for instance by sparse_output=False."
+            "The model returns a sparse matrix.", fix="make the output dense, for instance with sparse_output=False."
         )
     try:
         return np.ascontiguousarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise UnsupportedModelError(f"The model's output is no table of numbers: {error}") from error
+        raise UnsupportedModelError(f"The model's output cannot be converted to float32: {error}") from error
 
 
 @contextmanager
@@ -278,6 +263,6 @@ def _one_thread() -> Iterator[None]:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1), warnings.catch_warnings():
-        # The columns come by position here, also to a model that was trained on a table with named ones.
+        # Columns are passed by position, also to a model that was trained on named ones.
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         yield

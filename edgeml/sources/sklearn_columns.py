@@ -1,4 +1,4 @@
-"""Which columns of a table a scikit-learn model was trained on, and which of them hold text."""
+"""The columns of a table that a scikit-learn model was trained on, and which of them hold text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeml.core.errors import UnsupportedModelError
 
 __all__ = ["Column", "first_step", "table_columns"]
 
-_NAMES_OF_WRAPPED = ("best_estimator_", "regressor_")
+_WRAPPED_ATTRIBUTES = ("best_estimator_", "regressor_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,50 +20,50 @@ class Column:
     """A column that the model reads.
 
     Attributes:
-        name: As the table had it in training; None for an array.
-        place: Its position in that table.
-        text: Whether it holds text.
-        gap: What stands for a missing text in that table: NaN, None, or "" where the model knows none.
-        known: The texts that it was trained on, as far as it keeps them.
-        closed: Whether it takes no other texts.
+        name: Name of the column in the training table; None for an array.
+        position: Position of the column in the training table.
+        text: Whether the column holds text.
+        missing_marker: Value of a missing text in that table: NaN, None, or "" where the model has no such value.
+        categories: Texts that the model was trained on, as far as it keeps them.
+        closed: Whether the model refuses other texts.
     """
 
     name: str | None
-    place: int
+    position: int
     text: bool = False
-    gap: float | str | None = ""
-    known: tuple[str, ...] = ()
+    missing_marker: float | str | None = ""
+    categories: tuple[str, ...] = ()
     closed: bool = False
 
 
 def table_columns(model: Any) -> tuple[Column, ...]:
-    """The columns that the model reads, in the table's order; none where it does not say what it was trained on.
+    """Return the columns that the model reads, in the table's order; empty where the model does not record them.
 
-    What goes into a ColumnTransformer and is dropped there is not read.
+    A column that a ColumnTransformer drops is not read.
 
     Raises:
-        UnsupportedModelError: One part of the model takes a column for text, and another for numbers.
+        UnsupportedModelError: One part of the model reads a column as text, and another as numbers.
     """
     names = getattr(model, "feature_names_in_", None)
-    found: dict[int, Column] = {}
-    for place, text in _uses(model, None):
-        name = None if names is None else str(names[place])
-        use = text or _Text()
-        new = Column(name, place, text is not None, use.gap, use.known, use.closed)
-        old = found.setdefault(place, new)
-        if old.text != new.text:
+    columns: dict[int, Column] = {}
+    for position, text in _uses(model, None):
+        name = None if names is None else str(names[position])
+        use = text or _TextUse()
+        column = Column(name, position, text is not None, use.missing_marker, use.categories, use.closed)
+        earlier = columns.setdefault(position, column)
+        if earlier.text != column.text:
             raise UnsupportedModelError(
-                f"One part of the model takes column '{name or place}' for text, another for numbers.",
-                fix="give it to one of them as a column of its own.",
+                f"One part of the model reads column '{name or position}' as text, another as numbers.",
+                fix="pass it to one of them as a separate column.",
             )
-        if new.closed and not old.closed:
-            found[place] = new
-    return tuple(found[place] for place in sorted(found))
+        if column.closed and not earlier.closed:
+            columns[position] = column
+    return tuple(columns[position] for position in sorted(columns))
 
 
 def first_step(model: Any) -> Any:
-    """The estimator that the table itself is given to: of a pipeline the first that does anything."""
-    for name in _NAMES_OF_WRAPPED:
+    """Return the estimator that receives the table itself: of a pipeline the first step that is not passthrough."""
+    for name in _WRAPPED_ATTRIBUTES:
         if hasattr(model, name):
             return first_step(getattr(model, name))
     for _, step in getattr(model, "steps", ()):
@@ -73,61 +73,73 @@ def first_step(model: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
-    gap: float | str | None = ""
-    known: tuple[str, ...] = ()
+class _TextUse:
+    """The way an estimator reads a column of text; attributes as those of `Column`."""
+
+    missing_marker: float | str | None = ""
+    categories: tuple[str, ...] = ()
     closed: bool = False
 
 
-def _uses(model: Any, places: Sequence[int] | None) -> Iterator[tuple[int, _Text | None]]:
-    """Each column that a model reads, by its place in the whole table, and what it takes for text in it."""
+def _uses(model: Any, positions: Sequence[int] | None) -> Iterator[tuple[int, _TextUse | None]]:
+    """Yield the position of each column that a model reads, and how the model reads text in it, if it does.
+
+    Args:
+        model: The model, or a part of it.
+        positions: Positions of the part's columns in the whole table; None for the whole table itself.
+    """
     first = first_step(model)
-    if places is None:
+    if positions is None:
         count = getattr(first, "n_features_in_", None)
         if count is None:
             return
-        places = range(int(count))
+        positions = range(int(count))
     name = type(first).__name__
     if name == "ColumnTransformer":
         for key, part, _ in first.transformers_:
             if not isinstance(part, str) or part != "drop":
-                inner = first._transformer_to_input_indices[key]  # noqa: SLF001  # scikit-learn has no public name
-                yield from _uses(part, [places[i] for i in inner])
+                selected = first._transformer_to_input_indices[key]  # noqa: SLF001  # scikit-learn has no public name
+                yield from _uses(part, [positions[i] for i in selected])
         return
     if name == "FeatureUnion":
         for _, part in first.transformer_list:
             if part != "drop":
-                yield from _uses(part, places)
+                yield from _uses(part, positions)
         return
     if hasattr(first, "vocabulary_") or name == "HashingVectorizer":
-        yield from ((place, _Text()) for place in places)
+        yield from ((position, _TextUse()) for position in positions)
         return
-    for number, place in enumerate(places):
-        yield place, _text(model, first, number)
+    for number, position in enumerate(positions):
+        yield position, _text_use(model, first, number)
 
 
-def _text(model: Any, first: Any, number: int) -> _Text | None:
-    """What an estimator, or a pipeline that begins with it, takes for text in its column of that number."""
+def _text_use(model: Any, first: Any, number: int) -> _TextUse | None:
+    """Return how an estimator, or a pipeline that begins with it, reads text in one of its columns; None for numbers.
+
+    Args:
+        model: The estimator or pipeline.
+        first: Its first step.
+        number: Position of the column among those of `model`.
+    """
     if hasattr(first, "categories_"):
-        categories = np.asarray(first.categories_[number])
-        values = categories.tolist() if categories.dtype.kind in "OU" else []
-        texts = tuple(value for value in values if isinstance(value, str))
-        gaps = [value for value in values if not isinstance(value, str)]
+        values = np.asarray(first.categories_[number])
+        categories = values.tolist() if values.dtype.kind in "OU" else []
+        texts = tuple(value for value in categories if isinstance(value, str))
+        markers = [value for value in categories if not isinstance(value, str)]
         if not texts:
             return None
-        return _Text(gaps[0] if gaps else "", texts, getattr(first, "handle_unknown", "") == "error")
+        return _TextUse(markers[0] if markers else "", texts, getattr(first, "handle_unknown", "") == "error")
     statistics = getattr(first, "statistics_", None)
     if statistics is None or not isinstance(np.asarray(statistics, dtype=object)[number], str):
         return None
-    gap = first.missing_values
-    later = _later(model, first)
-    after = None if later is None or not hasattr(later, "categories_") else _text(later, later, number)
-    known, closed = (after.known, after.closed) if after else ((), False)
-    return _Text(gap, known, closed)
+    encoder = _second_step(model, first)
+    use = None if encoder is None or not hasattr(encoder, "categories_") else _text_use(encoder, encoder, number)
+    categories, closed = (use.categories, use.closed) if use else ((), False)
+    return _TextUse(first.missing_values, categories, closed)
 
 
-def _later(model: Any, first: Any) -> Any:
-    """The step of a pipeline after its first one, where that keeps the columns as they are."""
+def _second_step(model: Any, first: Any) -> Any:
+    """Return the step of a pipeline after its first one, where that keeps the columns as they are."""
     steps = [step for _, step in getattr(model, "steps", ()) if step is not None and not isinstance(step, str)]
     if len(steps) > 1 and steps[0] is first and not getattr(first, "add_indicator", False):
         return steps[1]

@@ -1,4 +1,4 @@
-"""The table that a scikit-learn model was trained on: its columns as inputs, and inputs as such a table again."""
+"""The table that a scikit-learn model was trained on: its columns as inputs, and inputs as such a table."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _FEATURES = "features"
 
 @dataclass(frozen=True, slots=True)
 class ModelTable:
-    """What a model reads of a table.
+    """The part of a table that a model reads.
 
     Attributes:
-        columns: The columns that it reads, in the table's order.
-        width: How many the table has.
-        names: All their names; None for an array.
-        framed: Whether the model finds columns by name, and so takes nothing but a data frame.
+        columns: The columns that the model reads, in the table's order.
+        width: Number of columns of the table.
+        names: Names of all columns of the table; None for an array.
+        framed: Whether the model selects columns by name, and so needs a data frame.
     """
 
     columns: tuple[Column, ...]
@@ -35,7 +35,7 @@ class ModelTable:
 
     @property
     def typed(self) -> bool:
-        """Whether each column is an input of its own, since text is among them."""
+        """Whether each column is a separate input, since some of them hold text."""
         return any(column.text for column in self.columns)
 
     @property
@@ -43,113 +43,115 @@ class ModelTable:
         """Names of the inputs, in order."""
         if not self.typed:
             return [_FEATURES]
-        return plain_names(column.name or f"column_{column.place}" for column in self.columns)
+        return plain_names(column.name or f"column_{column.position}" for column in self.columns)
 
     @property
     def columns_of_inputs(self) -> dict[str, tuple[str, ...]]:
-        """Names of the columns that each input is made of; empty where the table had none."""
+        """Names of the columns by the input that holds them; empty where the table had no names."""
         if self.names is None:
             return {}
-        named = [str(column.name) for column in self.columns]
+        names = [str(column.name) for column in self.columns]
         if not self.typed:
-            return {_FEATURES: tuple(named)}
-        return {name: (column,) for name, column in zip(self.input_names, named, strict=True)}
+            return {_FEATURES: tuple(names)}
+        return {name: (column,) for name, column in zip(self.input_names, names, strict=True)}
 
     def selectors(self, model: Any) -> list[Any]:
-        """The ColumnTransformers of a model, or of a copy of it, that the table itself is given to."""
+        """Return the ColumnTransformers of a model, or of a copy of it, that receive the table itself."""
         first = first_step(model)
         if type(first).__name__ == "FeatureUnion":
-            return [found for _, part in first.transformer_list for found in self.selectors(part)]
+            return [selector for _, part in first.transformer_list for selector in self.selectors(part)]
         return [first] if type(first).__name__ == "ColumnTransformer" else []
 
     def specs(self) -> tuple[TensorSpec, ...]:
-        """The inputs, without gaps."""
+        """Return the inputs, without a mark for missing values."""
         if not self.typed:
-            return (TensorSpec(_FEATURES, (None, len(self.columns)), self._numbers),)
+            return (TensorSpec(_FEATURES, (None, len(self.columns)), self._number_dtype),)
         return tuple(
             TensorSpec(
                 name,
                 (None, 1),
-                "string" if column.text else self._numbers,
-                texts=column.known if column.closed else (),
+                "string" if column.text else self._number_dtype,
+                texts=column.categories if column.closed else (),
             )
             for name, column in zip(self.input_names, self.columns, strict=True)
         )
 
     @property
-    def _numbers(self) -> Literal["float32", "float64"]:
-        """A table's numbers are float64; arrays are taken as the float32 that devices have."""
+    def _number_dtype(self) -> Literal["float32", "float64"]:
+        """The dtype of numbers: float64 for tables, and for arrays the float32 that devices have."""
         return "float64" if self.names is not None or self.typed else "float32"
 
     def samples(self, count: int) -> dict[str, np.ndarray]:
-        """Inputs that the model takes: ones, and a text that it knows."""
+        """Return inputs that the model accepts: ones, and a text that it was trained on."""
         if not self.typed:
-            return {_FEATURES: np.ones((count, len(self.columns)), self._numbers)}
+            return {_FEATURES: np.ones((count, len(self.columns)), self._number_dtype)}
         return {
-            name: np.full((count, 1), next(iter(column.known), ""))
+            name: np.full((count, 1), next(iter(column.categories), ""))
             if column.text
-            else np.ones((count, 1), self._numbers)
+            else np.ones((count, 1), self._number_dtype)
             for name, column in zip(self.input_names, self.columns, strict=True)
         }
 
     def rows(self, inputs: Mapping[str, np.ndarray]) -> Any:
-        """Inputs ``[samples, ...]`` as the model takes them: an array ``[samples, width]``, or a data frame.
+        """Return inputs ``[samples, ...]`` in the model's form: an array ``[samples, width]``, or a data frame.
 
-        Columns that it does not read are filled with NaN.
+        Columns that the model does not read are filled with NaN.
 
         Raises:
-            MissingDependencyError: It takes data frames, and pandas is not installed.
+            MissingDependencyError: The model needs a data frame, and pandas is not installed.
         """
         if not self.framed and not self.typed and len(self.columns) == self.width:
             return inputs[_FEATURES]
         values = self._values(inputs)
         count = len(next(iter(values.values())))
-        table = {place: values.get(place, np.full(count, np.nan, self._numbers)) for place in range(self.width)}
+        table = {
+            position: values.get(position, np.full(count, np.nan, self._number_dtype)) for position in range(self.width)
+        }
         if self.framed and self.names is not None:
-            return _frame(dict(zip(self.names, table.values(), strict=True)))
+            return _data_frame(dict(zip(self.names, table.values(), strict=True)))
         if self.typed:
             return np.stack([column.astype(object) for column in table.values()], axis=1)
         return np.stack(list(table.values()), axis=1)
 
     def _values(self, inputs: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
-        """Columns ``[samples]`` by their place in the table."""
+        """Return columns ``[samples]`` by their position in the table."""
         if not self.typed:
             rows = inputs[_FEATURES]
-            return {column.place: rows[:, number] for number, column in enumerate(self.columns)}
-        found = {}
+            return {column.position: rows[:, number] for number, column in enumerate(self.columns)}
+        columns = {}
         for name, column in zip(self.input_names, self.columns, strict=True):
             values = inputs[name][:, 0]
             if column.text:
                 values = values.astype(object)
-                values[values == ""] = column.gap
-            found[column.place] = values
-        return found
+                values[values == ""] = column.missing_marker
+            columns[column.position] = values
+        return columns
 
 
-def _frame(columns: dict[str, np.ndarray]) -> Any:
+def _data_frame(columns: dict[str, np.ndarray]) -> Any:
     try:
         import pandas as pd
     except ModuleNotFoundError as error:
         raise MissingDependencyError("A model that was trained on a table with named columns", "sklearn") from error
-    # Text stays as it is: pandas would make a type of its own of it.
+    # An explicit dtype keeps text as objects, of which pandas would make its own string type.
     return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
 
 
 def model_table(model: Any, width: int) -> ModelTable:
-    """What a model reads.
+    """Return the part of its training table that a model reads.
 
     Args:
         model: The model.
-        width: Columns of the table that it was trained on.
+        width: Number of columns of the table that the model was trained on.
 
     Raises:
-        UnsupportedModelError: It takes a column for text and for numbers.
+        UnsupportedModelError: The model reads a column both as text and as numbers.
     """
     columns = table_columns(model)
     names = getattr(model, "feature_names_in_", None)
     selects = type(first_step(model)).__name__ in {"ColumnTransformer", "FeatureUnion"}
     if not columns or (names is None and not any(column.text for column in columns)):
-        columns = tuple(Column(None if names is None else str(names[place]), place) for place in range(width))
-    named = None if names is None else tuple(map(str, names))
-    framed = named is not None and (selects or any(column.text for column in columns))
-    return ModelTable(columns, width, named, framed)
+        columns = tuple(Column(None if names is None else str(names[i]), i) for i in range(width))
+    table_names = None if names is None else tuple(map(str, names))
+    framed = table_names is not None and (selects or any(column.text for column in columns))
+    return ModelTable(columns, width, table_names, framed)

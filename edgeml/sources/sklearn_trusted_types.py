@@ -1,8 +1,8 @@
-"""The types that a ``.skops`` file may hold beside those that skops trusts by itself.
+"""The types that a ``.skops`` file may hold in addition to those that skops trusts by default.
 
-They are classes and functions of scikit-learn and its parts which hold what was learned, and neither run code from the
-file nor touch the system. They were found by saving every estimator of scikit-learn 1.9. A new one is added here when
-it has been read: whoever can write a file can call it with arguments of their own.
+The types are classes and functions of scikit-learn and its dependencies that hold learned state, and neither run code
+from the file nor touch the system. Saving every estimator of scikit-learn 1.9 showed them. Read the code of a type
+before adding it here: the author of a file can call it with arguments of their choice.
 """
 
 from __future__ import annotations
@@ -61,4 +61,4 @@ TRUSTED_TYPES = frozenset(
         "sklearn.utils._metadata_requests.MethodMetadataRequest",
     }
 )
-"""Their dotted names, as `skops.io.get_untrusted_types` gives them."""
+"""Dotted names, as `skops.io.get_untrusted_types` returns them."""

@@ -1,4 +1,4 @@
-"""A digest of what a Python object holds, the same in every process and after being saved and loaded."""
+"""A digest of a Python object's state, the same in every process and after the object was saved and loaded."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 __all__ = ["state_digest"]
 
-# Generators are used up by training and say nothing of what was learned.
+# The state of random generators depends on the course of training, not on the learned model.
 _GENERATORS = (np.random.RandomState, np.random.Generator, np.random.BitGenerator)
 
 
 def state_digest(value: object) -> str:
-    """``sha256:…`` over names of classes, attributes and arrays; nothing of it depends on memory or order.
+    """Return ``sha256:…`` over names of classes, attributes and arrays, independent of memory and order.
 
     Arrays count by dtype, shape and elements, dicts and sets by their sorted contents, functions and classes
-    by their qualified names, all other objects by what `copyreg` would save of them.
+    by their qualified names, all other objects by the state that `copyreg` would save.
     """
     return f"sha256:{_digest(value, ()).hex()}"
 
@@ -29,14 +29,14 @@ def _digest(value: Any, parents: tuple[int, ...]) -> bytes:
         return b"cycle"
     sha = hashlib.sha256()
     for part in _parts(value, (*parents, id(value))):
-        sha.update(len(part).to_bytes(8, "little"))  # so that no two lists of parts read the same
+        sha.update(len(part).to_bytes(8, "little"))  # so that no two lists of parts give the same bytes
         sha.update(part)
     return sha.digest()
 
 
 def _parts(value: Any, parents: tuple[int, ...]) -> Iterator[bytes]:
     if isinstance(value, np.generic) and value.dtype.names is None:
-        value = value.item()  # some formats keep 3 where a numpy 3 was
+        value = value.item()  # some formats save a numpy scalar as a Python number
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         yield from (type(value).__name__.encode(), repr(value).encode())
     elif isinstance(value, np.ndarray | memoryview):
@@ -62,7 +62,7 @@ def _parts(value: Any, parents: tuple[int, ...]) -> Iterator[bytes]:
 
 def _array_parts(array: np.ndarray, parents: tuple[int, ...]) -> Iterator[bytes]:
     yield from (b"array", repr(array.shape).encode())
-    if array.dtype.names is not None:  # field by field: the gaps between fields hold chance
+    if array.dtype.names is not None:  # field by field: the padding between fields is undefined
         for name in array.dtype.names:
             yield from (name.encode(), _digest(array[name], parents))
     elif array.dtype.hasobject:

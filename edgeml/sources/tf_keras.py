@@ -1,13 +1,12 @@
-"""Keras 2 models, through tf-keras: ``.h5`` files and SavedModel folders.
+"""Keras 2 models, through tf-keras: ``.h5`` and ``.keras`` files, and SavedModel folders.
 
-Keras 3 reads some of them and fails on others (layers with options that it dropped, optimizers in a SavedModel),
-so it is given none: one rule, and the model's own generation of layers. In a process of its own: tf-keras and
-Keras 3 share TensorFlow's place for Keras.
+Keras 3 reads some of them and fails on others (layers with options that it dropped, optimizers in a SavedModel), so
+all of them go to tf-keras, with the layers of the model's own generation. They need a process of their own: tf-keras
+and Keras 3 share TensorFlow's one module for Keras.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,30 +16,33 @@ import numpy as np
 
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.source import Reference, SourceInfo
-from edgeml.core.system.files import read_errors
 from edgeml.core.system.machine import installed_version
-from edgeml.sources.audit_hdf5 import audit_hdf5
-from edgeml.sources.audit_keras import audit_config, check_size
+from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
 from edgeml.sources.findings import refuse_untrusted
 from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
+from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
 
 SUFFIX = ".h5"
-_SAVED_MODEL = "saved_model.pb"
 _MODELS = {"_tf_keras_model", "_tf_keras_network", "_tf_keras_sequential"}
 
 
 @dataclass(frozen=True, slots=True)
 class LegacyKerasSource:
-    """A loaded Keras 2 model and its description."""
+    """A loaded Keras 2 model and its description.
+
+    Attributes:
+        info: Description of the model.
+        model: The `tf_keras.Model`.
+    """
 
     info: SourceInfo
     model: Any
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """The model's own answers, in inference mode and in batches of 32.
+        """Return the model's outputs, in inference mode and in batches of 32.
 
         Args:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
@@ -48,9 +50,9 @@ class LegacyKerasSource:
         return reference_of(self.info.signature, self.call, inputs)
 
     def call(self, inputs: list[Any]) -> list[Any]:
-        """The float32 outputs as a flat list, in the model's own order, from its inputs as a flat list.
+        """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.
 
-        Works on arrays and, while TensorFlow traces, on symbolic tensors. Inputs that are not float32 in the
+        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs that are not float32 in the
         model are cast.
         """
         import tensorflow as tf
@@ -62,14 +64,14 @@ class LegacyKerasSource:
 
 
 def save(model: Any, path: Path) -> None:
-    """Hands a model in memory over as an ``.h5`` file.
+    """Save a model in memory to an ``.h5`` file.
 
     Raises:
-        UnsupportedModelError: tf-keras cannot save it, or it was never built.
+        UnsupportedModelError: tf-keras cannot save the model, or the model was never built.
     """
     if not model.built or not getattr(model, "inputs", None):
         raise UnsupportedModelError(
-            f"The Keras model '{model.name}' has no inputs of known shape.",
+            f"The Keras model '{model.name}' does not have inputs of known shape.",
             fix="start it with keras.Input(shape), or wrap it in keras.Model(inputs, outputs).",
         )
     try:
@@ -82,25 +84,29 @@ def save(model: Any, path: Path) -> None:
 
 
 def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
-    """Loads an ``.h5`` file or a SavedModel folder, after it was audited.
+    """Audit and load a file or a SavedModel folder of Keras 2.
 
     Args:
         path: The file or folder.
-        trust: Whether code and classes that are not Keras's own are let through.
+        trust: Whether code and classes from outside Keras are accepted.
 
     Raises:
-        InputError: It is neither, or declares sizes that it does not hold.
-        UnsupportedModelError: The audit found something, it cannot be loaded, or edgeml does not carry its kind.
+        InputError: The file does not exist, is of another format, is corrupt, or declares more than it can hold.
+        UnsupportedModelError: The audit found something, tf-keras cannot load the model, or edgeml does not support
+            it.
     """
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # of this process, before TensorFlow is imported
-    audited = _audited_folder if path.is_dir() else _audited_file
-    findings, config, held = audited(path)
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # for this process, before TensorFlow is imported
+    if path.is_dir():
+        findings, config, elements = _audit_folder(path)
+    else:
+        audited = audit_keras_file(path)
+        findings, config, elements = audited.findings, audited.config, audited.elements
     refuse_untrusted(path.name, findings, trust=trust)
     import tensorflow as tf
     import tf_keras
 
     if config is not None:
-        check_size(_weights_of(config), held, path.name)
+        check_size(_count_weights(config), elements, path.name)
     tf.config.experimental.enable_op_determinism()
     if trust:
         from tf_keras.src.saving.serialization_lib import enable_unsafe_deserialization
@@ -108,62 +114,50 @@ def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
         enable_unsafe_deserialization()
     try:
         model = tf_keras.models.load_model(path, compile=False, safe_mode=not trust)
-    except Exception as error:  # what a file of another making can raise has no end
+    except Exception as error:  # files of other authors can raise any exception
         raise UnsupportedModelError(
             f"{path.name}: tf-keras {tf_keras.__version__} cannot load the model: {_cause(error)}.",
-            fix="make it of Keras's own layers, and save the whole model by model.save().",
+            fix="build it from Keras's own layers, and save the whole model with model.save().",
         ) from error
     source = LegacyKerasSource(_describe(model, path), model)
-    refuse_untrusted(path.name, _traced(source), trust=trust)
+    refuse_untrusted(path.name, _audit_trace(source), trust=trust)
     return source
 
 
-def _audited_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
-    if not (path / _SAVED_MODEL).is_file():
-        raise InputError(f"{path.name} is no SavedModel: the folder has no {_SAVED_MODEL}.")
-    findings, configs, held = audit_saved_model(path)
+def _audit_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
+    if not (path / SAVED_MODEL_FILE).is_file():
+        raise InputError(f"{path.name} is not a SavedModel: {SAVED_MODEL_FILE} was not found in the folder.")
+    findings, configs, elements = audit_saved_model(path)
     models = [config for kind, config in configs if kind in _MODELS]
-    return findings, models[0] if models else None, held
+    return findings, models[0] if models else None, elements
 
 
-def _audited_file(path: Path) -> tuple[list[str], dict[str, Any], int]:
-    with read_errors(path):
-        path.stat()
-    import h5py
-
-    with path.open("rb") as file:
-        findings, held = audit_hdf5(file, path.stat().st_size, path.name)
-        with h5py.File(file, "r") as root:
-            text = root.attrs.get("model_config")
-    if text is None:
-        raise InputError(
-            f"{path.name} holds no model: it has no model_config, as a file of weights alone.",
-            fix="save the whole model by model.save('model.h5').",
-        )
-    try:
-        config = json.loads(text)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path.name} is damaged: its model_config cannot be read: {error}.") from error
-    return findings + audit_config(config), config, held
-
-
-def _weights_of(config: dict[str, Any]) -> int:
-    """How many weights the layers ask for, found without making them: in a graph, variables take no memory."""
+def _count_weights(config: dict[str, Any]) -> int:
+    """Return the number of weights that the layers ask for, without allocating them; 0 where tf-keras fails."""
     import tensorflow as tf
     import tf_keras
 
-    parts = {key: config[key] for key in ("class_name", "config") if key in config}
     try:
-        with tf.Graph().as_default():
-            return int(tf_keras.models.model_from_config(parts).count_params())
-    except Exception:  # noqa: BLE001  # loading meets the same, and tells it
+        with tf.Graph().as_default():  # in which variables take no memory
+            return int(_model_of(config).count_params())
+    except Exception:  # noqa: BLE001  # loading fails for the same reason, and reports it
         return 0
     finally:
-        tf_keras.backend.clear_session()  # so that names come out as if this had not been
+        tf_keras.backend.clear_session()  # so that automatic names start again
 
 
-def _traced(source: LegacyKerasSource) -> list[str]:
-    """What the model's own graph would do: functions of TensorFlow that layers call are seen here at the latest."""
+def _model_of(config: dict[str, Any]) -> Any:
+    """Return the model of a configuration, in the form of HDF5 files or, with a module, of ``.keras`` files."""
+    import tf_keras
+
+    parts = {key: value for key, value in config.items() if key not in {"compile_config", "build_config"}}
+    if "module" in parts:
+        return tf_keras.saving.deserialize_keras_object(parts)
+    return tf_keras.models.model_from_config({key: parts[key] for key in ("class_name", "config") if key in parts})
+
+
+def _audit_trace(source: LegacyKerasSource) -> list[str]:
+    """Return findings in the model's traced graph, where functions of TensorFlow that layers call become visible."""
     import tensorflow as tf
 
     inputs = [tf.TensorSpec((1, *spec.shape[1:]), tf.float32) for spec in source.info.signature.inputs]
@@ -179,12 +173,12 @@ def _cause(error: Exception) -> str:
 def _describe(model: Any, path: Path) -> SourceInfo:
     if not getattr(model, "inputs", None) or not getattr(model, "output_names", None):
         raise UnsupportedModelError(
-            f"{path.name}: the {type(model).__name__} that it holds is no Keras model with inputs of known shape.",
-            fix="save a model that keras.Model(inputs, outputs) or keras.Sequential made, by model.save().",
+            f"{path.name}: the {type(model).__name__} in it is not a Keras model with inputs of known shape.",
+            fix="save a keras.Model(inputs, outputs) or a keras.Sequential with model.save().",
         )
     if any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):  # noqa: SLF001  # no public way
         raise UnsupportedModelError(
-            f"{path.name} keeps state between calls, so that its answers depend on their order.",
+            f"{path.name} keeps state between calls, so that its outputs depend on their order.",
             fix="build it with stateful=False.",
         )
     outputs = list(model.outputs)
@@ -207,7 +201,7 @@ def _describe(model: Any, path: Path) -> SourceInfo:
 
 
 def _config(model: Any) -> dict[str, Any]:
-    """The model's configuration; of a SavedModel without one, what is left: the layers' classes and names."""
+    """Return the model's configuration; of a SavedModel without one, the classes and names of the layers."""
     try:
         return {"class_name": type(model).__name__, "config": model.get_config()}
     except NotImplementedError:
@@ -215,12 +209,12 @@ def _config(model: Any) -> dict[str, Any]:
 
 
 def _activation(output: Any) -> str:
-    """The name of the function that gives an output; where a model within gives it, of what gives it in there."""
-    layer, _, index = output._keras_history  # noqa: SLF001  # Keras has no public way from an output to its layer
+    """Return the name of the function that computes an output, looking into nested models."""
+    layer, _, index = output._keras_history  # noqa: SLF001  # no public way from an output to its layer
     inner = getattr(layer, "outputs", None)
     if inner:
         return _activation(inner[index])
     if getattr(layer, "return_state", None) is not None:
-        return ""  # of a recurrent layer, whose activation is not the last thing that happens
+        return ""  # a recurrent layer, which does not end with its activation
     activation = getattr(layer, "activation", layer)
     return str(getattr(activation, "__name__", type(activation).__name__)).lower()

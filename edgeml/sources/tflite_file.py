@@ -1,4 +1,4 @@
-"""Existing TFLite files: their reference is what they give themselves."""
+"""Existing TFLite files as sources: their own outputs are the reference."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class TfliteFileSource:
     """A TFLite file and its description.
 
     Attributes:
-        model: What the file says of itself.
-        data: Its bytes.
-        batch: Its fixed batch.
+        info: Description of the model.
+        model: Parsed contents of the file.
+        data: Bytes of the file.
+        batch: Fixed batch of the file.
     """
 
     info: SourceInfo
@@ -40,7 +41,7 @@ class TfliteFileSource:
     batch: int
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """What LiteRT gives for the file, in float units.
+        """Return the outputs of the file in LiteRT, in float units.
 
         Args:
             inputs: float32 arrays ``[samples, ...]`` by input name.
@@ -51,23 +52,23 @@ class TfliteFileSource:
 
 
 def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
-    """Reads a ``.tflite`` file.
+    """Read a ``.tflite`` file.
 
     Args:
         path: The file.
-        trust: Whether operators that are not TFLite's own are let through.
+        trust: Whether custom operators are accepted.
 
     Raises:
-        InputError: It is no sound TFLite file.
-        UnsupportedModelError: It is one that edgeml does not carry.
+        InputError: The file does not exist or is not a valid TFLite file.
+        UnsupportedModelError: The model is not supported.
     """
     data = read_bytes(path)
     if data[4:8] != _IDENTIFIER:
-        raise InputError(f"{path.name} is no TFLite file: it does not say {_IDENTIFIER.decode()} in its head.")
+        raise InputError(f"{path.name} is not a TFLite file: the identifier {_IDENTIFIER.decode()} was not found.")
     try:
         file = read_tflite(data)
-    except Exception as error:  # the parser takes every offset in the file at its word
-        raise InputError(f"{path.name} is damaged: it cannot be parsed ({type(error).__name__}: {error}).") from error
+    except Exception as error:  # the parser does not check offsets
+        raise InputError(f"{path.name} is corrupt: it cannot be parsed ({type(error).__name__}: {error}).") from error
     _check(file, path.name, trust=trust)
     signature = Signature(
         tuple(_checked(spec, path.name) for spec in file.signature.inputs),
@@ -75,7 +76,7 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
     )
     batch = batch_of(signature, path.name)
     if batch is None:
-        raise UnsupportedModelError(f"{path.name} has tensors without a size.")
+        raise UnsupportedModelError(f"{path.name} has tensors without a shape.")
     decision = decision_of_file(file.decides, signature)
     return TfliteFileSource(
         SourceInfo(
@@ -95,27 +96,30 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
 
 
 def _check(file: TfliteFile, name: str, *, trust: bool) -> None:
-    refuse_untrusted(name, [f"the operator {kind:.80} is not TFLite's own" for kind in file.custom], trust=trust)
+    refuse_untrusted(
+        name, [f"the operator {kind:.80} is a custom operator, not one of TFLite" for kind in file.custom], trust=trust
+    )
     if file.signatures > 1:
         raise UnsupportedModelError(
-            f"{name} has {file.signatures} signatures, and a package's artifact has one.",
+            f"{name} has {file.signatures} signatures, expected one.",
             fix="convert the model again with one signature.",
         )
-    if file.free:
+    if file.dynamic:
         raise UnsupportedModelError(
-            f"{name}: the sizes of {', '.join(file.free)} are not fixed: only the batch may be free.",
+            f"{name}: the sizes of {', '.join(file.dynamic)} are not fixed: only the batch may be dynamic.",
             fix="convert the model again with fixed sizes.",
         )
     if file.precision is None:
         raise UnsupportedModelError(
-            f"{name} computes partly in floats and partly in integers, or in a dtype of its own, which is no recipe's.",
-            fix="build from the model that it was made from.",
+            f"{name} mixes floats and integers, or computes in a dtype that is not supported; supported are float32, "
+            "float16 or 8-bit weights, and activations of 8 or 16 bits.",
+            fix="build from the original model.",
         )
 
 
 def _checked(spec: TensorSpec, name: str) -> TensorSpec:
     if spec.dtype not in {"float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"}:
-        raise UnsupportedModelError(f"{name}: the tensor '{spec.name}' is of {spec.dtype}, expected numbers.")
+        raise UnsupportedModelError(f"{name}: the tensor '{spec.name}' is of {spec.dtype}, expected numbers or bools.")
     if spec.quantization is not None and not (0 < spec.quantization.scale < np.inf):
-        raise InputError(f"{name} is damaged: the scale of '{spec.name}' is {spec.quantization.scale}.")
+        raise InputError(f"{name} is corrupt: the scale of '{spec.name}' is {spec.quantization.scale}.")
     return spec

@@ -42,7 +42,7 @@ def reading_inputs(model: Any, source: TableSource) -> Any:
     from sklearn.compose import ColumnTransformer
 
     table = source.table
-    number = {column.place: i for i, column in enumerate(table.columns)}
+    number = {column.position: i for i, column in enumerate(table.columns)}
     selectors = table.selectors(model)
     for selector in selectors:
         places = selector._transformer_to_input_indices  # noqa: SLF001  # scikit-learn has no public name for it

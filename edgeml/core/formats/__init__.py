@@ -1,1 +1,1 @@
-"""Model files at the level of bytes."""
+"""Byte-level readers and static checks of model files."""

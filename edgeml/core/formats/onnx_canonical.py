@@ -1,7 +1,7 @@
-"""Names in an ONNX graph that depend on the graph alone.
+"""The canonical form of an ONNX model: the order and the names of nodes depend on the graph alone.
 
-tf2onnx numbers its nodes from a counter that runs on through the process, so that converting a model twice
-gives two files.
+tf2onnx numbers its nodes with one counter for the whole process, so that converting a model twice gives two different
+files.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any
 
 __all__ = ["canonicalize"]
 
-_LEAST_IR = 8  # earlier ones want initializers among the inputs, or lack types
+_MIN_IR_VERSION = 8  # earlier ones list initializers as inputs, or lack types
 
 
 def canonicalize(model: Any) -> Any:
-    """Sorts the nodes of an `onnx.ModelProto`, producers first, and names them and its tensors, in place.
+    """Sort the nodes of an `onnx.ModelProto`, producers first, and rename nodes and tensors, in place.
 
-    Inputs and outputs keep their names. Producer, description and metadata are set or cleared, so that
-    nothing but the model remains.
+    Inputs and outputs keep their names. Producer, description and metadata are set or cleared, so that only the model
+    remains.
     """
     from onnx.helper import find_min_ir_version_for
 
@@ -25,7 +25,9 @@ def canonicalize(model: Any) -> Any:
     model.graph.name, model.model_version = "model", 0
     del model.metadata_props[:]
     fixed = {value.name for value in (*model.graph.input, *model.graph.output)}
-    _rename(model.graph, {"": "", **{name: name for name in fixed}}, _Counter(fixed))  # "": an input left out
+    _rename(
+        model.graph, {"": "", **{name: name for name in fixed}}, _Counter(fixed)
+    )  # "": an optional input that is not used
     for value in (*model.graph.input, *model.graph.output):
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if not size.HasField("dim_value"):
@@ -36,13 +38,13 @@ def canonicalize(model: Any) -> Any:
     for domain, version in imports:
         if domain in used or domain == "":
             model.opset_import.add(domain=domain, version=version)
-    # The least that the operators need, so that old runtimes load it.
-    model.ir_version = max(_LEAST_IR, find_min_ir_version_for(model.opset_import, ignore_unknown=True))
+    # The lowest version that supports the operators, so that old runtimes load the model.
+    model.ir_version = max(_MIN_IR_VERSION, find_min_ir_version_for(model.opset_import, ignore_unknown=True))
     return model
 
 
 class _Counter:
-    """Gives out names that no input or output of the model has."""
+    """A generator of names that no input or output of the model has."""
 
     def __init__(self, reserved: set[str]) -> None:
         self._reserved = reserved
@@ -59,7 +61,14 @@ class _Counter:
 
 
 def _rename(graph: Any, outer: dict[str, str], counter: _Counter, *, nested: bool = False) -> None:
-    """Renames one graph; `outer` holds the new names of the tensors that a nested graph can see."""
+    """Rename the nodes and tensors of a graph, and of the graphs nested in it.
+
+    Args:
+        graph: The graph.
+        outer: New names of the tensors of enclosing graphs, by their old names.
+        counter: Source of new names.
+        nested: Whether the graph is nested in another.
+    """
     names = dict(outer)
 
     def new(name: str) -> str:
@@ -102,21 +111,22 @@ def _rename(graph: Any, outer: dict[str, str], counter: _Counter, *, nested: boo
 
 
 def _sort(graph: Any) -> None:
-    """Puts the nodes in the order in which a walk back from the outputs leaves them.
+    """Sort the nodes by a depth-first walk from the outputs, in postorder, in place.
 
-    Producers come first, and the order is the same whatever they came in. Nodes that no output depends on go.
+    Producers come first, and the result does not depend on the earlier order. Nodes that no output depends on are
+    removed.
     """
-    maker = {name: node for node in graph.node for name in node.output if name}
+    producers = {name: node for node in graph.node for name in node.output if name}
     done: list[Any] = []
     entered: set[int] = set()
     left: set[int] = set()
-    stack = [maker[value.name] for value in reversed(graph.output) if value.name in maker]
+    stack = [producers[value.name] for value in reversed(graph.output) if value.name in producers]
     while stack:
         node = stack[-1]
         if id(node) not in entered:
             entered.add(id(node))
-            makers = [maker[name] for name in reversed(_reads(node)) if name in maker]
-            stack.extend(before for before in makers if id(before) not in left)
+            inputs = [producers[name] for name in reversed(_reads(node)) if name in producers]
+            stack.extend(producer for producer in inputs if id(producer) not in left)
             continue
         stack.pop()
         if id(node) not in left:
@@ -127,16 +137,17 @@ def _sort(graph: Any) -> None:
 
 
 def _reads(node: Any) -> list[str]:
-    found = list(node.input)
+    """Return the names of all tensors that a node reads, also in nested graphs."""
+    names = list(node.input)
     for attribute in node.attribute:
         for inner in [attribute.g, *attribute.graphs]:
-            found.extend(name for inside in inner.node for name in _reads(inside))
-            found.extend(value.name for value in inner.output)
-    return found
+            names.extend(name for inner_node in inner.node for name in _reads(inner_node))
+            names.extend(value.name for value in inner.output)
+    return names
 
 
 def _use(inner: Any, initializers: set[str], new: Any) -> None:
-    """Names the outer initializers that a nested graph is the first to read."""
+    """Give new names to the outer initializers that a nested graph is the first to read."""
     for node in inner.node:
         for name in node.input:
             if name in initializers:
@@ -150,10 +161,10 @@ def _use(inner: Any, initializers: set[str], new: Any) -> None:
 
 
 def _domains(graph: Any) -> set[str]:
-    found = set()
+    domains = set()
     for node in graph.node:
-        found.add(node.domain)
+        domains.add(node.domain)
         for attribute in node.attribute:
             for inner in [attribute.g, *attribute.graphs]:
-                found |= _domains(inner)
-    return found
+                domains |= _domains(inner)
+    return domains

@@ -1,4 +1,4 @@
-"""What a TFLite file says of itself: its tensors, its operators, its precision, the runtime that it needs."""
+"""The contents of a TFLite file: tensors, operators, precision, and the runtime that the file needs."""
 
 from __future__ import annotations
 
@@ -21,36 +21,44 @@ _DECISIONS: dict[str, Literal["softmax", "sigmoid"]] = {"SOFTMAX": "softmax", "L
 
 
 def inspect_tflite(data: bytes, source: Signature) -> tuple[Signature, Needs, frozenset[str]]:
-    """The signature and needs of a TFLite file, and the dtypes of all its tensors.
+    """Return the signature and needs of a TFLite file, and the dtypes of all its tensors.
 
     Args:
         data: The file, with one signature definition.
-        source: Gives the order of the tensors, what they mean, and how inputs are encoded.
+        source: Signature of the source, which defines order and meaning of the tensors, and the encoding of inputs.
+
+    Raises:
+        ConversionError: The file lacks an input or output of the source.
     """
     file = read_tflite(data)
 
-    def specs(found: tuple[TensorSpec, ...], wanted: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-        by_name = {spec.name: spec for spec in found}
-        missing = [spec.name for spec in wanted if spec.name not in by_name]
+    def match(
+        specs: tuple[TensorSpec, ...], source_specs: tuple[TensorSpec, ...], cause: str
+    ) -> tuple[TensorSpec, ...]:
+        by_name = {spec.name: spec for spec in specs}
+        missing = [spec.name for spec in source_specs if spec.name not in by_name]
         if missing:
-            raise ConversionError(f"The converter dropped the tensors {missing}: they do not depend on each other.")
+            raise ConversionError(f"The TFLite converter removed {', '.join(missing)}: {cause}.")
         return tuple(
-            msgspec.structs.replace(by_name[spec.name], meaning=spec.meaning, encoding=spec.encoding) for spec in wanted
+            msgspec.structs.replace(by_name[spec.name], meaning=spec.meaning, encoding=spec.encoding)
+            for spec in source_specs
         )
 
-    found = file.signature
-    signature = Signature(specs(found.inputs, source.inputs), specs(found.outputs, source.outputs))
+    signature = Signature(
+        match(file.signature.inputs, source.inputs, "no output depends on these inputs"),
+        match(file.signature.outputs, source.outputs, "these outputs do not depend on any input"),
+    )
     return signature, file.needs, file.stored
 
 
 def read_tflite(data: bytes) -> TfliteFile:
-    """Reads a file that was made by a sound tool. For others it raises whatever the parser meets."""
+    """Read a TFLite file; on a corrupt file the parser raises exceptions of any type."""
     schema = _schema()
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     graph = model.subgraphs[0]
     dtypes = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
     builtin = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    # A code beyond 127 stands only in the newer field, an older one in both.
+    # Codes above 127 are in the newer field only, others in both.
     operators = [
         code.customCode.decode() if code.customCode else builtin[max(code.builtinCode, code.deprecatedBuiltinCode)]
         for code in model.operatorCodes
@@ -59,7 +67,7 @@ def read_tflite(data: bytes) -> TfliteFile:
     names = [name for name, _ in ends]
     specs = tuple(_spec(name, graph.tensors[i], dtypes) for name, (_, i) in zip(plain_names(names), ends, strict=True))
     count = len(graph.inputs)
-    free = tuple(
+    dynamic = tuple(
         spec.name
         for spec, (_, i) in zip(specs, ends, strict=True)
         if graph.tensors[i].shapeSignature is not None and any(size < 0 for size in graph.tensors[i].shapeSignature[1:])
@@ -74,15 +82,15 @@ def read_tflite(data: bytes) -> TfliteFile:
         Needs("tflite", versions[0] if versions else "unknown", tuple(sorted(set(operators)))),
         frozenset(dtypes[tensor.type] for part in model.subgraphs for tensor in part.tensors),
         _precision(model, operators, dtypes),
-        _decides(graph, operators),
+        _last_operator(graph, operators),
         tuple(sorted(code.customCode.decode() for code in model.operatorCodes if code.customCode)),
         len(model.signatureDefs or ()),
-        free,
+        dynamic,
     )
 
 
 def _schema() -> Any:
-    try:  # the engine's, which any machine with LiteRT has; it loads faster than TensorFlow
+    try:  # the engine's own copy, which loads faster than TensorFlow
         from ai_edge_litert import schema_py_generated
     except ModuleNotFoundError:
         from tensorflow.lite.python import schema_py_generated
@@ -90,7 +98,7 @@ def _schema() -> Any:
 
 
 def _ends(model: Any, graph: Any) -> list[tuple[str, int]]:
-    """Name and number of each input, then of each output: of the signature where names there are plain."""
+    """Return name and tensor index of each input, then of each output; from the signature if its names are plain."""
     if model.signatureDefs:
         definition = model.signatureDefs[0]
         ends = [(entry.name.decode(), entry.tensorIndex) for entry in (*definition.inputs, *definition.outputs)]
@@ -109,7 +117,7 @@ def _spec(name: str, tensor: Any, dtypes: dict[int, Any]) -> TensorSpec:
 
 
 def _precision(model: Any, operators: list[str], dtypes: dict[int, str]) -> Precision | None:
-    """In what the operators compute, and in what the weights of a float model are stored."""
+    """Return the precision by the dtypes of activations and, in a float model, of weights; None for other mixes."""
     computed: set[str] = set()
     stored: set[str] = set()
     for graph in model.subgraphs:
@@ -118,10 +126,10 @@ def _precision(model: Any, operators: list[str], dtypes: dict[int, str]) -> Prec
             for tensor in graph.tensors
         ]
         for operator in graph.operators or ():
-            touched = [i for i in (*operator.inputs, *operator.outputs) if i >= 0]
-            stored |= {dtypes[graph.tensors[i].type] for i in touched if constant[i]}
+            tensors = [i for i in (*operator.inputs, *operator.outputs) if i >= 0]
+            stored |= {dtypes[graph.tensors[i].type] for i in tensors if constant[i]}
             if operators[operator.opcodeIndex] not in _EDGES:
-                computed |= {dtypes[graph.tensors[i].type] for i in touched if not constant[i]}
+                computed |= {dtypes[graph.tensors[i].type] for i in tensors if not constant[i]}
     computed -= {"int32", "int64", "bool"}  # positions, sizes, masks
     if computed == {"float32"}:
         if stored & _WEIGHTS:
@@ -131,31 +139,32 @@ def _precision(model: Any, operators: list[str], dtypes: dict[int, str]) -> Prec
     return precisions.pop() if len(precisions) == 1 else None  # type: ignore[return-value]  # names of precisions
 
 
-def _decides(graph: Any, operators: list[str]) -> Literal["softmax", "sigmoid"] | None:
+def _last_operator(graph: Any, operators: list[str]) -> Literal["softmax", "sigmoid"] | None:
+    """Return the kind of the operator that computes the single output, where classifiers end with that kind."""
     if len(graph.outputs) != 1:
         return None
-    wanted = graph.outputs[0]
+    tensor = graph.outputs[0]
     for operator in reversed(graph.operators or ()):
-        if wanted in operator.outputs:
+        if tensor in operator.outputs:
             kind = operators[operator.opcodeIndex]
             if kind not in _EDGES:
                 return _DECISIONS.get(kind)
-            wanted = operator.inputs[0]
+            tensor = operator.inputs[0]
     return None
 
 
 class TfliteFile(Struct, frozen=True):
-    """A TFLite file, read.
+    """The parsed contents of a TFLite file.
 
     Attributes:
-        signature: Its tensors by the names of its signature, or where it has none by their own, made plain.
-        needs: What it needs of the engine.
-        stored: The dtypes of all its tensors.
-        precision: Of its computing; None where no recipe is of that kind.
-        decides: The operator that gives its last output, where that is one that classifiers end in.
-        custom: Operators that are not TFLite's own, sorted.
-        signatures: How many it has.
-        free: Names of inputs and outputs of which another size than the first is free.
+        signature: Input and output tensors, by plain names from the file's signature or else from the tensors.
+        needs: Operators and runtime version that the file needs.
+        stored: The dtypes of all tensors.
+        precision: Precision that the file computes in; None where it is not that of a recipe.
+        decides: Operator that computes the single output, where classifiers end with such an operator.
+        custom: Custom operators, sorted.
+        signatures: Number of signatures.
+        dynamic: Names of inputs and outputs with a dynamic size other than the batch.
     """
 
     signature: Signature
@@ -165,4 +174,4 @@ class TfliteFile(Struct, frozen=True):
     decides: Literal["softmax", "sigmoid"] | None
     custom: tuple[str, ...]
     signatures: int
-    free: tuple[str, ...]
+    dynamic: tuple[str, ...]

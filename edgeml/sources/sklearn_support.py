@@ -1,0 +1,87 @@
+"""Checks that a scikit-learn model is fitted and made of scikit-learn's own estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from edgeml.core.errors import InputError, UnsupportedModelError
+
+__all__ = ["check_estimator", "refuse_foreign_types"]
+
+# Libraries whose estimators follow scikit-learn's interface, by their package.
+_LIBRARIES = {
+    "catboost": "CatBoost",
+    "imblearn": "imbalanced-learn",
+    "lightgbm": "LightGBM",
+    "skorch": "skorch",
+    "xgboost": "XGBoost",
+}
+_FIX = (
+    "use scikit-learn's own estimators; or convert the model to ONNX with the tools of its library, and build from the "
+    ".onnx file."
+)
+
+
+def check_estimator(model: Any) -> None:
+    """Check that a model is a fitted estimator of scikit-learn itself, and all its steps are.
+
+    Raises:
+        InputError: The object is not an estimator.
+        UnsupportedModelError: The estimator is not fitted, or it or a step comes from another library.
+    """
+    from sklearn.base import BaseEstimator
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    if not isinstance(model, BaseEstimator):
+        raise InputError(f"expected a scikit-learn estimator, got an object of the type {type(model).__name__}.")
+    foreign = next(_foreign_estimators(model, set()), None)
+    if foreign is not None:
+        raise _foreign(type(foreign).__module__, type(foreign).__qualname__, None if foreign is model else model)
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise UnsupportedModelError(
+            f"The {type(model).__name__} is not fitted.", fix="call its fit() before packaging it."
+        ) from error
+
+
+def refuse_foreign_types(names: Iterable[str]) -> None:
+    """Refuse a file that holds types of a library whose estimators are not supported.
+
+    Args:
+        names: Dotted names of the types.
+
+    Raises:
+        UnsupportedModelError: One of them is of such a library.
+    """
+    for name in names:
+        module, _, kind = name.rpartition(".")
+        if module.partition(".")[0] in _LIBRARIES:
+            raise _foreign(module, kind, None)
+
+
+def _foreign(module: str, kind: str, model: Any) -> UnsupportedModelError:
+    package = module.partition(".")[0]
+    origin = _LIBRARIES.get(package, f"the module '{module}'")
+    step = "" if model is None else f", a step of the {type(model).__name__},"
+    return UnsupportedModelError(
+        f"{kind} of {origin}{step} is not an estimator of scikit-learn itself, and is not supported.", fix=_FIX
+    )
+
+
+def _foreign_estimators(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield the estimators from outside scikit-learn in a model's parameters, outermost first."""
+    if id(value) in seen or isinstance(value, type):
+        return
+    seen.add(id(value))
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _foreign_estimators(item, seen)
+    elif hasattr(value, "fit"):
+        if type(value).__module__.partition(".")[0] != "sklearn":
+            yield value
+        elif hasattr(value, "get_params"):
+            for parameter in value.get_params(deep=False).values():
+                yield from _foreign_estimators(parameter, seen)
