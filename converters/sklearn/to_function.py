@@ -38,10 +38,10 @@ from .tensorflow_stages.support_vectors import KERNELS
 from .tensorflow_stages.transformers import TRANSFORMERS, parts_of, risen_through
 from .tensorflow_stages.trees import Trees
 
-__all__ = ["graph_of_sklearn"]
+__all__ = ["sklearn_to_graph"]
 
 
-def graph_of_sklearn(source: TableSource, recipe: Recipe, job: ConversionJob) -> tuple[Graph, ConversionJob]:
+def sklearn_to_graph(source: TableSource, recipe: Recipe, job: ConversionJob) -> tuple[Graph, ConversionJob]:
     """Rebuilds a model of stages.
 
     Steps that only multiply and add are folded into one, in float64. Trees take the scalers before them into their

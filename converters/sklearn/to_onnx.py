@@ -17,14 +17,14 @@ from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.quantization.onnx_precision import onnx_artifact
 
-from ..tensorflow.to_onnx import batched, onnx_of_graph
+from ..tensorflow.to_onnx import graph_to_onnx, with_batch
 from .onnx_operators._builder import part_options
 from .onnx_operators._outputs import with_outputs
 from .onnx_operators._registry import known_to_skl2onnx, own_routes
 from .prepare.float32_thresholds import with_float32_thresholds
 from .prepare.input_adapter import in_float32, reading_inputs, wide_models
 from .prepare.rewrites import simplified
-from .to_function import graph_of_sklearn
+from .to_function import sklearn_to_graph
 
 __all__ = ["convert"]
 
@@ -47,16 +47,16 @@ def convert(source: TableSource, recipe: Recipe, job: ConversionJob) -> Artifact
     """
     scikit = f"scikit-learn {source.info.versions['scikit-learn']}"
     if recipe.precision != "fp32":
-        graph, job = graph_of_sklearn(source, recipe, job)
+        graph, job = sklearn_to_graph(source, recipe, job)
         key = "onnx graph, encoded" if recipe.needs_calibration else "onnx graph"
         return onnx_artifact(
-            job.models.once(key, lambda: onnx_of_graph(graph, job.batch)),
+            job.models.once(key, lambda: graph_to_onnx(graph, job.batch)),
             recipe,
             job,
-            batched(graph.signature, job.batch),
+            with_batch(graph.signature, job.batch),
             (scikit, f"tf2onnx {installed_version('tf2onnx')}"),
         )
-    model, signature = _in_float32_or_more(source, batched(_with_label(source), job.batch))
+    model, signature = _in_float32_or_more(source, with_batch(_with_label(source), job.batch))
     return onnx_artifact(model, recipe, job, signature, (scikit, f"skl2onnx {installed_version('skl2onnx')}"))
 
 
