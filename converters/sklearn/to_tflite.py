@@ -1,4 +1,4 @@
-"""scikit-learn to TFLite."""
+"""Conversion of scikit-learn models to TFLite."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ __all__ = ["convert"]
 
 
 def convert(source: TableSource, recipe: Recipe, job: ConversionJob) -> Artifact:
-    """Rebuilds the model of stages and converts that. Raises UnsupportedModelError for other models."""
+    """Convert a scikit-learn model to TFLite, in the precision of the recipe.
+
+    Raises:
+        UnsupportedModelError: A part of the model is not supported, or the precision would change its predictions too
+            much.
+    """
     graph, job = sklearn_to_graph(source, recipe, job)
     return tflite_artifact(graph, recipe, job, (f"scikit-learn {source.info.versions['scikit-learn']}",))

@@ -45,7 +45,10 @@ def without_operator(keras_models: Worker) -> edgeml.Package:
 def test_an_operator_that_a_format_lacks(without_operator: edgeml.Package) -> None:
     assert without_operator.released == ("onnx-fp32",)
     assert set(reasons(without_operator)) == {"tflite-fp32", "tflite-int8"}
-    assert all("operators that are not supported in TFLite: tf.Cumprod" in reason for reason in reasons(without_operator).values())
+    assert all(
+        "operators that are not supported in TFLite: tf.Cumprod" in reason
+        for reason in reasons(without_operator).values()
+    )
     with pytest.raises(InputError, match=r"tf\.Cumprod"):
         without_operator.session("tflite-fp32")
 
@@ -89,7 +92,10 @@ def test_the_script_reproduces_it(without_operator: edgeml.Package, tmp_path: Pa
     without_operator.save(tmp_path / "cumprod.edgeml")
     done = reproduced(tmp_path / "cumprod.edgeml.failed", "tflite-fp32")
     assert done.returncode == 1
-    assert "ConversionError: The TFLite converter failed: operators that are not supported in TFLite: tf.Cumprod" in done.stderr
+    assert (
+        "ConversionError: The TFLite converter failed: operators that are not supported in TFLite: tf.Cumprod"
+        in done.stderr
+    )
     assert "did not come again" not in done.stdout
 
 

@@ -58,7 +58,7 @@ def test_a_file_in_another_precision_stays_in_that(path: Path) -> None:
     path.write_bytes(artifact_of(path, "onnx-fp16").data)
     with pytest.raises(UnsupportedModelError, match=r"The file is onnx-fp16; only float32 files") as caught:
         artifact_of(path, "onnx-int8")
-    assert caught.value.fix == "build from the model that it was made from."
+    assert caught.value.fix == "build from the model that the file was exported from."
 
 
 def test_an_opset_too_old_for_weights_by_channel_is_raised(path: Path) -> None:
