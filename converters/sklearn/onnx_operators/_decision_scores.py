@@ -27,9 +27,7 @@ def decision_scores(graph: GraphBuilder, model: Any, rows: Any) -> str:
     """
     from sklearn.linear_model._base import LinearClassifierMixin
 
-    if isinstance(
-        model, LinearClassifierMixin
-    ):  # in float64, like scikit-learn: the next step may amplify rounding errors
+    if isinstance(model, LinearClassifierMixin):  # in float64: the next step may amplify rounding errors
         weights = np.asarray(model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_)
         product = graph("MatMul", graph.double(rows.full_name), graph.number(np.atleast_2d(weights).T))
         return graph("Add", product, graph.number(model.intercept_))

@@ -94,15 +94,15 @@ class _Tail:
         self._graph = graph
         self._count = 0
 
-    def __call__(self, dtype: str, *inputs: str, **attributes: Any) -> str:
-        return self.end(dtype, *inputs, self._name(), **attributes)
+    def __call__(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        return self.end(kind, *inputs, self._name(), **attributes)
 
-    def end(self, dtype: str, *names: str, **attributes: Any) -> str:
+    def end(self, kind: str, *names: str, **attributes: Any) -> str:
         """Append a node whose output has the last of the names."""
         from onnx import helper
 
         *inputs, output = names
-        self._graph.node.append(helper.make_node(dtype, inputs, [output], **attributes))
+        self._graph.node.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
     def constant(self, values: np.ndarray) -> str:

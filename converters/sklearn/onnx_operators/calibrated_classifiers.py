@@ -41,9 +41,7 @@ def _calibrate(graph: GraphBuilder, model: Any, rows: Any) -> str:
     if count == 2:
         second = _apply_calibrator(graph, model.calibrators[0], scores)
         return graph("Concat", graph("Sub", unity, second), second, axis=1)
-    columns = [
-        graph.repeat_row(rows.full_name, [0.0])
-    ] * count  # for classes missing from this classifier's training data
+    columns = [graph.repeat_row(rows.full_name, [0.0])] * count  # 0 for classes without a calibrator
     for index, (label, calibrator) in enumerate(zip(model.estimator.classes_, model.calibrators, strict=True)):
         columns[int(np.searchsorted(classes, label))] = _apply_calibrator(
             graph, calibrator, graph.gather_columns(scores, [index])

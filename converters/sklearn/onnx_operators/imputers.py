@@ -65,9 +65,9 @@ def _text_imputer(graph: GraphBuilder, operator: Any) -> None:
             fix="train it with add_indicator=False, on columns that contain strings.",
         )
     placeholders = sorted({"", model.missing_values} if isinstance(model.missing_values, str) else {""})
-    is_missing = graph("Equal", graph.encode_labels(rows, placeholders), graph.constant(np.array(-1)))
+    is_present = graph("Equal", graph.encode_labels(rows, placeholders), graph.constant(np.array(-1)))
     filled = graph.constant(np.array([model.statistics_.tolist()], dtype=np.str_))
-    graph("Where", is_missing, rows, filled, output=operator.outputs[0].full_name)
+    graph("Where", is_present, rows, filled, output=operator.outputs[0].full_name)
 
 
 def _neighbors(scope: Scope, operator: Operator, container: Container) -> None:
@@ -94,20 +94,19 @@ def _neighbors(scope: Scope, operator: Operator, container: Container) -> None:
     products = graph("MatMul", values, graph.number(-2.0 * filled.T))
     donor_squares = graph("MatMul", present, graph.number(np.square(filled).T))
     shared = graph("MatMul", present, graph.number(observed.T))
-    distances = graph(
-        "Div", graph("Add", graph("Add", squares, products), donor_squares), shared
-    )  # NaN without a common column
+    # Without a common column, the quotient is NaN.
+    distances = graph("Div", graph("Add", graph("Add", squares, products), donor_squares), shared)
     distances = graph("Where", graph("Equal", shared, graph.number(0.0)), graph.number(np.inf), distances)
     columns = []
     for column in np.flatnonzero(valid):
         donors = np.flatnonzero(observed[:, column])
         count = graph.constant(np.array([min(model.n_neighbors, len(donors))]))
-        near, nearest = graph.multi_output(
+        nearest_distances, nearest = graph.multi_output(
             "TopK", graph.gather_columns(distances, donors), count, outputs=2, axis=1, largest=0
         )
         mean = graph("ReduceMean", graph("Gather", graph.number(training_rows[donors, column]), nearest), axes=[1])
-        far = graph("IsInf", graph.gather_columns(near, [0]))
-        mean = graph("Where", far, graph.number(training_rows[donors, column].mean()), mean)
+        no_neighbors = graph("IsInf", graph.gather_columns(nearest_distances, [0]))
+        mean = graph("Where", no_neighbors, graph.number(training_rows[donors, column].mean()), mean)
         columns.append(
             graph("Where", graph.gather_columns(missing, [column]), mean, graph.gather_columns(rows, [column]))
         )

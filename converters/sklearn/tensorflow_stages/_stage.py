@@ -230,9 +230,8 @@ def _merge(parallel: Parallel) -> Stage:
         return parallel
     matrices = [np.diag(part.matrix) if part.matrix.ndim == 1 else part.matrix for part in parts]
     center, spread = np.zeros_like(parts[0].center), np.ones_like(parts[0].spread)
-    for part, matrix in zip(
-        parts[::-1], matrices[::-1], strict=True
-    ):  # one center per input, from the first part that uses it
+    # Each input has one center, that of the first part that uses the input.
+    for part, matrix in zip(parts[::-1], matrices[::-1], strict=True):
         used = matrix.any(axis=1)
         center, spread = np.where(used, part.center, center), np.where(used, part.spread, spread)
     biases = [part.bias + (center - part.center) @ matrix for part, matrix in zip(parts, matrices, strict=True)]

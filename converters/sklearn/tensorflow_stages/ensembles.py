@@ -28,9 +28,8 @@ def _bagging(model: Any) -> list[Stage]:
         if not hasattr(tree, "tree_"):
             raise unsupported(f"{type(model).__name__}: estimators other than decision trees are not supported.")
         values = None
-        if hasattr(model, "classes_") and len(tree.classes_) < len(
-            model.classes_
-        ):  # its bootstrap sample lacks a class
+        # A bootstrap sample may lack a class.
+        if hasattr(model, "classes_") and len(tree.classes_) < len(model.classes_):
             values = np.zeros((tree.tree_.node_count, len(model.classes_)))
             values[:, tree.classes_.astype(int)] = tree.tree_.value[:, 0, :]
         trees.append(read_tree(tree, np.asarray(columns), values))
