@@ -46,11 +46,11 @@ def gaps_of(table: ModelTable, answer: Callable[[Any], Any]) -> tuple[TensorSpec
     found = _taken(holds, places, one_for_all=not table.framed and not table.typed)
     if table.typed:
         return tuple(
-            msgspec.structs.replace(spec, gaps=place in found)
+            msgspec.structs.replace(spec, missing_values=place in found)
             for place, spec in zip(places, table.specs(), strict=True)
         )
     (spec,) = table.specs()
-    return (msgspec.structs.replace(spec, gaps=len(found) == len(places) or tuple(sorted(found)) or False),)
+    return (msgspec.structs.replace(spec, missing_values=len(found) == len(places) or tuple(sorted(found)) or False),)
 
 
 def _taken(holds: Callable[[list[int]], np.ndarray], places: list[int], *, one_for_all: bool) -> set[int]:

@@ -6,7 +6,7 @@ import ctypes
 from typing import Any, ClassVar
 
 from edgeml.core.errors import EdgemlError, TargetError
-from edgeml.core.placement import Placed, placed
+from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.recipe import Precision
 
 from .litert import LiteRTAdapter
@@ -46,10 +46,10 @@ class LiteRTEdgeTpuAdapter(LiteRTAdapter):
                 f"{_LIBRARY} finds no Edge TPU: {error}", fix="attach the device, and allow this user to reach it."
             ) from error
 
-    def placement(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators that the Edge TPU takes, and the others."""
         # XNNPACK's delegate takes no custom operator: where such a one was taken, the Edge TPU has it.
-        return placed(
+        return count_operators(
             (kind, "Edge TPU", True) if taken and kind == _COMPILED else (kind, "CPU", False)
             for kind, taken in self._delegated()
         )

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
-from edgeml.core.placement import Placed, placed
+from edgeml.core.placement import OperatorCount, count_operators
 
 __all__ = ["PROVIDERS", "open_on", "operators", "operators_run", "provider_obstacle"]
 
@@ -100,13 +100,13 @@ def open_on(onnxruntime: Any, data: bytes, make_options: Callable[[], Any], targ
         return _opened(onnxruntime, data, make_options(), provider), False
 
 
-def operators(session: Any, version: str) -> tuple[Placed, ...]:
+def operators(session: Any, version: str) -> tuple[OperatorCount, ...]:
     """The account of a session on the CPU: where it assigned its operators, before it fused them."""
     if not hasattr(session, "get_provider_graph_assignment_info"):
         raise TargetError(
             f"onnxruntime {version} does not tell where operators run.", fix="pip install --upgrade onnxruntime"
         )
-    return placed(
+    return count_operators(
         (node.op_type, part.ep_name, True)
         for part in session.get_provider_graph_assignment_info()
         for node in part.get_nodes()
@@ -115,7 +115,7 @@ def operators(session: Any, version: str) -> tuple[Placed, ...]:
 
 def operators_run(
     onnxruntime: Any, data: bytes, options: Any, target: str, inputs: dict[str, np.ndarray]
-) -> tuple[Placed, ...]:
+) -> tuple[OperatorCount, ...]:
     """Where operators ran, from the profile of one run. They bear the names that they have after fusion.
 
     The account that `operators` reads lacks what a provider takes before it changes the layout, as WebGPU does.
@@ -136,7 +136,7 @@ def operators_run(
         session.run(None, inputs)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     ran = [event["args"] for event in events if event["name"].endswith("_kernel_time")]
-    return placed(
+    return count_operators(
         (args["op_name"], args["provider"], args["provider"] == provider.name)
         for args in ran
         if args["op_name"] not in _COPIES

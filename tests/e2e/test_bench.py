@@ -156,7 +156,7 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     failed(bench("--baseline", changed(results, tmp_path, format=0)), "older format 0")
     cut = tmp_path / "cut.json"
     cut.write_bytes(results.read_bytes()[:-100])
-    failed(bench("--baseline", cut), "cut.json is no sound results file")
+    failed(bench("--baseline", cut), "cut.json is not a valid results file")
     failed(bench("--target", "moon"), "There is no target 'moon'")
     failed(bench("--scenario", "server"), "needs a latency bound")
     failed(bench("--latency-bound", "5"), "add --scenario server")

@@ -15,7 +15,7 @@ from edgeml.core.artifact import Refusal
 from edgeml.core.errors import InputError
 from edgeml.core.system.worker import Worker
 from edgeml.pipeline import packaging as assembly
-from edgeml.pipeline.reproduction import failure_of, shared_files
+from edgeml.pipeline.reproduction import collect_shared_files, create_failure
 from edgeml.pipeline.source_model import ModelFile
 from tests.support.fork_server import ForkServer
 
@@ -96,7 +96,7 @@ def test_the_script_reproduces_it(without_operator: edgeml.Package, tmp_path: Pa
         "ConversionError: The TFLite converter failed: operators that are not supported in TFLite: tf.Cumprod"
         in done.stderr
     )
-    assert "did not come again" not in done.stdout
+    assert "did not occur again" not in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def overflowing(keras_models: Worker) -> edgeml.Package:
 def test_an_artifact_that_gives_no_numbers_is_refused(overflowing: edgeml.Package) -> None:
     assert overflowing.released == ("tflite-fp32",)
     assert reasons(overflowing) == {
-        "tflite-fp16": "The artifact gives NaN or infinity in 'value' for 20 of 20 samples, the first of them 0."
+        "tflite-fp16": "The artifact returns NaN or infinity in 'value' for 20 of 20 samples, first for sample 0."
     }
 
 
@@ -150,14 +150,14 @@ def test_a_script_says_when_the_failure_does_not_come_again(
     script.write_text(script.read_text(encoding="utf-8").replace("'tflite-fp16'", "'tflite-fp32'"), encoding="utf-8")
     done = reproduced(folder, "tflite-fp16")
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
-    assert "tflite-fp32 was made and ran: the failure did not come again." in done.stdout
+    assert "tflite-fp32 was converted and ran: the failure did not occur again." in done.stdout
 
 
 def test_inputs_of_any_name_are_kept(tmp_path: Path) -> None:
     model = tmp_path / "model.keras"
     model.write_bytes(b"model")
     inputs = {"file": X, "allow_pickle": X[:, :2]}
-    found = shared_files(ModelFile("keras", model), inputs, None)
+    found = collect_shared_files(ModelFile("keras", model), inputs, None)
     assert set(found) == {"source.keras", "judged.npz"}
     (tmp_path / "judged.npz").write_bytes(found["judged.npz"])
     loaded = np.load(tmp_path / "judged.npz")
@@ -168,7 +168,7 @@ def test_inputs_of_any_name_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reason", ['"""', "a\\", "line\nline", "'quoted'", "{braces}", "\\N{BELL}", 'ends with "'])
 def test_any_reason_makes_a_script_that_python_reads(tmp_path: Path, reason: str) -> None:
-    failure = failure_of(
+    failure = create_failure(
         Refusal("tflite-fp32", reason, failed=True), ModelFile("keras", tmp_path / "model.keras"), None
     )
     compile(failure.files["reproduce.py"], "reproduce.py", "exec")
@@ -185,4 +185,4 @@ def test_any_reason_makes_a_script_that_python_reads(tmp_path: Path, reason: str
     ],
 )
 def test_reasons_name_no_folder_and_fill_no_page(reason: str, told: str) -> None:
-    assert assembly.told(reason) == told
+    assert assembly.sanitize_reason(reason) == told

@@ -57,7 +57,7 @@ def test_a_classifiers_chance_and_goal(classifier: Judged) -> None:
     row = found.of("Of 1,197 samples those on which one of the two is right").rows[0]
     assert row[:3] == ("onnx-fp32", str(lost), str(gained))
     assert float(row[3]) == pytest.approx(binomtest(lost, lost + gained).pvalue, rel=0.05)
-    assert row[4] == "seldom chance"
+    assert row[4] == "significant"
 
     row = found.chart.table.rows[0]
     shares = [accuracy_score(truth, scores.argmax(axis=1)) for scores in (before, after)]

@@ -25,7 +25,7 @@ def neighbor_converters() -> dict[type, Any]:
 
 
 def _classifier(scope: Scope, operator: Operator, container: Container) -> None:
-    from skl2onnx.operator_converters.nearest_neighbors import convert_nearest_neighbors_classifier
+    from skl2onnx.operator_converters.nearest_neighbours import convert_nearest_neighbors_classifier
 
     model = operator.raw_operator
     if not _is_euclidean(model):
@@ -43,7 +43,7 @@ def _classifier(scope: Scope, operator: Operator, container: Container) -> None:
 
 
 def _regressor(scope: Scope, operator: Operator, container: Container) -> None:
-    from skl2onnx.operator_converters.nearest_neighbors import convert_nearest_neighbors_regressor
+    from skl2onnx.operator_converters.nearest_neighbours import convert_nearest_neighbors_regressor
 
     model = operator.raw_operator
     if not _is_euclidean(model):

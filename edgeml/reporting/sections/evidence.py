@@ -53,7 +53,7 @@ def _chance(found: Sequence[Explanation], samples: int) -> list[Table | str]:
         Column("p"), Column("which says", figures=False),
     )  # fmt: skip
     rows = tuple(
-        (name, f"{test.lost:,}", f"{test.gained:,}", f"{test.p_value:.2g}", test.chance) for name, test in uneven
+        (name, f"{test.lost:,}", f"{test.gained:,}", f"{test.p_value:.2g}", test.significance) for name, test in uneven
     )
     title = (
         f"Of {samples:,} samples those on which one of the two is right and the other wrong. p tells how often two "
