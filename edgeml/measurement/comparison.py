@@ -78,7 +78,7 @@ def compare(
     )
     return Comparison(
         what=what,
-        beside=beside,
+        baseline=beside,
         ratio=ratio,
         verdict=verdict(ratio),
         rounds=len(ratios),

@@ -207,7 +207,7 @@ def _flags(device: Device) -> list[str]:
     """What makes a device's figures doubtful: each kind of flag once, with the artifacts that it was seen with."""
     seen = [(flag, one.artifact) for one in device.results.measurements for flag in one.conditions.flags]
     seen += [
-        (flag, f"{pair.what} beside {pair.beside}")
+        (flag, f"{pair.what} beside {pair.baseline}")
         for pair in device.results.comparisons
         for flag in pair.conditions.flags
     ]

@@ -57,8 +57,8 @@ def _raw_scores(graph: GraphBuilder, operator: Any) -> str:
     for number, iteration in enumerate(model._predictors):  # noqa: SLF001  # no public attribute
         for target, predictor in enumerate(iteration):
             _add_tree(trees, predictor.nodes, number * targets + target, target)
-    wide = isinstance(operator.inputs[0].type, DoubleTensorType)
-    if wide:  # float64 thresholds, unchanged
+    is_float64 = isinstance(operator.inputs[0].type, DoubleTensorType)
+    if is_float64:  # float64 thresholds, unchanged
         for name in _FLOAT_ATTRIBUTES:
             values = np.array(trees.pop(name), dtype=np.float64)
             trees[f"{name}_as_tensor"] = numpy_helper.from_array(values, name)
@@ -66,7 +66,7 @@ def _raw_scores(graph: GraphBuilder, operator: Any) -> str:
         "TreeEnsembleRegressor",
         operator.inputs[0].full_name,
         op_domain="ai.onnx.ml",
-        op_version=3 if wide else 1,
+        op_version=3 if is_float64 else 1,
         n_targets=targets,
         post_transform="NONE",
         aggregate_function="SUM",

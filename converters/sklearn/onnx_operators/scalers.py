@@ -28,12 +28,14 @@ def _min_max(scope: Scope, operator: Operator, container: Container) -> None:
     model = operator.raw_operator
     graph = GraphBuilder(scope, container)
     value = operator.inputs[0].full_name
-    wide = isinstance(operator.inputs[0].type, DoubleTensorType)
+    is_float64 = isinstance(operator.inputs[0].type, DoubleTensorType)
     for kind, operand in (("Mul", model.scale_), ("Add", model.min_)):
         value = graph(kind, graph.double(value), graph.number(operand))
-        value = value if wide else graph.single(value)
+        value = value if is_float64 else graph.single(value)
     if model.clip:
-        ends = [graph.constant(np.array(end, dtype=np.float64 if wide else np.float32)) for end in model.feature_range]
+        ends = [
+            graph.constant(np.array(end, dtype=np.float64 if is_float64 else np.float32)) for end in model.feature_range
+        ]
         value = graph("Clip", value, *ends)
     graph.write_output(value, operator.outputs[0])
 
@@ -51,7 +53,7 @@ def _normalizer(scope: Scope, operator: Operator, container: Container) -> None:
         norms = graph.reduce_sum(sizes, 1)
     else:
         norms = graph("Sqrt", graph.reduce_sum(graph("Mul", rows, rows), 1))
-    wide = isinstance(operator.inputs[0].type, DoubleTensorType)
-    minimum = 10 * np.finfo(np.float64 if wide else np.float32).eps
+    is_float64 = isinstance(operator.inputs[0].type, DoubleTensorType)
+    minimum = 10 * np.finfo(np.float64 if is_float64 else np.float32).eps
     norms = graph("Where", graph("Less", norms, graph.number(minimum)), graph.number(1.0), norms)
     graph.write_output(graph("Div", rows, norms), operator.outputs[0])

@@ -1,4 +1,4 @@
-"""Stages of which scikit-learn models are rebuilt as TensorFlow functions."""
+"""Building blocks of TensorFlow functions that are equivalent to scikit-learn models."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def _histogram_boosting(model: Any) -> list[Stage]:
                 nodes["value"].astype(np.float64)[:, None],
             )
         )
-    table = merge_trees(trees, groups=model.n_trees_per_iteration_, wide=True)
+    table = merge_trees(trees, groups=model.n_trees_per_iteration_, float64=True)
     start = model._baseline_prediction.reshape(-1)  # noqa: SLF001  # no public attribute
     if hasattr(model, "classes_"):
         return _probabilities(table, start, 1.0)

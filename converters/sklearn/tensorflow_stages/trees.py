@@ -35,7 +35,7 @@ class Trees:
         depth: Maximum number of comparisons from a root to a leaf.
         groups: Number of groups of outputs; consecutive trees belong to consecutive groups.
         mean: Average the trees instead of adding them.
-        wide: scikit-learn compares features in float64 instead of float32.
+        float64: scikit-learn compares features in float64 instead of float32.
         ranks: Features are ranks in steps of 1/256, which integers represent exactly.
     """
 
@@ -49,7 +49,7 @@ class Trees:
     depth: int
     groups: int = 1
     mean: bool = False
-    wide: bool = False
+    float64: bool = False
     ranks: bool = False
 
     def before_transform(self, transform: Callable[[np.ndarray], np.ndarray], origin: np.ndarray, inputs: int) -> Trees:
@@ -71,7 +71,7 @@ class Trees:
             with np.errstate(all="ignore"):
                 transformed = transform(rows)
                 return (
-                    np.asarray(transformed if self.wide else transformed.astype(np.float32)).astype(np.float64)
+                    np.asarray(transformed if self.float64 else transformed.astype(np.float32)).astype(np.float64)
                     <= limits
                 )
 
@@ -212,14 +212,14 @@ class Tree:
     values: np.ndarray
 
 
-def merge_trees(trees: Sequence[Tree], *, groups: int = 1, mean: bool = False, wide: bool = False) -> Trees:
+def merge_trees(trees: Sequence[Tree], *, groups: int = 1, mean: bool = False, float64: bool = False) -> Trees:
     """Merge trees into one table.
 
     Args:
         trees: The trees.
         groups: See `Trees.groups`.
         mean: See `Trees.mean`.
-        wide: See `Trees.wide`.
+        float64: See `Trees.float64`.
     """
     inner = sum(int(tree.inner.sum()) for tree in trees)
     values, indices = np.unique(
@@ -256,7 +256,7 @@ def merge_trees(trees: Sequence[Tree], *, groups: int = 1, mean: bool = False, w
         max(map(_depth, trees)),
         groups,
         mean,
-        wide,
+        float64,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
-from msgspec import Meta
+from msgspec import Meta, field
 
 from edgeml.core.errors import InputError
 from edgeml.core.records.record import Record, decode_strict
@@ -99,15 +99,15 @@ class FileRef(Record, frozen=True):
         name: Name of the file.
         size_bytes: Size of the file.
         digest: ``sha256:`` digest of the file.
-        takes: Description of the inputs: name, dtype and shape.
-        gives: Description of the outputs: name, dtype and shape.
+        inputs: Description of the inputs: name, dtype and shape.
+        outputs: Description of the outputs: name, dtype and shape.
     """
 
     name: Text
     size_bytes: Count
     digest: Text
-    takes: Text
-    gives: Text
+    inputs: Text = field(name="takes")
+    outputs: Text = field(name="gives")
 
 
 class Figure(Record, frozen=True):
@@ -235,21 +235,21 @@ class Comparison(Record, frozen=True):
 
     Attributes:
         what: Description of the first candidate.
-        beside: Description of the second candidate.
+        baseline: Description of the second candidate.
         ratio: Time of the first candidate divided by the time of the second, with its interval.
         verdict: ``indistinguishable`` if the interval contains 1 or has an open end.
         rounds: Number of ratios behind the interval: alternating blocks of one run, or compared segments of two runs.
         conditions: Conditions of the machine.
-        beside_file: The second candidate, if it is a model file outside of packages.
+        baseline_file: The second candidate, if it is a model file outside of packages.
     """
 
     what: Text
-    beside: Text
+    baseline: Text = field(name="beside")
     ratio: Figure
     verdict: Literal["faster", "slower", "indistinguishable"]
     rounds: Count
     conditions: Conditions
-    beside_file: FileRef | None = None
+    baseline_file: FileRef | None = field(default=None, name="beside_file")
 
 
 class GoldenResult(Record, frozen=True):

@@ -109,7 +109,7 @@ def comparison_section(devices: Sequence[Device]) -> Section | None:
     rows = [
         (
             shown(one.what),
-            shown(one.beside),
+            shown(one.baseline),
             one.verdict,
             interval(one.ratio, lambda value: f"{value:.3f}"),
             f"{one.rounds:,}",
