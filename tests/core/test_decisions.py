@@ -39,7 +39,7 @@ def test_positions_of_labels_win_over_scores() -> None:
     for wrong in (-1, 3):
         outputs["position"] = np.array([wrong, 0], np.int32)
         assert positions(outputs, specs, decision).tolist() == [-1, 0]
-        with pytest.raises(TargetError, match="gives positions"):
+        with pytest.raises(TargetError, match="returned unknown positions of labels"):
             decide(outputs, specs, decision)
 
 
