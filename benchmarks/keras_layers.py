@@ -483,7 +483,7 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
     from edgeml.pipeline.children.convert import Conversion, ConversionSettings
     from edgeml.pipeline.children.prove import Proof, ProofSettings
     from edgeml.pipeline.evaluation_data import Judged
-    from edgeml.pipeline.reference import Answers, ReferenceOutputs
+    from edgeml.pipeline.reference import ReferenceOutputs, ReferenceSet
     from edgeml.pipeline.saved_inputs import save_arrays
     from edgeml.pipeline.task import with_task
     from edgeml.sources.keras import save
@@ -516,7 +516,7 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
         data = Judged("evaluation", judged, None)
         source = ReferenceOutputs(reference, info)
         own = ReferenceOutputs(Reference(reference.own), info) if reference.own else None
-        answers = Answers(source, None, own.fidelity_to(source) if own else None)
+        answers = ReferenceSet(source, None, own.fidelity_to(source) if own else None)
         proven = Assessor(info, Goal(), data).assess(find_recipe(recipe), answers, artifact, run)
         figures = proven.evaluation.fidelity
         remarks = "; ".join((*proven.verdict.reasons, *proven.verdict.remarks))

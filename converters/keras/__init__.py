@@ -1,1 +1,1 @@
-"""Keras models to TFLite and ONNX."""
+"""Conversion of Keras models to TFLite and ONNX."""

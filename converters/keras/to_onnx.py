@@ -1,4 +1,4 @@
-"""Keras, of either generation, to ONNX."""
+"""Conversion of Keras 2 and Keras 3 models to ONNX."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from edgeml.core.recipe import Recipe
 from edgeml.core.system.machine import installed_version
 from edgeml.quantization.onnx_precision import onnx_artifact
 
-from ..tensorflow.to_onnx import batched, onnx_of_graph
-from .to_function import graph_of_keras, keras_of
+from ..tensorflow.to_onnx import graph_to_onnx, with_batch
+from .to_function import keras_to_graph, keras_version
 
 __all__ = ["convert"]
 
 
 def convert(source: TraceableSource, recipe: Recipe, job: ConversionJob) -> Artifact:
-    """Traces the model, converts the trace by tf2onnx, and gives it the recipe's precision."""
-    model = job.models.once("onnx", lambda: onnx_of_graph(graph_of_keras(source), job.batch))
+    """Convert a Keras model with tf2onnx, in the precision of the recipe."""
+    model = job.models.once("onnx", lambda: graph_to_onnx(keras_to_graph(source), job.batch))
     return onnx_artifact(
         model,
         recipe,
         job,
-        batched(source.info.signature, job.batch),
-        (keras_of(source), f"tf2onnx {installed_version('tf2onnx')}"),
+        with_batch(source.info.signature, job.batch),
+        (keras_version(source), f"tf2onnx {installed_version('tf2onnx')}"),
     )

@@ -1,4 +1,4 @@
-"""Keras, of either generation, to TFLite."""
+"""Conversion of Keras 2 and Keras 3 models to TFLite."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from edgeml.core.conversion import ConversionJob, TraceableSource
 from edgeml.core.recipe import Recipe
 
 from ..tensorflow.to_tflite import tflite_artifact
-from .to_function import graph_of_keras, keras_of
+from .to_function import keras_to_graph, keras_version
 
 __all__ = ["convert"]
 
 
 def convert(source: TraceableSource, recipe: Recipe, job: ConversionJob) -> Artifact:
-    """Traces the model and converts the trace. Raises UnsupportedModelError for operators TFLite lacks."""
-    return tflite_artifact(graph_of_keras(source), recipe, job, (keras_of(source),))
+    """Convert a Keras model to TFLite, in the precision of the recipe.
+
+    Raises:
+        ConversionError: TFLite does not support one of the model's operators.
+        UnsupportedModelError: The recipe does not support the model, or would not change it.
+    """
+    return tflite_artifact(keras_to_graph(source), recipe, job, (keras_version(source),))

@@ -1,1 +1,1 @@
-"""Existing ONNX files as artifacts."""
+"""Artifacts from existing ONNX files."""

@@ -1,4 +1,4 @@
-"""An existing ONNX file as the artifact that it is, and a float32 one in the other precisions."""
+"""Artifacts from an existing ONNX file: as it is, or converted from float32 to other precisions."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from edgeml.quantization.onnx_precision import onnx_artifact, shipped
 
 __all__ = ["convert"]
 
-_LEAST_OPSET = 13  # from here on weights can be quantized by channel
+_MIN_OPSET = 13  # the first opset with per-channel quantization of weights
 
 
 def convert(source: OnnxSource, recipe: Recipe, job: ConversionJob) -> Artifact:
-    """The file with canonical names where the recipe is its own precision; a float32 one by any ONNX recipe.
+    """Convert an ONNX file: with canonical names for its own precision, and from float32 by any other ONNX recipe.
 
     Raises:
-        UnsupportedModelError: The file is not in float32 and the recipe is another than its own, or the file's
-            batch is fixed and another is asked for.
+        UnsupportedModelError: The recipe differs from the precision of a file that is not float32, or the requested
+            batch size differs from the fixed one of the file.
     """
     if source.precision not in {recipe.precision, "fp32"}:
         raise UnsupportedModelError(
-            f"The file is onnx-{source.precision}, and only a float32 one can be brought into other precisions.",
-            fix="build from the model that it was made from.",
+            f"The file is onnx-{source.precision}; only float32 files can be converted to other precisions.",
+            fix="build from the model that the file was exported from.",
         )
-    model, signature = _batched(source, job.batch)
+    model, signature = _set_batch(source, job.batch)
     lineage = ("the given .onnx file",)
     if recipe.precision == source.precision:
         return shipped(model, recipe, signature, lineage)
     if recipe.precision in {"int8", "dynamic"}:
-        model = job.models.once("onnx upgraded", lambda: _upgraded(model))
+        model = job.models.once("onnx upgraded", lambda: _upgrade_opset(model))
     return onnx_artifact(model, recipe, job, signature, lineage)
 
 
-def _batched(source: OnnxSource, batch: int | None) -> tuple[Any, Signature]:
+def _set_batch(source: OnnxSource, batch: int | None) -> tuple[Any, Signature]:
     signature = source.signature
-    found = signature.inputs[0].shape[0]
-    if batch in {None, found}:
+    file_batch = signature.inputs[0].shape[0]
+    if batch in {None, file_batch}:
         return source.model, signature
-    if found is not None:
+    if file_batch is not None:
         raise UnsupportedModelError(
-            f"The file has a batch of {found}, not of {batch}.",
-            fix="leave the batch out, or build from the model that it was made from.",
+            f"The file has a fixed batch size of {file_batch}; got batch={batch}.",
+            fix="leave the batch out, or build from the model that the file was exported from.",
         )
     model = type(source.model).FromString(source.model.SerializeToString())
     for value in (*model.graph.input, *model.graph.output):
@@ -60,14 +60,16 @@ def _batched(source: OnnxSource, batch: int | None) -> tuple[Any, Signature]:
     return model, Signature(fix(signature.inputs), fix(signature.outputs))
 
 
-def _upgraded(model: Any) -> Any:
-    """The model in an opset that quantization by channel needs."""
+def _upgrade_opset(model: Any) -> Any:
+    """Return the model in an opset that supports per-channel quantization."""
     import onnx.version_converter
 
-    (opset,) = [entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}] or [_LEAST_OPSET]
-    if opset >= _LEAST_OPSET:
+    (version,) = [entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}] or [_MIN_OPSET]
+    if version >= _MIN_OPSET:
         return model
     try:
-        return onnx.version_converter.convert_version(model, _LEAST_OPSET)
-    except Exception as error:  # its errors come from C++, without a kind of their own
-        raise ConversionError(f"ONNX cannot bring the file from opset {opset} to {_LEAST_OPSET}: {error}") from error
+        return onnx.version_converter.convert_version(model, _MIN_OPSET)
+    except Exception as error:  # errors from C++, without an exception type of their own
+        raise ConversionError(
+            f"The file cannot be upgraded from ONNX opset {version} to {_MIN_OPSET}: {error}"
+        ) from error

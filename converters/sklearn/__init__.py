@@ -1,1 +1,1 @@
-"""scikit-learn models to ONNX operators, or to TensorFlow functions and so to TFLite."""
+"""Conversion of scikit-learn models to ONNX, and through TensorFlow to TFLite."""

@@ -1,4 +1,4 @@
-"""scikit-learn to ONNX."""
+"""Conversion of scikit-learn models to ONNX."""
 
 from __future__ import annotations
 
@@ -17,121 +17,120 @@ from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.quantization.onnx_precision import onnx_artifact
 
-from ..tensorflow.to_onnx import batched, onnx_of_graph
-from .onnx_operators._builder import part_options
-from .onnx_operators._outputs import with_outputs
-from .onnx_operators._registry import known_to_skl2onnx, own_routes
-from .prepare.float32_thresholds import with_float32_thresholds
-from .prepare.input_adapter import in_float32, reading_inputs, wide_models
-from .prepare.rewrites import simplified
-from .to_function import graph_of_sklearn
+from ..tensorflow.to_onnx import graph_to_onnx, with_batch
+from .onnx_operators._builder import model_options
+from .onnx_operators._outputs import set_outputs
+from .onnx_operators._registry import conversion_functions, register_with_skl2onnx
+from .prepare.float32_thresholds import round_thresholds
+from .prepare.input_adapter import float64_variants, select_input_columns, with_float32_inputs
+from .prepare.rewrites import simplify
+from .to_function import sklearn_to_graph
 
 __all__ = ["convert"]
 
-# ai.onnx.ml 3 is the newest that skl2onnx's tree converters need; together they serve every converter it has.
+# skl2onnx's tree converters need ai.onnx.ml 3; all of its converters support this pair of opsets.
 _OPSETS = {"": 17, "ai.onnx.ml": 3}
 
-_REASON_LENGTH = 300  # skl2onnx may put whole trees into its messages
+_MAX_REASON_LENGTH = 300  # skl2onnx's messages can contain whole trees
 
 
 def convert(source: TableSource, recipe: Recipe, job: ConversionJob) -> Artifact:
-    """Converts by skl2onnx in float32; in other precisions only what is rebuilt of stages.
+    """Convert with skl2onnx for float32, and through TensorFlow for other precisions.
 
-    The float32 artifact of a classifier has a second output, ``label``, with the source's own labels: int64
-    for numbers and booleans, else strings. Of a table it takes the columns in float64, and in float32 where it
-    cannot compute in more.
+    The float32 artifact of a classifier has a second output, ``label``, with the source's own labels: int64 for numbers
+    and booleans, else strings. Inputs of tables are float64 where the graph can compute in float64, else float32.
 
     Raises:
-        UnsupportedModelError: skl2onnx has no converter for a part of the model, or the precision would not
-            be honest for it.
+        UnsupportedModelError: A part of the model is not supported, or the precision would change its predictions too
+            much.
     """
-    scikit = f"scikit-learn {source.info.versions['scikit-learn']}"
+    scikit_version = f"scikit-learn {source.info.versions['scikit-learn']}"
     if recipe.precision != "fp32":
-        graph, job = graph_of_sklearn(source, recipe, job)
+        graph, job = sklearn_to_graph(source, recipe, job)
         key = "onnx graph, encoded" if recipe.needs_calibration else "onnx graph"
         return onnx_artifact(
-            job.models.once(key, lambda: onnx_of_graph(graph, job.batch)),
+            job.models.once(key, lambda: graph_to_onnx(graph, job.batch)),
             recipe,
             job,
-            batched(graph.signature, job.batch),
-            (scikit, f"tf2onnx {installed_version('tf2onnx')}"),
+            with_batch(graph.signature, job.batch),
+            (scikit_version, f"tf2onnx {installed_version('tf2onnx')}"),
         )
-    model, signature = _in_float32_or_more(source, batched(_with_label(source), job.batch))
-    return onnx_artifact(model, recipe, job, signature, (scikit, f"skl2onnx {installed_version('skl2onnx')}"))
+    model, signature = _convert_exactly(source, with_batch(_add_label(source), job.batch))
+    return onnx_artifact(model, recipe, job, signature, (scikit_version, f"skl2onnx {installed_version('skl2onnx')}"))
 
 
-def _with_label(source: Source) -> Signature:
+def _add_label(source: Source) -> Signature:
     signature, decision = source.info.signature, source.info.decision
     if decision is None:
         return signature
     if not all(isinstance(label, str) or label == int(label) for label in decision.labels):
         raise UnsupportedModelError(
-            "Its labels are fractions, and ONNX has only integers and text for labels.",
-            fix="train it with integers or text as labels.",
+            "Fractional labels are not supported in ONNX; expected integers or strings.",
+            fix="train the model with integers or strings as labels.",
         )
-    kind = "string" if isinstance(decision.labels[0], str) else "int64"
-    label = TensorSpec("label", (None,), kind, meaning="label")  # type: ignore[arg-type]  # one of the two
+    dtype = "string" if isinstance(decision.labels[0], str) else "int64"
+    label = TensorSpec("label", (None,), dtype, meaning="label")  # type: ignore[arg-type]  # one of the two
     return msgspec.structs.replace(signature, outputs=(*signature.outputs, label))
 
 
-def _in_float32_or_more(source: TableSource, signature: Signature) -> tuple[Any, Signature]:
-    """The model with the signature's outputs, and with its inputs: columns of tables in float64 where that can be."""
-    model = simplified(reading_inputs(copy.deepcopy(source.model), source))
+def _convert_exactly(source: TableSource, signature: Signature) -> tuple[Any, Signature]:
+    """Convert with skl2onnx, with float64 inputs if possible; return the model and its signature."""
+    model = simplify(select_input_columns(copy.deepcopy(source.model), source))
     if any(spec.dtype == "float64" for spec in signature.inputs):
-        for candidate in wide_models(model):
+        for candidate in float64_variants(model):
             with contextlib.suppress(UnsupportedModelError):
-                made = with_outputs(_by_skl2onnx(candidate, source, signature), source, signature)
-                if _loads(made):
-                    return made, signature
-    signature = in_float32(signature)
-    made = _by_skl2onnx(with_float32_thresholds(model), source, signature)
-    return with_outputs(made, source, signature), signature
+                converted = set_outputs(_run_skl2onnx(candidate, source, signature), source, signature)
+                if _is_loadable(converted):
+                    return converted, signature
+    signature = with_float32_inputs(signature)
+    converted = _run_skl2onnx(round_thresholds(model), source, signature)
+    return set_outputs(converted, source, signature), signature
 
 
-def _loads(model: Any) -> bool:
+def _is_loadable(model: Any) -> bool:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own; each means that it does not load
+    except Exception:  # noqa: BLE001  # onnxruntime's exceptions have no common base class
         return False
     return True
 
 
-def _by_skl2onnx(model: Any, source: Source, signature: Signature) -> Any:
-    """skl2onnx's own model: the signature's inputs, and its own names, order and shapes of outputs."""
+def _run_skl2onnx(model: Any, source: Source, signature: Signature) -> Any:
+    """Convert with skl2onnx; names, order and shapes of the outputs are its own."""
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
     from sklearn.preprocessing import MaxAbsScaler, RobustScaler, StandardScaler
 
-    # Scalers divide as scikit-learn does: with a product by the reciprocal, rows that come to lie on a threshold
-    # of a tree behind them fall to the other side.
+    # Scalers divide, like scikit-learn. A product by the reciprocal would move rows across thresholds of trees that
+    # follow.
     options: dict[Any, dict[str, Any]] = {
         StandardScaler: {"div": "div"},
         RobustScaler: {"div": "div_cast"},
         MaxAbsScaler: {"div": "div_cast"},
     }
-    kinds = {"float32": FloatTensorType, "float64": DoubleTensorType, "string": StringTensorType}
-    routes = own_routes()
+    tensor_types = {"float32": FloatTensorType, "float64": DoubleTensorType, "string": StringTensorType}
+    functions = conversion_functions()
     try:
-        with warnings.catch_warnings(), known_to_skl2onnx(routes):
-            options.update(part_options(model))
-            warnings.simplefilter("ignore")  # skl2onnx reads what scikit-learn will drop, and takes bools for ints
+        with warnings.catch_warnings(), register_with_skl2onnx(functions):
+            options.update(model_options(model))
+            warnings.simplefilter("ignore")  # skl2onnx uses deprecated attributes, and bools as ints
             return convert_sklearn(
                 model,
                 "model",
-                [(spec.name, kinds[spec.dtype](list(spec.shape))) for spec in signature.inputs],
+                [(spec.name, tensor_types[spec.dtype](list(spec.shape))) for spec in signature.inputs],
                 target_opset=_OPSETS,
                 options=options,
-                custom_conversion_functions=routes,
+                custom_conversion_functions=functions,
             )
     except EdgemlError:
         raise
-    except Exception as error:  # skl2onnx raises many kinds
-        reason = (str(error).strip().splitlines() or [repr(error)])[0][:_REASON_LENGTH]
+    except Exception as error:  # skl2onnx raises many exception types
+        reason = (str(error).strip().splitlines() or [repr(error)])[0][:_MAX_REASON_LENGTH]
         raise UnsupportedModelError(
             f"skl2onnx {installed_version('skl2onnx')} cannot convert the {source.info.architecture}: {reason}",
-            fix="replace the step that it names, or train a model of another kind.",
+            fix="replace the step that the message names, or train another kind of model.",
         ) from error

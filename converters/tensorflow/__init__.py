@@ -1,1 +1,1 @@
-"""TensorFlow functions, to which Keras and scikit-learn models are traced, to TFLite and ONNX."""
+"""Conversion of TensorFlow functions, traced from Keras and scikit-learn models, to TFLite and ONNX."""

@@ -1,4 +1,4 @@
-"""A model as a TensorFlow function: where all routes that go through TensorFlow meet."""
+"""Models as TensorFlow functions, the common form for every conversion that goes through TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,60 +10,61 @@ from typing import Any
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.tensors import Signature
 
-from .resizing import resized_by_products
+from .resizing import replace_resizing_by_matmul
 
-__all__ = ["Graph", "frozen"]
+__all__ = ["Graph", "freeze"]
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A model that TensorFlow can trace.
+    """A model as a Python function that TensorFlow can trace.
 
     Attributes:
         function: Called with one float32 `tf.Tensor` ``[batch, ...]`` per input, in the signature's order;
             returns float32 tensors ``[batch, ...]`` by output name.
         signature: The source's signature; inputs may be encoded, and a label's position may be added to the outputs.
-        unrolled: The same function with its recurrent layers unrolled, or None where it has none or long ones.
-        whole: Names of the inputs that number things, as tokens do, which 8 bits may not tell apart. The function takes
-            them as int32 too.
+        unrolled: The same function with its recurrent layers unrolled; None for models without recurrent layers or with
+            long sequences.
+        integer_inputs: Names of inputs that hold indices, such as token ids, which int8 cannot represent. The function
+            accepts them as int32, too.
     """
 
     function: Callable[..., dict[str, Any]]
     signature: Signature
     unrolled: Callable[..., dict[str, Any]] | None = None
-    whole: frozenset[str] = frozenset()
+    integer_inputs: frozenset[str] = frozenset()
 
 
-def frozen(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
-    """The graph as a `tf.function` whose weights are constants.
+def freeze(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
+    """Convert the graph to a `tf.function` whose weights are constants.
 
-    Tools cannot calibrate with variables, and take for an input whatever else a trace refers to.
+    Converters cannot calibrate a graph with variables, and treat every other captured tensor as an input.
 
     Args:
         graph: The model.
-        batch: Its fixed batch, or None to leave it free.
-        integer: Whether all is to become integers: inputs that number things are int32 then, and recurrent layers
-            unrolled where they can be.
+        batch: The fixed batch size, or None to keep it dynamic.
+        integer: Prepare for full integer quantization: index inputs become int32, and recurrent layers are unrolled
+            where possible.
 
     Returns:
-        It takes one tensor per input, and has `input_signature` set.
+        A function of one tensor per input, with `input_signature` set.
 
     Raises:
-        UnsupportedModelError: The model keeps something else than weights, as a table to look values up in.
+        UnsupportedModelError: The model holds resources other than variables, such as lookup tables.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    whole = graph.whole if integer else frozenset()
+    integer_inputs = graph.integer_inputs if integer else frozenset()
     inputs = [
-        tf.TensorSpec((batch, *spec.shape[1:]), tf.int32 if spec.name in whole else tf.float32, name=spec.name)
+        tf.TensorSpec((batch, *spec.shape[1:]), tf.int32 if spec.name in integer_inputs else tf.float32, name=spec.name)
         for spec in graph.signature.inputs
     ]
     function = graph.unrolled if integer and graph.unrolled is not None else graph.function
     with _inlined():
         traced = tf.function(function, input_signature=inputs).get_concrete_function()
     _check_state(traced)
-    constant = resized_by_products(convert_variables_to_constants_v2(traced, lower_control_flow=False))
+    constant = replace_resizing_by_matmul(convert_variables_to_constants_v2(traced, lower_control_flow=False))
     names = sorted(spec.name for spec in graph.signature.outputs)  # the order in which TensorFlow flattens a dict
 
     def serve(*tensors: Any) -> dict[str, Any]:
@@ -80,14 +81,14 @@ def _check_state(traced: Any) -> None:
     if others:
         users = sorted({user.type for inner in others for user in inner.consumers()})
         raise UnsupportedModelError(
-            f"The model keeps a table, which {' and '.join(users)} reads: neither TFLite nor ONNX can carry it.",
-            fix="look values up before they reach the model, and give it the numbers found.",
+            f"The model contains a lookup table ({', '.join(users)}), which is not supported in TFLite and ONNX.",
+            fix="move the lookup out of the model and pass the resulting numbers as inputs.",
         )
 
 
 @contextmanager
 def _inlined() -> Iterator[None]:
-    """Traces functions within the function as part of it: Keras has XLA compile some, which tools cannot enter."""
+    """Inline nested functions while tracing: Keras compiles some with XLA, which the converters cannot read."""
     import tensorflow as tf
 
     before = tf.config.functions_run_eagerly()

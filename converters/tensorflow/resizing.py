@@ -1,7 +1,7 @@
-"""Resizing as two matrix products.
+"""Rewrite bicubic and area resizing as two matrix products.
 
-TFLite has neither TensorFlow's bicubic nor its area resizing, and tf2onnx gets both wrong. They are linear in the rows
-and in the columns of an image, and sizes are fixed: what they do to unit vectors tells it all.
+TFLite supports neither TensorFlow's bicubic nor its area resizing, and tf2onnx converts both incorrectly. Both are
+linear along the rows and along the columns of an image. With fixed sizes, resizing unit vectors yields their matrices.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["resized_by_products"]
+__all__ = ["replace_resizing_by_matmul"]
 
 _KINDS = {"ResizeArea", "ResizeBicubic"}
 
 
-def resized_by_products(function: Any) -> Any:
-    """The function with these operators replaced, where the sizes are known.
+def replace_resizing_by_matmul(function: Any) -> Any:
+    """Replace bicubic and area resizing of known sizes by matrix products.
 
     Args:
-        function: A `ConcreteFunction` that refers to nothing but its inputs.
+        function: A `ConcreteFunction` without captured tensors.
     """
     import tensorflow as tf
 
     graph = function.graph
-    found = [operation for operation in graph.get_operations() if operation.type in _KINDS and _is_plain(operation)]
-    if not found:
+    operations = [each for each in graph.get_operations() if each.type in _KINDS and _is_supported(each)]
+    if not operations:
         return function
     definition = graph.as_graph_def()
     nodes = {node.name: node for node in definition.node}
-    for operation in found:
+    for operation in operations:
         _replace(definition, nodes[operation.name], operation)
-    whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-    ends = [[whole.graph.as_graph_element(end.name) for end in side] for side in (function.inputs, function.outputs)]
-    return whole.prune(*ends)
+    imported = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
+    ends = [[imported.graph.as_graph_element(end.name) for end in side] for side in (function.inputs, function.outputs)]
+    return imported.prune(*ends)
 
 
-def _is_plain(operation: Any) -> bool:
+def _is_supported(operation: Any) -> bool:
     import tensorflow as tf
 
     image, out = operation.inputs[0], operation.outputs[0]
@@ -51,19 +51,19 @@ def _replace(definition: Any, node: Any, operation: Any) -> None:
     rows, columns = (_weights(operation, axis) for axis in (0, 1))
 
     def add(kind: str, name: str, inputs: list[str], dtype: Any) -> Any:
-        made = definition.node.add(op=kind, name=f"{node.name}/{name}", input=inputs)
-        made.attr["dtype" if kind == "Const" else "T"].type = dtype.as_datatype_enum
-        return made
+        added_node = definition.node.add(op=kind, name=f"{node.name}/{name}", input=inputs)
+        added_node.attr["dtype" if kind == "Const" else "T"].type = dtype.as_datatype_enum
+        return added_node
 
     def constant(name: str, value: np.ndarray) -> str:
-        made = add("Const", name, [], tf.as_dtype(value.dtype))
-        made.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
-        return str(made.name)
+        added_node = add("Const", name, [], tf.as_dtype(value.dtype))
+        added_node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+        return str(added_node.name)
 
     def reshaped(name: str, value: str, shape: list[int]) -> str:
-        made = add("Reshape", name, [value, constant(f"{name}_shape", np.array(shape, np.int32))], tf.float32)
-        made.attr["Tshape"].type = tf.int32.as_datatype_enum
-        return str(made.name)
+        added_node = add("Reshape", name, [value, constant(f"{name}_shape", np.array(shape, np.int32))], tf.float32)
+        added_node.attr["Tshape"].type = tf.int32.as_datatype_enum
+        return str(added_node.name)
 
     flat = reshaped("flat", node.input[0], [-1, height, width * channels])
     tall = add("BatchMatMulV2", "tall", [constant("rows", rows), flat], tf.float32)
@@ -75,7 +75,7 @@ def _replace(definition: Any, node: Any, operation: Any) -> None:
 
 
 def _weights(operation: Any, axis: int) -> np.ndarray:
-    """What the operator does along one axis: float32 ``[size out, size in]``."""
+    """Return the matrix that the operator applies along one axis: float32 ``[output size, input size]``."""
     import tensorflow as tf
 
     before, after = operation.inputs[0].shape[1 + axis], operation.outputs[0].shape[1 + axis]

@@ -1,4 +1,4 @@
-"""TensorFlow function to ONNX."""
+"""Conversion of TensorFlow functions to ONNX."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ import msgspec
 from edgeml.core.errors import ConversionError
 from edgeml.core.tensors import Signature
 
-from .function import Graph, frozen
+from .function import Graph, freeze
 from .tf2onnx_handlers import HANDLERS, guard_padding
 
-__all__ = ["OPSET", "batched", "onnx_of_graph"]
+__all__ = ["OPSET", "graph_to_onnx", "with_batch"]
 
-OPSET = 17  # the newest that tf2onnx 1.17 converts without failures
+OPSET = 17  # the newest opset that tf2onnx 1.17 converts without failures
 
 
-def onnx_of_graph(graph: Graph, batch: int | None) -> Any:
-    """A float32 `onnx.ModelProto` with the signature's names.
+def graph_to_onnx(graph: Graph, batch: int | None) -> Any:
+    """Convert a graph to a float32 `onnx.ModelProto` with the names of its signature.
 
     Args:
         graph: The model.
-        batch: Its fixed batch, or None to leave it free.
+        batch: The fixed batch size, or None to keep it dynamic.
 
     Raises:
-        ConversionError: tf2onnx knows no ONNX operator for one of the model's.
+        ConversionError: tf2onnx cannot convert one of the model's operators.
     """
     import tf2onnx
 
-    function = frozen(graph, batch)
+    function = freeze(graph, batch)
     model, _ = tf2onnx.convert.from_function(function, function.input_signature, OPSET, custom_op_handlers=HANDLERS)
-    foreign = sorted(_foreign(model.graph))
-    if foreign:
+    unsupported = sorted(_unsupported_operators(model.graph))
+    if unsupported:
         raise ConversionError(
-            f"ONNX has no operator for {', '.join(foreign)}.",
-            fix="replace the layer that it is of, or see whether a tflite-* recipe is made.",
+            f"Operators that are not supported in ONNX: {', '.join(unsupported)}.",
+            fix="replace the layer that uses them, or build a tflite-* recipe.",
         )
     guard_padding(model.graph)
-    return _ordered(model, batched(graph.signature, batch))
+    return _order_outputs(model, with_batch(graph.signature, batch))
 
 
-def _foreign(graph: Any) -> set[str]:
-    """The operators that are none of ONNX's: tf2onnx leaves TensorFlow's own where it knows no other."""
+def _unsupported_operators(graph: Any) -> set[str]:
+    """Return the operators that ONNX lacks: tf2onnx keeps TensorFlow operators that it cannot convert."""
     import onnx
 
-    found = {node.op_type for node in graph.node if not onnx.defs.has(node.op_type, OPSET, node.domain)}
+    unknown = {node.op_type for node in graph.node if not onnx.defs.has(node.op_type, OPSET, node.domain)}
     for node in graph.node:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                found |= _foreign(inner)
-    return found
+                unknown |= _unsupported_operators(inner)
+    return unknown
 
 
-def _ordered(model: Any, signature: Signature) -> Any:
-    """The outputs in the source's order, with its sizes: TensorFlow sorts them by name, tf2onnx loses sizes."""
+def _order_outputs(model: Any, signature: Signature) -> Any:
+    """Restore the source's order and sizes of outputs: TensorFlow sorts them by name, and tf2onnx drops sizes."""
     outputs = {value.name: value for value in model.graph.output}
     del model.graph.output[:]
     for spec in signature.outputs:
@@ -65,8 +65,8 @@ def _ordered(model: Any, signature: Signature) -> Any:
     return model
 
 
-def batched(signature: Signature, batch: int | None) -> Signature:
-    """The signature with its batch fixed."""
+def with_batch(signature: Signature, batch: int | None) -> Signature:
+    """Return the signature with another batch size; None stands for a dynamic one."""
 
     def fix(specs: Any) -> Any:
         return tuple(msgspec.structs.replace(spec, shape=(batch, *spec.shape[1:])) for spec in specs)

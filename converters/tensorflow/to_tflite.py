@@ -1,4 +1,4 @@
-"""TensorFlow function to TFLite, in every precision."""
+"""Conversion of TensorFlow functions to TFLite, in every precision."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ from edgeml.core.formats.tflite import inspect_tflite
 from edgeml.core.recipe import Recipe
 from edgeml.quantization.calibration_data import calibration_batches
 
-from .function import Graph, frozen
+from .function import Graph, freeze
 
 __all__ = ["tflite_artifact"]
 
 _SIGNATURE = "serving_default"
-_STORED = {"fp16": "float16", "dynamic": "int8"}  # what some weight must be stored in
+_WEIGHT_DTYPES = {"fp16": "float16", "dynamic": "int8"}  # dtype that at least one weight must be stored in
 
 
 def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: tuple[str, ...]) -> Artifact:
-    """Converts a graph by a ``tflite-*`` recipe. int8 and int16x8 take and give integers.
+    """Convert a graph by a ``tflite-*`` recipe. int8 and int16x8 models have integer inputs and outputs.
 
     Raises:
-        ConversionError: The converter failed; an operator that TFLite lacks is named.
-        UnsupportedModelError: The recipe would leave the model as it is.
+        ConversionError: The converter failed; the message names operators that TFLite lacks.
+        UnsupportedModelError: The recipe does not support the model, or would not change it.
     """
     import tensorflow as tf
 
     integer = recipe.needs_calibration
-    if recipe.precision == "int16x8" and graph.whole:
+    if recipe.precision == "int16x8" and graph.integer_inputs:
         raise UnsupportedModelError(
-            f"The TFLite converter cannot have inputs that number things ({', '.join(sorted(graph.whole))}) beside "
-            "16-bit values.",
+            f"int16x8 does not support inputs of indices or token ids: {', '.join(sorted(graph.integer_inputs))}.",
             fix="use tflite-int8.",
         )
-    # Recipes share the graph, as far as they share what is done to its inputs.
+    # Recipes with the same input encoding share the saved model.
     encoded = any(spec.encoding for spec in graph.signature.inputs)
     name = f"saved_model{'_encoded' if encoded else ''}{'_integer' if integer else ''}"
     folder = job.paths.once(name, lambda: _save(graph, job.folder / name, job.batch or 1, integer=integer))
@@ -62,70 +61,73 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
         converter.inference_input_type = converter.inference_output_type = tf.int16
     try:
         data = converter.convert()
-    except Exception as error:  # the converter raises several kinds, its own and Python's
-        if narrow := sorted(set(re.findall(r"16x8-bit not yet supported for op: '(\w+)'", str(error)))):
+    except Exception as error:  # the converter raises its own and built-in exception types
+        if operators := sorted(set(re.findall(r"16x8-bit not yet supported for op: '(\w+)'", str(error)))):
             raise UnsupportedModelError(
-                f"TFLite has no 16-bit form of the operator {', '.join(narrow)}.", fix="use tflite-int8 or tflite-fp32."
+                f"Operators without a 16-bit version in TFLite: {', '.join(operators)}.",
+                fix="use tflite-int8 or tflite-fp32.",
             ) from error
         raise ConversionError(
-            f"The TFLite converter refused it: {_essence(str(error))}",
-            fix="replace the layer that it is of, or see whether an onnx-* recipe or another precision is made.",
+            f"The TFLite converter failed: {_summarize_error(str(error))}",
+            fix="replace the layer that causes it, or build an onnx-* recipe or another precision.",
         ) from error
-    signature, needs, stored = inspect_tflite(data, graph.signature)
-    _check_stored(recipe, stored)
+    signature, needs, stored_dtypes = inspect_tflite(data, graph.signature)
+    _check_weight_dtype(recipe, stored_dtypes)
     return Artifact(recipe.id, data, signature, needs, (*lineage, f"tensorflow {tf.__version__} TFLiteConverter"))
 
 
 def _save(graph: Graph, folder: Path, batch: int, *, integer: bool) -> Path:
-    """Writes the graph as a SavedModel."""
+    """Write the graph as a SavedModel."""
     import tensorflow as tf
 
     module = tf.Module()
-    module.serve = frozen(graph, batch, integer=integer)
+    module.serve = freeze(graph, batch, integer=integer)
     if integer:
         _check_loops(module.serve)
-    # Gradients are of no use here, and those that read a captured constant cannot be saved.
+    # Inference needs no gradients, and custom gradients that read a captured constant cannot be saved.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures={_SIGNATURE: module.serve}, options=options)
     return folder
 
 
 def _check_loops(function: Any) -> None:
-    """Refuses loops: the converter's process dies when it calibrates one."""
+    """Reject loops: the converter crashes when it calibrates one."""
     loops = {"StatelessWhile", "While"}
     definition = function.get_concrete_function().graph.as_graph_def()
     nodes = [*definition.node, *(node for inner in definition.library.function for node in inner.node_def)]
     if any(node.op in loops for node in nodes):
         raise UnsupportedModelError(
-            "It has a loop (While), as of a recurrent layer over a long sequence, whose values the TFLite converter "
-            "cannot calibrate: it crashes.",
-            fix="use tflite-dynamic or onnx-int8, or shorter sequences.",
+            "The model contains a loop (While), for instance a recurrent layer over a long sequence, which the TFLite "
+            "converter cannot calibrate.",
+            fix="use tflite-dynamic or onnx-int8, or shorten the sequences.",
         )
 
 
 def _calibration(graph: Graph, job: ConversionJob) -> Iterator[dict[str, np.ndarray]]:
     for batch in calibration_batches(job, graph.signature):
-        yield {name: values.astype(np.int32) if name in graph.whole else values for name, values in batch.items()}
+        yield {
+            name: values.astype(np.int32) if name in graph.integer_inputs else values for name, values in batch.items()
+        }
 
 
-def _check_stored(recipe: Recipe, stored: frozenset[str]) -> None:
-    """Refuses a model that the converter left in float32: shipping it under the recipe's name would be a lie."""
-    wanted = _STORED.get(recipe.precision)
-    if wanted is not None and wanted not in stored:
+def _check_weight_dtype(recipe: Recipe, stored_dtypes: frozenset[str]) -> None:
+    """Reject a model that the converter left in float32, since the recipe's name would be wrong."""
+    weight_dtype = _WEIGHT_DTYPES.get(recipe.precision)
+    if weight_dtype is not None and weight_dtype not in stored_dtypes:
         raise UnsupportedModelError(
-            f"The TFLite converter found no weight to store in {wanted}: "
-            "it leaves those of fewer than 1,024 elements as they are."
+            f"The TFLite converter stored no weight as {weight_dtype}: "
+            "it does not quantize tensors of fewer than 1,024 elements."
             if recipe.precision == "dynamic"
-            else f"The TFLite converter found no weight to store in {wanted}.",
+            else f"The TFLite converter stored no weight as {weight_dtype}.",
             fix="use tflite-fp32.",
         )
 
 
-def _essence(message: str) -> str:
-    """What a converter's message says of the cause: the operators that TFLite lacks, else its first error."""
-    foreign = dict.fromkeys(re.findall(r"^\s*(tf\.\w+\([^)]*\)) ->", message, re.MULTILINE))
-    if foreign:
-        return f"TFLite has no operator for {', '.join(foreign)}."
+def _summarize_error(message: str) -> str:
+    """Extract the cause from a converter's message: the operators that TFLite lacks, else the errors that it names."""
+    unsupported = dict.fromkeys(re.findall(r"^\s*(tf\.\w+\([^)]*\)) ->", message, re.MULTILINE))
+    if unsupported:
+        return f"operators that are not supported in TFLite: {', '.join(unsupported)}."
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     causes = [line.rpartition("error: ")[2] for line in lines if "error:" in line]
-    return " ".join(dict.fromkeys(causes or lines[:1] or ["it gave no reason"]))[:400]
+    return " ".join(dict.fromkeys(causes or lines[:1] or ["no reason given"]))[:400]

@@ -1,1 +1,1 @@
-"""Existing TFLite files as artifacts."""
+"""Artifacts from existing TFLite files."""

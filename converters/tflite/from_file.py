@@ -1,4 +1,4 @@
-"""An existing TFLite file as the artifact that it is."""
+"""Artifacts from an existing TFLite file, as it is."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["convert"]
 
 
 def convert(source: TfliteSource, recipe: Recipe, job: ConversionJob) -> Artifact:
-    """The file, byte for byte, where the recipe is its own precision.
+    """Return the file unchanged, if the recipe matches its precision.
 
     Raises:
-        UnsupportedModelError: The recipe is another, or another batch is asked for.
+        UnsupportedModelError: The recipe or the requested batch size differs from those of the file.
     """
     file = source.model
     if recipe.precision != file.precision:
         raise UnsupportedModelError(
-            f"The file is tflite-{file.precision}, and a TFLite file is packaged as it is.",
-            fix="build from the model that it was made from.",
+            f"The file is tflite-{file.precision}; a TFLite file is packaged as it is.",
+            fix="build from the model that the file was converted from.",
         )
     if job.batch not in {None, source.batch}:
         raise UnsupportedModelError(
-            f"The file has a batch of {source.batch}, not of {job.batch}.",
-            fix="leave the batch out, or build from the model that it was made from.",
+            f"The file has a fixed batch size of {source.batch}; got batch={job.batch}.",
+            fix="leave the batch out, or build from the model that the file was converted from.",
         )
     return Artifact(recipe.id, source.data, file.signature, file.needs, ("the given .tflite file",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeml.cli.output import console
-from edgeml.core.records.evidence import SELDOM
+from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL
 from edgeml.core.source import MAIN_METRIC
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def _chance(manifest: Manifest) -> list[str]:
     lines = []
     for record in manifest.artifacts:
         test = record.evaluation.mcnemar
-        if test is not None and test.p_value < SELDOM:
+        if test is not None and test.p_value < SIGNIFICANCE_LEVEL:
             lines.append(
                 f"{record.recipe} loses {test.lost} right answers of the source and gains {test.gained}, which is "
-                f"seldom chance (McNemar, p = {test.p_value:.2g})."
+                f"significant (McNemar, p = {test.p_value:.2g})."
             )
     errors = [(found.source_ece, found.ece) for found in (record.evaluation for record in manifest.artifacts)]
     known = [(before, after) for before, after in errors if before is not None and after is not None]

@@ -326,13 +326,13 @@ def _slower(comparisons: tuple[Comparison, ...], allowed: float) -> bool:
     opened = [item for item in comparisons if item.verdict != "slower" and item.ratio.value > 1 + allowed]
     for item in failed:
         console().print(
-            f"failed: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}; "
+            f"failed: {item.what} takes {ratio_text(item.ratio)} as long as in {item.baseline}; "
             f"{100 * allowed:g}% more is allowed.",
             soft_wrap=True,
         )
     for item in opened:
         console().print(
-            f"open: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}, which may be noise; "
+            f"open: {item.what} takes {ratio_text(item.ratio)} as long as in {item.baseline}, which may be noise; "
             "measure for longer.",
             soft_wrap=True,
         )

@@ -49,11 +49,12 @@ def comparison_lines(comparisons: Iterable[Comparison], *, doubts: bool) -> None
     for item in found:
         than = "from" if item.verdict == "indistinguishable" else "than"
         output.print(
-            f"{item.what} is {item.verdict} {than} {item.beside}: {ratio_text(item.ratio)} of its time.", soft_wrap=True
+            f"{item.what} is {item.verdict} {than} {item.baseline}: {ratio_text(item.ratio)} of its time.",
+            soft_wrap=True,
         )
-    for file in dict.fromkeys(item.beside_file for item in found if item.beside_file is not None):
+    for file in dict.fromkeys(item.baseline_file for item in found if item.baseline_file is not None):
         output.print(
-            f"{file.name}: {file.size_bytes / 1000:.1f} kB, {file.digest}; takes {file.takes}, gives {file.gives}. "
+            f"{file.name}: {file.size_bytes / 1000:.1f} kB, {file.digest}; takes {file.inputs}, gives {file.outputs}. "
             "Both sides take and give floats.",
             soft_wrap=True,
         )

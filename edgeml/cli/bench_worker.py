@@ -85,7 +85,7 @@ class Benching:
         package, file = self._package_of(other)
         artifact, target = _beside(case.artifact, case.target, other, package)
         beside = replace(case, artifact=artifact, target=target)
-        return replace(compare_cases(self._package, case, package, beside, options), beside_file=file)
+        return replace(compare_cases(self._package, case, package, beside, options), baseline_file=file)
 
     def _package_of(self, other: str) -> tuple[Measurable, FileRef | None]:
         """Of what is compared with: the package, or the file as one."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from edgeml.cli.output import printable
-from edgeml.core.records.evidence import SELDOM
+from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL
 
 if TYPE_CHECKING:
     from edgeml.core.records.evidence import WorstClass
@@ -68,8 +68,10 @@ def evidence_notes(found: ArtifactDiff) -> Iterator[str]:
     if found.old is None or found.new is None:
         return
     before, after = found.old.mcnemar_p, found.new.mcnemar_p
-    if before is not None and after is not None and (before < SELDOM) != (after < SELDOM):
-        told = [f"{'seldom' if p < SELDOM else 'may be'} chance (p = {p:.2g})" for p in (before, after)]
+    if before is not None and after is not None and (before < SIGNIFICANCE_LEVEL) != (after < SIGNIFICANCE_LEVEL):
+        told = [
+            f"{'significant' if p < SIGNIFICANCE_LEVEL else 'not significant'} (p = {p:.2g})" for p in (before, after)
+        ]
         yield f"{found.recipe} errs otherwise than its source, by McNemar: {told[0]} -> {told[1]}"
     if found.recalls is not None and found.recalls.moved:
         shown = "; ".join(map(_moved, found.recalls.classes[:_SHOWN]))

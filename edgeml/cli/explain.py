@@ -97,7 +97,7 @@ def _drop(drop: Drop, bound: float, metrics: Iterable[Metrics | None]) -> str:
 def _mcnemar(test: McNemar, samples: int) -> str:
     return (
         f"of {samples} samples the source alone is right on {test.lost}, the artifact alone on {test.gained}: "
-        f"{test.chance}, p = {test.p_value:.2g}."
+        f"{test.significance}, p = {test.p_value:.2g}."
     )
 
 

@@ -22,9 +22,9 @@ def command(package: Path, *, as_json: bool) -> None:
     edgeml inspect net.edgeml
     edgeml inspect net.edgeml --json | jq '.artifacts[].verdict'
     """
-    from edgeml.core.encoding import encoding_described
-    from edgeml.core.preprocessing import described
-    from edgeml.core.tensors import taken
+    from edgeml.core.encoding import describe_encoding
+    from edgeml.core.preprocessing import describe_declaration
+    from edgeml.core.tensors import describe_input
     from edgeml.package import open_package
 
     manifest = open_package(package).manifest
@@ -37,14 +37,14 @@ def command(package: Path, *, as_json: bool) -> None:
     for kind, specs in (("input", source.signature.inputs), ("output", source.signature.outputs)):
         for spec in specs:
             shape = ", ".join("batch" if size is None else str(size) for size in spec.shape)
-            also = taken(spec)
+            also = describe_input(spec)
             out.print(f"{kind:9} {spec.name} [{shape}]{' ' * bool(also)}{also}", soft_wrap=True)
     for name, declaration in manifest.preprocessing.items():
-        out.print(f"raw       {name}: {described(declaration)}", soft_wrap=True)
+        out.print(f"raw       {name}: {describe_declaration(declaration)}", soft_wrap=True)
     for record in manifest.artifacts:
         for spec in record.signature.inputs:
             if spec.encoding is not None:
-                told = encoding_described(spec.encoding)
+                told = describe_encoding(spec.encoding)
                 out.print(f"encoded   {spec.name} of {record.recipe}: {told}", soft_wrap=True)
     if source.decision is not None:
         names = [str(label) for label in source.decision.labels]

@@ -1,1 +1,1 @@
-"""The words of edgeml: values, errors and protocols. Imports nothing else of the project."""
+"""Values, errors and protocols that all of edgeml shares, without imports of its other packages."""

@@ -157,7 +157,7 @@ def all_finite(array: np.ndarray) -> bool:
 
 
 def _numbers(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
-    if spec.gaps and array.dtype.kind == "O":  # as tables come, with None for a gap
+    if spec.missing_values and array.dtype.kind == "O":  # as tables come, with None for a gap
         values = [math.nan if value is None else value for value in array.flat]
         if all(isinstance(value, numbers.Real) for value in values):
             array = np.array(values, dtype=np.float64).reshape(array.shape)
@@ -192,12 +192,12 @@ def _is_gap(value: object) -> bool:
 
 def _check_gaps(missing: np.ndarray, spec: TensorSpec, where: str, told: str, first: int) -> None:
     """Raises where a value is missing that the model needs."""
-    if spec.gaps is True or not missing.any():
+    if spec.missing_values is True or not missing.any():
         return
     needed = missing
-    if spec.gaps:
+    if spec.missing_values:
         needed = missing.copy()
-        needed[..., list(spec.gaps)] = False
+        needed[..., list(spec.missing_values)] = False
     _raise_at(needed, where, told, first)
 
 

@@ -1,4 +1,4 @@
-"""What is done to an input's numbers before an artifact takes them, beside its quantization."""
+"""Encodings of input features, applied before quantization."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -6,20 +6,20 @@ from itertools import pairwise
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["RANKS", "Binning", "Encoding", "Scaling", "encoder", "encoding_described", "encoding_misfit"]
+__all__ = ["RANKS", "Binning", "Encoding", "Scaling", "check_encoding", "describe_encoding", "encoder"]
 
 RANKS = 256
-"""Steps of an 8-bit input, so the most ranks that it tells apart."""
+"""Number of ranks that an 8-bit input can represent."""
 
-_FEW_ROWS = 32  # up to here one comparison with all cuts is faster than a search in each column
+_MAX_COMPARED_ROWS = 32  # up to this many rows, comparing with all cuts is faster than a binary search per column
 
 
 class Scaling(Struct, frozen=True, forbid_unknown_fields=True, tag="scaling", tag_field="kind"):
-    """``value = (x - offset) / scale``, in float32, by feature.
+    """Per-feature scaling in float32: ``value = (x - offset) / scale``.
 
     Attributes:
-        offset: One number for each feature of the input's last axis.
-        scale: The same; above 0.
+        offset: One number per feature of the input's last axis.
+        scale: One positive number per feature.
     """
 
     offset: tuple[float, ...]
@@ -27,12 +27,12 @@ class Scaling(Struct, frozen=True, forbid_unknown_fields=True, tag="scaling", ta
 
 
 class Binning(Struct, frozen=True, forbid_unknown_fields=True, tag="binning", tag_field="kind"):
-    """``value = rank / 256``, where the rank is how many of the feature's cuts lie below x.
+    """Per-feature binning: ``value = rank / 256``, where the rank is the number of the feature's cuts below x.
 
-    That is ``numpy.searchsorted(cuts, x, side="left") / 256``, in float32.
+    Equivalent to ``numpy.searchsorted(cuts, x, side="left") / 256``, in float32.
 
     Attributes:
-        cuts: For each feature of the input's last axis, ascending float32 numbers, at most 255.
+        cuts: For each feature of the input's last axis, at most 255 float32 numbers in ascending order.
     """
 
     cuts: tuple[tuple[float, ...], ...]
@@ -42,7 +42,7 @@ Encoding = Scaling | Binning
 
 
 def encoder(encoding: Encoding | None) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of float32 arrays ``[samples, features]``: from the source's units to the artifact's values.
+    """Return a function that converts float32 ``[samples, features]`` from the source's units to encoded values.
 
     Example:
         >>> encoder(Scaling((10.0,), (5.0,)))(np.float32([[20.0]]))
@@ -51,63 +51,63 @@ def encoder(encoding: Encoding | None) -> Callable[[np.ndarray], np.ndarray]:
     if encoding is None:
         return lambda values: values
     if isinstance(encoding, Scaling):
-        offset, scale = _narrow(encoding.offset), _narrow(encoding.scale)
+        offset, scale = _to_float32(encoding.offset), _to_float32(encoding.scale)
 
-        def scaled(values: np.ndarray) -> np.ndarray:
-            with np.errstate(over="ignore"):  # what overflows is clipped
+        def scale_values(values: np.ndarray) -> np.ndarray:
+            with np.errstate(over="ignore"):  # overflowing values are clipped later
                 return np.asarray((values - offset) / scale)
 
-        return scaled
-    columns = [_narrow(cuts) for cuts in encoding.cuts]
+        return scale_values
+    columns = [_to_float32(cuts) for cuts in encoding.cuts]
     table = np.full((len(columns), max(map(len, columns), default=0)), np.inf, dtype=np.float32)
     for row, cuts in zip(table, columns, strict=True):
         row[: len(cuts)] = cuts
 
-    def ranked(values: np.ndarray) -> np.ndarray:
-        if len(values) <= _FEW_ROWS:
+    def rank_values(values: np.ndarray) -> np.ndarray:
+        if len(values) <= _MAX_COMPARED_ROWS:
             ranks = np.count_nonzero(table < values[..., None], axis=-1)
         else:
             ranks = np.stack([np.searchsorted(cuts, values[:, i]) for i, cuts in enumerate(columns)], axis=1)
         return ranks.astype(np.float32) / np.float32(RANKS)
 
-    return ranked
+    return rank_values
 
 
-def encoding_misfit(encoding: Encoding, shape: tuple[int | None, ...]) -> str | None:
-    """Why an encoding is not one of an input of this shape ``[batch, features]``; None where it is."""
+def check_encoding(encoding: Encoding, shape: tuple[int | None, ...]) -> str | None:
+    """Return the reason why an encoding does not fit an input shape ``[batch, features]``, or None if it fits."""
     features = len(encoding.cuts if isinstance(encoding, Binning) else encoding.offset)
     if len(shape) != 2 or shape[1] != features:
-        return f"it is for {features} features, and the shape is {list(shape)}"
-    return _binning_misfit(encoding) if isinstance(encoding, Binning) else _scaling_misfit(encoding)
+        return f"encodes {features} features, but the shape is {list(shape)}"
+    return _check_binning(encoding) if isinstance(encoding, Binning) else _check_scaling(encoding)
 
 
-def _scaling_misfit(scaling: Scaling) -> str | None:
+def _check_scaling(scaling: Scaling) -> str | None:
     if len(scaling.scale) != len(scaling.offset):
-        return f"it has {len(scaling.offset)} offsets and {len(scaling.scale)} scales"
-    offset, scale = _narrow(scaling.offset), _narrow(scaling.scale)
+        return f"got {len(scaling.offset)} offsets and {len(scaling.scale)} scales"
+    offset, scale = _to_float32(scaling.offset), _to_float32(scaling.scale)
     if not np.isfinite([offset, scale]).all():
-        return "a number of it is NaN, infinity or beyond float32"
-    return None if (scale > 0).all() else "a scale is not above 0"
+        return "a number is NaN, infinite or too large for float32"
+    return None if (scale > 0).all() else "a scale is not positive"
 
 
-def _binning_misfit(binning: Binning) -> str | None:
+def _check_binning(binning: Binning) -> str | None:
     cuts = [cut for column in binning.cuts for cut in column]
-    if not np.isfinite(_narrow(cuts)).all() or (_narrow(cuts) != np.array(cuts)).any():
-        return "a cut is no finite float32"
+    if not np.isfinite(_to_float32(cuts)).all() or (_to_float32(cuts) != np.array(cuts)).any():
+        return "a cut is not a finite float32"
     if max(map(len, binning.cuts), default=0) >= RANKS:
         return f"a feature has more than {RANKS - 1} cuts"
     if any(low >= high for column in binning.cuts for low, high in pairwise(column)):
-        return "the cuts of a feature do not ascend"
+        return "the cuts of a feature are not in ascending order"
     return None
 
 
-def _narrow(values: Sequence[float]) -> np.ndarray:
+def _to_float32(values: Sequence[float]) -> np.ndarray:
     with np.errstate(over="ignore"):
         return np.array(values, dtype=np.float64).astype(np.float32)
 
 
-def encoding_described(encoding: Encoding) -> str:
-    """An encoding in a line: what firmware must do before it quantizes."""
+def describe_encoding(encoding: Encoding) -> str:
+    """Describe an encoding in one line: the computation before quantization."""
     if isinstance(encoding, Scaling):
         return f"(x - offset) / scale for each of {len(encoding.offset)} features"
     total = sum(map(len, encoding.cuts))

@@ -1,4 +1,4 @@
-"""The contract between a session and the engine that it holds, for edgeml's own engines and for plug-ins."""
+"""The interface between sessions and engines, for built-in engines and plug-ins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import EdgemlError, TargetError
-from edgeml.core.placement import Placed
+from edgeml.core.placement import OperatorCount
 from edgeml.core.recipe import Precision
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Quantization, Signature, TensorSpec
@@ -21,32 +21,32 @@ _OUT_OF_MEMORY = ("failed to allocate", "allocation failed", "bad allocation", "
 
 
 class TinyModel(Struct, frozen=True):
-    """A model that shows whether an engine runs on a target.
+    """A small model that tests whether an engine runs on a target.
 
     Attributes:
         data: The artifact's bytes.
-        signature: Its tensors: one input and one output.
-        needs: Its needs.
-        sample: float32 ``[1, ...]``.
-        answer: The right output of the sample, ``[1, ...]``.
+        signature: The artifact's tensors: one input and one output.
+        needs: The artifact's needs.
+        sample: An input, float32 ``[1, ...]``.
+        expected: The correct output for the sample, ``[1, ...]``.
     """
 
     data: bytes
     signature: Signature
     needs: Needs
     sample: np.ndarray
-    answer: np.ndarray
+    expected: np.ndarray
 
 
 class EngineInstance:
-    """One use of an engine with fixed shapes, for one thread at a time.
+    """An instance of an engine with fixed shapes, for one thread at a time.
 
     Args:
-        inputs: Arrays ``[batch, ...]`` that the engine reads, in the artifact's dtypes and the signature's order: the
-            engine's own memory, or memory that `run` copies from.
-        outputs: Arrays ``[batch, ...]`` that hold the answers after `run`, likewise.
-        run: Run the engine on the values of the inputs.
-        keep: An object that must live as long as the instance, for instance the owner of the arrays' memory.
+        inputs: Input arrays ``[batch, ...]`` in the artifact's dtypes and the signature's order: the engine's own
+            memory, or memory that `run` copies from.
+        outputs: Output arrays ``[batch, ...]`` that `run` fills, likewise.
+        run: A function that runs the engine on the current values of the inputs.
+        keep: An object to keep alive as long as the instance, for instance the owner of the arrays' memory.
     """
 
     __slots__ = ("inputs", "keep", "outputs", "run")
@@ -64,20 +64,21 @@ class EngineInstance:
         self.keep = keep
 
     def __call__(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Answer one batch of exactly the instance's shapes and dtypes, in arrays of the caller's own."""
-        for place, value in zip(self.inputs, values, strict=True):
-            place[...] = value
+        """Run one batch of exactly the instance's shapes and dtypes; return copies of the outputs."""
+        for array, value in zip(self.inputs, values, strict=True):
+            array[...] = value
         self.run()
         return [output.copy() for output in self.outputs]
 
 
 class ArrayInstance(EngineInstance):
-    """One use of an engine that takes arrays of any shape and returns new ones.
+    """An instance of an engine that accepts arrays of any batch size and returns new arrays.
 
     Args:
-        call: A function from arrays in the signature's order to arrays of the caller's own.
-        put: A function that writes the answers to the arrays of its first argument into those of its second, which
-            are C-contiguous, in the artifact's dtypes and of the signature's shapes; None where the engine cannot.
+        call: A function from input arrays, in the signature's order, to new output arrays.
+        put: A function that runs the engine on the arrays of its first argument and writes the outputs into those of
+            its second, which are C-contiguous, in the artifact's dtypes and the signature's shapes; None if the engine
+            does not support that.
     """
 
     __slots__ = ("_call", "put")
@@ -92,54 +93,54 @@ class ArrayInstance(EngineInstance):
         self.put = put
 
     def __call__(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Answer a batch of any length, in arrays of the caller's own."""
+        """Run a batch of any size; return new output arrays."""
         return self._call(values)
 
 
 class EngineAdapter(Protocol):
     """An artifact loaded by an engine on a target.
 
-    A class of this protocol is what the registry and the entry points of plug-ins name. Its construction loads an
-    artifact; a session holds the object, and gives it back by `close`. The adapter knows nothing of the session.
-    Deriving from this class brings the defaults.
+    The registry and the entry points of plug-ins refer to classes with this protocol. Constructing an adapter loads an
+    artifact; the session that owns the adapter calls `close` at the end. Adapters do not depend on sessions. Subclasses
+    of this class inherit the defaults.
 
     Args:
         data: The artifact's bytes.
-        signature: The artifact's tensors, as the package declares them. The adapter holds the engine's own account of
-            each to it, by `check_tensor`.
+        signature: The artifact's tensors, as declared by the package. The adapter compares them with the tensors that
+            the engine reports, with `check_tensor`.
         needs: The artifact's needs.
         target: One of `targets`.
-        threads: Threads of the engine for a single sample.
+        threads: Number of engine threads for a single sample.
 
     Raises:
-        TargetError: The engine cannot load the artifact, or finds other tensors in it.
+        TargetError: The engine cannot load the artifact, or reports other tensors.
         MissingDependencyError: The engine is not installed.
     """
 
     name: ClassVar[str]
     """The engine's name on PyPI."""
     family: str
-    """The name of the arithmetic: engines of one family give the same answers, up to rounding."""
+    """Name of the arithmetic: engines of one family return the same outputs, up to rounding."""
     targets: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8", "int16x8")
-    """The precisions of artifacts that the engine is known to take."""
+    """Precisions of artifacts that the engine supports."""
     resizes: ClassVar[bool] = False
-    """Whether `instance` may be asked for a larger batch than the artifact's."""
+    """True if `instance` supports larger batches than the artifact's."""
     errors: ClassVar[tuple[type[Exception], ...]] = (ValueError, RuntimeError)
-    """The exceptions that the engine raises."""
-    takes_all: bool = False
-    """Whether loading has shown that the target takes all operators. Else a session asks `placement`."""
+    """Exception types that the engine raises."""
+    runs_all_operators: bool = False
+    """True if loading has shown that the target runs all operators; else sessions call `placement`."""
 
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None: ...
 
     @classmethod
-    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # for engines that need more than their module
-        """The reason that the target cannot be used on this machine, with its fix; None where none is known."""
+    def obstacle(cls, target: str) -> EdgemlError | None:  # noqa: ARG003  # overridden by engines that need more than their module
+        """Return the reason why the target cannot be used on this machine, with its fix, or None."""
         return None
 
     @classmethod
-    def tiny_model(cls, target: str) -> TinyModel | None:  # noqa: ARG003  # for engines of accelerators
-        """A model by which the target is tried before it is called available; None where `obstacle` tells enough."""
+    def tiny_model(cls, target: str) -> TinyModel | None:  # noqa: ARG003  # overridden by engines of accelerators
+        """Return a model that tests the target before it is reported as available; None if `obstacle` suffices."""
         return None
 
     @property
@@ -148,41 +149,41 @@ class EngineAdapter(Protocol):
         return installed_version(self.name) or "unknown"
 
     def instance(self, batch: int | None, threads: int) -> EngineInstance:
-        """Make one more use of the engine, for one thread at a time.
+        """Create an instance of the engine, for one thread at a time.
 
         Args:
-            batch: Samples at a time; None for any number, where the artifact leaves its batch free.
-            threads: Threads of the engine.
+            batch: Batch size; None for any size, if the artifact's batch is dynamic.
+            threads: Number of engine threads.
         """
         ...
 
-    def placement(self) -> tuple[Placed, ...]:
-        """Return the operators by place, from the engine's own account, as `core.placement.placed` counts them.
+    def placement(self) -> tuple[OperatorCount, ...]:
+        """Return the operators by place, as reported by the engine, counted with `core.placement.count_operators`.
 
         Raises:
-            TargetError: This version of the engine has no such account.
+            TargetError: This version of the engine does not report placement.
         """
         ...
 
     def arena_bytes(self) -> int | None:
-        """Return the size of the memory that a microcontroller needs; None for other engines."""
+        """Return the arena size that a microcontroller needs; None for other engines."""
         return None
 
     def translate(self, error: Exception) -> EdgemlError:
-        """Return the error of edgeml that stands for one of the engine's own."""
+        """Translate an exception of the engine to an EdgemlError."""
         if isinstance(error, EdgemlError):
             return error
         text = str(error).lower()
         if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
             return TargetError(
-                f"{self.name}: memory does not suffice to run the artifact: {error}",
-                fix="give a smaller batch_size, or stream the samples.",
+                f"{self.name}: not enough memory to run the artifact: {error}",
+                fix="use a smaller batch_size, or stream the samples.",
             )
         return TargetError(f"{self.name} {self.version} failed to run the artifact: {error}")
 
     def close(self) -> None:
-        """Let go of the engine. The instances are gone already."""
-        return  # type checkers take an empty body of a protocol as abstract
+        """Release the engine, after all of its instances."""
+        return  # type checkers treat an empty body in a protocol as abstract
 
 
 def check_tensor(
@@ -193,18 +194,18 @@ def check_tensor(
     dtype: str,
     quantization: Quantization | None = None,
 ) -> None:
-    """Hold the engine's account of a tensor to the declared one.
+    """Compare a tensor as reported by an engine with its declaration.
 
     Raises:
-        TargetError: They differ.
+        TargetError: Shape, dtype or quantization differ.
     """
     if (shape, dtype) != (spec.shape, spec.dtype):
         raise TargetError(
-            f"{engine} finds {kind} '{spec.name}' to be {dtype} {list(shape)}, and "
-            f"{spec.dtype} {list(spec.shape)} is declared."
+            f"{engine}: {kind} '{spec.name}' is {dtype} {list(shape)} in the artifact, but declared as {spec.dtype} "
+            f"{list(spec.shape)}."
         )
     if quantization != spec.quantization:
         raise TargetError(
-            f"{engine} finds the quantization of {kind} '{spec.name}' to be {quantization}, and "
-            f"{spec.quantization} is declared."
+            f"{engine}: the quantization of {kind} '{spec.name}' is {quantization} in the artifact, but declared as "
+            f"{spec.quantization}."
         )

@@ -1,4 +1,4 @@
-"""Which operators of an artifact ran where, from the engine's own account."""
+"""Placement of operators on execution providers and delegates, as reported by the engine."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-__all__ = ["Placed", "Placement", "placed"]
+__all__ = ["OperatorCount", "Placement", "count_operators"]
 
 
-class Placed(Struct, frozen=True):
-    """Operators of one kind in one place.
+class OperatorCount(Struct, frozen=True):
+    """The number of operators of one type in one place.
 
     Attributes:
-        operator: Their kind, as the format names it.
-        place: What runs them, as the engine names it: a provider, a delegate, or its own kernels.
-        count: How many.
-        on_target: Whether that place is the target that was asked for.
+        operator: Operator type, in the format's naming.
+        place: Provider, delegate or built-in kernels that run them, in the engine's naming.
+        count: Number of operators.
+        on_target: The place belongs to the requested target.
     """
 
     operator: str
@@ -27,19 +27,19 @@ class Placed(Struct, frozen=True):
 
 
 class Placement(Struct, frozen=True):
-    """Where a session's operators run. `str` gives it in one line.
+    """The placement of a session's operators. `str` returns a one-line summary.
 
     Attributes:
-        target: The target that was asked for.
-        operators: By place and kind, sorted.
+        target: The requested target.
+        operators: Operators by place and type, sorted.
     """
 
     target: str
-    operators: tuple[Placed, ...]
+    operators: tuple[OperatorCount, ...]
 
     @property
-    def elsewhere(self) -> tuple[Placed, ...]:
-        """Those that do not run on the target."""
+    def elsewhere(self) -> tuple[OperatorCount, ...]:
+        """Operators that do not run on the target."""
         return tuple(item for item in self.operators if not item.on_target)
 
     def __str__(self) -> str:
@@ -48,19 +48,19 @@ class Placement(Struct, frozen=True):
         places: dict[str, list[str]] = {}
         for item in self.operators:
             places.setdefault(item.place, []).append(f"{item.operator}{f' ×{item.count}' if item.count > 1 else ''}")
-        told = "; ".join(f"{place}: {', '.join(kinds)}" for place, kinds in places.items())
-        return f"{on_target} of {total} operators on {self.target} ({told})"
+        summary = "; ".join(f"{place}: {', '.join(kinds)}" for place, kinds in places.items())
+        return f"{on_target} of {total} operators on {self.target} ({summary})"
 
 
-def placed(found: Iterable[tuple[str, str, bool]]) -> tuple[Placed, ...]:
-    """Counts operators.
+def count_operators(operators: Iterable[tuple[str, str, bool]]) -> tuple[OperatorCount, ...]:
+    """Count operators by type and place.
 
     Args:
-        found: Kind, place and whether that is the target, of each operator.
+        operators: For each operator its type, its place, and True if the place belongs to the target.
     """
     return tuple(
-        Placed(operator, place, count, on_target)
+        OperatorCount(operator, place, count, on_target)
         for (operator, place, on_target), count in sorted(
-            Counter(found).items(), key=lambda item: (not item[0][2], item[0][1], item[0][0])
+            Counter(operators).items(), key=lambda item: (not item[0][2], item[0][1], item[0][0])
         )
     )

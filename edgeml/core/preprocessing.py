@@ -1,6 +1,6 @@
-"""What an input's numbers mean: how raw images, sound and tables become them.
+"""Declarations of preprocessing: the conversion of raw images, sound and tables to an input's numbers.
 
-These are the declarations alone; `edgeml.preprocessing` applies them.
+`edgeml.preprocessing` applies them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,22 @@ from msgspec import Meta, Struct
 from edgeml.core.errors import InputError
 from edgeml.core.tensors import TensorSpec
 
-__all__ = ["GAPS", "Audio", "Declaration", "Image", "Table", "checked_declaration", "described", "misfit"]
+__all__ = [
+    "GAPS",
+    "Audio",
+    "Declaration",
+    "Image",
+    "Table",
+    "check_declaration",
+    "describe_declaration",
+    "parse_declaration",
+]
 
 GAPS = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"}
     | {"NULL", "NaN", "None", "n/a", "nan", "null"}
 )
-"""Fields of a CSV file that stand for a missing value, the empty one among them: those of pandas."""
+"""Fields of CSV files that stand for missing values: those of pandas, including the empty field."""
 
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 _Column = Annotated[str, Meta(min_length=1, max_length=1_000)]
@@ -31,19 +40,20 @@ class _Declaration(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Image(_Declaration, frozen=True, tag="image", kw_only=True):
-    """An input that is an image: ``(pixel * scale - mean) / std``, pixels from 0 to 255.
+    """An image input: ``(pixel * scale - mean) / std``, with pixels from 0 to 255.
 
-    Colours are converted first, then the image is resized, then scaled; nothing is rounded between.
+    Colors are converted first, then the image is resized, then scaled, without rounding in between.
 
     Attributes:
-        height: Rows that the model takes. `width`: columns.
-        colour: Order of the channels; ``gray`` has one.
+        height: Rows of the model's input.
+        width: Columns of the model's input.
+        colour: Order of the channels; ``gray`` has one channel.
         layout: ``NHWC`` for ``[batch, height, width, channels]``, ``NCHW`` for ``[batch, channels, height, width]``.
-        resize: How an image of another size is resized, as `tf.image.resize` of that name does without
-            antialiasing; the aspect ratio is not kept.
-        scale: What pixels are multiplied by: 1/255 for values from 0 to 1.
-        mean: What is taken off then, in the order of the channels; one value for all of them.
-        std: What the rest is divided by, the same way.
+        resize: Method of `tf.image.resize` for images of other sizes, without antialiasing; the aspect ratio is not
+            preserved.
+        scale: Factor for pixels: 1/255 for values from 0 to 1.
+        mean: Subtracted after scaling; one value per channel, in order, or one value for all.
+        std: Divisor after subtraction; one value per channel, in order, or one value for all.
 
     Example:
         >>> Image(height=96, width=96, scale=1 / 127.5, mean=(1.0,))  # as Keras's Rescaling(1 / 127.5, -1)
@@ -60,31 +70,33 @@ class Image(_Declaration, frozen=True, tag="image", kw_only=True):
 
     @property
     def channels(self) -> int:
-        """How many the model takes."""
+        """Number of channels of the model's input."""
         return 1 if self.colour == "gray" else 3
 
 
 class Audio(_Declaration, frozen=True, tag="audio", kw_only=True):
-    """An input that is made of sound by a front end, as `tf.signal` makes it.
+    """An audio input, computed by a front end like that of `tf.signal`.
 
-    Frames of the samples, each times the window, become magnitudes by an FFT, these become mel bins (HTK's mel
-    scale), and these ``log(bin + log_offset)``; ``mfcc`` takes the DCT-II of that.
+    The samples are split into frames and multiplied by the window. An FFT yields magnitudes, which are summed into mel
+    bins (HTK's mel scale), and then ``log(bin + log_offset)``; ``mfcc`` applies a DCT-II to the logarithms.
 
     Attributes:
         front_end: ``log-mel`` or ``mfcc``.
-        sample_rate: In hertz.
-        frame_length: Samples of a frame. `frame_step`: from the start of one frame to the next one's.
-        fft_size: Size of the FFT; frames are filled with zeros.
-        mel_bins: How many.
-        low_hz: Lower edge of the lowest bin. `high_hz`: upper edge of the highest.
-        log_offset: What is added before the logarithm.
-        coefficients: How many MFCCs are kept; None for ``log-mel``.
-        window: ``hann`` and ``hamming`` are tf.signal's: periodic for even lengths, symmetric for odd ones;
-            ``none`` takes samples as they are.
+        sample_rate: Sample rate in hertz.
+        frame_length: Samples per frame.
+        frame_step: Samples from the start of one frame to the start of the next.
+        fft_size: Size of the FFT; frames are padded with zeros.
+        mel_bins: Number of mel bins.
+        low_hz: Lower edge of the lowest bin.
+        high_hz: Upper edge of the highest bin.
+        log_offset: Added before the logarithm.
+        coefficients: Number of MFCCs; None for ``log-mel``.
+        window: ``hann`` and ``hamming`` as in tf.signal, periodic for even lengths and symmetric for odd ones;
+            ``none`` for no window.
         spectrum: ``magnitude``, or its square, ``power``.
-        scale: What samples from -1 to 1 are multiplied by: 32768 for int16 values.
-        samples: Samples of a clip: zeros fill shorter ones up at the end, longer ones are refused. None takes
-            any length.
+        scale: Factor for samples from -1 to 1: 32768 for int16 values.
+        samples: Samples per clip: shorter clips are padded with zeros at the end, longer clips are refused. None for
+            clips of any length.
     """
 
     front_end: Literal["log-mel", "mfcc"]
@@ -104,20 +116,20 @@ class Audio(_Declaration, frozen=True, tag="audio", kw_only=True):
 
     @property
     def frames(self) -> int | None:
-        """Frames of a clip; None where clips have any length."""
+        """Number of frames per clip; None for clips of any length."""
         return None if self.samples is None else 1 + (self.samples - self.frame_length) // self.frame_step
 
     @property
     def features(self) -> int:
-        """Values of a frame."""
+        """Number of values per frame."""
         return self.coefficients or self.mel_bins
 
 
 class Table(_Declaration, frozen=True, tag="table", kw_only=True):
-    """An input that is a row of a table.
+    """A table input: one row of a table.
 
     Attributes:
-        columns: Names of the columns in the model's order. They hold numbers, or text where the input is text.
+        columns: Names of the columns in the model's order. The columns hold numbers, or text for an input of text.
     """
 
     columns: Annotated[tuple[_Column, ...], Meta(min_length=1, max_length=100_000)]
@@ -126,24 +138,24 @@ class Table(_Declaration, frozen=True, tag="table", kw_only=True):
 Declaration = Image | Audio | Table
 
 
-def checked_declaration(declaration: object, name: str) -> Declaration:
-    """A caller's declaration, or the fields of one, held to its types.
+def parse_declaration(declaration: object, name: str) -> Declaration:
+    """Validate a declaration, or create one from its fields.
 
     Raises:
-        InputError: It is none.
+        InputError: The fields are not those of a declaration, or have wrong types.
     """
     try:
-        found: Declaration = msgspec.convert(msgspec.to_builtins(declaration), type=Declaration)
+        parsed: Declaration = msgspec.convert(msgspec.to_builtins(declaration), type=Declaration)
     except (msgspec.ValidationError, TypeError) as error:
         raise InputError(
             f"preprocessing of input '{name}': {error}.",
-            fix='give an Image, Audio or Table of edgeml.preprocessing; in a file kind = "image", "audio" or "table".',
+            fix='use an Image, Audio or Table of edgeml.preprocessing; in a file, kind = "image", "audio" or "table".',
         ) from error
-    return found
+    return parsed
 
 
-def described(declaration: Declaration) -> str:
-    """A declaration in a line."""
+def describe_declaration(declaration: Declaration) -> str:
+    """Describe a declaration in one line."""
     if isinstance(declaration, Image):
         mean, std = (" ".join(f"{value:g}" for value in values) for values in (declaration.mean, declaration.std))
         return (
@@ -163,59 +175,65 @@ def described(declaration: Declaration) -> str:
     return f"table of {len(declaration.columns)} columns: {', '.join(declaration.columns)}"
 
 
-def misfit(declaration: Declaration, spec: TensorSpec) -> str | None:
-    """Why a declaration cannot give an input's values; None where it can."""
+def check_declaration(declaration: Declaration, spec: TensorSpec) -> str | None:
+    """Return the reason why a declaration does not fit an input, or None if it fits."""
     numbers = [value for value in msgspec.structs.astuple(declaration) if isinstance(value, float)]
     if isinstance(declaration, Image):
         numbers += [*declaration.mean, *declaration.std]
     if not all(map(math.isfinite, numbers)):
-        return "a number of it is NaN or infinity"
-    wanted = tuple(spec.shape[1:])
+        return "a number is NaN or infinite"
+    expected = tuple(spec.shape[1:])
     if isinstance(declaration, Image):
-        return _image_misfit(declaration, wanted)
+        return _check_image(declaration, expected)
     if isinstance(declaration, Audio):
-        return _audio_misfit(declaration, wanted)
+        return _check_audio(declaration, expected)
     if len(set(declaration.columns)) != len(declaration.columns):
-        return "a column is named twice"
-    return _unlike((len(declaration.columns),), wanted)
+        return "a column is listed twice"
+    return _compare_shapes((len(declaration.columns),), expected)
 
 
-def _image_misfit(image: Image, wanted: tuple[int | None, ...]) -> str | None:
+def _check_image(image: Image, expected: tuple[int | None, ...]) -> str | None:
     for name, values in (("mean", image.mean), ("std", image.std)):
         if len(values) not in {1, image.channels}:
             return f"{name} has {len(values)} values, expected 1 or {image.channels}"
     if 0.0 in image.std or image.scale == 0.0:
         return "std or scale is 0"
     size = (image.height, image.width)
-    return _unlike((*size, image.channels) if image.layout == "NHWC" else (image.channels, *size), wanted)
+    return _compare_shapes((*size, image.channels) if image.layout == "NHWC" else (image.channels, *size), expected)
 
 
-def _audio_misfit(audio: Audio, wanted: tuple[int | None, ...]) -> str | None:
-    for wrong, told in (
+def _check_audio(audio: Audio, expected: tuple[int | None, ...]) -> str | None:
+    for failed, problem in (
         (audio.fft_size < audio.frame_length, f"fft_size {audio.fft_size} is less than frame_length"),
         (
             not 0.0 <= audio.low_hz < audio.high_hz <= audio.sample_rate / 2,
-            f"low_hz {audio.low_hz:g} and high_hz {audio.high_hz:g} are no range within 0 to half of sample_rate",
+            f"low_hz {audio.low_hz:g} and high_hz {audio.high_hz:g} are not a range within 0 to half of sample_rate",
         ),
         (audio.log_offset < 0.0, f"log_offset {audio.log_offset:g} is less than 0"),
         (audio.front_end == "mfcc" and audio.coefficients is None, "mfcc needs coefficients"),
-        (audio.front_end == "log-mel" and audio.coefficients is not None, "log-mel has no coefficients"),
-        (audio.features > audio.mel_bins, f"there are {audio.features} coefficients of {audio.mel_bins} mel bins"),
+        (audio.front_end == "log-mel" and audio.coefficients is not None, "log-mel does not support coefficients"),
+        (audio.features > audio.mel_bins, f"{audio.features} coefficients exceed {audio.mel_bins} mel bins"),
         (
             audio.samples is not None and audio.samples < audio.frame_length,
-            f"a clip of {audio.samples} samples holds no frame of {audio.frame_length}",
+            f"a clip of {audio.samples} samples is shorter than a frame of {audio.frame_length}",
         ),
     ):
-        if wrong:
-            return told
-    made = (audio.frames, audio.features)
-    # A clip's features may lie flat, or have axes of size 1 around them; they are never transposed.
-    if len(wanted) == 1 and audio.frames is not None and _unlike((audio.frames * audio.features,), wanted) is None:
+        if failed:
+            return problem
+    actual = (audio.frames, audio.features)
+    # Features of a clip may be flattened, or have additional axes of size 1; they are never transposed.
+    if (
+        len(expected) == 1
+        and audio.frames is not None
+        and _compare_shapes((audio.frames * audio.features,), expected) is None
+    ):
         return None
-    return _unlike(made, tuple(size for size in wanted if size != 1) if len(wanted) > 2 else wanted)
+    return _compare_shapes(actual, tuple(size for size in expected if size != 1) if len(expected) > 2 else expected)
 
 
-def _unlike(made: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> str | None:
-    fits = len(made) == len(wanted) and all(a is None or b is None or a == b for a, b in zip(made, wanted, strict=True))
-    shapes = [", ".join("any" if size is None else str(size) for size in shape) for shape in (made, wanted)]
-    return None if fits else f"it gives [{shapes[0]}] for a sample, and the input takes [{shapes[1]}]"
+def _compare_shapes(actual: tuple[int | None, ...], expected: tuple[int | None, ...]) -> str | None:
+    fits = len(actual) == len(expected) and all(
+        a is None or b is None or a == b for a, b in zip(actual, expected, strict=True)
+    )
+    shapes = [", ".join("any" if size is None else str(size) for size in shape) for shape in (actual, expected)]
+    return None if fits else f"produces shape [{shapes[0]}] per sample, but the input expects [{shapes[1]}]"

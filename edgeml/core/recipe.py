@@ -1,4 +1,4 @@
-"""The nine recipes: a format and a precision, by name, with the parity that each must keep."""
+"""The nine recipes, each a format and a precision, and the parity that each requires."""
 
 from typing import Literal
 
@@ -13,11 +13,11 @@ Precision = Literal["fp32", "fp16", "dynamic", "int8", "int16x8"]
 
 
 class Floor(Struct, frozen=True, forbid_unknown_fields=True):
-    """The least parity with the source.
+    """The minimum parity with the source.
 
     Attributes:
-        sqnr_db: Signal to quantization-noise ratio of the outputs, in decibels.
-        agreement: Share of the samples that get the source's label, for classifiers.
+        sqnr_db: Signal-to-quantization-noise ratio of the outputs, in decibels.
+        agreement: Fraction of samples with the source's label, for classifiers.
     """
 
     sqnr_db: float
@@ -29,7 +29,10 @@ class Recipe(Struct, frozen=True):
 
     Attributes:
         id: The name, for instance ``tflite-int8``.
-        needs_calibration: Whether ranges of activations must be seen to make it.
+        format: File format.
+        precision: Precision of weights and activations.
+        needs_calibration: Conversion needs calibration samples for the ranges of activations.
+        floor: Minimum parity with the source.
     """
 
     id: str
@@ -39,8 +42,8 @@ class Recipe(Struct, frozen=True):
     floor: Floor
 
 
-# Rounding of float32 arithmetic leaves some 130 dB, of float16 weights 70, of 8-bit tensors 25 to 50;
-# the floors lie below what sound conversions reach and above what broken ones do.
+# Rounding leaves about 130 dB in float32 arithmetic, 70 dB with float16 weights, and 25 to 50 dB with 8-bit tensors.
+# The floors lie below the values of correct conversions and above those of broken ones.
 _FLOORS: dict[Precision, Floor] = {
     "fp32": Floor(90.0, 1.00),
     "fp16": Floor(40.0, 0.99),
@@ -68,12 +71,12 @@ RECIPES: tuple[Recipe, ...] = (
 
 
 def find_recipe(recipe_id: str) -> Recipe:
-    """The recipe of that name.
+    """Return the recipe with a name.
 
     Raises:
-        InputError: There is none.
+        InputError: The name is unknown.
     """
     for recipe in RECIPES:
         if recipe.id == recipe_id:
             return recipe
-    raise InputError(f"There is no recipe '{recipe_id}'.", fix=f"take one of {', '.join(r.id for r in RECIPES)}.")
+    raise InputError(f"Unknown recipe '{recipe_id}'.", fix=f"use one of {', '.join(r.id for r in RECIPES)}.")

@@ -1,15 +1,25 @@
-"""Named tensors: shape, dtype, quantization, meaning."""
+"""Named tensors with shape, dtype, quantization and meaning."""
 
 from collections.abc import Iterable
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from edgeml.core.encoding import Encoding
 
-__all__ = ["DType", "Label", "Meaning", "Quantization", "Signature", "TensorSpec", "plain_name", "plain_names", "taken"]
+__all__ = [
+    "DType",
+    "Label",
+    "Meaning",
+    "Quantization",
+    "Signature",
+    "TensorSpec",
+    "describe_input",
+    "plain_name",
+    "plain_names",
+]
 
-_SHOWN = 10
+_MAX_LISTED = 10
 
 Label = bool | int | float | str
 Meaning = Literal["values", "scores", "label", "position"]
@@ -17,28 +27,31 @@ DType = Literal["bool", "float16", "float32", "float64", "int8", "int16", "int32
 
 
 class Quantization(Struct, frozen=True, forbid_unknown_fields=True):
-    """Affine quantization of a whole tensor: ``real = scale * (quantized - zero_point)``."""
+    """Affine quantization of a whole tensor: ``real = scale * (quantized - zero_point)``.
+
+    Attributes:
+        scale: Size of one step, in real units.
+        zero_point: The integer that represents 0.
+    """
 
     scale: float
     zero_point: int
 
 
 class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One input or output.
+    """The specification of an input or output.
 
     Attributes:
-        name: The name by which `Session.run` takes or gives it.
-        shape: Sizes with the batch first; None where any size is taken.
-        dtype: The numpy name of what the artifact itself takes or gives; ``string`` for text.
-        quantization: How its integers stand for real numbers; None for floats.
-        meaning: ``values`` for inputs and plain outputs, ``scores`` where a decision reads them,
-            ``label`` where the model itself outputs the label, ``position`` where it outputs the label's
-            position in the decision's labels.
-        encoding: Of an input, what is to be done to the source's numbers before they are quantized and given to
-            the artifact; None where it takes them as they are.
-        gaps: Where an input may lack a value, which is NaN for numbers and "" for text: everywhere, nowhere, or in
-            these columns of its last axis.
-        texts: The only texts that an input takes; none where it takes any.
+        name: Name in `Session.run`.
+        shape: Sizes with the batch first; None for a dynamic size.
+        dtype: NumPy name of the artifact's own dtype; ``string`` for text.
+        quantization: Quantization of integers; None for floats.
+        meaning: ``values`` for inputs and plain outputs, ``scores`` for outputs that a decision reads, ``label`` for an
+            output of labels, ``position`` for an output of positions in the decision's labels.
+        encoding: Encoding of an input's features before quantization; None for inputs without one.
+        missing_values: Positions where an input supports missing values, NaN for numbers and "" for text: True for all,
+            False for none, or columns of the last axis. The JSON key is ``gaps``.
+        texts: The texts that an input supports; empty if it supports any.
     """
 
     name: str
@@ -47,48 +60,55 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     quantization: Quantization | None = None
     meaning: Meaning = "values"
     encoding: Encoding | None = None
-    gaps: bool | tuple[int, ...] = False
+    missing_values: bool | tuple[int, ...] = field(default=False, name="gaps")
     texts: tuple[str, ...] = ()
 
 
-def taken(spec: TensorSpec) -> str:
-    """What an input takes beside numbers, in words: text, which texts, and where a value may be missing."""
-    told = []
+def describe_input(spec: TensorSpec) -> str:
+    """Describe the text and the missing values that an input supports; empty for plain numbers."""
+    parts = []
     if spec.dtype == "string":
-        told.append("text" if not spec.texts else f"one of {', '.join(spec.texts[:_SHOWN])}")
-        told[-1] += ", …" if len(spec.texts) > _SHOWN else ""
-    if spec.gaps:
-        columns = "" if isinstance(spec.gaps, bool) else f" in columns {', '.join(map(str, spec.gaps))}"
-        told.append(f"may be missing{columns}")
-    return ", ".join(told)
+        parts.append("text" if not spec.texts else f"one of {', '.join(spec.texts[:_MAX_LISTED])}")
+        parts[-1] += ", …" if len(spec.texts) > _MAX_LISTED else ""
+    if spec.missing_values:
+        columns = (
+            "" if isinstance(spec.missing_values, bool) else f" in columns {', '.join(map(str, spec.missing_values))}"
+        )
+        parts.append(f"may be missing{columns}")
+    return ", ".join(parts)
 
 
 class Signature(Struct, frozen=True, forbid_unknown_fields=True):
-    """The named inputs and outputs of a source or an artifact, in the source's order."""
+    """The named inputs and outputs of a source or an artifact.
+
+    Attributes:
+        inputs: Inputs in the source's order.
+        outputs: Outputs in the source's order.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
 
-def plain_name(name: str, taken: set[str]) -> str:
-    """A name that TensorFlow, TFLite and ONNX all leave as it is, and no other tensor has.
+def plain_name(name: str, used_names: set[str]) -> str:
+    """Return a unique name that TensorFlow, TFLite and ONNX all keep unchanged.
 
     Args:
-        name: What the model calls the tensor.
-        taken: The names given so far, in lower case; the new one is added.
+        name: Name of the tensor in the model.
+        used_names: Names in use, in lower case; the new name is added.
     """
     base = "".join(letter if letter == "_" or (letter.isascii() and letter.isalnum()) else "_" for letter in name)
     if not base or not base[0].isalpha():
         base = f"tensor_{base}"
     unique, count = base, 1
-    while unique.lower() in taken:  # TensorFlow takes names that differ in case alone for one
+    while unique.lower() in used_names:  # TensorFlow ignores case in names
         count += 1
         unique = f"{base}_{count}"
-    taken.add(unique.lower())
+    used_names.add(unique.lower())
     return unique
 
 
 def plain_names(names: Iterable[str]) -> list[str]:
-    """The plain names of several tensors, in their order: the same at every call, and of plain names the same."""
-    taken: set[str] = set()
-    return [plain_name(name, taken) for name in names]
+    """Return plain names of several tensors, in order; deterministic, and unchanged for names that are plain."""
+    used_names: set[str] = set()
+    return [plain_name(name, used_names) for name in names]

@@ -150,7 +150,7 @@ def _compare(new: Measurement, old: Measurement, date: str) -> Comparison:
     )
     return Comparison(
         what=str(case_of(new)),
-        beside=f"the run of {date}",
+        baseline=f"the run of {date}",
         ratio=ratio,
         verdict=judge_ratio(ratio),
         rounds=_SEGMENTS,

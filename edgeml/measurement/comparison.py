@@ -78,7 +78,7 @@ def compare(
     )
     return Comparison(
         what=first_name,
-        beside=second_name,
+        baseline=second_name,
         ratio=ratio,
         verdict=judge_ratio(ratio),
         rounds=len(ratios),

@@ -6,10 +6,10 @@ import msgspec
 from msgspec import Meta
 
 from edgeml.core.artifact import Needs
-from edgeml.core.encoding import encoding_misfit
+from edgeml.core.encoding import check_encoding
 from edgeml.core.errors import PackageError
 from edgeml.core.goal import Goal, Verdict
-from edgeml.core.preprocessing import Declaration, misfit
+from edgeml.core.preprocessing import Declaration, check_declaration
 from edgeml.core.recipe import RECIPES
 from edgeml.core.records.evidence import Evaluation, Latency
 from edgeml.core.records.record import UPGRADE, Record, decode_strict
@@ -202,14 +202,18 @@ def _check_references(manifest: Manifest, label: str) -> None:
         raise PackageError(f"{label}: the manifest's list of files does not match what it names: {', '.join(odd[:5])}.")
     specs = {spec.name: spec for spec in manifest.source.signature.inputs}
     for name, declaration in manifest.preprocessing.items():
-        problem = misfit(declaration, specs[name]) if name in specs else "there is no such input"
+        problem = check_declaration(declaration, specs[name]) if name in specs else "there is no such input"
         if problem:
             raise PackageError(f"{label}: the preprocessing of input '{name}' is not sound: {problem}.")
     for signature in (manifest.source.signature, *(record.signature for record in manifest.artifacts)):
         for spec in signature.inputs:
             columns = spec.shape[-1] or 0 if spec.shape else 0
-            if not isinstance(spec.gaps, bool) and not all(0 <= place < columns for place in spec.gaps):
-                raise PackageError(f"{label}: input '{spec.name}' has no such columns as {list(spec.gaps)[:5]}.")
+            if not isinstance(spec.missing_values, bool) and not all(
+                0 <= place < columns for place in spec.missing_values
+            ):
+                raise PackageError(
+                    f"{label}: input '{spec.name}' has no such columns as {list(spec.missing_values)[:5]}."
+                )
     recipes = {record.recipe: record for record in manifest.artifacts}
     unknown = sorted(set(recipes) - {recipe.id for recipe in RECIPES})
     if unknown:
@@ -235,7 +239,7 @@ def _check_encodings(manifest: Manifest, label: str) -> None:
     for record in manifest.artifacts:
         plain += record.signature.outputs
         for spec in record.signature.inputs:
-            problem = spec.encoding and encoding_misfit(spec.encoding, spec.shape)
+            problem = spec.encoding and check_encoding(spec.encoding, spec.shape)
             if problem:
                 raise PackageError(
                     f"{label}: the encoding of input '{spec.name}' of {record.recipe} is not sound: {problem}."

@@ -1,4 +1,4 @@
-"""From a trained model to a proven package."""
+"""The build pipeline: converts a trained model to a proven package."""
 
 from __future__ import annotations
 

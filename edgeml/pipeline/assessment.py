@@ -1,4 +1,4 @@
-"""From what an artifact gave to what is known of it."""
+"""Assessment of an artifact: comparison with the source and with the truth."""
 
 from __future__ import annotations
 
@@ -31,39 +31,39 @@ from edgeml.evaluation import (
     worst_samples,
 )
 from edgeml.pipeline.evaluation_data import Judged
-from edgeml.pipeline.missing_values import lacks_values
-from edgeml.pipeline.outcome import Proven, Run
-from edgeml.pipeline.reference import Answers, Labels, ReferenceOutputs
+from edgeml.pipeline.missing_values import has_missing_values
+from edgeml.pipeline.outcome import ProofRun, ProvenArtifact
+from edgeml.pipeline.reference import Labels, ReferenceOutputs, ReferenceSet
 
-__all__ = ["Assessor", "evaluated"]
+__all__ = ["Assessor", "evaluate_outputs"]
 
-_OWN_REFERENCE = (
-    "the reference is the given file itself: how near it is to the model that it was made from is not known"
+_FILE_IS_REFERENCE = (
+    "the reference is the given file itself: its fidelity to the model that it was converted from is unknown"
 )
-_OTHER_GAPS = "samples that lack a value get other answers than the source's"
+_MISSING_VALUES_DIFFER = "predictions for samples with missing values differ from the source's"
 
 
 @dataclass(frozen=True, slots=True)
 class Assessor:
-    """What all artifacts of a build are compared with.
+    """Assessment of all artifacts of a build against the same source, goal and data.
 
     Attributes:
-        info: The source's description.
+        info: Description of the source.
         goal: The caller's goal.
-        data: The data that artifacts are judged on.
-        vouched: Whether an existing file's reference is that of the model it was made from.
+        data: Data that artifacts are judged on.
+        trusted_reference: For existing files, the reference is that of the model that the file was converted from.
     """
 
     info: SourceInfo
     goal: Goal
     data: Judged
-    vouched: bool = True
+    trusted_reference: bool = True
 
-    def assess(self, recipe: Recipe, answers: Answers, artifact: Artifact, run: Run) -> Proven:
-        """Compare an artifact with its source and with the truth, and give the verdict."""
-        reference = answers.reference
-        labels = reference.labels_beside(run.outputs, artifact.signature.outputs)
-        evaluation, evidence = evaluated(self.info, reference.outputs, run.outputs, self.data.truth, labels)
+    def assess(self, recipe: Recipe, references: ReferenceSet, artifact: Artifact, run: ProofRun) -> ProvenArtifact:
+        """Compare an artifact with its source and with the truth, and return it with a verdict."""
+        expected = references.judged
+        labels = expected.compare_labels(run.outputs, artifact.signature.outputs)
+        evaluation, evidence = evaluate_outputs(self.info, expected.outputs, run.outputs, self.data.truth, labels)
         verdict = judge(
             recipe,
             self.goal,
@@ -72,57 +72,63 @@ class Assessor:
             latency=run.latency,
             classifies=labels is not None,
             labelled=self.data.truth is not None,
-            float32_loss=answers.narrowing,
+            float32_loss=references.float32_fidelity,
             computes=self.info.computes,
         )
-        proven = Proven(artifact, run, evaluation, verdict, evidence)
-        takes_gaps = any(spec.gaps for spec in artifact.signature.inputs)
-        if answers.gaps is not None and takes_gaps and not self._gaps_hold(recipe, answers.gaps, artifact, run):
-            proven = self._without_gaps(proven)
+        proven = ProvenArtifact(artifact, run, evaluation, verdict, evidence)
+        supports_missing = any(spec.missing_values for spec in artifact.signature.inputs)
+        if (
+            references.missing_values is not None
+            and supports_missing
+            and not self._missing_values_agree(recipe, references.missing_values, artifact, run)
+        ):
+            proven = self._restrict_missing_values(proven)
         remarks = (*proven.verdict.remarks, *run.remarks)
-        if self.info.framework in FILES and not self.vouched:
-            remarks = (*remarks, _OWN_REFERENCE)
+        if self.info.framework in FILES and not self.trusted_reference:
+            remarks = (*remarks, _FILE_IS_REFERENCE)
         return replace(proven, verdict=msgspec.structs.replace(proven.verdict, remarks=remarks))
 
-    def _gaps_hold(self, recipe: Recipe, reference: ReferenceOutputs, artifact: Artifact, run: Run) -> bool:
-        """Whether an artifact answers samples that lack values as the source does."""
-        if run.gap_outputs is None:
+    def _missing_values_agree(
+        self, recipe: Recipe, reference: ReferenceOutputs, artifact: Artifact, run: ProofRun
+    ) -> bool:
+        """Test whether an artifact predicts samples with missing values like the source."""
+        if run.missing_value_outputs is None:
             return False
-        labels = reference.labels_beside(run.gap_outputs, artifact.signature.outputs)
-        fidelity = fidelity_of(reference.outputs, run.gap_outputs, labels=labels.compared if labels else None)
+        labels = reference.compare_labels(run.missing_value_outputs, artifact.signature.outputs)
+        fidelity = fidelity_of(reference.outputs, run.missing_value_outputs, labels=labels.compared if labels else None)
         return meets_floor(recipe, self.goal, fidelity, classifies=labels is not None)
 
-    def _without_gaps(self, item: Proven) -> Proven:
-        """The same without leave to lack values, or rejected where the data lack some."""
-        verdict = item.verdict
-        if lacks_values(self.data.inputs):
-            reasons = (*verdict.reasons, _OTHER_GAPS)
-            return replace(item, verdict=msgspec.structs.replace(verdict, status="rejected", reasons=reasons))
-        inputs = tuple(msgspec.structs.replace(spec, gaps=False) for spec in item.artifact.signature.inputs)
-        signature = Signature(inputs, item.artifact.signature.outputs)
-        remarks = (*verdict.remarks, f"{_OTHER_GAPS}, and are refused")
+    def _restrict_missing_values(self, proven: ProvenArtifact) -> ProvenArtifact:
+        """Withdraw support for missing values; reject the artifact if the judged data have some."""
+        verdict = proven.verdict
+        if has_missing_values(self.data.inputs):
+            reasons = (*verdict.reasons, _MISSING_VALUES_DIFFER)
+            return replace(proven, verdict=msgspec.structs.replace(verdict, status="rejected", reasons=reasons))
+        inputs = tuple(msgspec.structs.replace(spec, missing_values=False) for spec in proven.artifact.signature.inputs)
+        signature = Signature(inputs, proven.artifact.signature.outputs)
+        remarks = (*verdict.remarks, f"{_MISSING_VALUES_DIFFER}; such samples are refused")
         return replace(
-            item,
-            artifact=msgspec.structs.replace(item.artifact, signature=signature),
+            proven,
+            artifact=msgspec.structs.replace(proven.artifact, signature=signature),
             verdict=msgspec.structs.replace(verdict, remarks=remarks),
         )
 
 
-def evaluated(
+def evaluate_outputs(
     info: SourceInfo,
     reference: dict[str, np.ndarray],
     outputs: dict[str, np.ndarray],
     truth: np.ndarray | None,
     labels: Labels | None,
 ) -> tuple[Evaluation, Evidence]:
-    """Compares an artifact's outputs with the source's, and with the truth where there is one.
+    """Compare an artifact's outputs with the source's and, if known, with the truth.
 
     Args:
-        info: The source's description.
-        reference: Its outputs ``[samples, ...]`` by name.
-        outputs: The artifact's.
-        truth: Positions of the true labels ``[samples]``, or true values; None without.
-        labels: Of classifiers.
+        info: Description of the source.
+        reference: Outputs of the source ``[samples, ...]`` by name.
+        outputs: Outputs of the artifact ``[samples, ...]`` by name.
+        truth: Positions of the true labels ``[samples]``, or true values; None if unknown.
+        labels: Labels of source and artifact, for classifiers; None for other models.
     """
     evaluation = Evaluation(fidelity_of(reference, outputs, labels=labels.compared if labels else None))
     parity = {name: fidelity_of({name: values}, {name: outputs[name]}) for name, values in reference.items()}
@@ -130,75 +136,82 @@ def evaluated(
     if truth is None:
         return evaluation, evidence
     (output,) = info.signature.outputs
-    before, after = reference[output.name], outputs[output.name]
+    source_values, artifact_values = reference[output.name], outputs[output.name]
     if labels is None:
-        return _of_values(info, truth, before, after, evaluation, evidence)
-    return _of_labels(truth, before, after, labels, evaluation, evidence)
+        return _evaluate_values(info, truth, source_values, artifact_values, evaluation, evidence)
+    return _evaluate_labels(truth, source_values, artifact_values, labels, evaluation, evidence)
 
 
-def _of_values(
+def _evaluate_values(
     info: SourceInfo,
     truth: np.ndarray,
-    before: np.ndarray,
-    after: np.ndarray,
+    source_values: np.ndarray,
+    artifact_values: np.ndarray,
     evaluation: Evaluation,
     evidence: Evidence,
 ) -> tuple[Evaluation, Evidence]:
     assert info.task is not None
     evaluation = msgspec.structs.replace(
         evaluation,
-        metrics=metrics_of(info.task, truth, after, None),
-        source_metrics=metrics_of(info.task, truth, before, None),
-        drop=drop_of(info.task, truth, before, after),
-        error_rise=error_rise(truth, before, after),
+        metrics=metrics_of(info.task, truth, artifact_values, None),
+        source_metrics=metrics_of(info.task, truth, source_values, None),
+        drop=drop_of(info.task, truth, source_values, artifact_values),
+        error_rise=error_rise(truth, source_values, artifact_values),
     )
     return evaluation, msgspec.structs.replace(
         evidence,
-        worst_samples=worst_samples(truth, before, after),
-        outputs=output_errors(truth, before, after),
+        worst_samples=worst_samples(truth, source_values, artifact_values),
+        outputs=output_errors(truth, source_values, artifact_values),
     )
 
 
-def _of_labels(
+def _evaluate_labels(
     truth: np.ndarray,
-    before: np.ndarray,
-    after: np.ndarray,
+    source_values: np.ndarray,
+    artifact_values: np.ndarray,
     labels: Labels,
     evaluation: Evaluation,
     evidence: Evidence,
 ) -> tuple[Evaluation, Evidence]:
-    wanted, got, names = labels.source, labels.artifact, labels.decision.labels
-    told, tells = (calibration_of(truth, scores, labels.decision) for scores in (before, after))
+    source_positions, artifact_positions, names = labels.source, labels.artifact, labels.decision.labels
+    source_calibration, artifact_calibration = (
+        calibration_of(truth, scores, labels.decision) for scores in (source_values, artifact_values)
+    )
     evaluation = msgspec.structs.replace(
         evaluation,
-        metrics=metrics_of("classification", truth, after, got),
-        source_metrics=metrics_of("classification", truth, before, wanted),
-        drop=drop_of("classification", truth, wanted, got),
-        worst_class=worst_class(truth, wanted, got, names),
-        mcnemar=mcnemar_of(truth, wanted, got),
-        source_ece=told and told.ece,
-        ece=tells and tells.ece,
+        metrics=metrics_of("classification", truth, artifact_values, artifact_positions),
+        source_metrics=metrics_of("classification", truth, source_values, source_positions),
+        drop=drop_of("classification", truth, source_positions, artifact_positions),
+        worst_class=worst_class(truth, source_positions, artifact_positions, names),
+        mcnemar=mcnemar_of(truth, source_positions, artifact_positions),
+        source_ece=source_calibration and source_calibration.ece,
+        ece=artifact_calibration and artifact_calibration.ece,
     )
-    recalls = zip(names, class_recalls(truth, wanted, len(names)), class_recalls(truth, got, len(names)), strict=True)
+    recalls = zip(
+        names,
+        class_recalls(truth, source_positions, len(names)),
+        class_recalls(truth, artifact_positions, len(names)),
+        strict=True,
+    )
     return evaluation, msgspec.structs.replace(
         evidence,
         recalls=tuple(ClassRecall(*row) for row in recalls),
-        confusion=confusion_of(truth, got),
-        source_confusion=confusion_of(truth, wanted),
-        worst_classes=worst_classes(truth, wanted, got, names),
-        calibration=tells,
-        source_calibration=told,
+        confusion=confusion_of(truth, artifact_positions),
+        source_confusion=confusion_of(truth, source_positions),
+        worst_classes=worst_classes(truth, source_positions, artifact_positions, names),
+        calibration=artifact_calibration,
+        source_calibration=source_calibration,
     )
 
 
 def _flips(labels: Labels, truth: np.ndarray | None) -> tuple[Flip, ...]:
-    names, got = labels.decision.labels, labels.artifact
-    rows = np.flatnonzero((labels.source != got) & ~labels.tied)[:MOST_FLIPS]
+    names, artifact_positions = labels.decision.labels, labels.artifact
+    rows = np.flatnonzero((labels.source != artifact_positions) & ~labels.tied)[:MOST_FLIPS]
     return tuple(
         Flip(
             row,
             names[labels.source[row]],
-            names[got[row]] if got[row] >= 0 else None,
+            names[artifact_positions[row]] if artifact_positions[row] >= 0 else None,
             None if truth is None else names[truth[row]],
         )
         for row in rows.tolist()

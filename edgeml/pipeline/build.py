@@ -20,10 +20,10 @@ from edgeml.package import Package
 from edgeml.package.manifest import Name, Text, Version
 from edgeml.pipeline.children.convert import ConversionSettings
 from edgeml.pipeline.evaluation_data import calibration_arrays, judged_data, reference_arrays
-from edgeml.pipeline.packaging import assembled
-from edgeml.pipeline.raw_inputs import declarations
-from edgeml.pipeline.recipes import make
-from edgeml.pipeline.request import Request
+from edgeml.pipeline.packaging import assemble_package
+from edgeml.pipeline.raw_inputs import resolve_declarations
+from edgeml.pipeline.recipes import build_recipes
+from edgeml.pipeline.request import BuildRequest
 from edgeml.pipeline.saved_inputs import save_inputs
 from edgeml.pipeline.source_model import ModelFile, crash_error, model_file
 from edgeml.pipeline.task import with_task
@@ -135,7 +135,7 @@ def build(
             settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source)
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info = with_task(_described(converting, file), task, labels, evaluation)
-                declared = declarations(preprocessing, info)
+                declared = resolve_declarations(preprocessing, info)
                 given = calibration_arrays(calibration, info)
                 data = judged_data(evaluation, given, info)
                 if goal.max_drop is not None and data.truth is None:
@@ -143,7 +143,7 @@ def build(
                         "goal: max_drop needs true labels or values, and there are none.",
                         fix="give evaluation=(x, y); on the command line, arrays x and y.",
                     )
-                request = Request(
+                request = BuildRequest(
                     info=info,
                     file=file,
                     recipes=chosen,
@@ -160,8 +160,8 @@ def build(
                     trust=trust_source,
                     about={"name": name, "version": version, "licence": licence, "author": author},
                 )
-                made = make(request, converting, folder, ask)
-                return assembled(request, made)
+                made = build_recipes(request, converting, folder, ask)
+                return assemble_package(request, made)
     except OSError as error:
         raise StorageError(
             f"The build's temporary files cannot be written: {error.strerror or error}.",

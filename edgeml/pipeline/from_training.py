@@ -1,4 +1,4 @@
-"""From a trained model and the samples beside it to a package."""
+"""Packages from trained models and the samples that training saved with them."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ from edgeml.trainers.result import ColumnKind, TrainingCurves
 __all__ = ["build_trained", "check_packaging"]
 
 
-def check_packaging(wanted: Packaging) -> None:
-    """Holds what a package is to be called, and its recipes, to what `build` takes: before anything is trained.
+def check_packaging(packaging: Packaging) -> None:
+    """Check name, version, license, author and recipes of a package before training.
 
     Raises:
-        InputError: It would not take them.
+        InputError: `build` would refuse one of them.
     """
-    check_texts(name=wanted.name, version=wanted.version, licence=wanted.licence, author=wanted.author)
-    for recipe in wanted.recipes or ():
+    check_texts(name=packaging.name, version=packaging.version, licence=packaging.licence, author=packaging.author)
+    for recipe in packaging.recipes or ():
         find_recipe(recipe)
 
 
 def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], None] | None = None) -> Package:
-    """Builds the package of a model that `edgeml.trainers.train` made, as its ``[build]`` says.
+    """Build the package of a model from `edgeml.trainers.train`, by the settings in its ``[build]``.
 
     Args:
-        trained: What was trained.
-        folder: The folder that it was written to.
+        trained: Result of the training.
+        folder: Folder of the trained model and its samples.
         progress: Called before each step.
 
     Returns:
         The package, in memory.
 
     Raises:
-        EdgemlError: As `edgeml.build`.
+        EdgemlError: See `edgeml.build`.
     """
-    wanted = trained.training.build or Packaging()
-    net = not isinstance(trained.training.model, Sklearn)
-    calibration, evaluation = _samples(trained, folder)
+    packaging = trained.training.build or Packaging()
+    is_net = not isinstance(trained.training.model, Sklearn)
+    calibration, evaluation = _load_samples(trained, folder)
     return build(
         folder / trained.model,
-        name=wanted.name,
-        version=wanted.version,
+        name=packaging.name,
+        version=packaging.version,
         calibration=calibration,
         evaluation=evaluation,
-        labels=trained.classes if net else None,  # scikit-learn's estimators have their own
-        task=trained.task if net else None,
-        goal=wanted.goals,
-        recipes=wanted.recipes,
-        batch=wanted.batch,
-        measure=wanted.measure,
-        licence=wanted.licence,
-        author=wanted.author,
+        labels=trained.classes if is_net else None,  # scikit-learn's estimators have their own labels
+        task=trained.task if is_net else None,
+        goal=packaging.goals,
+        recipes=packaging.recipes,
+        batch=packaging.batch,
+        measure=packaging.measure,
+        licence=packaging.licence,
+        author=packaging.author,
         preprocessing=trained.preprocessing,
         training=_curves(trained),
         progress=progress,
@@ -67,14 +67,14 @@ def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], Non
 
 
 def _curves(trained: Trained) -> TrainingCurves | None:
-    """The epochs of a net's training, for reports."""
+    """Return the training curves of a neural network, for reports."""
     if not trained.history or trained.best_epoch is None:
         return None
     return TrainingCurves(history=trained.history, best_epoch=trained.best_epoch)
 
 
-def _samples(trained: Trained, folder: Path) -> tuple[Any, Any]:
-    """Calibration and evaluation as `build` takes them, from the files that the training wrote."""
+def _load_samples(trained: Trained, folder: Path) -> tuple[Any, Any]:
+    """Load the calibration and evaluation data that training saved, in the form that `build` accepts."""
     data = trained.training.data
     if not isinstance(data, Csv):
         with np.load(folder / "calibration.npz") as file:
@@ -90,7 +90,7 @@ def _samples(trained: Trained, folder: Path) -> tuple[Any, Any]:
     held_out = read_csv_table(folder / "evaluation.csv", target=target, columns=columns, kinds=kinds)
     x: Any = held_out.inputs
     calibration = read_csv_table(folder / "calibration.csv", columns=columns, kinds=kinds).inputs
-    if all(column.kind == "numbers" for column in trained.columns):  # one array, as the model's one input takes it
+    if all(column.kind == "numbers" for column in trained.columns):  # one array for the model's only input
         x, calibration = x.to_numpy(), calibration.to_numpy()
     if held_out.target is None:
         return calibration, x

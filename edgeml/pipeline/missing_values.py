@@ -1,4 +1,4 @@
-"""Missing values: where the source takes them, each artifact is asked about them too."""
+"""Samples with missing values, for sources that support them."""
 
 from __future__ import annotations
 
@@ -8,56 +8,61 @@ import numpy as np
 
 from edgeml.core.tensors import Signature, TensorSpec
 
-__all__ = ["complete_rows", "gap_rows", "lacks_gaps", "lacks_values"]
+__all__ = [
+    "has_missing_values",
+    "has_unsupported_missing_values",
+    "make_missing_value_samples",
+    "select_complete_samples",
+]
 
-_FEWEST, _MOST = 256, 1024
+_MIN_SAMPLES, _MAX_SAMPLES = 256, 1024
 
 
-def gap_rows(inputs: Mapping[str, np.ndarray], signature: Signature) -> dict[str, np.ndarray] | None:
-    """Samples of which each lacks one value more: in turn every column that may, 256 to 1,024 samples.
+def make_missing_value_samples(inputs: Mapping[str, np.ndarray], signature: Signature) -> dict[str, np.ndarray] | None:
+    """Return 256 to 1,024 samples, each with one additional missing value, in each supported column in turn.
 
     Args:
-        inputs: Samples by input name; they begin again where they are too few.
-        signature: The source's.
+        inputs: Samples by input name; they are repeated if there are too few.
+        signature: Signature of the source.
 
     Returns:
-        The samples; None where the source needs every value.
+        The samples; None if the source does not support missing values.
     """
-    places = [(spec, column) for spec in signature.inputs for column in _columns(spec)]
-    if not places:
+    positions = [(spec, column) for spec in signature.inputs for column in _columns(spec)]
+    if not positions:
         return None
     count = len(next(iter(inputs.values())))
-    rows = np.arange(min(max(_FEWEST, len(places)), _MOST))
-    taken = {name: array[rows % count] for name, array in inputs.items()}
+    rows = np.arange(min(max(_MIN_SAMPLES, len(positions)), _MAX_SAMPLES))
+    samples = {name: array[rows % count] for name, array in inputs.items()}
     for row in rows:
-        spec, column = places[row % len(places)]
-        taken[spec.name][row, ..., column] = "" if spec.dtype == "string" else np.nan
-    return taken
+        spec, column = positions[row % len(positions)]
+        samples[spec.name][row, ..., column] = "" if spec.dtype == "string" else np.nan
+    return samples
 
 
-def complete_rows(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The samples that lack nothing."""
-    whole = ~np.any([_gaps(array) for array in arrays.values()], axis=0)
-    return {name: array[whole] for name, array in arrays.items()}
+def select_complete_samples(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the samples without missing values."""
+    complete = ~np.any([_missing(array) for array in arrays.values()], axis=0)
+    return {name: array[complete] for name, array in arrays.items()}
 
 
-def lacks_values(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether any sample lacks a value."""
-    return any(bool(_gaps(array).any()) for array in arrays.values())
+def has_missing_values(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Test whether any sample has a missing value."""
+    return any(bool(_missing(array).any()) for array in arrays.values())
 
 
-def lacks_gaps(inputs: Mapping[str, np.ndarray], signature: Signature) -> bool:
-    """Whether samples lack values that an artifact needs; the inputs fit the source."""
-    return any(not spec.gaps and bool(_gaps(inputs[spec.name]).any()) for spec in signature.inputs)
+def has_unsupported_missing_values(inputs: Mapping[str, np.ndarray], signature: Signature) -> bool:
+    """Test whether samples have missing values in inputs of an artifact that do not support them."""
+    return any(not spec.missing_values and bool(_missing(inputs[spec.name]).any()) for spec in signature.inputs)
 
 
 def _columns(spec: TensorSpec) -> range | tuple[int, ...]:
-    if isinstance(spec.gaps, bool):
-        return range(spec.shape[-1] or 0) if spec.gaps else ()
-    return spec.gaps
+    if isinstance(spec.missing_values, bool):
+        return range(spec.shape[-1] or 0) if spec.missing_values else ()
+    return spec.missing_values
 
 
-def _gaps(array: np.ndarray) -> np.ndarray:
-    """Which samples lack a value, ``[samples]``."""
+def _missing(array: np.ndarray) -> np.ndarray:
+    """Return a mask of the samples with missing values, ``[samples]``."""
     missing = array == "" if array.dtype.kind == "U" else np.isnan(array)
     return missing.reshape(len(array), -1).any(axis=1)

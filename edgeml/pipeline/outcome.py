@@ -1,4 +1,4 @@
-"""The outcomes of a build, step by step: a run of an artifact, its proof, and all recipes together."""
+"""Results of a build's steps: a run of an artifact, its proof, and the outcome of all recipes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from edgeml.core.records.evidence import Evaluation, Latency
 from edgeml.core.records.evidence_details import Evidence
 from edgeml.core.source import Reference
 
-__all__ = ["GoldenAnswers", "Made", "Proven", "Run"]
+__all__ = ["BuildOutcome", "GoldenOutputs", "ProofRun", "ProvenArtifact"]
 
 
-class GoldenAnswers(Struct, frozen=True):
-    """What an engine gave for the golden inputs.
+class GoldenOutputs(Struct, frozen=True):
+    """The outputs of an engine for the golden inputs.
 
     Attributes:
-        family: The engine's family.
-        engine_version: Its version.
+        family: Family of the engine.
+        engine_version: Version of the engine.
         raw: Outputs ``[samples, ...]`` by name, in the artifact's dtypes.
     """
 
@@ -30,45 +30,54 @@ class GoldenAnswers(Struct, frozen=True):
     raw: dict[str, np.ndarray]
 
 
-class Run(Struct, frozen=True):
-    """What an artifact gave.
+class ProofRun(Struct, frozen=True):
+    """The results of running an artifact.
 
     Attributes:
         outputs: Arrays ``[samples, ...]`` by output name, in the source's units.
-        golden: What engines gave for the golden inputs, the one that is judged first.
-        latency: Of one sample on one thread, if it was to be measured.
-        remarks: Why an engine that was asked beside the first gave nothing.
-        gap_outputs: What it gave for the samples that lack values; None where it takes none, or fails.
+        golden: Outputs of engines for the golden inputs; those of the judged engine come first.
+        latency: Latency of one sample on one thread; None if not measured.
+        missing_value_outputs: Outputs for the samples with missing values; None if the artifact does not support them,
+            or fails.
+        remarks: Reasons why additional engines failed.
     """
 
     outputs: dict[str, np.ndarray]
-    golden: tuple[GoldenAnswers, ...]
+    golden: tuple[GoldenOutputs, ...]
     latency: Latency | None
-    gap_outputs: dict[str, np.ndarray] | None = None
+    missing_value_outputs: dict[str, np.ndarray] | None = None
     remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
-    """An artifact and all that is known of it."""
+class ProvenArtifact:
+    """An artifact with its run, evaluation and verdict.
+
+    Attributes:
+        artifact: The artifact.
+        run: Results of running the artifact.
+        evaluation: Comparison with the source and the truth.
+        verdict: The verdict.
+        evidence: Details of the evaluation.
+    """
 
     artifact: Artifact
-    run: Run
+    run: ProofRun
     evaluation: Evaluation
     verdict: Verdict
     evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What came of all recipes.
+class BuildOutcome:
+    """The results of all recipes.
 
     Attributes:
-        proven: Artifacts that were made and ran.
-        refusals: Recipes that gave no artifact, with the reason.
-        reference: The source's own answers.
+        proven: Artifacts that were converted and ran.
+        refusals: Recipes without an artifact, with the reasons.
+        reference: Outputs of the source.
     """
 
-    proven: tuple[Proven, ...]
+    proven: tuple[ProvenArtifact, ...]
     refusals: tuple[Refusal, ...]
     reference: Reference

@@ -1,4 +1,4 @@
-"""From proven artifacts to a package."""
+"""Assembly of packages from proven artifacts."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from edgeml.package.manifest import ArtifactRecord, DataRecord, Golden, GoldenRu
 from edgeml.package.npy import encode_array
 from edgeml.pipeline.children.prove import GOLDEN_SAMPLES, golden_rows
 from edgeml.pipeline.evaluation_data import digest_of_arrays, overlap
-from edgeml.pipeline.outcome import Made, Proven
-from edgeml.pipeline.reproduction import failure_of, shared_files
-from edgeml.pipeline.request import Request
+from edgeml.pipeline.outcome import BuildOutcome, ProvenArtifact
+from edgeml.pipeline.reproduction import collect_shared_files, create_failure
+from edgeml.pipeline.request import BuildRequest
 
-__all__ = ["artifact_entries", "assembled", "golden_entries", "told"]
+__all__ = ["add_artifact", "add_golden_vectors", "assemble_package", "sanitize_reason"]
 
 _FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\":;,()]+/)+")
-_REASON_CHARS = 2000
+_MAX_REASON_CHARS = 2000
 _TRAINING = "evidence/training.json"
 _TOOLS = ("ai-edge-litert", "onnx", "onnxruntime", "tf2onnx", "skl2onnx", "tensorflow", "numpy")
 
 
-def told(reason: str) -> str:
-    """A tool's words as the manifest keeps them: no folder of this machine, and no page of text."""
-    return _FOLDERS.sub("", reason)[:_REASON_CHARS]
+def sanitize_reason(reason: str) -> str:
+    """Shorten a reason for the manifest, and remove folders of this machine from it."""
+    return _FOLDERS.sub("", reason)[:_MAX_REASON_CHARS]
 
 
-def assembled(request: Request, made: Made) -> Package:
-    """The package of what was made."""
+def assemble_package(request: BuildRequest, outcome: BuildOutcome) -> Package:
+    """Assemble the package of a build."""
     contents: dict[str, bytes] = {}
-    records = [artifact_entries(item, contents) for item in made.proven]
+    records = [add_artifact(item, contents) for item in outcome.proven]
     golden = (
-        golden_entries(request.data.inputs, made.reference, list(made.proven), contents)
-        if made.proven
+        add_golden_vectors(request.data.inputs, outcome.reference, list(outcome.proven), contents)
+        if outcome.proven
         else Golden(0, {}, {}, ())
     )
-    tools = {tool: found for tool in _TOOLS if (found := installed_version(tool))}
+    tools = {tool: version for tool in _TOOLS if (version := installed_version(tool))}
     manifest = Manifest(
         format=FORMAT,
         edgeml=__version__,
@@ -55,7 +55,7 @@ def assembled(request: Request, made: Made) -> Package:
         tools=tools | {"python": platform.python_version()},
         cpu=cpu(),
         artifacts=tuple(records),
-        refused=tuple(RefusalRecord(item.recipe, told(item.reason), item.fix) for item in made.refusals),
+        refused=tuple(RefusalRecord(item.recipe, sanitize_reason(item.reason), item.fix) for item in outcome.refusals),
         golden=golden,
         files={},
         preprocessing=request.preprocessing,
@@ -64,15 +64,15 @@ def assembled(request: Request, made: Made) -> Package:
     if request.training is not None:
         contents[_TRAINING] = msgspec.json.encode(request.training)
         manifest = msgspec.structs.replace(manifest, training=_TRAINING)
-    failed = [item for item in made.refusals if item.failed]
-    failures = tuple(failure_of(item, request.file, request.batch, trust=request.trust) for item in failed)
-    shared = shared_files(request.file, request.data.inputs, request.calibration) if failed else {}
+    failed = [item for item in outcome.refusals if item.failed]
+    failures = tuple(create_failure(item, request.file, request.batch, trust=request.trust) for item in failed)
+    shared = collect_shared_files(request.file, request.data.inputs, request.calibration) if failed else {}
     return Package.of(manifest, contents, failures=failures, shared_failure_files=shared)
 
 
-def _data(request: Request) -> DataRecord:
-    given = request.calibration
-    evaluated = request.data.origin == "evaluation"
+def _data(request: BuildRequest) -> DataRecord:
+    calibration = request.calibration
+    has_evaluation = request.data.origin == "evaluation"
     arrays = dict(request.data.inputs)
     if request.data.truth is not None:
         arrays["y"] = request.data.truth
@@ -80,16 +80,16 @@ def _data(request: Request) -> DataRecord:
         judged_on=request.data.origin,
         judged_samples=request.data.samples,
         labelled=request.data.truth is not None,
-        calibration_samples=len(next(iter(given.values()))) if given else 0,
-        overlap=overlap(given, request.data.inputs) if given and evaluated else 0,
-        calibration=digest_of_arrays(given) if given else None,
-        evaluation=digest_of_arrays(arrays) if evaluated else None,
+        calibration_samples=len(next(iter(calibration.values()))) if calibration else 0,
+        overlap=overlap(calibration, request.data.inputs) if calibration and has_evaluation else 0,
+        calibration=digest_of_arrays(calibration) if calibration else None,
+        evaluation=digest_of_arrays(arrays) if has_evaluation else None,
         reference=digest_of_arrays(request.reference.outputs) if request.reference is not None else None,
     )
 
 
-def artifact_entries(item: Proven, contents: dict[str, bytes]) -> ArtifactRecord:
-    """Puts an artifact's entries into `contents` and gives its record."""
+def add_artifact(item: ProvenArtifact, contents: dict[str, bytes]) -> ArtifactRecord:
+    """Add an artifact's entries to `contents`; return its record."""
     artifact = item.artifact
     file = f"artifacts/{artifact.recipe}.{find_recipe(artifact.recipe).format}"
     contents[file] = artifact.data
@@ -108,27 +108,27 @@ def artifact_entries(item: Proven, contents: dict[str, bytes]) -> ArtifactRecord
     )
 
 
-def golden_entries(
-    inputs: dict[str, np.ndarray], reference: Reference, proven: list[Proven], contents: dict[str, bytes]
+def add_golden_vectors(
+    inputs: dict[str, np.ndarray], reference: Reference, proven: list[ProvenArtifact], contents: dict[str, bytes]
 ) -> Golden:
-    """Puts the golden vectors into `contents` and gives their record."""
+    """Add the golden vectors to `contents`; return their record."""
 
-    def put(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    def add_arrays(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
         files = {name: f"golden/{prefix}.{name}.npy" for name in arrays}
         contents.update({files[name]: encode_array(array) for name, array in arrays.items()})
         return files
 
-    wanted = {name: golden_rows(values) for name, values in reference.outputs.items()}
+    reference_outputs = {name: golden_rows(values) for name, values in reference.outputs.items()}
     runs = []
     for item in proven:
         recipe = item.artifact.recipe
-        for given in item.run.golden:
-            files = put(f"{recipe}.{given.family}", given.raw)
-            limits = bounds(given.raw, wanted, item.artifact.signature)
-            runs.append(GoldenRun(recipe, given.family, given.engine_version, files, limits))
+        for golden in item.run.golden:
+            files = add_arrays(f"{recipe}.{golden.family}", golden.raw)
+            limits = bounds(golden.raw, reference_outputs, item.artifact.signature)
+            runs.append(GoldenRun(recipe, golden.family, golden.engine_version, files, limits))
     return Golden(
         GOLDEN_SAMPLES,
-        put("input", {name: golden_rows(array) for name, array in inputs.items()}),
-        put("source", wanted),
+        add_arrays("input", {name: golden_rows(array) for name, array in inputs.items()}),
+        add_arrays("source", reference_outputs),
         tuple(runs),
     )

@@ -1,4 +1,4 @@
-"""From a recipe to a proven artifact or a refusal."""
+"""Conversion, proof and assessment of all recipes of a build."""
 
 from __future__ import annotations
 
@@ -18,89 +18,93 @@ from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Signature
 from edgeml.pipeline.assessment import Assessor
 from edgeml.pipeline.children.prove import ProofSettings
-from edgeml.pipeline.missing_values import lacks_gaps
-from edgeml.pipeline.outcome import Made, Proven, Run
-from edgeml.pipeline.reference import ask_source
-from edgeml.pipeline.request import Request
+from edgeml.pipeline.missing_values import has_unsupported_missing_values
+from edgeml.pipeline.outcome import BuildOutcome, ProofRun, ProvenArtifact
+from edgeml.pipeline.reference import compute_references
+from edgeml.pipeline.request import BuildRequest
 from edgeml.pipeline.source_model import crash_error
 
-__all__ = ["make"]
+__all__ = ["build_recipes"]
 
 _CONVERSION_TIMEOUT_S = 3600.0
 _PROOF_TIMEOUT_S = 3600.0
 
 
-def make(request: Request, converting: Worker, folder: Path, tell: Callable[[str], None]) -> Made:
-    """Make, prove and judge every recipe.
+def build_recipes(
+    request: BuildRequest, converting: Worker, folder: Path, report_step: Callable[[str], None]
+) -> BuildOutcome:
+    """Convert, prove and assess every recipe.
 
     Args:
-        request: What is to be built.
-        converting: The child that holds the source: an `edgeml.pipeline.children.convert.Conversion`.
-        folder: For temporary files.
-        tell: Called before each step with its name.
+        request: The request of the build.
+        converting: Process of an `edgeml.pipeline.children.convert.Conversion` with the source.
+        folder: Folder for temporary files.
+        report_step: Called with the name of each step before it starts.
 
     Raises:
-        UnsupportedModelError: The source itself cannot answer.
-        MissingDependencyError: A recipe that was named needs an extra.
+        UnsupportedModelError: The source itself fails to run.
+        MissingDependencyError: A recipe that the caller named needs an extra.
     """
-    maker = _Maker(request, converting)
-    tell("asking the source for its own answers")
-    inputs, info, given = request.inputs, request.info, request.reference
-    answers = ask_source(maker.ask, inputs, info, given=given, origin=request.data.origin)
-    assessor = Assessor(info, request.goal, request.data, vouched=given is not None)
-    proven: list[Proven] = []
+    builder = _RecipeBuilder(request, converting)
+    report_step("running the source model")
+    inputs, info, reference = request.inputs, request.info, request.reference
+    references = compute_references(
+        builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
+    )
+    assessor = Assessor(info, request.goal, request.data, trusted_reference=reference is not None)
+    proven: list[ProvenArtifact] = []
     refusals: list[Refusal] = []
-    settings = ProofSettings(inputs.judged, request.measure, inputs.gaps or {})
+    settings = ProofSettings(inputs.judged, request.measure, inputs.missing_values or {})
     with Worker("edgeml.pipeline.children.prove:Proof", settings, folder) as proving:
         for recipe in request.recipes:
-            tell(f"converting {recipe.id}")
-            artifact = maker.convert(recipe)
-            tell(f"proving {recipe.id}")
-            run = maker.prove(proving, artifact) if isinstance(artifact, Artifact) else artifact
-            if isinstance(artifact, Artifact) and isinstance(run, Run):
-                proven.append(assessor.assess(recipe, answers.of(artifact), artifact, run))
+            report_step(f"converting {recipe.id}")
+            artifact = builder.convert(recipe)
+            report_step(f"proving {recipe.id}")
+            run = builder.prove(proving, artifact) if isinstance(artifact, Artifact) else artifact
+            if isinstance(artifact, Artifact) and isinstance(run, ProofRun):
+                proven.append(assessor.assess(recipe, references.for_artifact(artifact), artifact, run))
             elif isinstance(run, Refusal):
                 refusals.append(run)
-    return Made(tuple(proven), tuple(refusals), answers.plain.reference.given)
+    return BuildOutcome(tuple(proven), tuple(refusals), references.native.judged.reference)
 
 
 @dataclass(frozen=True, slots=True)
-class _Maker:
-    request: Request
+class _RecipeBuilder:
+    request: BuildRequest
     converting: Worker
 
-    def ask(self, inputs: dict[str, Path]) -> Reference:
-        """The source's own answers to the inputs in ``.npy`` files."""
+    def compute_reference(self, inputs: dict[str, Path]) -> Reference:
+        """Run the source on inputs from ``.npy`` files."""
         try:
             return self.converting.call("reference", inputs, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
-        except TargetError as error:  # of an existing file, whose engine is its framework
+        except TargetError as error:  # for existing files, which run in an engine
             raise UnsupportedModelError(f"{self.request.file.path.name} does not run: {error.message}") from error
         except WorkerCrash as error:
             raise crash_error(self.request.file, "run", error) from error
 
     def convert(self, recipe: Recipe) -> Artifact | Refusal:
-        """Makes an artifact, not proven yet."""
+        """Convert the source by a recipe, without proof."""
         info = self.request.info
-        # An existing file is packaged as it is; all that is quantized further is ONNX in float32.
+        # Existing files are packaged unchanged; only float32 ONNX files can be quantized.
         quantizes = info.framework not in FILES or (info.architecture == "onnx-fp32" and recipe.format == "onnx")
         if recipe.needs_calibration and quantizes and not self.request.inputs.calibration:
             if self.request.calibration:
                 return Refusal(
                     recipe.id,
-                    "Each calibration sample lacks a value.",
-                    "give samples that lack none, some 100 of them.",
+                    "All calibration samples contain missing values.",
+                    "provide about 100 samples without missing values.",
                 )
             return Refusal(
                 recipe.id,
-                "It needs calibration samples, and none were given.",
-                "give calibration=x; on the command line --calibration.",
+                "The recipe needs calibration samples.",
+                "pass calibration=x; on the command line, --calibration.",
             )
         try:
             calibration = self.request.inputs.calibration
             artifact = self.converting.call(
                 "convert", recipe.id, calibration, returns=Artifact, timeout_s=_CONVERSION_TIMEOUT_S
             )
-            return self._meant(artifact)
+            return self._with_source_metadata(artifact)
         except MissingDependencyError as error:
             if self.request.named:
                 raise
@@ -110,10 +114,10 @@ class _Maker:
         except EdgemlError as error:
             return Refusal(recipe.id, error.message, error.fix, failed=True, log=error.log)
 
-    def _meant(self, artifact: Artifact) -> Artifact:
-        """The artifact with its outputs' meanings as the settled task has them: the converter knows the model alone.
+    def _with_source_metadata(self, artifact: Artifact) -> Artifact:
+        """Copy output meanings, missing-value support and texts from the source; converters do not know the task.
 
-        What an input may lack it has from the source; integers cannot tell that anything is missing.
+        Integer inputs cannot represent missing values.
         """
         meanings = {spec.name: spec.meaning for spec in self.request.info.signature.outputs}
         outputs = tuple(
@@ -124,7 +128,9 @@ class _Maker:
         inputs = tuple(
             msgspec.structs.replace(
                 spec,
-                gaps=sources[spec.name].gaps if spec.dtype in {"float32", "float64", "string"} else False,
+                missing_values=sources[spec.name].missing_values
+                if spec.dtype in {"float32", "float64", "string"}
+                else False,
                 texts=sources[spec.name].texts,
             )
             if spec.name in sources
@@ -133,29 +139,34 @@ class _Maker:
         )
         return msgspec.structs.replace(artifact, signature=Signature(inputs, outputs))
 
-    def prove(self, proving: Worker, artifact: Artifact) -> Run | Refusal:
-        """Runs an artifact in another child."""
-        if lacks_gaps(self.request.data.inputs, artifact.signature):
+    def prove(self, proving: Worker, artifact: Artifact) -> ProofRun | Refusal:
+        """Run an artifact in the proving process."""
+        if has_unsupported_missing_values(self.request.data.inputs, artifact.signature):
             return Refusal(
                 artifact.recipe,
-                f"It takes no missing values, and the {self.request.data.origin} data hold some.",
-                "fill them before the package, or use onnx-fp32.",
+                f"The artifact does not support missing values, which the {self.request.data.origin} data contain.",
+                "fill missing values before the package, or use onnx-fp32.",
             )
         try:
-            run = proving.call("run", artifact, returns=Run, timeout_s=_PROOF_TIMEOUT_S)
+            run = proving.call("run", artifact, returns=ProofRun, timeout_s=_PROOF_TIMEOUT_S)
             self._check_signature(artifact)
         except MissingDependencyError as error:
             if self.request.named:
                 raise
-            return Refusal(artifact.recipe, f"Without its engine it cannot be proven. {error.message}", error.fix)
+            return Refusal(
+                artifact.recipe, f"The artifact cannot be proven without its engine. {error.message}", error.fix
+            )
         except EdgemlError as error:
             return Refusal(artifact.recipe, error.message, error.fix, failed=True, log=error.log)
         return run
 
     def _check_signature(self, artifact: Artifact) -> None:
-        def essence(specs: Any) -> list[Any]:
+        def describe(specs: Any) -> list[Any]:
             return [(spec.name, spec.shape[1:], spec.meaning) for spec in specs if spec.meaning not in DECIDED]
 
-        wanted, found = self.request.info.signature, artifact.signature
-        if essence(wanted.inputs) != essence(found.inputs) or essence(wanted.outputs) != essence(found.outputs):
-            raise ConversionError(f"The artifact's tensors are not the source's: {found}.")
+        expected, actual = self.request.info.signature, artifact.signature
+        same_inputs = describe(expected.inputs) == describe(actual.inputs)
+        if not same_inputs or describe(expected.outputs) != describe(actual.outputs):
+            raise ConversionError(
+                f"The artifact's tensors differ from the source's: expected {expected}, got {actual}."
+            )

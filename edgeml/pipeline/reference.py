@@ -1,4 +1,4 @@
-"""What the source itself answers to the data that artifacts are judged on."""
+"""Reference outputs: the source's outputs for the data that artifacts are judged on."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from edgeml.core.tensors import TensorSpec
 from edgeml.evaluation import fidelity_of, ties
 from edgeml.pipeline.saved_inputs import SavedInputs
 
-__all__ = ["Answers", "Labels", "ReferenceOutputs", "SourceAnswers", "ask_source"]
+__all__ = ["Labels", "ReferenceOutputs", "ReferenceSet", "References", "compute_references"]
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """A classifier's labels of the same samples, ``[samples]`` each.
+    """Labels of the same samples by the source and an artifact, arrays ``[samples]``.
 
     Attributes:
-        decision: The source's decision.
+        decision: Decision of the source.
         source: Positions of the source's labels.
-        artifact: Positions of the artifact's labels; -1 for one that is not among them.
-        tied: Where the source's scores leave its label open.
+        artifact: Positions of the artifact's labels; -1 for an unknown label.
+        tied: Mask of the samples whose best scores in the source are tied.
     """
 
     decision: Decision
@@ -39,48 +39,48 @@ class Labels:
 
     @property
     def compared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The three arrays, as `fidelity_of` takes them."""
+        """The three arrays, in the form that `fidelity_of` accepts."""
         return self.source, self.artifact, self.tied
 
 
 @dataclass(frozen=True)
 class ReferenceOutputs:
-    """The source's own answers to some samples.
+    """The source's outputs for some samples.
 
     Attributes:
-        given: The answers, as the source gave them.
-        info: The source's description.
+        reference: Outputs and labels, as returned by the source.
+        info: Description of the source.
     """
 
-    given: Reference
+    reference: Reference
     info: SourceInfo
 
     @property
     def outputs(self) -> dict[str, np.ndarray]:
         """Arrays ``[samples, ...]`` by output name."""
-        return self.given.outputs
+        return self.reference.outputs
 
     @cached_property
     def label_positions(self) -> np.ndarray:
-        """Positions of the source's labels, ``[samples]``, of a source that classifies."""
+        """Positions of the source's labels ``[samples]``, for classifiers."""
         assert self.info.decision is not None
-        if self.given.labels is not None:
-            return self.given.labels
+        if self.reference.labels is not None:
+            return self.reference.labels
         return positions(self.outputs, self.info.signature.outputs, self.info.decision)
 
     @cached_property
     def tied(self) -> np.ndarray:
-        """Where the source's scores leave its label open, ``[samples]``, of a source that classifies."""
+        """Mask of the samples whose best scores in the source are tied ``[samples]``, for classifiers."""
         assert self.info.decision is not None
         (output,) = self.info.signature.outputs
         return ties(self.outputs[output.name], self.info.decision)
 
-    def labels_beside(self, outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...]) -> Labels | None:
-        """The labels of the source and of an artifact's outputs; None where the source does not classify.
+    def compare_labels(self, outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...]) -> Labels | None:
+        """Return the labels of the source and of an artifact's outputs; None if the source is not a classifier.
 
         Args:
-            outputs: The artifact's, by name.
-            specs: Their specs.
+            outputs: Outputs of the artifact, by name.
+            specs: Specs of the artifact's outputs.
         """
         decision = self.info.decision
         if decision is None:
@@ -88,7 +88,7 @@ class ReferenceOutputs:
         return Labels(decision, self.label_positions, positions(outputs, specs, decision), self.tied)
 
     def fidelity_to(self, other: ReferenceOutputs) -> Fidelity:
-        """How near the source's other answers, to the same samples given otherwise, are to these."""
+        """Compare other outputs of the source, for the same samples in another precision, with these."""
         labels = None
         if self.info.decision is not None:
             labels = self.label_positions, other.label_positions, self.tied
@@ -96,84 +96,84 @@ class ReferenceOutputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """The source's answers to the same inputs, as artifacts of one kind take them.
+class ReferenceSet:
+    """The source's outputs for the inputs in one precision.
 
     Attributes:
-        reference: The answers to the inputs.
-        gaps: The answers to the samples that lack values; None where the source needs all.
-        narrowing: How near the answers in float32 are to those to the float64 that was given, or to the source's own
-            where it computes in something else; None where these are the same, or float32 is not what is taken.
+        judged: Outputs for the judged data.
+        missing_values: Outputs for the samples with missing values; None if the source does not support them.
+        float32_fidelity: Fidelity of the outputs for float32 inputs to those for the original float64 inputs, or to
+            those in the source's own precision; None if there is no difference, or if inputs stay in float64.
     """
 
-    reference: ReferenceOutputs
-    gaps: ReferenceOutputs | None
-    narrowing: Fidelity | None = None
+    judged: ReferenceOutputs
+    missing_values: ReferenceOutputs | None
+    float32_fidelity: Fidelity | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class SourceAnswers:
-    """The answers by what an artifact takes.
+class References:
+    """The source's outputs, by the precision of an artifact's inputs.
 
     Attributes:
-        plain: The answers to the inputs in the source's own dtypes.
-        single: The answers to the same in float32, for artifacts that take no more where the source takes float64.
+        native: Outputs for the inputs in the source's own dtypes.
+        float32: Outputs for the inputs in float32, for artifacts with float32 inputs of a source with float64 inputs.
     """
 
-    plain: Answers
-    single: Answers
+    native: ReferenceSet
+    float32: ReferenceSet
 
-    def of(self, artifact: Artifact) -> Answers:
-        """The answers that an artifact is compared with."""
-        wide = any(spec.dtype == "float64" for spec in artifact.signature.inputs)
-        return self.plain if wide else self.single
+    def for_artifact(self, artifact: Artifact) -> ReferenceSet:
+        """Return the outputs that an artifact is compared with."""
+        has_float64 = any(spec.dtype == "float64" for spec in artifact.signature.inputs)
+        return self.native if has_float64 else self.float32
 
 
-def ask_source(
-    ask: Callable[[dict[str, Path]], Reference],
+def compute_references(
+    run_source: Callable[[dict[str, Path]], Reference],
     inputs: SavedInputs,
     info: SourceInfo,
     *,
-    given: Reference | None,
+    reference: Reference | None,
     origin: str,
-) -> SourceAnswers:
-    """Ask the source for its own answers.
+) -> References:
+    """Compute the source's outputs for all inputs of a build.
 
     Args:
-        ask: A function from ``.npy`` files by input name to the source's answers.
-        inputs: The files.
-        info: The source's description.
-        given: The answers that the caller gave in place of the source's, or None.
-        origin: Where the judged data are from, for messages.
+        run_source: A function from ``.npy`` files by input name to the source's outputs.
+        inputs: The saved inputs.
+        info: Description of the source.
+        reference: Outputs that the caller provided instead of the source's, or None.
+        origin: Origin of the judged data, for messages.
 
     Raises:
-        UnsupportedModelError: The source gives NaN or infinity.
+        UnsupportedModelError: The source returns NaN or infinity.
     """
 
-    def answers(files: dict[str, Path]) -> ReferenceOutputs:
-        return ReferenceOutputs(ask(files), info)
+    def compute(files: dict[str, Path]) -> ReferenceOutputs:
+        return ReferenceOutputs(run_source(files), info)
 
-    reference = answers(inputs.judged) if given is None else ReferenceOutputs(given, info)
-    gaps = answers(inputs.gaps) if inputs.gaps else None
-    _check(reference, origin)
-    more = None
-    if inputs.wide is not None:
-        more = answers(inputs.wide)
-    elif reference.given.own is not None:
-        more = ReferenceOutputs(Reference(reference.given.own), info)
-    plain = Answers(reference, gaps, more.fidelity_to(reference) if more is not None else None)
-    if inputs.single is None:
-        return SourceAnswers(plain, plain)
-    narrow = answers(inputs.single)
-    _check(narrow, origin)
-    narrow_gaps = answers(inputs.single_gaps) if inputs.single_gaps else None
-    return SourceAnswers(plain, Answers(narrow, narrow_gaps, reference.fidelity_to(narrow)))
+    outputs = compute(inputs.judged) if reference is None else ReferenceOutputs(reference, info)
+    missing_values = compute(inputs.missing_values) if inputs.missing_values else None
+    _check(outputs, origin)
+    precise = None
+    if inputs.float64 is not None:
+        precise = compute(inputs.float64)
+    elif outputs.reference.own is not None:
+        precise = ReferenceOutputs(Reference(outputs.reference.own), info)
+    native = ReferenceSet(outputs, missing_values, precise.fidelity_to(outputs) if precise is not None else None)
+    if inputs.float32 is None:
+        return References(native, native)
+    float32 = compute(inputs.float32)
+    _check(float32, origin)
+    float32_missing = compute(inputs.float32_missing_values) if inputs.float32_missing_values else None
+    return References(native, ReferenceSet(float32, float32_missing, outputs.fidelity_to(float32)))
 
 
 def _check(reference: ReferenceOutputs, origin: str) -> None:
     for name, values in reference.outputs.items():
         if not np.isfinite(values).all():
             raise UnsupportedModelError(
-                f"The source itself gives NaN or infinity in '{name}' on the {origin} data.",
-                fix="mend the model, or the data.",
+                f"The source itself returns NaN or infinity in '{name}' on the {origin} data.",
+                fix="correct the model or the data.",
             )

@@ -1,4 +1,4 @@
-"""What is kept of a failed recipe: the captured log, and a script that does it again in plain sight."""
+"""Files that are kept for failed recipes: the captured log, and a script that reproduces the failure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from edgeml.pipeline.children.prove import Proof, ProofSettings
 from edgeml.pipeline.saved_inputs import save_arrays
 from edgeml.pipeline.source_model import ModelFile
 
-__all__ = ["failure_of", "reproduce", "shared_files"]
+__all__ = ["collect_shared_files", "create_failure", "reproduce"]
 
-_SCRIPT = '''"""Reproduces, in this process and in plain sight, why edgeml {version} did not make {recipe}:
+_SCRIPT = '''"""Reproduce in this process why edgeml {version} failed to build {recipe}:
 
 {reason}
 
@@ -34,8 +34,8 @@ reproduce(Path(__file__).resolve().parent.parent, framework={framework!r}, recip
 '''
 
 
-def failure_of(refusal: Refusal, file: ModelFile, batch: int | None, *, trust: bool = False) -> Failure:
-    """The files that are kept for a recipe that failed."""
+def create_failure(refusal: Refusal, file: ModelFile, batch: int | None, *, trust: bool = False) -> Failure:
+    """Create the log and the script of a recipe that failed."""
     reason = refusal.reason.replace("\\", "/").replace('"""', "'''")
     script = _SCRIPT.format(
         version=__version__,
@@ -51,10 +51,10 @@ def failure_of(refusal: Refusal, file: ModelFile, batch: int | None, *, trust: b
     )
 
 
-def shared_files(
+def collect_shared_files(
     file: ModelFile, inputs: Mapping[str, np.ndarray], calibration: Mapping[str, np.ndarray] | None
 ) -> dict[str, bytes]:
-    """What all scripts need: the model, the data it was judged on, the calibration data."""
+    """Return the files that all scripts need: the model, the judged data and the calibration data."""
     shared = {**_model_files(file.path), "judged.npz": encode_npz(inputs)}
     if calibration:
         shared["calibration.npz"] = encode_npz(calibration)
@@ -64,24 +64,24 @@ def shared_files(
 def _model_files(path: Path) -> dict[str, bytes]:
     if path.is_file():
         return {f"source{path.suffix}": path.read_bytes()}
-    parts = ("saved_model.pb", "keras_metadata.pb", "variables/*", "assets/*")  # what TensorFlow reads of a SavedModel
+    parts = ("saved_model.pb", "keras_metadata.pb", "variables/*", "assets/*")  # of a SavedModel, read by TensorFlow
     return {
-        f"source.savedmodel/{found.relative_to(path)}": found.read_bytes()
+        f"source.savedmodel/{file_path.relative_to(path)}": file_path.read_bytes()
         for part in parts
-        for found in sorted(path.glob(part))
-        if found.is_file()
+        for file_path in sorted(path.glob(part))
+        if file_path.is_file()
     }
 
 
 def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None, trust: bool = False) -> None:
-    """Converts and runs one recipe in this process, from what a failed build has kept.
+    """Convert and run one recipe in this process, from the files of a failed build.
 
     Args:
         folder: The ``PKG.failed`` folder.
-        framework: As `SourceInfo.framework`.
+        framework: See `SourceInfo.framework`.
         recipe: Id of the recipe.
-        batch: The artifact's fixed batch, or None.
-        trust: Whether the model was trusted when it was built.
+        batch: Fixed batch size of the artifact, or None.
+        trust: The model was trusted in the build.
     """
     (model,) = folder.glob("source.*")
     with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary:
@@ -94,4 +94,4 @@ def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None, t
         }
         artifact = conversion.convert(recipe, files.get("calibration", {}))
         Proof(ProofSettings(files["judged"], measure=False)).run(artifact)
-    print(f"{recipe} was made and ran: the failure did not come again.")  # noqa: T201  # a script's last word
+    print(f"{recipe} was converted and ran: the failure did not occur again.")  # noqa: T201  # output of a script

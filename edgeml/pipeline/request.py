@@ -1,4 +1,4 @@
-"""The request of a build: what the caller gave, checked and brought into one form."""
+"""The validated request of a build."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from edgeml.pipeline.saved_inputs import SavedInputs
 from edgeml.pipeline.source_model import ModelFile
 from edgeml.trainers.result import TrainingCurves
 
-__all__ = ["Request"]
+__all__ = ["BuildRequest"]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be built.
+class BuildRequest:
+    """A validated request of a build.
 
     Attributes:
-        info: The source's description, with the settled task.
+        info: Description of the source, with its final task.
         file: The saved model.
-        recipes: The recipes to make.
-        named: Whether the caller named the recipes.
+        recipes: Recipes to build.
+        named: The caller named the recipes.
         goal: The caller's goal.
-        data: The data that artifacts are judged on.
+        data: Data that artifacts are judged on.
         calibration: Calibration samples by input name, or None.
-        inputs: The files of both, for the children.
-        reference: Answers that were given for the source's, or None.
-        batch: Fixed batch of the artifacts, or None.
-        measure: Whether latency is measured.
+        inputs: Files of all samples, for the child processes.
+        reference: Outputs that the caller provided instead of the source's, or None.
+        batch: Fixed batch size of the artifacts, or None.
+        measure: Measure latency.
         preprocessing: Declarations by input name.
-        training: The epochs of the model's training, or None.
-        trust: Whether the caller trusts whoever made the model.
-        about: Name, version, licence and author of the package.
+        training: Curves of the model's training, or None.
+        trust: The caller trusts the author of the model.
+        about: Name, version, license and author of the package.
     """
 
     info: SourceInfo

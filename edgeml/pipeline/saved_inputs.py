@@ -1,4 +1,4 @@
-"""All inputs that the children of a build read, saved once."""
+"""Inputs of a build, saved once for its child processes."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 
 from edgeml.core.source import SourceInfo
 from edgeml.pipeline.evaluation_data import Judged
-from edgeml.pipeline.missing_values import complete_rows, gap_rows
+from edgeml.pipeline.missing_values import make_missing_value_samples, select_complete_samples
 
 __all__ = ["SavedInputs", "save_arrays", "save_inputs"]
 
 Files = dict[str, Path]
-"""``.npy`` file by input name."""
+"""``.npy`` files by input name."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedInputs:
-    """Files of the samples that a source and its artifacts are asked about.
+    """Files of all samples that the source and its artifacts run on.
 
     Attributes:
-        judged: The data that artifacts are judged on, in the source's dtypes.
-        calibration: Calibration samples that lack no value; empty without.
-        gaps: Samples that lack values; None where the source needs all.
-        wide: The judged data in float64, where float32 does not hold what was given; else None.
-        single: The judged data in float32, where the source takes float64; else None.
-        single_gaps: The samples that lack values, likewise.
+        judged: Data that artifacts are judged on, in the source's dtypes.
+        calibration: Calibration samples without missing values; empty without calibration.
+        missing_values: Samples with missing values; None if the source does not support them.
+        float64: The judged data in float64, if float32 cannot represent them; else None.
+        float32: The judged data in float32, if the source's inputs are float64; else None.
+        float32_missing_values: The samples with missing values in float32, likewise.
     """
 
     judged: Files
     calibration: Files
-    gaps: Files | None
-    wide: Files | None
-    single: Files | None
-    single_gaps: Files | None
+    missing_values: Files | None
+    float64: Files | None
+    float32: Files | None
+    float32_missing_values: Files | None
 
 
 def save_inputs(
@@ -45,30 +45,32 @@ def save_inputs(
     """Save the inputs of a build.
 
     Args:
-        judged: The data that artifacts are judged on.
+        judged: Data that artifacts are judged on.
         calibration: Calibration samples by input name, or None.
-        info: The source's description.
-        folder: A folder for the files.
+        info: Description of the source.
+        folder: Folder for the files.
     """
-    whole = complete_rows(calibration) if calibration else {}
-    gaps = gap_rows(judged.inputs, info.signature)
-    takes_float64 = any(array.dtype == np.float64 for array in judged.inputs.values())
+    complete = select_complete_samples(calibration) if calibration else {}
+    missing_values = make_missing_value_samples(judged.inputs, info.signature)
+    has_float64 = any(array.dtype == np.float64 for array in judged.inputs.values())
 
     def save(name: str, arrays: Mapping[str, np.ndarray] | None) -> Files | None:
         return None if arrays is None else save_arrays(arrays, folder / name)
 
     return SavedInputs(
         judged=save_arrays(judged.inputs, folder / "judged"),
-        calibration=save_arrays(whole, folder / "calibration") if any(map(len, whole.values())) else {},
-        gaps=save("gaps", gaps),
-        wide=save("wide", judged.wide),
-        single=save("single", _in_float32(judged.inputs) if takes_float64 else None),
-        single_gaps=save("single gaps", _in_float32(gaps) if takes_float64 and gaps else None),
+        calibration=save_arrays(complete, folder / "calibration") if any(map(len, complete.values())) else {},
+        missing_values=save("missing values", missing_values),
+        float64=save("float64", judged.wide),
+        float32=save("float32", _to_float32(judged.inputs) if has_float64 else None),
+        float32_missing_values=save(
+            "float32 missing values", _to_float32(missing_values) if has_float64 and missing_values else None
+        ),
     )
 
 
 def save_arrays(arrays: Mapping[str, np.ndarray], folder: Path) -> Files:
-    """Write one ``.npy`` file for each array, for a child to map."""
+    """Write one ``.npy`` file per array, which child processes map into memory."""
     folder.mkdir()
     files = {name: folder / f"{i}.npy" for i, name in enumerate(arrays)}
     for name, array in arrays.items():
@@ -76,7 +78,7 @@ def save_arrays(arrays: Mapping[str, np.ndarray], folder: Path) -> Files:
     return files
 
 
-def _in_float32(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _to_float32(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     with np.errstate(over="ignore"):
         return {
             name: array.astype(np.float32) if array.dtype == np.float64 else array for name, array in arrays.items()

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from edgeml.core.errors import InputError
-from edgeml.core.preprocessing import Declaration, checked_declaration
+from edgeml.core.preprocessing import Declaration, parse_declaration
 from edgeml.core.system.files import read_bytes
 
 __all__ = ["read_declarations"]
@@ -28,4 +28,4 @@ def read_declarations(path: Path) -> dict[str, Declaration]:
         raise InputError(f"{path.name}: the preprocessing cannot be read: {error}.") from error
     if not tables:
         raise InputError(f"{path.name}: declares nothing.", fix='write a table [INPUT] with kind = "image".')
-    return {name: checked_declaration(table, name) for name, table in tables.items()}
+    return {name: parse_declaration(table, name) for name, table in tables.items()}

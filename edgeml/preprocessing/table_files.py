@@ -39,7 +39,10 @@ def read_table(path: Path, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[s
             needs, or there are no rows.
     """
     columns = {
-        column: _Field(spec.dtype == "string", spec.gaps is True or (spec.gaps is not False and place in spec.gaps))
+        column: _Field(
+            spec.dtype == "string",
+            spec.missing_values is True or (spec.missing_values is not False and place in spec.missing_values),
+        )
         for spec, table in inputs
         for place, column in enumerate(table.columns)
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from edgeml.core.records.benchmark_results import Figure, Measurement
-from edgeml.core.records.evidence import SELDOM, Drop, ErrorRise
+from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL, Drop, ErrorRise
 from edgeml.core.system.text import printable
 from edgeml.package.manifest import DataRecord
 
@@ -154,7 +154,7 @@ def positive_bounds(figure: Figure) -> tuple[float, float]:
 
 def format_significance(p_value: float) -> str:
     """Format the result of a significance test with its p-value."""
-    return f"{'significant' if p_value < SELDOM else 'not significant'} (p = {p_value:.2g})"
+    return f"{'significant' if p_value < SIGNIFICANCE_LEVEL else 'not significant'} (p = {p_value:.2g})"
 
 
 def format_threads(count: int | None) -> str:

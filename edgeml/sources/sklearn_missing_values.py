@@ -46,11 +46,13 @@ def probe_missing_values(table: ModelTable, predict: Callable[[Any], Any]) -> tu
     accepted = _accepted_columns(accepts, columns, uniform=not table.framed and not table.typed)
     if table.typed:
         return tuple(
-            msgspec.structs.replace(spec, gaps=column in accepted)
+            msgspec.structs.replace(spec, missing_values=column in accepted)
             for column, spec in zip(columns, table.specs(), strict=True)
         )
     (spec,) = table.specs()
-    return (msgspec.structs.replace(spec, gaps=len(accepted) == len(columns) or tuple(sorted(accepted)) or False),)
+    return (
+        msgspec.structs.replace(spec, missing_values=len(accepted) == len(columns) or tuple(sorted(accepted)) or False),
+    )
 
 
 def _accepted_columns(accepts: Callable[[list[int]], np.ndarray], columns: list[int], *, uniform: bool) -> set[int]:

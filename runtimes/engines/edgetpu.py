@@ -6,7 +6,7 @@ import ctypes
 from typing import Any, ClassVar
 
 from edgeml.core.errors import EdgemlError, TargetError
-from edgeml.core.placement import Placed, placed
+from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.recipe import Precision
 
 from .litert import LiteRTAdapter
@@ -47,10 +47,10 @@ class LiteRTEdgeTpuAdapter(LiteRTAdapter):
                 fix="attach the device, and grant this user access to it.",
             ) from error
 
-    def placement(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators that run on the Edge TPU, and the others."""
         # XNNPACK does not support custom operators, so a delegated custom operator runs on the Edge TPU.
-        return placed(
+        return count_operators(
             (kind, "Edge TPU", True) if is_delegated and kind == _COMPILED else (kind, "CPU", False)
             for kind, is_delegated in self._delegated()
         )

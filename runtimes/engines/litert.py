@@ -11,7 +11,7 @@ import numpy as np
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, check_tensor
 from edgeml.core.errors import MissingDependencyError, TargetError
-from edgeml.core.placement import Placed, placed
+from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.tensors import Quantization, Signature, TensorSpec
 
 from .tflite_interpreter import check_reshapes, delegated, memory, tensors
@@ -111,9 +111,9 @@ class LiteRTAdapter(EngineAdapter):
         self._unused.clear()
         self._data = b""
 
-    def placement(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators that run on XNNPACK, and the others."""
-        return placed(
+        return count_operators(
             (kind, "XNNPACK" if is_delegated else "built-in kernels", True) for kind, is_delegated in self._delegated()
         )
 

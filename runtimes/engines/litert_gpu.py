@@ -17,7 +17,7 @@ from msgspec import Struct
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import ArrayInstance, EngineInstance, TinyModel
 from edgeml.core.errors import EdgemlError, TargetError
-from edgeml.core.placement import Placed, placed
+from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.recipe import Precision
 from edgeml.core.system.worker import Worker
 from edgeml.core.tensors import Signature, TensorSpec
@@ -75,7 +75,9 @@ class LiteRTGpuAdapter(LiteRTAdapter):
         for kind in refused:
             kinds.remove(kind)
         gpu = "GPU" if refused or self._model.is_fully_accelerated() else "unknown"
-        self._account = placed([*((kind, gpu, gpu == "GPU") for kind in kinds), *((k, "CPU", False) for k in refused)])
+        self._account = count_operators(
+            [*((kind, gpu, gpu == "GPU") for kind in kinds), *((k, "CPU", False) for k in refused)]
+        )
         self._lock = threading.Lock()
         (named,) = self._model.get_signature_list().items()
         self._input_buffers = self._buffers("input", *named)
@@ -102,7 +104,7 @@ class LiteRTGpuAdapter(LiteRTAdapter):
         shape = [size or 1 for size in spec.shape]
         return np.array(self._output_buffers[index].read(math.prod(shape), np.dtype(spec.dtype).type)).reshape(shape)
 
-    def placement(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators that run on the GPU, and those that run on the CPU."""
         return self._account
 

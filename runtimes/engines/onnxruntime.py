@@ -11,7 +11,7 @@ import numpy as np
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, TinyModel, check_tensor
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
-from edgeml.core.placement import Placed
+from edgeml.core.placement import OperatorCount
 from edgeml.core.tensors import Signature
 
 from ..session.batching import default_batch
@@ -71,7 +71,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
         self._shared = target != "cpu" or not is_small
         self._spare = threads == 1  # whether the first session is still free to run batches
         try:
-            self._session, self.takes_all = open_on(onnxruntime, data, lambda: _options(threads), target)
+            self._session, self.runs_all_operators = open_on(onnxruntime, data, lambda: _options(threads), target)
         except TargetError:
             raise
         except Exception as error:  # onnxruntime's exceptions do not have a common base
@@ -161,7 +161,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
         """Return the run options for a batch of `count` samples."""
         return self._shrinking if count > self._many else None
 
-    def placement(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators by execution provider."""
         if self.target == "cpu":
             return operators(self._session, self.version)

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
-from edgeml.core.placement import Placed, placed
+from edgeml.core.placement import OperatorCount, count_operators
 
 __all__ = ["PROVIDERS", "open_on", "operators", "operators_run", "provider_obstacle"]
 
@@ -103,14 +103,14 @@ def open_on(onnxruntime: Any, data: bytes, make_options: Callable[[], Any], targ
         return _open(onnxruntime, data, make_options(), provider), False
 
 
-def operators(session: Any, version: str) -> tuple[Placed, ...]:
+def operators(session: Any, version: str) -> tuple[OperatorCount, ...]:
     """Return the placement of operators in a session on the CPU, before their fusion."""
     if not hasattr(session, "get_provider_graph_assignment_info"):
         raise TargetError(
             f"onnxruntime {version} does not report the placement of operators.",
             fix="pip install --upgrade onnxruntime",
         )
-    return placed(
+    return count_operators(
         (node.op_type, part.ep_name, True)
         for part in session.get_provider_graph_assignment_info()
         for node in part.get_nodes()
@@ -119,7 +119,7 @@ def operators(session: Any, version: str) -> tuple[Placed, ...]:
 
 def operators_run(
     onnxruntime: Any, data: bytes, options: Any, target: str, inputs: dict[str, np.ndarray]
-) -> tuple[Placed, ...]:
+) -> tuple[OperatorCount, ...]:
     """Return the placement of operators, under their names after fusion, from the profile of one run.
 
     The report that `operators` reads lacks the operators that a provider such as WebGPU claims before layout changes.
@@ -140,7 +140,7 @@ def operators_run(
         session.run(None, inputs)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     ran = [event["args"] for event in events if event["name"].endswith("_kernel_time")]
-    return placed(
+    return count_operators(
         (args["op_name"], args["provider"], args["provider"] == provider.name)
         for args in ran
         if args["op_name"] not in _COPIES

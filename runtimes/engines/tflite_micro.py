@@ -14,7 +14,7 @@ import numpy as np
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, check_tensor
 from edgeml.core.errors import TargetError
-from edgeml.core.placement import Placed, placed
+from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.recipe import Precision
 from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
 from edgeml.core.tensors import Signature
@@ -98,9 +98,9 @@ class TfliteMicroAdapter(EngineAdapter):
         """End the child."""
         self._finalizer()
 
-    def placement(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators, all of which run in TFLite Micro."""
-        return placed((kind, "TFLite Micro", True) for kind in self._operators)
+        return count_operators((kind, "TFLite Micro", True) for kind in self._operators)
 
     def _call(self, method: str, *arguments: object, returns: Any) -> Any:
         try:

@@ -64,7 +64,7 @@ def open_session(
             fix="use an artifact without that need, or build the package on a CPU like this one.",
         )
     adapter = engine(data, signature, needs=needs, target=target, threads=threads or 1)
-    if target != "cpu" and not allow_fallback and not adapter.takes_all:
+    if target != "cpu" and not allow_fallback and not adapter.runs_all_operators:
         _refuse_fallback(adapter, target)
     return EngineSession(
         adapter, signature, needs=needs, decision=decision, preprocessing=preprocessing, target=target, threads=threads

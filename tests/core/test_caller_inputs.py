@@ -55,7 +55,7 @@ def test_numbers_too_large_for_float32_are_refused() -> None:
         arrays_by_input(np.full((1, 2, 1), 1e300), SIGNATURE, "input")
 
 
-TEXT = Signature((TensorSpec("district", (None, 1), "string", gaps=True),), ())
+TEXT = Signature((TensorSpec("district", (None, 1), "string", missing_values=True),), ())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_missing_text_is_empty() -> None:
 
 
 def test_missing_numbers_are_nan() -> None:
-    signature = Signature((TensorSpec("age", (None, 1), "float64", gaps=True),), ())
+    signature = Signature((TensorSpec("age", (None, 1), "float64", missing_values=True),), ())
     for given in ([None, 1, 0.1], np.array([np.nan, 1, 0.1]), np.array([None, 1, 0.1], object)):
         found = arrays_by_input(given, signature, "data")["age"]
         assert found.dtype == np.float64
@@ -90,7 +90,7 @@ def test_missing_numbers_are_nan() -> None:
 
 
 def test_gaps_in_some_columns_alone() -> None:
-    signature = Signature((TensorSpec("x", (None, 3), "float32", gaps=(0, 2)),), ())
+    signature = Signature((TensorSpec("x", (None, 3), "float32", missing_values=(0, 2)),), ())
     rows = np.array([[np.nan, 1, np.nan], [1, 2, 3]])
     np.testing.assert_array_equal(arrays_by_input(rows, signature, "data")["x"], rows)
     with pytest.raises(InputError, match=r"sample 1 holds NaN or infinity \(1 of 2 samples do\)"):
@@ -107,7 +107,7 @@ def test_gaps_in_some_columns_alone() -> None:
         (TensorSpec("d", (None, 1), "string"), np.array([["a", 3]], object)[:, 1:], "got 3, expected text"),
         (TensorSpec("d", (None, 1), "string"), [["a", "b"]], r"got shape \[1, 2\], expected \[samples, 1\]"),
         (TensorSpec("d", (None, 1), "string", texts=("a", "b")), ["a", "c"], "got 'c', which .*knows a, b"),
-        (TensorSpec("d", (None, 1), "float32", gaps=True), ["a", None], "expected numbers"),
+        (TensorSpec("d", (None, 1), "float32", missing_values=True), ["a", None], "expected numbers"),
         (TensorSpec("d", (None, 1), "float32"), [None, 1.0], "got dtype object, expected numbers"),
     ],
 )

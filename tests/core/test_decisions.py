@@ -39,7 +39,7 @@ def test_positions_of_labels_win_over_scores() -> None:
     for wrong in (-1, 3):
         outputs["position"] = np.array([wrong, 0], np.int32)
         assert positions(outputs, specs, decision).tolist() == [-1, 0]
-        with pytest.raises(TargetError, match="gives positions"):
+        with pytest.raises(TargetError, match="returned unknown positions of labels"):
             decide(outputs, specs, decision)
 
 
@@ -76,5 +76,5 @@ def test_the_models_own_label_is_the_first_of_the_best() -> None:
     decider = Decider(specs, Decision((10, 20, 30)))
     assert decider.top(outputs, 3).labels.tolist() == [[30, 10, 20], [10, 20, 30]]
     assert decider.top(outputs, 1).scores.tolist() == [[np.float32(0.2)], [np.float32(0.1)]]
-    with pytest.raises(TargetError, match="gives labels such as 7, of 3 labels"):
+    with pytest.raises(TargetError, match="returned unknown labels, for instance 7; the model has 3 labels"):
         decider.top([np.array([30, 7]), outputs[1]], 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from edgeml.core.encoding import Binning, Encoding, Scaling, encoder, encoding_described, encoding_misfit
+from edgeml.core.encoding import Binning, Encoding, Scaling, check_encoding, describe_encoding, encoder
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.normal(size=(100, 3)).astype(np.float32) * [1, 20, 1e-3]
@@ -50,18 +50,18 @@ def test_what_overflows_is_left_to_be_clipped() -> None:
         (Binning(((1.0,),)), "for 1 features"),
         (Binning(((1.0,), (2.0, 1.0))), "do not ascend"),
         (Binning(((1.0,), (1.0, 1.0))), "do not ascend"),
-        (Binning(((1.0,), (np.inf,))), "no finite float32"),
-        (Binning(((0.1,), ())), "no finite float32"),
+        (Binning(((1.0,), (np.inf,))), "not a finite float32"),
+        (Binning(((0.1,), ())), "not a finite float32"),
         (Binning(((), tuple(map(float, range(256))))), "more than 255 cuts"),
     ],
     ids=str,
 )
 def test_what_is_no_encoding_of_two_features(encoding: Encoding, problem: str) -> None:
-    assert problem in (encoding_misfit(encoding, (1, 2)) or "")
+    assert problem in (check_encoding(encoding, (1, 2)) or "")
 
 
 def test_sound_encodings() -> None:
     for encoding in (Scaling((0.0, -1.5), (1.0, 2.0)), Binning(((), tuple(map(float, range(255)))))):
-        assert encoding_misfit(encoding, (None, 2)) is None
-        assert "2 features" in encoding_described(encoding)
-    assert encoding_misfit(Scaling((0.0,), (1.0,)), (1, 1, 1)) is not None
+        assert check_encoding(encoding, (None, 2)) is None
+        assert "2 features" in describe_encoding(encoding)
+    assert check_encoding(Scaling((0.0,), (1.0,)), (1, 1, 1)) is not None

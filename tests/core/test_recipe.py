@@ -38,6 +38,6 @@ def test_ids_are_format_and_precision() -> None:
 
 @pytest.mark.parametrize("name", ["", "tflite", "TFLITE-INT8", "onnx-int16x8", "int8"])
 def test_an_unknown_one_is_refused_with_those_that_there_are(name: str) -> None:
-    with pytest.raises(InputError, match="There is no recipe") as caught:
+    with pytest.raises(InputError, match="Unknown recipe") as caught:
         find_recipe(name)
     assert all(recipe.id in caught.value.fix for recipe in RECIPES)

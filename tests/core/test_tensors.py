@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from edgeml.core.tensors import Quantization, TensorSpec, plain_name, plain_names, taken
+from edgeml.core.tensors import Quantization, TensorSpec, describe_input, plain_name, plain_names
 
 
 @pytest.mark.parametrize(
@@ -39,19 +39,19 @@ def test_plain_names_stay_as_they_are() -> None:
     ("spec", "words"),
     [
         (TensorSpec("x", (None, 2), "float32"), ""),
-        (TensorSpec("x", (None, 2), "float32", gaps=True), "may be missing"),
-        (TensorSpec("x", (None, 3), "float32", gaps=(0, 2)), "may be missing in columns 0, 2"),
+        (TensorSpec("x", (None, 2), "float32", missing_values=True), "may be missing"),
+        (TensorSpec("x", (None, 3), "float32", missing_values=(0, 2)), "may be missing in columns 0, 2"),
         (TensorSpec("x", (None, 1), "string"), "text"),
-        (TensorSpec("x", (None, 1), "string", texts=("a", "b"), gaps=True), "one of a, b, may be missing"),
+        (TensorSpec("x", (None, 1), "string", texts=("a", "b"), missing_values=True), "one of a, b, may be missing"),
     ],
 )
 def test_what_an_input_takes_is_told_in_words(spec: TensorSpec, words: str) -> None:
-    assert taken(spec) == words
+    assert describe_input(spec) == words
 
 
 def test_of_many_texts_ten_are_shown() -> None:
     spec = TensorSpec("x", (None, 1), "string", texts=tuple("abcdefghijkl"))
-    assert taken(spec) == "one of a, b, c, d, e, f, g, h, i, j, …"
+    assert describe_input(spec) == "one of a, b, c, d, e, f, g, h, i, j, …"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_of_many_texts_ten_are_shown() -> None:
     [
         TensorSpec("x", (None, 3), "int8", Quantization(0.5, -3)),
         TensorSpec("x", (1, 2), "float32", meaning="scores"),
-        TensorSpec("x", (None, 1), "string", gaps=(0,), texts=("a",)),
+        TensorSpec("x", (None, 1), "string", missing_values=(0,), texts=("a",)),
     ],
 )
 def test_specs_survive_json(spec: TensorSpec) -> None:

@@ -156,7 +156,7 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     failed(bench("--baseline", changed(results, tmp_path, format=0)), "older format 0")
     cut = tmp_path / "cut.json"
     cut.write_bytes(results.read_bytes()[:-100])
-    failed(bench("--baseline", cut), "cut.json is no sound results file")
+    failed(bench("--baseline", cut), "cut.json is not a valid results file")
     failed(bench("--target", "moon"), "There is no target 'moon'")
     failed(bench("--scenario", "server"), "needs a latency bound")
     failed(bench("--latency-bound", "5"), "add --scenario server")
@@ -183,7 +183,7 @@ def test_two_are_compared_in_one_run(run: Run, tmp_path: Path) -> None:
     done = run("bench", PACKAGE, *QUICK, "--compare", copy, "--seconds", "0.5", "--json")
     (found,) = decode_results(done.stdout.encode(), "r").comparisons
     assert 0.8 < found.ratio.value < 1.25
-    assert found.beside == "next.edgeml: onnx-fp32 on cpu"
+    assert found.baseline == "next.edgeml: onnx-fp32 on cpu"
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_what_has_no_like_on_the_other_side_is_left_out_unless_named(run: Run) -
     done = run("bench", PACKAGE, "--seconds", "0.1", "--compare", "@micro", "--json")
     assert done.returncode == 0, done.stderr
     (found,) = decode_results(done.stdout.encode(), "r").comparisons
-    assert (found.what, found.beside) == ("tflite-int8 on cpu", "tflite-int8 on micro")
+    assert (found.what, found.baseline) == ("tflite-int8 on cpu", "tflite-int8 on micro")
     assert "not measured: onnx-fp32 on cpu: " in done.stderr
     failed(run("bench", PACKAGE, "--artifact", "onnx-fp32", "--compare", "@micro"), "not onnx")
     failed(run("bench", PACKAGE, "--compare", "tflite-int4"), "has no artifact 'tflite-int4'")
@@ -208,9 +208,9 @@ def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> Non
     (found,) = decode_results(output.read_bytes(), "r").comparisons
     digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
     assert found.verdict == "slower"
-    assert found.beside_file is not None
-    assert (found.beside_file.name, found.beside_file.digest) == ("old.tflite", digest)
-    assert found.beside_file.size_bytes == file.stat().st_size
+    assert found.baseline_file is not None
+    assert (found.baseline_file.name, found.baseline_file.digest) == ("old.tflite", digest)
+    assert found.baseline_file.size_bytes == file.stat().st_size
     assert f"old.tflite: 18.5 kB, {digest}; takes image int8 [1, 8, 8, 1]" in done.stderr
 
     done = run("bench", file, *QUICK[:4], "--scenario", "single-stream")

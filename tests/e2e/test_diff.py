@@ -190,7 +190,7 @@ def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
         (["old.edgeml", "new.edgeml", "--inputs", "absent.npz"], 2, ["no such file"]),
         (["old.edgeml", "new.edgeml", "--inputs", "narrow.npz"], 2, ["[600, 4, 8, 1]", "[samples, 8, 8, 1]"]),
         (["old.edgeml", "new.edgeml", "--results", "absent.json"], 2, ["absent.json: there is no such file"]),
-        (["old.edgeml", "new.edgeml", "--results", "x.npz"], 2, ["no sound results file"]),
+        (["old.edgeml", "new.edgeml", "--results", "x.npz"], 2, ["not a valid results file"]),
         (["old.edgeml"], 2, ["NEW"]),
     ],
 )

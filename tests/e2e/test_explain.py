@@ -63,7 +63,7 @@ def test_words_and_figures(run: Run, rejected: Path) -> None:
 
 def test_inspect_says_what_is_seldom_chance(run: Run, rejected: Path) -> None:
     shown = " ".join(run("inspect", rejected).stderr.split())
-    assert "seldom chance (McNemar, p = " in shown
+    assert "significant (McNemar, p = " in shown
     assert "Calibration error (ECE): " in shown
 
 

@@ -17,7 +17,7 @@ import edgeml
 from edgeml.core.errors import InputError, PackageError
 from edgeml.demo.digits import Digits
 from edgeml.package import diff_packages
-from edgeml.pipeline.raw_inputs import declarations
+from edgeml.pipeline.raw_inputs import resolve_declarations
 from edgeml.preprocessing import Audio, Image, Table
 from tests.support.forging import forged
 
@@ -107,7 +107,7 @@ def test_without_a_declaration(small_package: edgeml.Package) -> None:
 )
 def test_declarations_that_do_not_fit(given: Any, words: str, net: edgeml.Package) -> None:
     with pytest.raises(InputError, match=f"preprocessing.*{words}"):
-        declarations(given, net.manifest.source)
+        resolve_declarations(given, net.manifest.source)
 
 
 @pytest.mark.slow

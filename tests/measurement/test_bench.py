@@ -168,7 +168,7 @@ def test_two_artifacts_are_measured_in_turn(package: edgeml.Package) -> None:
     found = compare_cases(package, first, package, second, Options(seconds=0.5))
     assert found.verdict == "faster"
     assert found.ratio.value < 0.5
-    assert (found.what, found.beside) == ("tflite-int8 on cpu", "onnx-fp32 on cpu, batch 128")
+    assert (found.what, found.baseline) == ("tflite-int8 on cpu", "onnx-fp32 on cpu, batch 128")
 
 
 def slowed(results: Results, factor: float) -> Results:

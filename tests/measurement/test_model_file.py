@@ -68,7 +68,7 @@ def test_a_file_is_opened_as_it_is(package: edgeml.Package, tflite: Path) -> Non
     data = tflite.read_bytes()
     assert (file.ref.name, file.ref.size_bytes) == ("net.tflite", len(data))
     assert file.ref.digest == file.digest() == f"sha256:{hashlib.sha256(data).hexdigest()}"
-    assert (file.ref.takes, file.ref.gives) == ("image int8 [1, 8, 8, 1]", "scores int8 [1, 10]")
+    assert (file.ref.inputs, file.ref.outputs) == ("image int8 [1, 8, 8, 1]", "scores int8 [1, 10]")
     assert file.released == ("tflite-int8",)
     x = package.golden_inputs()["image"]
     np.testing.assert_array_equal(file.golden_inputs()["image"], x)
@@ -109,7 +109,7 @@ def test_a_file_is_measured_in_turn_with_an_artifact(package: edgeml.Package, tm
     assert bare < 0.5
     assert found.verdict == "faster"
     assert found.ratio.value == pytest.approx(bare, rel=0.6)  # a session costs less than `run`, and the machine is busy
-    assert found.beside == "dense.onnx: onnx-fp32 on cpu"
+    assert found.baseline == "dense.onnx: onnx-fp32 on cpu"
 
 
 def test_a_file_is_measured_by_itself(tflite: Path) -> None:

@@ -346,7 +346,7 @@ def test_malformed_versions(version: Any) -> None:
 @pytest.mark.parametrize(
     ("recipes", "message"),
     [
-        (["tflite-int4"], "There is no recipe 'tflite-int4'"),
+        (["tflite-int4"], "Unknown recipe 'tflite-int4'"),
         (["onnx-fp32", "onnx-fp32"], "one is named twice"),
         ([], "there is none"),
     ],

@@ -16,7 +16,11 @@ from sklearn.preprocessing import StandardScaler
 import edgeml
 from edgeml.core.errors import InputError
 from edgeml.core.tensors import Signature, TensorSpec
-from edgeml.pipeline.missing_values import complete_rows, gap_rows, lacks_gaps
+from edgeml.pipeline.missing_values import (
+    has_unsupported_missing_values,
+    make_missing_value_samples,
+    select_complete_samples,
+)
 from tests.support.houses import NUMBERS, houses, pipeline
 
 FRAME, PRICES = houses(400, 0)
@@ -78,7 +82,7 @@ def test_recipes_that_take_no_gaps_are_refused_where_the_data_hold_some() -> Non
     )
     assert package.released == ("onnx-fp32",)
     (record,) = package.manifest.artifacts
-    assert record.signature.inputs[0].gaps is True
+    assert record.signature.inputs[0].missing_values is True
 
 
 def test_calibration_samples_that_all_lack_a_value() -> None:
@@ -86,7 +90,7 @@ def test_calibration_samples_that_all_lack_a_value() -> None:
     model = make_pipeline(SimpleImputer(), StandardScaler(), Ridge()).fit(FRAME[NUMBERS], PRICES)
     package = edgeml.build(model, recipes=["tflite-int8"], calibration=numbers, evaluation=HELD_OUT[NUMBERS].dropna())
     (refused,) = package.manifest.refused
-    assert refused.reason == "Each calibration sample lacks a value."
+    assert refused.reason == "All calibration samples contain missing values."
 
 
 @pytest.mark.slow
@@ -110,30 +114,34 @@ def test_numbers_without_gaps_are_refused_with_them() -> None:
     model = make_pipeline(StandardScaler(), Ridge()).fit(whole, PRICES[whole.index])
     package = edgeml.build(model, recipes=["onnx-fp32"], evaluation=whole)
     session = package.session("onnx-fp32")
-    assert session.signature.inputs[0].gaps is False
+    assert session.signature.inputs[0].missing_values is False
     with pytest.raises(InputError, match="input 'features': sample 0 holds NaN"):
         session.predict([[np.nan, 1.0, 2.0]])
 
 
-NUMBER = TensorSpec("a", (None, 3), "float32", gaps=(0, 2))
-TEXT = TensorSpec("b", (None, 1), "string", gaps=True)
+NUMBER = TensorSpec("a", (None, 3), "float32", missing_values=(0, 2))
+TEXT = TensorSpec("b", (None, 1), "string", missing_values=True)
 
 
 def test_each_row_lacks_one_value() -> None:
     inputs = {"a": np.ones((5, 3), np.float32), "b": np.array([["x"]] * 5)}
-    found = gap_rows(inputs, Signature((NUMBER, TEXT), ()))
+    found = make_missing_value_samples(inputs, Signature((NUMBER, TEXT), ()))
     assert found is not None
     assert np.argwhere(np.isnan(found["a"][:4])).tolist() == [[0, 0], [1, 2], [3, 0]]
     assert found["b"][:4, 0].tolist() == ["x", "x", "", "x"]
     assert len(found["a"]) == len(found["b"]) == 256
     assert not np.isnan(inputs["a"]).any()
-    whole = complete_rows(found)
+    whole = select_complete_samples(found)
     assert len(whole["a"]) == 0
-    assert gap_rows(inputs, Signature((TensorSpec("a", (None, 3), "float32"),), ())) is None
+    assert make_missing_value_samples(inputs, Signature((TensorSpec("a", (None, 3), "float32"),), ())) is None
 
 
 def test_what_an_artifact_lacks() -> None:
     inputs = {"a": np.array([[1.0, np.nan]], np.float32)}
-    assert lacks_gaps(inputs, Signature((TensorSpec("a", (None, 2), "float32"),), ()))
-    assert not lacks_gaps(inputs, Signature((TensorSpec("a", (None, 2), "float32", gaps=(1,)),), ()))
-    assert not lacks_gaps({"a": np.ones((2, 2))}, Signature((TensorSpec("a", (None, 2), "float32"),), ()))
+    assert has_unsupported_missing_values(inputs, Signature((TensorSpec("a", (None, 2), "float32"),), ()))
+    assert not has_unsupported_missing_values(
+        inputs, Signature((TensorSpec("a", (None, 2), "float32", missing_values=(1,)),), ())
+    )
+    assert not has_unsupported_missing_values(
+        {"a": np.ones((2, 2))}, Signature((TensorSpec("a", (None, 2), "float32"),), ())
+    )

@@ -10,7 +10,7 @@ import pytest
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.source import Reference
 from edgeml.pipeline.evaluation_data import Judged
-from edgeml.pipeline.reference import ReferenceOutputs, ask_source
+from edgeml.pipeline.reference import ReferenceOutputs, compute_references
 from edgeml.pipeline.saved_inputs import save_inputs
 from tests.support.source_infos import PLAIN, SOFTMAX, X
 
@@ -23,7 +23,7 @@ def test_labels_and_ties_are_those_of_the_scores() -> None:
     reference = ReferenceOutputs(Reference({output.name: SCORES}), info)
     assert reference.label_positions.tolist() == [1, 0, 2]
     assert reference.tied.tolist() == [False, True, False]
-    labels = reference.labels_beside({output.name: SCORES[::-1]}, info.signature.outputs)
+    labels = reference.compare_labels({output.name: SCORES[::-1]}, info.signature.outputs)
     assert labels is not None
     assert labels.artifact.tolist() == [2, 0, 1]
     fidelity = reference.fidelity_to(ReferenceOutputs(Reference({output.name: SCORES[::-1]}), info))
@@ -41,7 +41,7 @@ def test_a_source_without_labels() -> None:
     info = PLAIN
     (output,) = info.signature.outputs
     reference = ReferenceOutputs(Reference({output.name: SCORES}), info)
-    assert reference.labels_beside({output.name: SCORES}, info.signature.outputs) is None
+    assert reference.compare_labels({output.name: SCORES}, info.signature.outputs) is None
     assert reference.fidelity_to(reference).max_error == 0
 
 
@@ -51,5 +51,5 @@ def test_a_source_that_gives_nan(tmp_path: Path) -> None:
     data = Judged("evaluation", {"x": X}, None)
     inputs = save_inputs(data, None, info, tmp_path)
     spoilt = Reference({output.name: np.full((12, 2), np.nan, np.float32)})
-    with pytest.raises(UnsupportedModelError, match=r"gives NaN or infinity in .* on the evaluation data"):
-        ask_source(lambda _: spoilt, inputs, info, given=None, origin=data.origin)
+    with pytest.raises(UnsupportedModelError, match=r"returns NaN or infinity in .* on the evaluation data"):
+        compute_references(lambda _: spoilt, inputs, info, reference=None, origin=data.origin)

@@ -15,7 +15,7 @@ from edgeml.core.artifact import Refusal
 from edgeml.core.errors import InputError
 from edgeml.core.system.worker import Worker
 from edgeml.pipeline import packaging as assembly
-from edgeml.pipeline.reproduction import failure_of, shared_files
+from edgeml.pipeline.reproduction import collect_shared_files, create_failure
 from edgeml.pipeline.source_model import ModelFile
 from tests.support.fork_server import ForkServer
 
@@ -45,7 +45,10 @@ def without_operator(keras_models: Worker) -> edgeml.Package:
 def test_an_operator_that_a_format_lacks(without_operator: edgeml.Package) -> None:
     assert without_operator.released == ("onnx-fp32",)
     assert set(reasons(without_operator)) == {"tflite-fp32", "tflite-int8"}
-    assert all("TFLite has no operator for tf.Cumprod" in reason for reason in reasons(without_operator).values())
+    assert all(
+        "operators that are not supported in TFLite: tf.Cumprod" in reason
+        for reason in reasons(without_operator).values()
+    )
     with pytest.raises(InputError, match=r"tf\.Cumprod"):
         without_operator.session("tflite-fp32")
 
@@ -89,8 +92,11 @@ def test_the_script_reproduces_it(without_operator: edgeml.Package, tmp_path: Pa
     without_operator.save(tmp_path / "cumprod.edgeml")
     done = reproduced(tmp_path / "cumprod.edgeml.failed", "tflite-fp32")
     assert done.returncode == 1
-    assert "ConversionError: The TFLite converter refused it: TFLite has no operator for tf.Cumprod" in done.stderr
-    assert "did not come again" not in done.stdout
+    assert (
+        "ConversionError: The TFLite converter failed: operators that are not supported in TFLite: tf.Cumprod"
+        in done.stderr
+    )
+    assert "did not occur again" not in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +126,7 @@ def overflowing(keras_models: Worker) -> edgeml.Package:
 def test_an_artifact_that_gives_no_numbers_is_refused(overflowing: edgeml.Package) -> None:
     assert overflowing.released == ("tflite-fp32",)
     assert reasons(overflowing) == {
-        "tflite-fp16": "The artifact gives NaN or infinity in 'value' for 20 of 20 samples, the first of them 0."
+        "tflite-fp16": "The artifact returns NaN or infinity in 'value' for 20 of 20 samples, first for sample 0."
     }
 
 
@@ -144,14 +150,14 @@ def test_a_script_says_when_the_failure_does_not_come_again(
     script.write_text(script.read_text(encoding="utf-8").replace("'tflite-fp16'", "'tflite-fp32'"), encoding="utf-8")
     done = reproduced(folder, "tflite-fp16")
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
-    assert "tflite-fp32 was made and ran: the failure did not come again." in done.stdout
+    assert "tflite-fp32 was converted and ran: the failure did not occur again." in done.stdout
 
 
 def test_inputs_of_any_name_are_kept(tmp_path: Path) -> None:
     model = tmp_path / "model.keras"
     model.write_bytes(b"model")
     inputs = {"file": X, "allow_pickle": X[:, :2]}
-    found = shared_files(ModelFile("keras", model), inputs, None)
+    found = collect_shared_files(ModelFile("keras", model), inputs, None)
     assert set(found) == {"source.keras", "judged.npz"}
     (tmp_path / "judged.npz").write_bytes(found["judged.npz"])
     loaded = np.load(tmp_path / "judged.npz")
@@ -162,7 +168,7 @@ def test_inputs_of_any_name_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reason", ['"""', "a\\", "line\nline", "'quoted'", "{braces}", "\\N{BELL}", 'ends with "'])
 def test_any_reason_makes_a_script_that_python_reads(tmp_path: Path, reason: str) -> None:
-    failure = failure_of(
+    failure = create_failure(
         Refusal("tflite-fp32", reason, failed=True), ModelFile("keras", tmp_path / "model.keras"), None
     )
     compile(failure.files["reproduce.py"], "reproduce.py", "exec")
@@ -179,4 +185,4 @@ def test_any_reason_makes_a_script_that_python_reads(tmp_path: Path, reason: str
     ],
 )
 def test_reasons_name_no_folder_and_fill_no_page(reason: str, told: str) -> None:
-    assert assembly.told(reason) == told
+    assert assembly.sanitize_reason(reason) == told

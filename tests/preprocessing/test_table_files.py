@@ -62,7 +62,10 @@ def test_bad_tables(data: bytes, words: str, tmp_path: Path) -> None:
 
 def test_a_table_with_text_and_gaps(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", "district,area,rooms\nSüd,1.5,\n,NA,3\nn/a, 2 ,4\n".encode())
-    specs = (TensorSpec("a", (None, 2), "float64", gaps=True), TensorSpec("b", (None, 1), "string", gaps=True))
+    specs = (
+        TensorSpec("a", (None, 2), "float64", missing_values=True),
+        TensorSpec("b", (None, 1), "string", missing_values=True),
+    )
     tables = {"a": Table(columns=("area", "rooms")), "b": Table(columns=("district",))}
     found = cast("dict[str, np.ndarray]", read_raw(path, Signature(specs, ()), tables))
     frame = pd.read_csv(path)
@@ -88,7 +91,7 @@ def test_a_table_with_text_and_gaps(tmp_path: Path) -> None:
 def test_gaps_and_text_that_the_model_does_not_take(
     gaps: bool | tuple[int, ...], data: bytes, words: str, tmp_path: Path
 ) -> None:
-    specs = (TensorSpec("a", (None, 2), "float64", gaps=gaps), TensorSpec("b", (None, 1), "string"))
+    specs = (TensorSpec("a", (None, 2), "float64", missing_values=gaps), TensorSpec("b", (None, 1), "string"))
     tables = {"a": Table(columns=("area", "rooms")), "b": Table(columns=("district",))}
     with pytest.raises(InputError, match=words):
         read_raw(write(tmp_path / "x.csv", data), Signature(specs, ()), tables)

@@ -72,7 +72,7 @@ def test_a_comparison_is_told_with_and_without_measurements(
 @pytest.mark.parametrize(
     ("damage", "code", "told"),
     [
-        (lambda data: data[:-200], 2, "spoilt.json is no sound results file"),
+        (lambda data: data[:-200], 2, "spoilt.json is not a valid results file"),
         (lambda data: data.replace(b'"sha256:', b'"sha256:0', 1), 2, "spoilt.json is of another package"),
         (lambda data: data.replace(b'"format": 1', b'"format": 0', 1), 2, "of the older format 0"),
     ],

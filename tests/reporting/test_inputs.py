@@ -47,9 +47,9 @@ BAD: list[tuple[Callable[[Results], bytes], str]] = [
     (another_package, r"bad.json is of another package: other 2.0.0, sha256:a+….*expected digits-format1 1.0.0"),
     (older, "bad.json is of the older format 0; this edgeml reads format 1"),
     (newer, "bad.json is of the newer format 2; this edgeml reads format 1"),
-    (lambda results: encode_results(results)[:-500], "bad.json is no sound results file"),
-    (lambda _: b"", "bad.json is no sound results file"),
-    (lambda _: b"[" * 100_000, "bad.json is no sound results file"),
+    (lambda results: encode_results(results)[:-500], "bad.json is not a valid results file"),
+    (lambda _: b"", "bad.json is not a valid results file"),
+    (lambda _: b"[" * 100_000, "bad.json is not a valid results file"),
     (lambda results: encode_results(replace(results, measurements=(), comparisons=())), "holds neither a measurement"),
     (
         lambda results: encode_results(with_first(results, queries=0)),
@@ -96,7 +96,7 @@ def test_times_come_back_as_they_were_taken() -> None:
 
 def test_a_bomb_is_not_unpacked() -> None:
     bomb = base64.b64encode(zlib.compress(b"\0" * 50_000_000, 9)).decode()
-    with pytest.raises(InputError, match="times of x are damaged: there are not 2 of them"):
+    with pytest.raises(InputError, match="times of x are corrupt: expected 2 values"):
         durations_ms(Times(2, 1.0, bomb), "x")
 
 

@@ -67,7 +67,7 @@ def test_the_other_formats_are_refused_with_the_reason(tmp_path: Path) -> None:
     package = edgeml.build(small(tmp_path), calibration=samples())
     refused = {item.recipe: item for item in package.manifest.refused}
     assert set(refused) == {recipe.id for recipe in edgeml.RECIPES} - set(RECIPES)
-    assert all("no way from a file of the format onnx" in item.reason for item in refused.values())
+    assert all("Converting .onnx files to tflite is not supported" in item.reason for item in refused.values())
 
 
 @pytest.mark.parametrize("recipe", RECIPES[1:])
@@ -86,7 +86,7 @@ def test_a_fixed_batch_stays_and_a_free_one_can_be_fixed(tmp_path: Path) -> None
     (made,) = edgeml.build(small(tmp_path), recipes=["onnx-fp32"], batch=4).manifest.artifacts
     assert made.signature.inputs[0].shape == (4, 16)
     package = edgeml.build(small(tmp_path, batch=3), recipes=["onnx-fp32"], batch=4)
-    assert package.manifest.refused[0].reason == "The file has a batch of 3, not of 4."
+    assert package.manifest.refused[0].reason == "The file has a fixed batch size of 3; got batch=4."
 
 
 def test_functions_of_the_file_itself_are_taken(tmp_path: Path) -> None:

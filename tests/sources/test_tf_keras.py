@@ -138,14 +138,14 @@ def test_a_model_in_memory(legacy_models: Worker) -> None:
 def test_what_is_left_of_a_failed_recipe_holds_the_folder(legacy_models: Worker, tmp_path: Path) -> None:
     from edgeml.core.artifact import Refusal
     from edgeml.package.failures import write_failures
-    from edgeml.pipeline.reproduction import failure_of, shared_files
+    from edgeml.pipeline.reproduction import collect_shared_files, create_failure
     from edgeml.pipeline.source_model import model_file
 
     path = legacy_models.call("make", "nested", "", returns=Path)
     file = model_file(path, tmp_path)
-    failure = failure_of(Refusal("onnx-fp32", "broken", failed=True), file, None)
+    failure = create_failure(Refusal("onnx-fp32", "broken", failed=True), file, None)
     for _ in range(2):
-        write_failures(tmp_path / "failed", (failure,), shared_files(file, {"x": np.zeros(3)}, None))
+        write_failures(tmp_path / "failed", (failure,), collect_shared_files(file, {"x": np.zeros(3)}, None))
     (kept,) = (tmp_path / "failed").glob("source.*")
     assert described(legacy_models, kept) == described(legacy_models, path)
     write_failures(tmp_path / "failed", (), {})

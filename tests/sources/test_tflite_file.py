@@ -191,7 +191,7 @@ def test_another_batch_is_refused(files: dict[str, Path]) -> None:
     package = edgeml.build(files["tflite-fp32"], batch=4)
     assert not package.released
     (reason,) = [item.reason for item in package.manifest.refused if item.recipe == "tflite-fp32"]
-    assert reason == "The file has a batch of 1, not of 4."
+    assert reason == "The file has a fixed batch size of 1; got batch=4."
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

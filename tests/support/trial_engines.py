@@ -10,7 +10,7 @@ from typing import ClassVar
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import TinyModel
 from edgeml.core.tensors import Signature
-from edgeml.runtimes import ArrayInstance, EngineAdapter, EngineInstance, Placed, placed
+from edgeml.runtimes import ArrayInstance, EngineAdapter, EngineInstance, OperatorCount, count_operators
 from edgeml.runtimes.engines.tiny_models import tiny_onnx
 
 __all__ = ["TRIALS", "Aborts", "AsksBadly", "Hangs", "LeavesItToTheCpu", "NoAdapter", "Raises", "Runs", "Wrong"]
@@ -38,8 +38,8 @@ class Runs(EngineAdapter):
     def instance(self, batch: int | None, threads: int) -> EngineInstance:
         return ArrayInstance(lambda values: [values[0] * self.factor])
 
-    def placement(self) -> tuple[Placed, ...]:
-        return placed([("MatMul", "trial", True)])
+    def placement(self) -> tuple[OperatorCount, ...]:
+        return count_operators([("MatMul", "trial", True)])
 
 
 class Wrong(Runs):
@@ -51,8 +51,8 @@ class Wrong(Runs):
 class LeavesItToTheCpu(Runs):
     """Takes no operator."""
 
-    def placement(self) -> tuple[Placed, ...]:
-        return placed([("MatMul", "CPU", False)])
+    def placement(self) -> tuple[OperatorCount, ...]:
+        return count_operators([("MatMul", "CPU", False)])
 
 
 class Raises(Runs):

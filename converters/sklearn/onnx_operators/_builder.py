@@ -1,4 +1,4 @@
-"""Adds nodes to the graph that skl2onnx is building, in conversion functions of our own."""
+"""Builder for the nodes that edgeml's conversion functions add to skl2onnx's graph."""
 
 from __future__ import annotations
 
@@ -9,9 +9,20 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
-__all__ = ["BOOL", "DOUBLE", "FLOAT", "INT64", "STRING", "Container", "Nodes", "Operator", "Scope", "part_options"]
+__all__ = [
+    "BOOL",
+    "DOUBLE",
+    "FLOAT",
+    "INT64",
+    "STRING",
+    "Container",
+    "GraphBuilder",
+    "Operator",
+    "Scope",
+    "model_options",
+]
 
-FLOAT, INT64, STRING, BOOL, DOUBLE = 1, 7, 8, 9, 11  # onnx.TensorProto.DataType; onnx itself is imported in functions
+FLOAT, INT64, STRING, BOOL, DOUBLE = 1, 7, 8, 9, 11  # values of onnx.TensorProto.DataType, without importing onnx
 
 
 class Variable(Protocol):
@@ -31,8 +42,8 @@ class Operator(Protocol):
 
     Attributes:
         raw_operator: The scikit-learn model.
-        inputs: Tensors that it reads.
-        outputs: Tensors that it writes.
+        inputs: Input tensors.
+        outputs: Output tensors.
     """
 
     raw_operator: Any
@@ -41,14 +52,14 @@ class Operator(Protocol):
 
 
 class Scope(Protocol):
-    """The names of the graph."""
+    """Naming and declaration of tensors, as skl2onnx provides them."""
 
     def get_unique_variable_name(self, seed: str) -> str:
-        """Make a new name of a tensor."""
+        """Return a new tensor name."""
         ...
 
     def get_unique_operator_name(self, seed: str) -> str:
-        """Make a new name of a node."""
+        """Return a new node name."""
         ...
 
     def declare_local_variable(self, raw_name: str, type: Any) -> Variable:  # noqa: A002  # skl2onnx's own name
@@ -61,7 +72,7 @@ class Scope(Protocol):
 
 
 class Container(Protocol):
-    """The nodes and constants of the graph."""
+    """Storage for nodes and constants, as skl2onnx provides it."""
 
     def add_node(self, op_type: str, inputs: list[str], outputs: list[str], *, name: str, **attributes: Any) -> None:
         """Add a node."""
@@ -76,12 +87,12 @@ class Container(Protocol):
         ...
 
 
-class Nodes:
-    """A call adds a node and gives the name of its output.
+class GraphBuilder:
+    """A builder whose call adds a node and returns the name of its output.
 
     Args:
-        scope: Gives out names.
-        container: Takes the nodes.
+        scope: Source of unique names.
+        container: Destination of the nodes.
     """
 
     def __init__(self, scope: Scope, container: Container) -> None:
@@ -89,19 +100,19 @@ class Nodes:
         self._container = container
 
     def __call__(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """Adds a node with one output, of the given name or a new one."""
+        """Add a node with one output; without `output`, its name is generated."""
         output = output or self._scope.get_unique_variable_name(kind)
         self._add(kind, inputs, [output], attributes)
         return output
 
-    def several(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
-        """Adds a node with several outputs."""
+    def multi_output(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        """Add a node with several outputs."""
         names = [self._scope.get_unique_variable_name(kind) for _ in range(outputs)]
         self._add(kind, inputs, names, attributes)
         return names
 
     def constant(self, values: np.ndarray) -> str:
-        """Adds numbers or text."""
+        """Add a constant of numbers or strings."""
         from onnx import helper
 
         name = self._scope.get_unique_variable_name("constant")
@@ -114,34 +125,34 @@ class Nodes:
         return name
 
     def double(self, tensor: str) -> str:
-        """Casts to float64."""
+        """Cast to float64."""
         return self("Cast", tensor, to=DOUBLE)
 
     def single(self, tensor: str, *, output: str = "") -> str:
-        """Casts to float32."""
+        """Cast to float32."""
         return self("Cast", tensor, to=FLOAT, output=output)
 
-    def give(self, tensor: str, variable: Variable) -> None:
-        """Casts to a variable of skl2onnx's, of the type that it declares."""
+    def write_output(self, tensor: str, variable: Variable) -> None:
+        """Cast to the declared type of an output variable, and write it."""
         from skl2onnx.common.data_types import DoubleTensorType
 
         kind = DOUBLE if isinstance(variable.type, DoubleTensorType) else FLOAT
         self("Cast", tensor, to=kind, output=variable.full_name)
 
     def number(self, values: Any) -> str:
-        """Adds float64 numbers."""
+        """Add a float64 constant."""
         return self.constant(np.asarray(values, dtype=np.float64))
 
-    def total(self, tensor: str, axis: int, *, keepdims: int = 1) -> str:
-        """The sum along an axis."""
+    def reduce_sum(self, tensor: str, axis: int, *, keepdims: int = 1) -> str:
+        """Sum along an axis."""
         return self("ReduceSum", tensor, self.constant(np.array([axis])), keepdims=keepdims)
 
-    def columns(self, tensor: str, places: Any) -> str:
-        """Some columns of a table, in the order given."""
-        return self("Gather", tensor, self.constant(np.asarray(places, dtype=np.int64)), axis=1)
+    def gather_columns(self, tensor: str, indices: Any) -> str:
+        """Select columns of a table, in the order of `indices`."""
+        return self("Gather", tensor, self.constant(np.asarray(indices, dtype=np.int64)), axis=1)
 
-    def repeated(self, rows: str, row: Any) -> str:
-        """One row of float64 numbers for each row of a table."""
+    def repeat_row(self, rows: str, row: Any) -> str:
+        """Repeat a row of float64 numbers for each row of a table."""
         values = np.asarray(row, dtype=np.float64).reshape(1, -1)
         batch = self("Shape", rows, start=0, end=1)
         return self(
@@ -149,36 +160,38 @@ class Nodes:
         )
 
     def square_distances(self, rows: str, points: np.ndarray) -> str:
-        """Squared Euclidean distances ``[batch, points]`` of float64 rows ``[batch, features]``, by one product.
+        """Compute squared Euclidean distances ``[batch, points]`` of float64 rows ``[batch, features]`` as a product.
 
-        Rows and points are moved to the points' mean first, so that little is lost where they nearly cancel.
+        Rows and points are centered on the points' mean first, which limits cancellation.
         """
         mean = np.asarray(points, dtype=np.float64).mean(axis=0)
-        moved = np.asarray(points, dtype=np.float64) - mean
+        centered = np.asarray(points, dtype=np.float64) - mean
         offsets = self("Sub", rows, self.number(mean))
-        products = self("MatMul", offsets, self.number(-2.0 * moved.T))
-        own = self.total(self("Mul", offsets, offsets), 1)
-        squares = self("Add", self("Add", products, own), self.number(np.square(moved).sum(axis=1)))
+        products = self("MatMul", offsets, self.number(-2.0 * centered.T))
+        row_squares = self.reduce_sum(self("Mul", offsets, offsets), 1)
+        squares = self("Add", self("Add", products, row_squares), self.number(np.square(centered).sum(axis=1)))
         return self("Max", squares, self.number(0.0))
 
     def exact_square_distances(self, rows: str, points: np.ndarray) -> str:
-        """The same by differences: exact where rows lie on points; takes memory for each row, point and feature."""
+        """Compute squared distances ``[batch, points]`` by differences, exact for rows equal to a point.
+
+        The differences take memory for ``[batch, points, features]``.
+        """
         each = self("Unsqueeze", rows, self.constant(np.array([1])))
         offsets = self("Sub", each, self.number(np.asarray(points)[None]))
-        return self.total(self("Mul", offsets, offsets), 2, keepdims=0)
+        return self.reduce_sum(self("Mul", offsets, offsets), 2, keepdims=0)
 
-    def part(self, model: Any, rows: Any, width: int | None = None, *, raw: bool = False) -> list[str]:
-        """Adds what skl2onnx makes of another model, and gives the names of its outputs.
+    def add_model(self, model: Any, rows: Any, width: int | None = None, *, raw: bool = False) -> list[str]:
+        """Add a model with skl2onnx's converters, and return the names of its outputs.
 
         Args:
-            model: A classifier, of which come a label and scores, or another model, of which comes one table.
-            rows: skl2onnx's variable, or a list of them, or the name of a tensor of `width` columns, which is cast
-                to float32.
-            width: Of a tensor.
-            raw: Whether a classifier is to give its decision function although it has probabilities.
+            model: A classifier, with the outputs label and scores, or another model, with one table as output.
+            rows: A variable of skl2onnx, a list of them, or the name of a tensor, which is cast to float32.
+            width: Number of columns of a tensor.
+            raw: Return a classifier's decision function, even if it has probabilities.
 
         Raises:
-            UnsupportedModelError: skl2onnx cannot give its decision function.
+            UnsupportedModelError: skl2onnx does not support the classifier's decision function.
         """
         from skl2onnx._parse import _parse_sklearn
         from skl2onnx.common.data_types import FloatTensorType
@@ -187,14 +200,14 @@ class Nodes:
         if isinstance(rows, str):
             variable = self._scope.declare_local_variable("rows", FloatTensorType([None, width]))
             self.single(rows, output=variable.full_name)
-        for identity, options in part_options(model, raw=raw).items():
+        for identity, options in model_options(model, raw=raw).items():
             self._scope.add_options(identity, options)
             self._container.add_options(identity, options)
         variables = variable if isinstance(variable, list) else [variable]
-        return [made.full_name for made in _parse_sklearn(self._scope, model, variables)]
+        return [output.full_name for output in _parse_sklearn(self._scope, model, variables)]
 
-    def label_codes(self, text: str, keys: Sequence[str]) -> str:
-        """The position of each text among the keys, int64; -1 of others."""
+    def encode_labels(self, text: str, keys: Sequence[str]) -> str:
+        """Return the int64 index of each string among the keys, -1 for unknown ones."""
         return self(
             "LabelEncoder",
             text,
@@ -206,7 +219,7 @@ class Nodes:
         )
 
     def label(self, scores: str, classes: np.ndarray, *, output: str, last: bool = False) -> str:
-        """Adds the class of the largest score, of equal ones the first or last: int64 for numbers, else strings."""
+        """Add the label of the largest score, ties going to the first or last: int64 for numbers, else strings."""
         names = self.constant(classes.astype(np.int64 if classes.dtype.kind in "biuf" else str))
         return self(
             "Gather", names, self("ArgMax", scores, axis=1, keepdims=0, select_last_index=int(last)), output=output
@@ -218,36 +231,36 @@ class Nodes:
 
 
 def _classifier_options(model: Any, raw: bool) -> dict[str, Any]:
-    """A plain table of scores instead of a dictionary a row, and the scores that the classifier itself gives."""
+    """Return options for a table of scores instead of dictionaries, holding the classifier's own scores."""
     from skl2onnx._supported_operators import sklearn_operator_name_map
     from skl2onnx.common._registration import get_converter
 
-    wanted = {"zipmap": False, "raw_scores": raw or not hasattr(model, "predict_proba")}
-    allowed = set(wanted)
+    options = {"zipmap": False, "raw_scores": raw or not hasattr(model, "predict_proba")}
+    allowed = set(options)
     inner = model
-    while inner is not None:  # a pipeline hands its options on to its last step
+    while inner is not None:  # a pipeline passes its options to its last step
         alias = sklearn_operator_name_map.get(type(inner))
         allowed &= set(() if alias is None else get_converter(alias).get_allowed_options() or ())
         inner = inner.steps[-1][1] if hasattr(inner, "steps") else None
     if raw and hasattr(model, "predict_proba") and "raw_scores" not in allowed:
         raise UnsupportedModelError(
-            f"skl2onnx does not give the decision function of a {type(model).__name__}, by which the model that holds "
-            "it decides.",
-            fix="put another classifier into it.",
+            f"{type(model).__name__}: its decision function, which the surrounding model needs, is not supported by "
+            "skl2onnx.",
+            fix="use another classifier inside the model.",
         )
-    return {name: value for name, value in wanted.items() if name in allowed}
+    return {name: value for name, value in options.items() if name in allowed}
 
 
-def part_options(model: Any, *, raw: bool = False) -> dict[int, dict[str, Any]]:
-    """The options of a model that may end in a classifier, by identity."""
+def model_options(model: Any, *, raw: bool = False) -> dict[int, dict[str, Any]]:
+    """Return skl2onnx's options for a model and the steps that it ends in, by their `id`."""
     from sklearn.base import is_classifier
 
-    found = {}
+    options_by_id = {}
     while is_classifier(model):
         inner = hasattr(model, "steps")
-        # Of none too: a pipeline gives classifiers that it finds none for some that they may not know.
-        found[id(model)] = _classifier_options(model, raw and not inner)
+        # Set even if empty: a pipeline passes default options, which its classifier may reject.
+        options_by_id[id(model)] = _classifier_options(model, raw and not inner)
         if not inner:
             break
         model = model.steps[-1][1]
-    return found
+    return options_by_id

@@ -1,4 +1,4 @@
-"""The scores by which scikit-learn's models of classifiers decide: decisions before probabilities."""
+"""Scores by which scikit-learn's meta-estimators decide: decision functions before probabilities."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ from typing import Any
 
 import numpy as np
 
-from ._builder import Nodes
+from ._builder import GraphBuilder
 
-__all__ = ["decisions"]
+__all__ = ["decision_scores"]
 
 
-def decisions(nodes: Nodes, model: Any, rows: Any) -> str:
-    """Decisions of a classifier, else its probabilities, float64 ``[batch, classes]``; of two classes the second's.
+def decision_scores(graph: GraphBuilder, model: Any, rows: Any) -> str:
+    """Add a classifier's decision function or, if it has none, its probabilities.
 
     Args:
-        nodes: Takes the nodes.
+        graph: The graph to extend.
         model: The classifier.
-        rows: skl2onnx's variable.
+        rows: Input variable of skl2onnx.
+
+    Returns:
+        Name of a float64 tensor ``[batch, classes]``, or ``[batch, 1]`` with the second of two classes.
 
     Raises:
-        UnsupportedModelError: skl2onnx does not give them.
+        UnsupportedModelError: skl2onnx does not support the classifier's decision function.
     """
     from sklearn.linear_model._base import LinearClassifierMixin
 
-    if isinstance(model, LinearClassifierMixin):  # in float64, as it does: what comes after may be steep
+    if isinstance(model, LinearClassifierMixin):  # in float64: the next step may amplify rounding errors
         weights = np.asarray(model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_)
-        product = nodes("MatMul", nodes.double(rows.full_name), nodes.number(np.atleast_2d(weights).T))
-        return nodes("Add", product, nodes.number(model.intercept_))
-    _, scores = nodes.part(model, rows, raw=hasattr(model, "decision_function"))
+        product = graph("MatMul", graph.double(rows.full_name), graph.number(np.atleast_2d(weights).T))
+        return graph("Add", product, graph.number(model.intercept_))
+    _, scores = graph.add_model(model, rows, raw=hasattr(model, "decision_function"))
     if len(model.classes_) > 2:
-        return nodes.double(scores)
-    # Of two classes they come as one column or, of some classifiers, as two.
-    last = nodes("Gather", scores, nodes.constant(np.array([-1])), axis=1)
-    return nodes.double(last)
+        return graph.double(scores)
+    # Binary classifiers return one column, or two in some converters.
+    last = graph("Gather", scores, graph.constant(np.array([-1])), axis=1)
+    return graph.double(last)

@@ -1,4 +1,4 @@
-"""skl2onnx's outputs as the source's: by its names, in its order, with its shapes."""
+"""Adaptation of skl2onnx's outputs to the names, order and shapes of the source."""
 
 from __future__ import annotations
 
@@ -12,50 +12,49 @@ from edgeml.core.tensors import Signature, TensorSpec
 
 from ._builder import FLOAT
 
-__all__ = ["with_outputs"]
+__all__ = ["set_outputs"]
 
-_ML_OPSET = 3  # knows the LabelEncoder that is used here
+_ML_OPSET = 3  # the version of the LabelEncoder that is used here
 
 
-def with_outputs(model: Any, source: Source, signature: Signature) -> Any:
-    """The `onnx.ModelProto` of skl2onnx, ended in the signature's outputs and with its batch.
+def set_outputs(model: Any, source: Source, signature: Signature) -> Any:
+    """Convert the outputs of skl2onnx's `onnx.ModelProto` to those of the signature, with its batch size.
 
-    skl2onnx gives a label and a table of scores for classifiers, a label and more for clusterers, and one
-    table for the rest; where scikit-learn gives one number a row, its table has one column or, for the
-    scores of two classes, two.
+    skl2onnx returns a label and a table of scores for classifiers, a label and other tensors for clusterers, and one
+    table for other models. For one number per row, the table has one column or, for the scores of two classes, two.
 
     Raises:
-        UnsupportedModelError: It gives no such outputs.
+        UnsupportedModelError: skl2onnx does not produce one of the outputs.
     """
     from onnx import TensorProto, compose, helper
 
-    # It, too, calls tensors label and scores.
+    # skl2onnx names tensors label and scores, too.
     model = compose.add_prefix(model, "skl2onnx_", rename_inputs=False)
     graph = model.graph
-    given = list(graph.output)
+    model_outputs = list(graph.output)
     del graph.output[:]
     for value, spec in zip(graph.input, signature.inputs, strict=True):
-        kind = {"string": TensorProto.STRING, "float64": TensorProto.DOUBLE}.get(spec.dtype, TensorProto.FLOAT)
-        value.CopyFrom(helper.make_tensor_value_info(spec.name, kind, list(spec.shape)))
+        dtype = {"string": TensorProto.STRING, "float64": TensorProto.DOUBLE}.get(spec.dtype, TensorProto.FLOAT)
+        value.CopyFrom(helper.make_tensor_value_info(spec.name, dtype, list(spec.shape)))
     tail = _Tail(graph)
     for spec in signature.outputs:
-        kind = {"string": TensorProto.STRING, "int64": TensorProto.INT64}.get(spec.dtype, TensorProto.FLOAT)
-        votes = spec.meaning == "scores" and _only_votes(source.model)
-        chosen = given[1:2] if spec.meaning == "scores" and not votes else given[:1]
-        if not chosen or not chosen[0].type.HasField("tensor_type"):
+        dtype = {"string": TensorProto.STRING, "int64": TensorProto.INT64}.get(spec.dtype, TensorProto.FLOAT)
+        votes = spec.meaning == "scores" and _has_labels_only(source.model)
+        candidates = model_outputs[1:2] if spec.meaning == "scores" and not votes else model_outputs[:1]
+        if not candidates or not candidates[0].type.HasField("tensor_type"):
             raise UnsupportedModelError(
-                f"skl2onnx gives no table of {spec.name} for the {source.info.architecture}.",
-                fix="package the estimator inside of it.",
+                f"{source.info.architecture}: the output '{spec.name}' is not supported by skl2onnx.",
+                fix="package the inner estimator.",
             )
         if votes:
-            tensor, found = _votes(tail, chosen[0].name, source.model.classes_), TensorProto.FLOAT
+            tensor, tensor_dtype = _one_hot(tail, candidates[0].name, source.model.classes_), TensorProto.FLOAT
         else:
-            tensor, found = _shaped(tail, chosen[0], spec), chosen[0].type.tensor_type.elem_type
-        if found == kind:
+            tensor, tensor_dtype = _reshape(tail, candidates[0], spec), candidates[0].type.tensor_type.elem_type
+        if tensor_dtype == dtype:
             tail.end("Identity", tensor, spec.name)
         else:
-            tail.end("Cast", tensor, spec.name, to=kind)
-        graph.output.append(helper.make_tensor_value_info(spec.name, kind, list(spec.shape)))
+            tail.end("Cast", tensor, spec.name, to=dtype)
+        graph.output.append(helper.make_tensor_value_info(spec.name, dtype, list(spec.shape)))
     if any(node.op_type == "LabelEncoder" for node in graph.node):
         others = [opset for opset in model.opset_import if opset.domain != "ai.onnx.ml"]
         del model.opset_import[:]
@@ -63,12 +62,12 @@ def with_outputs(model: Any, source: Source, signature: Signature) -> Any:
     return model
 
 
-def _only_votes(model: Any) -> bool:
+def _has_labels_only(model: Any) -> bool:
     return not hasattr(model, "predict_proba") and not hasattr(model, "decision_function")
 
 
-def _votes(tail: _Tail, label: str, classes: np.ndarray) -> str:
-    """One-hot float32 ``[batch, classes]`` of the label."""
+def _one_hot(tail: _Tail, label: str, classes: np.ndarray) -> str:
+    """Return the label one-hot encoded, float32 ``[batch, classes]``."""
     values = classes.astype(np.int64) if classes.dtype.kind in "biuf" else np.arange(len(classes))
     if classes.dtype.kind not in "biuf":
         label = tail(
@@ -78,18 +77,18 @@ def _votes(tail: _Tail, label: str, classes: np.ndarray) -> str:
     return tail("Cast", tail("Equal", column, tail.constant(values)), to=FLOAT)
 
 
-def _shaped(tail: _Tail, value: Any, spec: TensorSpec) -> str:
+def _reshape(tail: _Tail, value: Any, spec: TensorSpec) -> str:
     declared = len(value.type.tensor_type.shape.dim)
     if spec.meaning == "label" and declared != 1:
-        return tail("Reshape", value.name, tail.constant(np.array([-1])))  # what is declared need not be true
+        return tail("Reshape", value.name, tail.constant(np.array([-1])))  # the declared shape can be wrong
     if len(spec.shape) == 1 and declared > 1:
-        last = tail.constant(np.array(-1))  # the one column, or of two classes the second one's
+        last = tail.constant(np.array(-1))  # the only column, or the second of two classes
         return tail("Gather", value.name, last, axis=1)
     return str(value.name)
 
 
 class _Tail:
-    """Adds nodes to a graph's end; a call gives the name of the node's output."""
+    """A builder that appends nodes to a graph; a call returns the name of the node's output."""
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph
@@ -99,7 +98,7 @@ class _Tail:
         return self.end(kind, *inputs, self._name(), **attributes)
 
     def end(self, kind: str, *names: str, **attributes: Any) -> str:
-        """Adds a node whose output has the last of the names."""
+        """Append a node whose output has the last of the names."""
         from onnx import helper
 
         *inputs, output = names

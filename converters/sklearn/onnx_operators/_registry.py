@@ -1,4 +1,4 @@
-"""The conversion functions of our own, and how skl2onnx comes to know them."""
+"""Registry of edgeml's conversion functions for skl2onnx."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ._shapes import same_shape, shape_of
+from ._shapes import infer_shapes, propagate_shape
 from .calibrated_classifiers import calibrated_converters
 from .category_encoders import encoder_converters
 from .column_selection import selection_converters
@@ -28,11 +28,11 @@ from .radius_neighbors import radius_converters
 from .scalers import scaling_converters
 from .trees_and_forests import forest_converters
 
-__all__ = ["known_to_skl2onnx", "own_routes"]
+__all__ = ["conversion_functions", "register_with_skl2onnx"]
 
 
-def own_routes() -> dict[type, Any]:
-    """Conversion functions by class of model."""
+def conversion_functions() -> dict[type, Any]:
+    """Return edgeml's conversion functions by estimator class."""
     return {
         **affine_converters(),
         **calibrated_converters(),
@@ -58,20 +58,21 @@ def own_routes() -> dict[type, Any]:
 
 
 @contextmanager
-def known_to_skl2onnx(routes: Mapping[type, Any]) -> Iterator[None]:
-    """Lets its converters of voting, stacking and the like find the classes that it does not know, meanwhile."""
+def register_with_skl2onnx(functions: Mapping[type, Any]) -> Iterator[None]:
+    """Register estimators temporarily, so that skl2onnx's converters for voting, stacking etc. support them."""
     from skl2onnx import update_registered_converter
     from skl2onnx._supported_operators import sklearn_operator_name_map as names
     from skl2onnx.common._registration import _converter_pool, _shape_calculator_pool
 
-    known = "SklearnFunctionTransformer"
-    new = {kind: f"Edgeml{kind.__name__}" for kind in routes if kind not in names}
-    for kind, alias in new.items():
-        update_registered_converter(kind, alias, shape_of, routes[kind])
-    before, _shape_calculator_pool[known] = _shape_calculator_pool[known], same_shape  # its own takes no function
+    patched = "SklearnFunctionTransformer"
+    aliases = {estimator: f"Edgeml{estimator.__name__}" for estimator in functions if estimator not in names}
+    for estimator, alias in aliases.items():
+        update_registered_converter(estimator, alias, infer_shapes, functions[estimator])
+    original = _shape_calculator_pool[patched]
+    _shape_calculator_pool[patched] = propagate_shape  # skl2onnx's own rejects functions
     try:
         yield
     finally:
-        _shape_calculator_pool[known] = before
-        for kind, alias in new.items():
-            del names[kind], _converter_pool[alias], _shape_calculator_pool[alias]
+        _shape_calculator_pool[patched] = original
+        for estimator, alias in aliases.items():
+            del names[estimator], _converter_pool[alias], _shape_calculator_pool[alias]

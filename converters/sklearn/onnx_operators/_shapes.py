@@ -1,4 +1,4 @@
-"""Types and shapes of outputs that skl2onnx wants to know before a conversion function of our own runs."""
+"""Output types and shapes, which skl2onnx requires before a conversion function runs."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from ..prepare.used_columns import Selection
+from ..prepare.used_columns import ColumnSelection
 from ._builder import Operator
 
-__all__ = ["same_shape", "shape_of"]
+__all__ = ["infer_shapes", "propagate_shape"]
 
 
-def same_shape(operator: Operator) -> None:
-    """Sets the output of what works on each number, or puts columns together, to the type of the input."""
+def propagate_shape(operator: Operator) -> None:
+    """Set the output type of an element-wise operator, or a concatenation, to that of its inputs."""
     widths = [variable.type.shape[1] for variable in operator.inputs]
     operator.outputs[0].type = type(operator.inputs[0].type)([None, None if None in widths else sum(widths)])
 
 
-def shape_of(operator: Operator) -> None:
-    """Sets them, by what the model gives for a row of ones.
+def infer_shapes(operator: Operator) -> None:
+    """Set the output types of a model, from its output for a row of ones.
 
-    Classifiers have a label and a table of scores, clusterers an int64 label and a table, the rest one table of
-    at least one column.
+    Classifiers return a label and a table of scores, clusterers an int64 label and a table, and other models one table
+    of at least one column.
     """
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
     from sklearn.base import is_classifier, is_clusterer
 
     model = operator.raw_operator
-    if isinstance(model, Selection):
-        operator.outputs[0].type = type(operator.inputs[0].type)([None, len(model.places)])
+    if isinstance(model, ColumnSelection):
+        operator.outputs[0].type = type(operator.inputs[0].type)([None, len(model.indices)])
         return
     if is_classifier(model):
         numbers = np.asarray(model.classes_).dtype.kind in "biuf"
@@ -41,13 +41,13 @@ def shape_of(operator: Operator) -> None:
         operator.outputs[1].type = FloatTensorType([None, None])
         return
     operator.outputs[0].type = FloatTensorType(
-        [None, _columns(model, operator.inputs[0].type.shape[1] or model.n_features_in_)]
+        [None, _output_width(model, operator.inputs[0].type.shape[1] or model.n_features_in_)]
     )
 
 
-def _columns(model: Any, width: int) -> int:
-    if getattr(model, "_training_dim", None) == 1:  # a TransformedTargetRegressor: what it takes may be text
+def _output_width(model: Any, width: int) -> int:
+    if getattr(model, "_training_dim", None) == 1:  # a TransformedTargetRegressor, whose inputs can be strings
         return 1
     probe = np.ones((1, width), dtype=np.float32)
-    made = model.predict(probe) if hasattr(model, "predict") else model.transform(probe)
-    return 1 if np.ndim(made) == 1 else int(made.shape[1])
+    output = model.predict(probe) if hasattr(model, "predict") else model.transform(probe)
+    return 1 if np.ndim(output) == 1 else int(output.shape[1])

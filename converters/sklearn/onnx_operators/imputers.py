@@ -1,4 +1,4 @@
-"""What fills and marks missing values, as ONNX: NaN among numbers, "" among text."""
+"""Imputers and missing-value indicators as ONNX. Missing values are NaN in numbers and "" in strings."""
 
 from __future__ import annotations
 
@@ -8,104 +8,109 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
-from ._builder import DOUBLE, Container, Nodes, Operator, Scope
+from ._builder import DOUBLE, Container, GraphBuilder, Operator, Scope
 
 __all__ = ["missing_converters"]
 
 
 def missing_converters() -> dict[type, Any]:
-    """The conversion functions that skl2onnx is to use, by class of model."""
+    """Return the skl2onnx conversion functions by estimator class."""
     from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 
     return {KNNImputer: _neighbors, MissingIndicator: _indicator, SimpleImputer: _imputer}
 
 
 def _indicator(scope: Scope, operator: Operator, container: Container) -> None:
-    nodes = Nodes(scope, container)
-    rows = nodes.double(operator.inputs[0].full_name)
-    nodes.give(_marks(nodes, rows, operator.raw_operator), operator.outputs[0])
+    graph = GraphBuilder(scope, container)
+    rows = graph.double(operator.inputs[0].full_name)
+    graph.write_output(_missing_indicator(graph, rows, operator.raw_operator), operator.outputs[0])
 
 
-def _marks(nodes: Nodes, rows: str, model: Any) -> str:
-    """1 where a value of the columns that the indicator tells of is missing and 0 elsewhere, float64."""
-    return nodes.double(_missing(nodes, nodes.columns(rows, model.features_), model.missing_values))
+def _missing_indicator(graph: GraphBuilder, rows: str, model: Any) -> str:
+    """Return 1 for missing values of the indicator's columns and 0 elsewhere, float64."""
+    return graph.double(_is_missing(graph, graph.gather_columns(rows, model.features_), model.missing_values))
 
 
-def _missing(nodes: Nodes, rows: str, mark: Any) -> str:
-    """Where float64 rows lack a value."""
-    if mark is None or np.isnan(mark):
-        return nodes("IsNaN", rows)
-    return nodes("Equal", rows, nodes.number(mark))
+def _is_missing(graph: GraphBuilder, rows: str, missing_value: Any) -> str:
+    """Return a mask of the missing values of float64 rows."""
+    if missing_value is None or np.isnan(missing_value):
+        return graph("IsNaN", rows)
+    return graph("Equal", rows, graph.number(missing_value))
 
 
 def _imputer(scope: Scope, operator: Operator, container: Container) -> None:
     from skl2onnx.common.data_types import StringTensorType
 
-    model, nodes = operator.raw_operator, Nodes(scope, container)
+    model, graph = operator.raw_operator, GraphBuilder(scope, container)
     if isinstance(operator.inputs[0].type, StringTensorType):
-        _text_imputer(nodes, operator)
+        _text_imputer(graph, operator)
         return
     statistics = np.asarray(model.statistics_, dtype=np.float64)
-    # A column that had no value at all in training is left out, unless it is to be kept.
+    # Columns without any value in training are dropped, unless keep_empty_features is set.
     kept = np.flatnonzero(~np.isnan(statistics))
-    rows = nodes.double(operator.inputs[0].full_name)
-    values = nodes.columns(rows, kept)
-    made = nodes("Where", _missing(nodes, values, model.missing_values), nodes.number(statistics[kept]), values)
+    rows = graph.double(operator.inputs[0].full_name)
+    values = graph.gather_columns(rows, kept)
+    imputed = graph("Where", _is_missing(graph, values, model.missing_values), graph.number(statistics[kept]), values)
     if model.add_indicator:
-        made = nodes("Concat", made, _marks(nodes, rows, model.indicator_), axis=1)
-    nodes.give(made, operator.outputs[0])
+        imputed = graph("Concat", imputed, _missing_indicator(graph, rows, model.indicator_), axis=1)
+    graph.write_output(imputed, operator.outputs[0])
 
 
-def _text_imputer(nodes: Nodes, operator: Any) -> None:
-    """Fills gaps in text, which are "" here, and what else the model takes for one."""
+def _text_imputer(graph: GraphBuilder, operator: Any) -> None:
+    """Replace missing strings: "" and the model's own placeholder."""
     model, rows = operator.raw_operator, operator.inputs[0].full_name
     if model.add_indicator or not all(isinstance(value, str) for value in model.statistics_):
         raise UnsupportedModelError(
-            "A SimpleImputer of text with an indicator, or of a column without any text, has no route.",
-            fix="train it with add_indicator=False, on columns that hold text.",
+            "SimpleImputer: strings with add_indicator=True, or columns without any string, are not supported in ONNX.",
+            fix="train it with add_indicator=False, on columns that contain strings.",
         )
-    marks = sorted({"", model.missing_values} if isinstance(model.missing_values, str) else {""})
-    known = nodes("Equal", nodes.label_codes(rows, marks), nodes.constant(np.array(-1)))
-    filled = nodes.constant(np.array([model.statistics_.tolist()], dtype=np.str_))
-    nodes("Where", known, rows, filled, output=operator.outputs[0].full_name)
+    placeholders = sorted({"", model.missing_values} if isinstance(model.missing_values, str) else {""})
+    is_present = graph("Equal", graph.encode_labels(rows, placeholders), graph.constant(np.array(-1)))
+    filled = graph.constant(np.array([model.statistics_.tolist()], dtype=np.str_))
+    graph("Where", is_present, rows, filled, output=operator.outputs[0].full_name)
 
 
 def _neighbors(scope: Scope, operator: Operator, container: Container) -> None:
-    """Fills a gap with the mean of that column over the nearest training rows that have it.
+    """Replace a missing value by the column's mean over the nearest training rows that have one.
 
-    Distances are Euclidean over the columns that both rows have, scaled up to all of them.
+    Distances are Euclidean over the columns that are present in both rows, scaled up to all columns.
     """
-    model, nodes = operator.raw_operator, Nodes(scope, container)
+    model, graph = operator.raw_operator, GraphBuilder(scope, container)
     if model.weights != "uniform" or model.metric != "nan_euclidean" or model.missing_values == model.missing_values:
         raise UnsupportedModelError(
-            "A KNNImputer with weights, a metric or a mark for gaps of its own has no route.",
+            "KNNImputer: custom weights, metrics and missing_values are not supported in ONNX.",
             fix="train it with weights='uniform', metric='nan_euclidean' and missing_values=np.nan.",
         )
-    trained = np.asarray(model._fit_X, dtype=np.float64)  # noqa: SLF001  # scikit-learn has no public name for it
-    valid = model._valid_mask  # noqa: SLF001  # as above
-    known = ~np.isnan(trained)
-    filled = np.where(known, trained, 0.0)
-    rows = nodes.double(operator.inputs[0].full_name)
-    gaps = nodes("IsNaN", rows)
-    given = nodes("Sub", nodes.number(1.0), nodes("Cast", gaps, to=DOUBLE))
-    values = nodes("Where", gaps, nodes.number(0.0), rows)
-    # Σ over the columns that both have of x² − 2xy + y².
-    squares = nodes("MatMul", nodes("Mul", values, values), nodes.number(known.T))
-    products = nodes("MatMul", values, nodes.number(-2.0 * filled.T))
-    own = nodes("MatMul", given, nodes.number(np.square(filled).T))
-    shared = nodes("MatMul", given, nodes.number(known.T))
-    distances = nodes("Div", nodes("Add", nodes("Add", squares, products), own), shared)  # without a column: NaN
-    distances = nodes("Where", nodes("Equal", shared, nodes.number(0.0)), nodes.number(np.inf), distances)
+    training_rows = np.asarray(model._fit_X, dtype=np.float64)  # noqa: SLF001  # no public attribute
+    valid = model._valid_mask  # noqa: SLF001  # no public attribute
+    observed = ~np.isnan(training_rows)
+    filled = np.where(observed, training_rows, 0.0)
+    rows = graph.double(operator.inputs[0].full_name)
+    missing = graph("IsNaN", rows)
+    present = graph("Sub", graph.number(1.0), graph("Cast", missing, to=DOUBLE))
+    values = graph("Where", missing, graph.number(0.0), rows)
+    # Σ (x² − 2xy + y²) over the columns that are present in both rows.
+    squares = graph("MatMul", graph("Mul", values, values), graph.number(observed.T))
+    products = graph("MatMul", values, graph.number(-2.0 * filled.T))
+    donor_squares = graph("MatMul", present, graph.number(np.square(filled).T))
+    shared = graph("MatMul", present, graph.number(observed.T))
+    # Without a common column, the quotient is NaN.
+    distances = graph("Div", graph("Add", graph("Add", squares, products), donor_squares), shared)
+    distances = graph("Where", graph("Equal", shared, graph.number(0.0)), graph.number(np.inf), distances)
     columns = []
     for column in np.flatnonzero(valid):
-        donors = np.flatnonzero(known[:, column])
-        count = nodes.constant(np.array([min(model.n_neighbors, len(donors))]))
-        near, nearest = nodes.several("TopK", nodes.columns(distances, donors), count, outputs=2, axis=1, largest=0)
-        mean = nodes("ReduceMean", nodes("Gather", nodes.number(trained[donors, column]), nearest), axes=[1])
-        far = nodes("IsInf", nodes.columns(near, [0]))
-        mean = nodes("Where", far, nodes.number(trained[donors, column].mean()), mean)
-        columns.append(nodes("Where", nodes.columns(gaps, [column]), mean, nodes.columns(rows, [column])))
-    made = nodes("Concat", *columns, axis=1)
+        donors = np.flatnonzero(observed[:, column])
+        count = graph.constant(np.array([min(model.n_neighbors, len(donors))]))
+        nearest_distances, nearest = graph.multi_output(
+            "TopK", graph.gather_columns(distances, donors), count, outputs=2, axis=1, largest=0
+        )
+        mean = graph("ReduceMean", graph("Gather", graph.number(training_rows[donors, column]), nearest), axes=[1])
+        no_neighbors = graph("IsInf", graph.gather_columns(nearest_distances, [0]))
+        mean = graph("Where", no_neighbors, graph.number(training_rows[donors, column].mean()), mean)
+        columns.append(
+            graph("Where", graph.gather_columns(missing, [column]), mean, graph.gather_columns(rows, [column]))
+        )
+    imputed = graph("Concat", *columns, axis=1)
     if model.add_indicator:
-        made = nodes("Concat", made, _marks(nodes, rows, model.indicator_), axis=1)
-    nodes.give(made, operator.outputs[0])
+        imputed = graph("Concat", imputed, _missing_indicator(graph, rows, model.indicator_), axis=1)
+    graph.write_output(imputed, operator.outputs[0])

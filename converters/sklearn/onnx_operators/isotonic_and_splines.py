@@ -1,4 +1,4 @@
-"""Models that interpolate between knots as ONNX, in float64."""
+"""Isotonic regression and spline features as ONNX, in float64."""
 
 from __future__ import annotations
 
@@ -8,98 +8,98 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
-from ._builder import DOUBLE, INT64, Container, Nodes, Operator, Scope
+from ._builder import DOUBLE, INT64, Container, GraphBuilder, Operator, Scope
 
-__all__ = ["interpolated_converters", "piecewise"]
+__all__ = ["interpolate", "interpolated_converters"]
 
 
 def interpolated_converters() -> dict[type, Any]:
-    """The conversion functions that skl2onnx is to use, by class of model."""
+    """Return the skl2onnx conversion functions by estimator class."""
     from sklearn.isotonic import IsotonicRegression
     from sklearn.preprocessing import SplineTransformer
 
     return {IsotonicRegression: _isotonic, SplineTransformer: _splines}
 
 
-def piecewise(nodes: Nodes, column: str, knots: np.ndarray, values: np.ndarray) -> str:
-    """Linear between knots and constant outside, of a float64 column ``[batch, 1]``."""
+def interpolate(graph: GraphBuilder, column: str, knots: np.ndarray, values: np.ndarray) -> str:
+    """Interpolate a float64 column ``[batch, 1]`` linearly between knots, constant outside."""
     knots, values = np.asarray(knots, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if len(knots) == 1:
-        return nodes("Add", nodes("Mul", column, nodes.number(0.0)), nodes.number(values))
-    inside = nodes("Min", nodes("Max", column, nodes.number(knots[0])), nodes.number(knots[-1]))
-    above = nodes("Cast", nodes("GreaterOrEqual", inside, nodes.number(knots[None, 1:-1])), to=INT64)
-    places = nodes.total(above, 1)
-    start, low = (nodes("Gather", nodes.number(array[:-1]), places) for array in (knots, values))
-    slope = nodes("Gather", nodes.number(np.diff(values) / np.diff(knots)), places)
-    return nodes("Add", low, nodes("Mul", nodes("Sub", inside, start), slope))
+        return graph("Add", graph("Mul", column, graph.number(0.0)), graph.number(values))
+    inside = graph("Min", graph("Max", column, graph.number(knots[0])), graph.number(knots[-1]))
+    above = graph("Cast", graph("GreaterOrEqual", inside, graph.number(knots[None, 1:-1])), to=INT64)
+    intervals = graph.reduce_sum(above, 1)
+    start, low = (graph("Gather", graph.number(array[:-1]), intervals) for array in (knots, values))
+    slope = graph("Gather", graph.number(np.diff(values) / np.diff(knots)), intervals)
+    return graph("Add", low, graph("Mul", graph("Sub", inside, start), slope))
 
 
 def _isotonic(scope: Scope, operator: Operator, container: Container) -> None:
-    model, nodes = operator.raw_operator, Nodes(scope, container)
-    # It rounds to the type that it was trained on.
-    column = nodes("Reshape", nodes.double(operator.inputs[0].full_name), nodes.constant(np.array([-1, 1])))
+    model, graph = operator.raw_operator, GraphBuilder(scope, container)
+    # scikit-learn rounds to the dtype of its training data.
+    column = graph("Reshape", graph.double(operator.inputs[0].full_name), graph.constant(np.array([-1, 1])))
     knots = np.asarray(model.X_thresholds_, dtype=np.float64)
-    made = piecewise(nodes, column, knots, model.y_thresholds_)
-    if model.out_of_bounds != "clip" and len(knots) > 1:  # NaN, where scikit-learn gives that or raises
-        below, above = nodes("Less", column, nodes.number(knots[0])), nodes("Greater", column, nodes.number(knots[-1]))
-        made = nodes("Where", nodes("Or", below, above), nodes.number(np.nan), made)
-    nodes.single(made, output=operator.outputs[0].full_name)
+    predictions = interpolate(graph, column, knots, model.y_thresholds_)
+    if model.out_of_bounds != "clip" and len(knots) > 1:  # NaN where scikit-learn returns NaN or raises
+        below, above = graph("Less", column, graph.number(knots[0])), graph("Greater", column, graph.number(knots[-1]))
+        predictions = graph("Where", graph("Or", below, above), graph.number(np.nan), predictions)
+    graph.single(predictions, output=operator.outputs[0].full_name)
 
 
 def _splines(scope: Scope, operator: Operator, container: Container) -> None:
-    """De Boor's recursion on the interval that the value lies in, of all columns at once."""
-    model, nodes = operator.raw_operator, Nodes(scope, container)
+    """Evaluate B-splines by de Boor's recursion, for all columns at once."""
+    model, graph = operator.raw_operator, GraphBuilder(scope, container)
     if model.extrapolation not in {"constant", "linear", "continue"}:
         raise UnsupportedModelError(
-            f"A SplineTransformer with extrapolation='{model.extrapolation}' has no route.",
+            f"SplineTransformer: extrapolation='{model.extrapolation}' is not supported in ONNX.",
             fix="train it with 'constant', 'linear' or 'continue'.",
         )
     degree = model.degree
     knots = np.stack([spline.t for spline in model.bsplines_])  # [features, knots]
     count = knots.shape[1] - degree - 1
     low, high = knots[:, degree : degree + 1], knots[:, count : count + 1]
-    given = nodes("Unsqueeze", nodes.double(operator.inputs[0].full_name), nodes.constant(np.array([2])))
-    value = given
+    rows = graph("Unsqueeze", graph.double(operator.inputs[0].full_name), graph.constant(np.array([2])))
+    value = rows
     if model.extrapolation != "continue":
-        value = nodes("Min", nodes("Max", given, nodes.number(low)), nodes.number(high))
-    inner = nodes("GreaterOrEqual", value, nodes.number(knots[:, degree + 1 : count]))
-    place = nodes("Add", nodes.total(nodes("Cast", inner, to=INT64), 2), nodes.constant(np.array(degree)))
-    base = nodes("Cast", nodes("Equal", place, nodes.constant(np.arange(knots.shape[1] - 1))), to=DOUBLE)
+        value = graph("Min", graph("Max", rows, graph.number(low)), graph.number(high))
+    inner = graph("GreaterOrEqual", value, graph.number(knots[:, degree + 1 : count]))
+    interval = graph("Add", graph.reduce_sum(graph("Cast", inner, to=INT64), 2), graph.constant(np.array(degree)))
+    base = graph("Cast", graph("Equal", interval, graph.constant(np.arange(knots.shape[1] - 1))), to=DOUBLE)
     bases = [base]
     for order in range(1, degree + 1):
-        bases.append(_raised(nodes, bases[-1], value, knots, order))
-    made = bases[-1]
+        bases.append(_next_order(graph, bases[-1], value, knots, order))
+    splines = bases[-1]
     if model.extrapolation == "linear" and degree > 0:
-        slope = _slopes(nodes, bases[-2], knots, degree)
-        made = nodes("Add", made, nodes("Mul", nodes("Sub", given, value), slope))
+        slope = _derivatives(graph, bases[-2], knots, degree)
+        splines = graph("Add", splines, graph("Mul", graph("Sub", rows, value), slope))
     if not model.include_bias:
-        made = nodes("Gather", made, nodes.constant(np.arange(count - 1)), axis=2)
+        splines = graph("Gather", splines, graph.constant(np.arange(count - 1)), axis=2)
     columns = len(knots) * (count if model.include_bias else count - 1)
-    table = nodes("Reshape", made, nodes.constant(np.array([-1, columns])))
-    nodes.single(table, output=operator.outputs[0].full_name)
+    table = graph("Reshape", splines, graph.constant(np.array([-1, columns])))
+    graph.single(table, output=operator.outputs[0].full_name)
 
 
-def _neighbours(nodes: Nodes, base: str, size: int) -> tuple[str, str]:
+def _adjacent(graph: GraphBuilder, base: str, size: int) -> tuple[str, str]:
     return (
-        nodes("Gather", base, nodes.constant(np.arange(size)), axis=2),
-        nodes("Gather", base, nodes.constant(np.arange(1, size + 1)), axis=2),
+        graph("Gather", base, graph.constant(np.arange(size)), axis=2),
+        graph("Gather", base, graph.constant(np.arange(1, size + 1)), axis=2),
     )
 
 
-def _raised(nodes: Nodes, base: str, value: str, knots: np.ndarray, order: int) -> str:
-    """B-splines of an order from those of the one before."""
+def _next_order(graph: GraphBuilder, base: str, value: str, knots: np.ndarray, order: int) -> str:
+    """Compute the B-splines of an order from those of the previous order."""
     size = knots.shape[1] - order - 1
-    left, right = _neighbours(nodes, base, size)
+    left, right = _adjacent(graph, base, size)
     start, end = knots[:, :size], knots[:, order + 1 : order + 1 + size]
-    up = nodes("Div", nodes("Sub", value, nodes.number(start)), nodes.number(knots[:, order : order + size] - start))
-    down = nodes("Div", nodes("Sub", nodes.number(end), value), nodes.number(end - knots[:, 1 : size + 1]))
-    return nodes("Add", nodes("Mul", left, up), nodes("Mul", right, down))
+    up = graph("Div", graph("Sub", value, graph.number(start)), graph.number(knots[:, order : order + size] - start))
+    down = graph("Div", graph("Sub", graph.number(end), value), graph.number(end - knots[:, 1 : size + 1]))
+    return graph("Add", graph("Mul", left, up), graph("Mul", right, down))
 
 
-def _slopes(nodes: Nodes, base: str, knots: np.ndarray, degree: int) -> str:
-    """Derivatives of B-splines from those of one order less."""
+def _derivatives(graph: GraphBuilder, base: str, knots: np.ndarray, degree: int) -> str:
+    """Compute the derivatives of B-splines from the splines of the previous order."""
     size = knots.shape[1] - degree - 1
-    left, right = _neighbours(nodes, base, size)
-    up = nodes.number(degree / (knots[:, degree : degree + size] - knots[:, :size]))
-    down = nodes.number(degree / (knots[:, degree + 1 : degree + 1 + size] - knots[:, 1 : size + 1]))
-    return nodes("Sub", nodes("Mul", left, up), nodes("Mul", right, down))
+    left, right = _adjacent(graph, base, size)
+    up = graph.number(degree / (knots[:, degree : degree + size] - knots[:, :size]))
+    down = graph.number(degree / (knots[:, degree + 1 : degree + 1 + size] - knots[:, 1 : size + 1]))
+    return graph("Sub", graph("Mul", left, up), graph("Mul", right, down))

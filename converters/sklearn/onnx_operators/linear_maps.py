@@ -1,4 +1,4 @@
-"""Models that are one matrix product as ONNX, in float64."""
+"""Models that are a single matrix product, as ONNX in float64."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
-from ._builder import Container, Nodes, Operator, Scope
+from ._builder import Container, GraphBuilder, Operator, Scope
 
 __all__ = ["affine_converters"]
 
-_Parts = tuple[Any, Any, Any]
-"""Center, matrix ``[features, outputs]`` and bias of ``(x − center) · matrix + bias``."""
+_AffineParameters = tuple[Any, Any, Any]
+"""A center, a matrix ``[features, outputs]`` and a bias, for ``(x − center) · matrix + bias``."""
 
 
 def affine_converters() -> dict[type, Any]:
-    """The conversion functions that skl2onnx is to use, by class of model."""
+    """Return the skl2onnx conversion functions by estimator class."""
     from sklearn.cluster import FeatureAgglomeration
     from sklearn.cross_decomposition import CCA, PLSSVD, PLSCanonical, PLSRegression
     from sklearn.decomposition import FactorAnalysis, FastICA, MiniBatchSparsePCA, SparsePCA
     from sklearn.feature_selection import SequentialFeatureSelector
     from sklearn.random_projection import SparseRandomProjection
 
-    parts: dict[type, Callable[[Any], _Parts]] = {
+    functions: dict[type, Callable[[Any], _AffineParameters]] = {
         CCA: _partial_least_squares,
         FactorAnalysis: _factor_analysis,
         FastICA: lambda model: (model.mean_ if model.whiten else 0.0, model.components_.T, 0.0),
@@ -38,41 +38,42 @@ def affine_converters() -> dict[type, Any]:
         SparsePCA: _sparse_pca,
         SparseRandomProjection: lambda model: (0.0, model.components_.toarray().T, 0.0),
     }
-    return {kind: _converter(found) for kind, found in parts.items()}
+    return {estimator: _converter(parameters) for estimator, parameters in functions.items()}
 
 
-def _converter(parts: Callable[[Any], _Parts]) -> Any:
+def _converter(parameters: Callable[[Any], _AffineParameters]) -> Any:
     def convert(scope: Scope, operator: Operator, container: Container) -> None:
-        center, matrix, bias = parts(operator.raw_operator)
-        nodes = Nodes(scope, container)
-        rows = nodes("Sub", nodes.double(operator.inputs[0].full_name), nodes.number(center))
-        values = nodes("Add", nodes("MatMul", rows, nodes.number(matrix)), nodes.number(bias))
-        nodes.single(values, output=operator.outputs[0].full_name)
+        center, matrix, bias = parameters(operator.raw_operator)
+        graph = GraphBuilder(scope, container)
+        rows = graph("Sub", graph.double(operator.inputs[0].full_name), graph.number(center))
+        values = graph("Add", graph("MatMul", rows, graph.number(matrix)), graph.number(bias))
+        graph.single(values, output=operator.outputs[0].full_name)
 
     return convert
 
 
-def _partial_least_squares(model: Any) -> _Parts:
-    return model._x_mean, model.coef_.T, model.intercept_  # noqa: SLF001  # scikit-learn has no public name for it
+def _partial_least_squares(model: Any) -> _AffineParameters:
+    return model._x_mean, model.coef_.T, model.intercept_  # noqa: SLF001  # no public attribute
 
 
-def _factor_analysis(model: Any) -> _Parts:
+def _factor_analysis(model: Any) -> _AffineParameters:
     weighted = model.components_ / model.noise_variance_
     covariance = np.linalg.inv(np.eye(len(model.components_)) + weighted @ model.components_.T)
     return model.mean_, weighted.T @ covariance, 0.0
 
 
-def _sparse_pca(model: Any) -> _Parts:
-    """Ridge regression on the components, whose solution is linear in the row."""
+def _sparse_pca(model: Any) -> _AffineParameters:
+    """Solve the ridge regression on the components, which is linear in the input."""
     components = model.components_.astype(np.float64)
     gram = components @ components.T + model.ridge_alpha * np.eye(len(components))
     return model.mean_, np.linalg.solve(gram, components).T, 0.0
 
 
-def _feature_agglomeration(model: Any) -> _Parts:
+def _feature_agglomeration(model: Any) -> _AffineParameters:
     if model.pooling_func is not np.mean:
         raise UnsupportedModelError(
-            "A FeatureAgglomeration is converted where it pools by the mean.", fix="train it with pooling_func=np.mean."
+            "FeatureAgglomeration: only pooling_func=np.mean is supported in ONNX.",
+            fix="train it with pooling_func=np.mean.",
         )
     members = model.labels_[:, None] == np.unique(model.labels_)
     return 0.0, members / members.sum(axis=0), 0.0

@@ -1,6 +1,6 @@
-"""MinMaxScaler and Normalizer as ONNX, with scikit-learn's own rounding.
+"""MinMaxScaler and Normalizer as ONNX, with scikit-learn's rounding.
 
-Trees and neighbours behind a scaler part rows that differ in the last bit.
+Trees and nearest neighbors after a scaler can distinguish rows that differ in the last bit.
 """
 
 from __future__ import annotations
@@ -9,49 +9,51 @@ from typing import Any
 
 import numpy as np
 
-from ._builder import Container, Nodes, Operator, Scope
+from ._builder import Container, GraphBuilder, Operator, Scope
 
 __all__ = ["scaling_converters"]
 
 
 def scaling_converters() -> dict[type, Any]:
-    """The conversion functions that skl2onnx is to use, by class of model."""
+    """Return the skl2onnx conversion functions by estimator class."""
     from sklearn.preprocessing import MinMaxScaler, Normalizer
 
     return {MinMaxScaler: _min_max, Normalizer: _normalizer}
 
 
 def _min_max(scope: Scope, operator: Operator, container: Container) -> None:
-    """Multiplies and adds in float64, and rounds float32 rows to float32 after each."""
+    """Multiply and add in float64, and round float32 rows to float32 after each step."""
     from skl2onnx.common.data_types import DoubleTensorType
 
     model = operator.raw_operator
-    nodes = Nodes(scope, container)
+    graph = GraphBuilder(scope, container)
     value = operator.inputs[0].full_name
-    wide = isinstance(operator.inputs[0].type, DoubleTensorType)
+    is_float64 = isinstance(operator.inputs[0].type, DoubleTensorType)
     for kind, operand in (("Mul", model.scale_), ("Add", model.min_)):
-        value = nodes(kind, nodes.double(value), nodes.number(operand))
-        value = value if wide else nodes.single(value)
+        value = graph(kind, graph.double(value), graph.number(operand))
+        value = value if is_float64 else graph.single(value)
     if model.clip:
-        ends = [nodes.constant(np.array(end, dtype=np.float64 if wide else np.float32)) for end in model.feature_range]
-        value = nodes("Clip", value, *ends)
-    nodes.give(value, operator.outputs[0])
+        ends = [
+            graph.constant(np.array(end, dtype=np.float64 if is_float64 else np.float32)) for end in model.feature_range
+        ]
+        value = graph("Clip", value, *ends)
+    graph.write_output(value, operator.outputs[0])
 
 
 def _normalizer(scope: Scope, operator: Operator, container: Container) -> None:
-    """Divides a row by its norm; scikit-learn leaves rows alone whose norm is next to nothing."""
+    """Divide each row by its norm; like in scikit-learn, rows with a norm near 0 stay unchanged."""
     from skl2onnx.common.data_types import DoubleTensorType
 
-    model, nodes = operator.raw_operator, Nodes(scope, container)
-    rows = nodes.double(operator.inputs[0].full_name)
-    sizes = nodes("Abs", rows)
+    model, graph = operator.raw_operator, GraphBuilder(scope, container)
+    rows = graph.double(operator.inputs[0].full_name)
+    sizes = graph("Abs", rows)
     if model.norm == "max":
-        norms = nodes("ReduceMax", sizes, axes=[1], keepdims=1)
+        norms = graph("ReduceMax", sizes, axes=[1], keepdims=1)
     elif model.norm == "l1":
-        norms = nodes.total(sizes, 1)
+        norms = graph.reduce_sum(sizes, 1)
     else:
-        norms = nodes("Sqrt", nodes.total(nodes("Mul", rows, rows), 1))
-    wide = isinstance(operator.inputs[0].type, DoubleTensorType)
-    least = 10 * np.finfo(np.float64 if wide else np.float32).eps
-    norms = nodes("Where", nodes("Less", norms, nodes.number(least)), nodes.number(1.0), norms)
-    nodes.give(nodes("Div", rows, norms), operator.outputs[0])
+        norms = graph("Sqrt", graph.reduce_sum(graph("Mul", rows, rows), 1))
+    is_float64 = isinstance(operator.inputs[0].type, DoubleTensorType)
+    minimum = 10 * np.finfo(np.float64 if is_float64 else np.float32).eps
+    norms = graph("Where", graph("Less", norms, graph.number(minimum)), graph.number(1.0), norms)
+    graph.write_output(graph("Div", rows, norms), operator.outputs[0])

@@ -1,8 +1,8 @@
-"""Decision trees and forests as ONNX, whose votes tie where scikit-learn's do, and whose gaps go its way.
+"""Decision trees and forests as ONNX, with scikit-learn's ties and its handling of missing values.
 
-skl2onnx lets each tree add 1/n to a class, which float32 does not hold exactly: of two classes with equal votes
-either may win. Here each tree adds its own probabilities, mostly 0 and 1, and the sum is divided in the end. It
-sends missing values to the right, and scikit-learn where it learned to, or where more rows went.
+In skl2onnx, each tree adds 1/n to a class, which float32 cannot represent exactly, so that either of two tied classes
+may win. Here, each tree adds its own probabilities, mostly 0 and 1, and the sum is divided at the end. skl2onnx sends
+missing values to the right; scikit-learn sends them where it learned to, or where more training rows went.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ._builder import FLOAT, Container, Nodes, Operator, Scope
+from ._builder import FLOAT, Container, GraphBuilder, Operator, Scope
 
 __all__ = ["forest_converters"]
 
 
 def forest_converters() -> dict[type, Any]:
-    """The conversion functions that skl2onnx is to use, by class of model."""
+    """Return the skl2onnx conversion functions by estimator class."""
     from sklearn import ensemble, tree
 
     classifiers = (
@@ -36,26 +36,26 @@ def forest_converters() -> dict[type, Any]:
 
 
 def _classifier(scope: Scope, operator: Operator, container: Container) -> None:
-    model, nodes = operator.raw_operator, Nodes(scope, container)
+    model, graph = operator.raw_operator, GraphBuilder(scope, container)
     label, scores = operator.outputs
-    votes, count = _sums(nodes, operator, len(model.classes_))
-    nodes.give(nodes("Div", votes, nodes.constant(np.array(count, dtype=np.float32))), scores)
-    nodes.label(votes, model.classes_, output=label.full_name)
+    votes, count = _sum_trees(graph, operator, len(model.classes_))
+    graph.write_output(graph("Div", votes, graph.constant(np.array(count, dtype=np.float32))), scores)
+    graph.label(votes, model.classes_, output=label.full_name)
 
 
 def _regressor(scope: Scope, operator: Operator, container: Container) -> None:
     from skl2onnx.operator_converters.decision_tree import convert_sklearn_decision_tree_regressor
 
-    if len(operator.outputs) > 1:  # a RandomTreesEmbedding asks for the leaf too
+    if len(operator.outputs) > 1:  # a RandomTreesEmbedding needs the leaf as well
         convert_sklearn_decision_tree_regressor(scope, operator, container)
         return
-    nodes = Nodes(scope, container)
-    sums, count = _sums(nodes, operator, operator.raw_operator.n_outputs_)
-    nodes.give(nodes("Div", sums, nodes.constant(np.array(count, dtype=np.float32))), operator.outputs[0])
+    graph = GraphBuilder(scope, container)
+    sums, count = _sum_trees(graph, operator, operator.raw_operator.n_outputs_)
+    graph.write_output(graph("Div", sums, graph.constant(np.array(count, dtype=np.float32))), operator.outputs[0])
 
 
-def _sums(nodes: Nodes, operator: Any, targets: int) -> tuple[str, int]:
-    """The sum over the trees, float32 ``[batch, targets]``, and how many there are."""
+def _sum_trees(graph: GraphBuilder, operator: Any, targets: int) -> tuple[str, int]:
+    """Return the sum over the trees, float32 ``[batch, targets]``, and the number of trees."""
     from skl2onnx.common.tree_ensemble import (
         add_tree_to_attribute_pairs,
         get_default_tree_regressor_attribute_pairs,
@@ -67,16 +67,16 @@ def _sums(nodes: Nodes, operator: Any, targets: int) -> tuple[str, int]:
     trees["n_targets"] = targets
     estimators = getattr(model, "estimators_", [model])
     missing: list[int] = []
-    for number, estimator in enumerate(estimators):
+    for tree_id, estimator in enumerate(estimators):
         tree = estimator.tree_
-        add_tree_to_attribute_pairs(trees, False, tree, number, 1.0, 0, leaf_weights_are_counts=classifies)
+        add_tree_to_attribute_pairs(trees, False, tree, tree_id, 1.0, 0, leaf_weights_are_counts=classifies)
         leaf = tree.children_left == tree.children_right
         missing += np.where(leaf, 0, tree.missing_go_to_left).astype(int).tolist()
     trees["nodes_missing_value_tracks_true"] = missing
     if classifies:
-        cast = [place for place, weight in enumerate(trees["target_weights"]) if weight != 0.0]
+        nonzero = [index for index, weight in enumerate(trees["target_weights"]) if weight != 0.0]
         for name in ("target_ids", "target_nodeids", "target_treeids", "target_weights"):
-            trees[name] = [trees[name][place] for place in cast]  # most classes have no share in a leaf
-    # scikit-learn's trees, too, round their rows to float32.
-    rows = nodes("Cast", operator.inputs[0].full_name, to=FLOAT)
-    return nodes("TreeEnsembleRegressor", rows, op_domain="ai.onnx.ml", op_version=1, **trees), len(estimators)
+            trees[name] = [trees[name][index] for index in nonzero]  # most classes have probability 0 in a leaf
+    # scikit-learn's trees round their input to float32, too.
+    rows = graph("Cast", operator.inputs[0].full_name, to=FLOAT)
+    return graph("TreeEnsembleRegressor", rows, op_domain="ai.onnx.ml", op_version=1, **trees), len(estimators)

@@ -1,1 +1,1 @@
-"""Rewrites of scikit-learn models before conversion."""
+"""Rewriting of scikit-learn models before conversion."""

@@ -1,4 +1,4 @@
-"""Thresholds of decision trees for engines that hold them as float32."""
+"""Rounding of decision tree thresholds for engines that store them as float32."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["with_float32_thresholds"]
+__all__ = ["round_thresholds"]
 
 
-def with_float32_thresholds(model: Any) -> Any:
-    """Rounds the thresholds of a scikit-learn model, in place, so that it decides the same about float32 features.
+def round_thresholds(model: Any) -> Any:
+    """Round all tree thresholds of a scikit-learn model to float32, in place, without changing its predictions.
 
-    scikit-learn compares them with float64 thresholds. The largest float32 that is not above such a threshold
-    parts them in the same way; the nearest one may not.
+    scikit-learn compares float32 features with float64 thresholds. The largest float32 that does not exceed such a
+    threshold splits float32 features in the same way; the nearest float32 may not.
     """
     for thresholds in _thresholds(model, set()):
         with np.errstate(over="ignore"):
@@ -23,20 +23,20 @@ def with_float32_thresholds(model: Any) -> Any:
     return model
 
 
-def _thresholds(value: Any, seen: set[int]) -> Iterator[np.ndarray]:
-    """The arrays of thresholds of all trees within a model."""
-    if id(value) in seen:
+def _thresholds(value: Any, visited: set[int]) -> Iterator[np.ndarray]:
+    """Yield the threshold arrays of all trees inside a model."""
+    if id(value) in visited:
         return
-    seen.add(id(value))
+    visited.add(id(value))
     if type(value).__name__ == "Tree":
         yield value.threshold
     elif type(value).__name__ == "TreePredictor":
         yield value.nodes["num_threshold"]
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _thresholds(item, seen)
+            yield from _thresholds(item, visited)
     elif isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype.hasobject):
         for item in np.ravel(value) if isinstance(value, np.ndarray) else value:
-            yield from _thresholds(item, seen)
+            yield from _thresholds(item, visited)
     elif hasattr(value, "__dict__") and not isinstance(value, type):
-        yield from _thresholds(vars(value), seen)
+        yield from _thresholds(vars(value), visited)

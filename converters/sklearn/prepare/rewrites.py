@@ -1,4 +1,4 @@
-"""scikit-learn models as equal models of simpler make, and those that no graph can hold."""
+"""Rewrite scikit-learn models into equivalent simpler ones; reject those with data-dependent iteration."""
 
 from __future__ import annotations
 
@@ -10,96 +10,96 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 
-from .used_columns import in_order, union_of
+from .used_columns import keep_column_order, to_feature_union
 
-__all__ = ["simplified"]
+__all__ = ["simplify"]
 
 
-def simplified(model: Any) -> Any:
-    """An equal model without wrappers and steps that do nothing to a row, and without what only training uses.
+def simplify(model: Any) -> Any:
+    """Return an equivalent model without wrappers, passthrough steps and parts that only training uses.
 
     Args:
-        model: A copy: its parts are replaced in place.
+        model: A copy of the model; its parts are replaced in place.
 
     Raises:
-        UnsupportedModelError: It, or a part of it, does for each row what is no fixed sequence of operations.
+        UnsupportedModelError: The model, or a step of it, predicts by iteration that no static graph can express.
     """
-    return _last(_simple(model, {}))
+    return _expand_selector(_simplify_value(model, {}))
 
 
-def _last(model: Any) -> Any:
-    """A selector of features before its estimator, where it answers by that one."""
+def _expand_selector(model: Any) -> Any:
+    """Expand a final feature selector into the selection and the estimator that predicts."""
     from sklearn.pipeline import Pipeline
 
     if hasattr(model, "steps") and model.steps:
-        model.steps[-1] = (model.steps[-1][0], _last(model.steps[-1][1]))
+        model.steps[-1] = (model.steps[-1][0], _expand_selector(model.steps[-1][1]))
         return model
     if type(model).__name__ in {"RFE", "RFECV"}:
-        return Pipeline([("select", model), ("estimator", _last(model.estimator_))])
+        return Pipeline([("select", model), ("estimator", _expand_selector(model.estimator_))])
     return model
 
 
-def _simple(value: Any, seen: dict[int, Any]) -> Any:
+def _simplify_value(value: Any, visited: dict[int, Any]) -> Any:
     from sklearn.base import BaseEstimator
 
     if isinstance(value, list):
-        value[:] = [_simple(item, seen) for item in value]
+        value[:] = [_simplify_value(item, visited) for item in value]
     elif isinstance(value, tuple):
-        return tuple(_simple(item, seen) for item in value) if type(value) is tuple else value
+        return tuple(_simplify_value(item, visited) for item in value) if type(value) is tuple else value
     elif isinstance(value, dict):
         for key, item in value.items():
-            value[key] = _simple(item, seen)
+            value[key] = _simplify_value(item, visited)
     elif isinstance(value, BaseEstimator):
-        if id(value) not in seen:
-            seen[id(value)] = value  # until it is known: an estimator may hold itself
-            seen[id(value)] = _estimator(value, seen)
-        return seen[id(value)]
+        if id(value) not in visited:
+            visited[id(value)] = value  # placeholder during recursion: an estimator may contain itself
+            visited[id(value)] = _simplify_estimator(value, visited)
+        return visited[id(value)]
     elif isinstance(value, np.ndarray) and value.dtype.hasobject and value.dtype.names is None:
-        for place in range(value.size):
-            value.flat[place] = _simple(value.flat[place], seen)
+        for index in range(value.size):
+            value.flat[index] = _simplify_value(value.flat[index], visited)
     elif type(value).__name__ == "_CalibratedClassifier":
-        value.estimator = _simple(value.estimator, seen)
+        value.estimator = _simplify_value(value.estimator, visited)
     return value
 
 
-def _estimator(model: Any, seen: dict[int, Any]) -> Any:
+def _simplify_estimator(model: Any, visited: dict[int, Any]) -> Any:
     name = type(model).__name__
-    if name in _ITERATIVE:
-        raise UnsupportedModelError(f"The {name} {_ITERATIVE[name]}.", fix=_FIX)
+    if name in _UNSUPPORTED:
+        raise UnsupportedModelError(f"{name}: {_UNSUPPORTED[name]}, which is not supported in ONNX.", fix=_FIX)
     for inner in ("best_estimator_", "estimator_" if name == "SelfTrainingClassifier" else ""):
         if inner and hasattr(model, inner):
-            return _simple(getattr(model, inner), seen)
+            return _simplify_value(getattr(model, inner), visited)
     if name == "FrozenEstimator":
-        return _simple(model.estimator, seen)
+        return _simplify_value(model.estimator, visited)
     for key, item in vars(model).items():
-        # What was given to fit copies of is not fitted, and answers nothing.
+        # Templates of estimators are not fitted, and are not used for prediction.
         if key not in {"estimator", "estimators", "base_estimator", "final_estimator", "regressor", "transformers"}:
-            setattr(model, key, _simple(item, seen))
+            setattr(model, key, _simplify_value(item, visited))
     if hasattr(model, "steps"):
         steps = [(key, step) for key, step in model.steps if step is not None and step != "passthrough"]
-        model.steps = [*steps[:1], *((key, _united(step)) for key, step in steps[1:])]
+        model.steps = [*steps[:1], *((key, _flatten_columns(step)) for key, step in steps[1:])]
     if name == "ColumnTransformer":
-        # By position: names are those of a data frame, of which there is none here.
-        places = model._transformer_to_input_indices  # noqa: SLF001  # scikit-learn has no public name for it
+        # Select by position, since column names require a data frame.
+        indices = model._transformer_to_input_indices  # noqa: SLF001  # no public attribute
         model.transformers_ = [
-            (key, *in_order(part, list(map(int, places[key])))) for key, part, _ in model.transformers_
+            (key, *keep_column_order(part, list(map(int, indices[key])))) for key, part, _ in model.transformers_
         ]
     if hasattr(model, "flatten_transform"):
-        model.flatten_transform = False  # says how `transform` answers, which is not asked here
+        model.flatten_transform = False  # affects `transform` only, which is not used here
     if name.startswith("Voting") and model.weights is not None:
-        model.weights = np.asarray(model.weights)  # skl2onnx takes no list
+        model.weights = np.asarray(model.weights)  # skl2onnx rejects a list
     return model
 
 
-def _united(step: Any) -> Any:
-    """A step behind another one, whose columns skl2onnx does not count."""
-    return union_of(step) if type(step).__name__ == "ColumnTransformer" else step
+def _flatten_columns(step: Any) -> Any:
+    """Replace a ColumnTransformer after another step, whose columns skl2onnx cannot select."""
+    return to_feature_union(step) if type(step).__name__ == "ColumnTransformer" else step
 
 
-_FIX = "end the pipeline before it, or train a model whose answer is a fixed sequence of operations."
+_FIX = "end the pipeline before this step, or train a model that predicts without iteration."
 
-_SOLVES = "solves an optimization problem for each row"
-_ITERATIVE: Mapping[str, str] = MappingProxyType(
+_SOLVES = "prediction solves an optimization problem for each row"
+_UNSUPPORTED: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(
             (
@@ -111,7 +111,7 @@ _ITERATIVE: Mapping[str, str] = MappingProxyType(
             ),
             _SOLVES,
         ),
-        "LocallyLinearEmbedding": "solves a system of equations for each row, for which ONNX has no operator",
-        "LatentDirichletAllocation": "repeats an update for each row until it converges",
+        "LocallyLinearEmbedding": "prediction solves a system of equations for each row",
+        "LatentDirichletAllocation": "prediction repeats an update for each row until convergence",
     }
 )

@@ -1,7 +1,7 @@
-"""Columns of a table, in any order, as a scikit-learn transformer.
+"""Column selection, in any order, as a scikit-learn transformer.
 
-skl2onnx leaves the order alone where a ColumnTransformer gives a part all of its columns, and finds none at all
-where one is not the first step.
+skl2onnx ignores the order if a ColumnTransformer passes all of its columns to one part, and cannot select columns if a
+ColumnTransformer is not the first step.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Selection", "in_order", "union_of"]
+__all__ = ["ColumnSelection", "keep_column_order", "to_feature_union"]
 
 
-class Selection:
-    """Gives columns of a table.
+class ColumnSelection:
+    """A transformer that selects columns of a table.
 
     Args:
-        places: Which, in the order wanted.
+        indices: Indices of the columns, in order.
     """
 
-    def __init__(self, places: list[int]) -> None:
-        self.places = places
+    def __init__(self, indices: list[int]) -> None:
+        self.indices = indices
 
     def transform(self, rows: np.ndarray) -> np.ndarray:
-        """The columns ``[samples, places]``."""
-        return rows[:, self.places]
+        """Return the columns ``[samples, selected]``."""
+        return rows[:, self.indices]
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.base import BaseEstimator
@@ -33,26 +33,26 @@ class Selection:
         return BaseEstimator().__sklearn_tags__()
 
 
-def in_order(part: Any, places: list[int]) -> tuple[Any, list[int]]:
-    """A part of a ColumnTransformer and its columns, such that no order is lost."""
-    straight = sorted(places)
-    if part == "drop" or places == straight or straight != list(range(len(places))):
-        return part, places
-    return _selecting(part, places), straight
+def keep_column_order(part: Any, indices: list[int]) -> tuple[Any, list[int]]:
+    """Wrap a part of a ColumnTransformer if skl2onnx would lose the order of its columns; return it and the columns."""
+    ordered = sorted(indices)
+    if part == "drop" or indices == ordered or ordered != list(range(len(indices))):
+        return part, indices
+    return _select(part, indices), ordered
 
 
-def union_of(model: Any) -> Any:
-    """A ColumnTransformer as an equal union of parts that each begin with a selection."""
+def to_feature_union(model: Any) -> Any:
+    """Convert a ColumnTransformer to an equivalent FeatureUnion of parts that start with a column selection."""
     from sklearn.pipeline import FeatureUnion
 
     parts = [
-        (key, _selecting(part, places)) for key, part, places in model.transformers_ if part != "drop" and len(places)
+        (key, _select(part, indices)) for key, part, indices in model.transformers_ if part != "drop" and len(indices)
     ]
     return FeatureUnion(parts, transformer_weights=model.transformer_weights)
 
 
-def _selecting(part: Any, places: list[int]) -> Any:
+def _select(part: Any, indices: list[int]) -> Any:
     from sklearn.pipeline import Pipeline
 
-    selection = Selection(places)
+    selection = ColumnSelection(indices)
     return selection if isinstance(part, str) else Pipeline([("columns", selection), ("part", part)])

@@ -1,4 +1,4 @@
-"""The stages that rebuilt scikit-learn models are made of."""
+"""Building blocks of TensorFlow functions that are equivalent to scikit-learn models."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from edgeml.core.errors import UnsupportedModelError
 
 __all__ = [
     "Affine",
-    "Branches",
-    "Decided",
-    "Filled",
+    "Classify",
     "Function",
+    "Impute",
+    "Parallel",
     "Stage",
-    "added",
     "affine",
-    "applied",
-    "both_classes",
-    "folded",
-    "largest",
-    "refused",
-    "side_by_side",
+    "apply_stages",
+    "argmax",
+    "binary_probabilities",
+    "concatenate",
+    "fold_affine",
     "sigmoid",
     "softmax",
+    "sum_outputs",
+    "unsupported",
 ]
 
 Function = Callable[[Any], Any]
 
-# Products of float32 inputs that lie this many times farther from zero than they spread lose 5 of their 24 bits.
-# Up to there the center is folded into the bias, which saves a node and, in integers, a rounding.
-_FOLDED_CENTER = 32.0
+# Largest ratio of center to spread for which the center is folded into the bias, which saves a node and, in integers, a
+# rounding step. At this ratio, products of float32 inputs lose 5 of their 24 bits.
+_MAX_FOLDED_CENTER = 32.0
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """``(x − center) · matrix + bias``, in float64.
+    """The affine map ``(x − center) · matrix + bias``, with parameters in float64.
 
     Attributes:
-        matrix: ``[inputs, outputs]``, or its diagonal.
-        center: ``[inputs]``; subtracted first where folding it into the bias would cost precision.
-        spread: ``[inputs]``, how far the inputs usually lie from the center.
+        matrix: ``[inputs, outputs]``, or the diagonal ``[inputs]`` of a diagonal matrix.
+        bias: ``[outputs]``.
+        center: ``[inputs]``; subtracted first if folding it into the bias would cost precision.
+        spread: ``[inputs]``, typical distance of the inputs from the center.
     """
 
     matrix: np.ndarray
@@ -52,20 +53,20 @@ class Affine:
     spread: np.ndarray
 
     def __call__(self, value: Any) -> Any:
-        """The stage as TensorFlow operations, float32."""
+        """Apply the stage as TensorFlow operations, in float32."""
         import tensorflow as tf
 
         center = self.center.astype(np.float32)
         if self.matrix.ndim == 1 and not self.bias.any():
-            # As scikit-learn does it: what comes after may tell the last bit.
+            # Like scikit-learn, since the next step may depend on the last bit.
             value = value - tf.constant(center) if center.any() else value
             divisor = (1.0 / self.matrix).astype(np.float32)
             return value if (divisor == 1.0).all() else value / tf.constant(divisor)
-        if np.all(np.abs(self.center) <= _FOLDED_CENTER * self.spread):
+        if np.all(np.abs(self.center) <= _MAX_FOLDED_CENTER * self.spread):
             center = np.zeros_like(center)
         if center.any():
             value = value - tf.constant(center)
-        # What the center lost when it was rounded goes into the bias.
+        # The bias absorbs the rounding error of the center.
         bias = tf.constant((self.bias + _product(center - self.center, self.matrix)).astype(np.float32))
         if self.matrix.ndim == 1:
             return (value if (self.matrix == 1.0).all() else value * tf.constant(self.matrix.astype(np.float32))) + bias
@@ -73,12 +74,12 @@ class Affine:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """A last stage whose scores do not decide by themselves.
+class Classify:
+    """The last stage of a classifier whose label does not follow from its scores.
 
     Attributes:
-        scores: From the value before it to the scores.
-        position: From the same to the label's position, int32 ``[batch]``.
+        scores: Function from the stage's input to the scores.
+        position: Function from the stage's input to the label's position, int32 ``[batch]``.
     """
 
     scores: Function
@@ -86,59 +87,68 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Branches:
-    """Several models or transformers of the same value, and how their answers become one."""
+class Parallel:
+    """Several models or transformers of the same input, whose outputs are combined.
+
+    Attributes:
+        parts: The stages of each of them.
+        combine: Function from the list of their outputs to one value.
+    """
 
     parts: tuple[tuple[Stage, ...], ...]
-    joined: Callable[[list[Any]], Any]
+    combine: Callable[[list[Any]], Any]
 
     def __call__(self, value: Any) -> Any:
-        """The stage as TensorFlow operations, float32."""
-        return self.joined([applied(part, value) for part in self.parts])
+        """Apply the stage as TensorFlow operations, in float32."""
+        return self.combine([apply_stages(part, value) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """Puts a number ``[features]`` in the place of each NaN; integers have none."""
+class Impute:
+    """Replacement of NaN, which integer inputs do not have.
+
+    Attributes:
+        values: Replacements, float32 ``[features]``.
+    """
 
     values: np.ndarray
 
     def __call__(self, value: Any) -> Any:
-        """The stage as TensorFlow operations, float32."""
+        """Apply the stage as TensorFlow operations, in float32."""
         import tensorflow as tf
 
         return tf.where(tf.math.is_nan(value), tf.constant(self.values[None]), value)
 
 
-Stage = Affine | Branches | Decided | Filled | Function
+Stage = Affine | Parallel | Classify | Impute | Function
 
 
-def refused(reason: str) -> UnsupportedModelError:
-    """The error for what only skl2onnx and the routes beside it carry."""
+def unsupported(reason: str) -> UnsupportedModelError:
+    """Return the error for a model that only onnx-fp32 supports."""
     return UnsupportedModelError(reason, fix="use onnx-fp32.")
 
 
-def folded(stages: Sequence[Stage]) -> list[Stage]:
-    """Steps that only multiply and add are made one."""
-    made: list[Stage] = []
+def fold_affine(stages: Sequence[Stage]) -> list[Stage]:
+    """Merge consecutive affine stages."""
+    folded: list[Stage] = []
     for stage in stages:
-        own = _merged(stage) if isinstance(stage, Branches) else stage
-        if made and isinstance(own, Affine) and isinstance(before := made[-1], Affine):
-            made[-1] = _composed(before, own)
+        step = _merge(stage) if isinstance(stage, Parallel) else stage
+        if folded and isinstance(step, Affine) and isinstance(before := folded[-1], Affine):
+            folded[-1] = _compose(before, step)
         else:
-            made.append(own)
-    return made
+            folded.append(step)
+    return folded
 
 
-def applied(stages: Sequence[Stage], value: Any) -> Any:
-    """The scores or values of stages, as TensorFlow operations."""
+def apply_stages(stages: Sequence[Stage], value: Any) -> Any:
+    """Apply stages to a value, as TensorFlow operations; return scores or values."""
     for stage in stages:
-        value = stage.scores(value) if isinstance(stage, Decided) else stage(value)
+        value = stage.scores(value) if isinstance(stage, Classify) else stage(value)
     return value
 
 
 def affine(matrix: Any, bias: Any = 0.0, center: Any = 0.0, spread: Any = 1.0) -> Affine:
-    """An `Affine` of what numpy can broadcast."""
+    """Return an `Affine`, with its parameters broadcast to their shapes."""
     matrix = np.asarray(matrix, dtype=np.float64)
     inputs, outputs = matrix.shape[0], matrix.shape[-1]
 
@@ -148,49 +158,49 @@ def affine(matrix: Any, bias: Any = 0.0, center: Any = 0.0, spread: Any = 1.0) -
     return Affine(matrix, vector(bias, outputs), vector(center, inputs), vector(spread, inputs))
 
 
-def both_classes(stages: Sequence[Stage]) -> list[Stage]:
-    """Probabilities of both classes from one log-odds; taking one from 1 would lose what is small."""
+def binary_probabilities(stages: Sequence[Stage]) -> list[Stage]:
+    """Add the probabilities of two classes to stages that return a log-odds; ``1 - p`` would lose small values."""
     return [*stages, affine(np.array([[-1.0, 1.0]])), sigmoid]
 
 
 def softmax(value: Any) -> Any:
-    """Over the columns."""
+    """Return the softmax over the columns."""
     import tensorflow as tf
 
     return tf.nn.softmax(value)
 
 
-def side_by_side(values: list[Any]) -> Any:
-    """All columns, in order."""
+def concatenate(values: list[Any]) -> Any:
+    """Concatenate columns."""
     import tensorflow as tf
 
     return tf.concat(values, axis=1)
 
 
-def added(values: list[Any]) -> Any:
-    """The sum."""
+def sum_outputs(values: list[Any]) -> Any:
+    """Return the sum of the outputs."""
     import tensorflow as tf
 
     return tf.add_n(values)
 
 
 def sigmoid(value: Any) -> Any:
-    """The logistic function."""
+    """Return the logistic function of the value."""
     import tensorflow as tf
 
     return tf.sigmoid(value)
 
 
-def largest(value: Any) -> Any:
-    """The position of the largest, int32 ``[batch]``."""
+def argmax(value: Any) -> Any:
+    """Return the position of the largest value, int32 ``[batch]``."""
     import tensorflow as tf
 
     return tf.argmax(value, axis=1, output_type=tf.int32)
 
 
-def _composed(first: Affine, second: Affine) -> Affine:
+def _compose(first: Affine, second: Affine) -> Affine:
     center, spread = first.center, first.spread
-    if _selects(first):  # what is taken off afterwards may as well be before
+    if _is_selection(first):  # the second center can be subtracted before the selection
         center = first.matrix @ second.center
         spread = np.where(first.matrix.any(axis=1), first.matrix @ second.spread, 1.0)
         return Affine(_product(first.matrix, second.matrix), second.bias, center, spread)
@@ -201,8 +211,8 @@ def _composed(first: Affine, second: Affine) -> Affine:
     return Affine(matrix, _product(first.bias - second.center, second.matrix) + second.bias, center, spread)
 
 
-def _selects(stage: Affine) -> bool:
-    """Whether it gives some of its inputs, each once, as they are."""
+def _is_selection(stage: Affine) -> bool:
+    """Test whether a stage only selects inputs, each at most once."""
     matrix = stage.matrix
     return bool(
         matrix.ndim == 2
@@ -213,14 +223,15 @@ def _selects(stage: Affine) -> bool:
     )
 
 
-def _merged(branches: Branches) -> Stage:
-    """Branches side by side that only multiply and add, as one matrix."""
-    parts = [part[0] for part in branches.parts if len(part) == 1 and isinstance(part[0], Affine)]
-    if len(parts) != len(branches.parts) or branches.joined is not side_by_side:
-        return branches
+def _merge(parallel: Parallel) -> Stage:
+    """Merge parallel affine stages whose outputs are concatenated."""
+    parts = [part[0] for part in parallel.parts if len(part) == 1 and isinstance(part[0], Affine)]
+    if len(parts) != len(parallel.parts) or parallel.combine is not concatenate:
+        return parallel
     matrices = [np.diag(part.matrix) if part.matrix.ndim == 1 else part.matrix for part in parts]
     center, spread = np.zeros_like(parts[0].center), np.ones_like(parts[0].spread)
-    for part, matrix in zip(parts[::-1], matrices[::-1], strict=True):  # one center for each input: the first one's
+    # Each input has one center, that of the first part that uses the input.
+    for part, matrix in zip(parts[::-1], matrices[::-1], strict=True):
         used = matrix.any(axis=1)
         center, spread = np.where(used, part.center, center), np.where(used, part.spread, spread)
     biases = [part.bias + (center - part.center) @ matrix for part, matrix in zip(parts, matrices, strict=True)]

@@ -1,4 +1,4 @@
-"""Trees, forests, bagging and boosting of scikit-learn as tables of trees and what follows them."""
+"""Trees, forests, bagging and boosting of scikit-learn, as tables of trees with their link functions."""
 
 from __future__ import annotations
 
@@ -8,54 +8,53 @@ from typing import Any
 
 import numpy as np
 
-from ._stage import Stage, affine, both_classes, refused, softmax
-from .trees import Tree, Trees, fitted_tree, tree_table
+from ._stage import Stage, affine, binary_probabilities, softmax, unsupported
+from .trees import Tree, Trees, merge_trees, read_tree
 
 __all__ = ["TREES"]
 
 
 def _tree(model: Any) -> list[Stage]:
-    return [tree_table([fitted_tree(model)], mean=True)]
+    return [merge_trees([read_tree(model)], mean=True)]
 
 
 def _forest(model: Any) -> list[Stage]:
-    return [tree_table([fitted_tree(tree) for tree in model.estimators_], mean=True)]
+    return [merge_trees([read_tree(tree) for tree in model.estimators_], mean=True)]
 
 
 def _bagging(model: Any) -> list[Stage]:
     trees = []
     for tree, columns in zip(model.estimators_, model.estimators_features_, strict=True):
         if not hasattr(tree, "tree_"):
-            raise refused(f"A {type(model).__name__} of other models than trees is not among those that are rebuilt.")
+            raise unsupported(f"{type(model).__name__}: estimators other than decision trees are not supported.")
         values = None
-        if hasattr(model, "classes_") and len(tree.classes_) < len(model.classes_):  # its sample held not all
+        # A bootstrap sample may lack a class.
+        if hasattr(model, "classes_") and len(tree.classes_) < len(model.classes_):
             values = np.zeros((tree.tree_.node_count, len(model.classes_)))
             values[:, tree.classes_.astype(int)] = tree.tree_.value[:, 0, :]
-        trees.append(fitted_tree(tree, np.asarray(columns), values))
-    return [tree_table(trees, mean=True)]
+        trees.append(read_tree(tree, np.asarray(columns), values))
+    return [merge_trees(trees, mean=True)]
 
 
 def _gradient_boosting(model: Any) -> list[Stage]:
     if model.init is not None and model.init != "zero":
-        raise refused(f"A {type(model).__name__} that begins with a model of its own is not among those rebuilt.")
-    start = model._raw_predict_init(np.zeros((1, model.n_features_in_), np.float32))[0]  # noqa: SLF001  # no public name
-    trees = [
-        fitted_tree(tree, values=model.learning_rate * tree.tree_.value[:, 0, :]) for tree in model.estimators_.flat
-    ]
-    table = tree_table(trees, groups=model.estimators_.shape[1])
+        raise unsupported(f"{type(model).__name__}: a custom initial model (init) is not supported.")
+    start = model._raw_predict_init(np.zeros((1, model.n_features_in_), np.float32))[0]  # noqa: SLF001  # no public attribute
+    trees = [read_tree(tree, values=model.learning_rate * tree.tree_.value[:, 0, :]) for tree in model.estimators_.flat]
+    table = merge_trees(trees, groups=model.estimators_.shape[1])
     if not hasattr(model, "classes_"):
         return [table, affine(np.ones(1), start)]
-    # The exponential loss has half the log-odds.
-    steep = 2.0 if model.loss == "exponential" else 1.0
-    return _probabilities(table, start, steep)
+    # The exponential loss fits half the log-odds.
+    slope = 2.0 if model.loss == "exponential" else 1.0
+    return _probabilities(table, start, slope)
 
 
 def _histogram_boosting(model: Any) -> list[Stage]:
     name = type(model).__name__
     if model.is_categorical_ is not None:
-        raise refused(f"A {name} with categorical features is not among the models that are rebuilt.")
+        raise unsupported(f"{name}: categorical features are not supported.")
     trees = []
-    for tree in (tree for iteration in model._predictors for tree in iteration):  # noqa: SLF001  # no public name
+    for tree in (tree for iteration in model._predictors for tree in iteration):  # noqa: SLF001  # no public attribute
         nodes = tree.nodes
         inner = nodes["is_leaf"] == 0
         trees.append(
@@ -69,17 +68,17 @@ def _histogram_boosting(model: Any) -> list[Stage]:
                 nodes["value"].astype(np.float64)[:, None],
             )
         )
-    table = tree_table(trees, groups=model.n_trees_per_iteration_, wide=True)
-    start = model._baseline_prediction.reshape(-1)  # noqa: SLF001  # as above
+    table = merge_trees(trees, groups=model.n_trees_per_iteration_, float64=True)
+    start = model._baseline_prediction.reshape(-1)  # noqa: SLF001  # no public attribute
     if hasattr(model, "classes_"):
         return _probabilities(table, start, 1.0)
     shifted: list[Stage] = [table, affine(np.ones(1), start)]
     return [*shifted, _exp] if model.loss in {"poisson", "gamma"} else shifted
 
 
-def _probabilities(table: Trees, start: np.ndarray, steep: float) -> list[Stage]:
+def _probabilities(table: Trees, start: np.ndarray, slope: float) -> list[Stage]:
     if len(start) == 1:
-        return both_classes([table, affine(np.array([steep]), steep * start)])
+        return binary_probabilities([table, affine(np.array([slope]), slope * start)])
     return [table, affine(np.ones(len(start)), start), softmax]
 
 
@@ -89,10 +88,10 @@ def _ada_boost(model: Any) -> list[Stage]:
     weights = model.estimator_weights_ / model.estimator_weights_.sum()
     for tree, weight in zip(model.estimators_, weights, strict=False):
         if not hasattr(tree, "tree_"):
-            raise refused("An AdaBoostClassifier of other models than trees is not among those that are rebuilt.")
+            raise unsupported("AdaBoostClassifier: estimators other than decision trees are not supported.")
         voted = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)][:, None] == model.classes_
-        trees.append(fitted_tree(tree, values=np.where(voted, weight, -weight / (count - 1)) / (count - 1)))
-    return [tree_table(trees), softmax]
+        trees.append(read_tree(tree, values=np.where(voted, weight, -weight / (count - 1)) / (count - 1)))
+    return [merge_trees(trees), softmax]
 
 
 def _exp(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._stage import Decided, Function, Stage, affine, both_classes, largest, refused, sigmoid, softmax
+from ._stage import Classify, Function, Stage, affine, argmax, binary_probabilities, sigmoid, softmax, unsupported
 
 __all__ = ["LINEAR"]
 
@@ -20,23 +20,23 @@ def _linear(model: Any) -> list[Stage]:
 
 def _logistic(model: Any) -> list[Stage]:
     if len(model.classes_) == 2:
-        return both_classes(_linear(model))
+        return binary_probabilities(_linear(model))
     if (
         getattr(model, "loss", None) == "log_loss"
         or getattr(model, "multi_class", None) == "ovr"
         or getattr(model, "solver", None) == "liblinear"
     ):
-        # Where probabilities of one class against the rest reach 1, they no longer tell the classes apart.
-        least = np.finfo(model.coef_.dtype).smallest_subnormal
-        return [*_linear(model), Decided(_against_the_rest(float(np.log(least))), largest)]
+        # One-vs-rest probabilities that saturate at 1 no longer distinguish the classes.
+        smallest = np.finfo(model.coef_.dtype).smallest_subnormal
+        return [*_linear(model), Classify(_one_vs_rest_probabilities(float(np.log(smallest))), argmax)]
     return [*_linear(model), softmax]
 
 
-def _stochastic_gradient(model: Any) -> list[Stage]:
+def _sgd(model: Any) -> list[Stage]:
     if model.loss == "modified_huber":
-        raise refused(
-            "The probabilities of an SGDClassifier with the loss 'modified_huber' are cut off at 0 and 1; "
-            "its labels come from what is before them."
+        raise unsupported(
+            "SGDClassifier: loss='modified_huber' is not supported, since its labels do not follow from its "
+            "probabilities, which are clipped at 0 and 1."
         )
     return _logistic(model) if model.loss == "log_loss" else _linear(model)
 
@@ -47,26 +47,26 @@ def _perceptrons(model: Any) -> list[Stage]:
         stages += [affine(matrix, bias), *_ACTIVATIONS[model.activation]]
     stages = stages[: len(stages) - len(_ACTIVATIONS[model.activation])]
     if model.out_activation_ == "logistic":
-        return both_classes(stages)
+        return binary_probabilities(stages)
     return [*stages, *_ACTIVATIONS[model.out_activation_]]
 
 
-def _against_the_rest(lowest: float) -> Function:
-    """Sigmoids divided by their sum.
+def _one_vs_rest_probabilities(lowest: float) -> Function:
+    """Return a function that normalizes sigmoids to a sum of 1.
 
     Args:
-        lowest: Below it scikit-learn's own sigmoid is 0; where all are, it takes the classes for equally likely.
+        lowest: Value below which scikit-learn's sigmoid is 0. If all sigmoids are 0, all classes are equally likely.
     """
 
-    def shares(value: Any) -> Any:
+    def probabilities(value: Any) -> Any:
         import tensorflow as tf
 
-        # As a softmax of logarithms, for all sigmoids may be next to nothing.
-        share = softmax(tf.minimum(value, 0.0) - tf.math.log(1.0 + tf.exp(-tf.abs(value))))
-        nothing = tf.reduce_max(value, axis=1, keepdims=True) < lowest
-        return tf.where(nothing, tf.ones_like(share) / int(value.shape[1]), share)
+        # Softmax of logarithms, since all sigmoids may be close to 0.
+        probability = softmax(tf.minimum(value, 0.0) - tf.math.log(1.0 + tf.exp(-tf.abs(value))))
+        all_zero = tf.reduce_max(value, axis=1, keepdims=True) < lowest
+        return tf.where(all_zero, tf.ones_like(probability) / int(value.shape[1]), probability)
 
-    return shares
+    return probabilities
 
 
 def _tanh(value: Any) -> Any:
@@ -141,6 +141,6 @@ LINEAR: Mapping[str, Callable[[Any], list[Stage]]] = MappingProxyType(
         "LogisticRegressionCV": _logistic,
         "MLPClassifier": _perceptrons,
         "MLPRegressor": _perceptrons,
-        "SGDClassifier": _stochastic_gradient,
+        "SGDClassifier": _sgd,
     }
 )

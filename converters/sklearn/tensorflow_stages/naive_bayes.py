@@ -1,4 +1,4 @@
-"""Naive Bayes of scikit-learn as sums over features."""
+"""Naive Bayes classifiers of scikit-learn as sums over features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._stage import Function, Stage, affine, softmax
-from .transformers import above
+from .transformers import greater_than
 
 __all__ = ["BAYES"]
 
@@ -20,9 +20,9 @@ def _gaussian(model: Any) -> list[Stage]:
 
 
 def _distances(means: np.ndarray, deviations: np.ndarray) -> Function:
-    """Sums of squared distances in deviations ``[batch, classes]``, less what all classes share.
+    """Return a function for squared distances in standard deviations ``[batch, classes]``, up to a common term.
 
-    A feature that never varied in training may be 10^10 deviations off, from all classes alike.
+    A feature that was constant in training can be 10^10 deviations away from all classes, which would hide the others.
     """
 
     def distances(value: Any) -> Any:
@@ -39,7 +39,7 @@ def _distances(means: np.ndarray, deviations: np.ndarray) -> Function:
 def _bernoulli(model: Any) -> list[Stage]:
     absent = np.log1p(-np.exp(model.feature_log_prob_))
     counts = affine((model.feature_log_prob_ - absent).T, absent.sum(axis=1) + model.class_log_prior_)
-    return [*([] if model.binarize is None else [above(model.binarize)]), counts, softmax]
+    return [*([] if model.binarize is None else [greater_than(model.binarize)]), counts, softmax]
 
 
 def _multinomial(model: Any) -> list[Stage]:

@@ -1,4 +1,4 @@
-"""scikit-learn's transformers of tables as TensorFlow operations."""
+"""Transformers of scikit-learn as TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -8,78 +8,82 @@ from typing import Any
 
 import numpy as np
 
-from ._stage import Filled, Function, Stage, affine, refused
+from ._stage import Function, Impute, Stage, affine, unsupported
 
-__all__ = ["TRANSFORMERS", "parts_of", "risen_through"]
+__all__ = ["TRANSFORMERS", "column_transformers", "monotone_column_origins"]
 
 
-def risen_through(steps: Iterable[Any], inputs: int) -> np.ndarray | None:
-    """From which column of the rows each column comes that the steps give together, rising with it or staying.
+def monotone_column_origins(steps: Iterable[Any], inputs: int) -> np.ndarray | None:
+    """Return, for each output column of the steps, the input column of which it is a non-decreasing function.
 
-    None where a column comes of several or falls, or two come of the same.
+    Return None if an output column depends on several input columns or decreases, or if two depend on the same one.
     """
     origin = np.arange(inputs)
     for step in steps:
-        own = _risen_from(step, len(origin))
-        if own is None:
+        step_origin = _step_origins(step, len(origin))
+        if step_origin is None:
             return None
-        origin = origin[own]
+        origin = origin[step_origin]
     return origin
 
 
-def _risen_from(step: Any, inputs: int) -> np.ndarray | None:
+def _step_origins(step: Any, inputs: int) -> np.ndarray | None:
     name = type(step).__name__
     if name == "Pipeline":
-        return risen_through((inner for _, inner in step.steps), inputs)
+        return monotone_column_origins((inner for _, inner in step.steps), inputs)
     if name == "ColumnTransformer":
-        return _risen_in_columns(step)
+        return _column_transformer_origins(step)
     if isinstance(step, str) or name in _MONOTONE or (name == "FunctionTransformer" and step.func is None):
         return np.arange(inputs)
     if hasattr(step, "get_support"):
         return np.asarray(step.get_support(indices=True))
-    rises = _plain_imputer(step) if name == "SimpleImputer" else _RISING.get(name) in _options(step)
-    return np.arange(inputs) if rises else None
+    monotone = (
+        _is_simple_imputer(step)
+        if name == "SimpleImputer"
+        else _MONOTONE_WITH_OPTION.get(name) in _string_options(step)
+    )
+    return np.arange(inputs) if monotone else None
 
 
-def _options(step: Any) -> set[tuple[str, str]]:
+def _string_options(step: Any) -> set[tuple[str, str]]:
     return {(name, value) for name, value in vars(step).items() if isinstance(value, str)}
 
 
-_RISING = {"KBinsDiscretizer": ("encode", "ordinal"), "PowerTransformer": ("method", "yeo-johnson")}
+_MONOTONE_WITH_OPTION = {"KBinsDiscretizer": ("encode", "ordinal"), "PowerTransformer": ("method", "yeo-johnson")}
 _MONOTONE = frozenset(
     {"Binarizer", "MaxAbsScaler", "MinMaxScaler", "QuantileTransformer", "RobustScaler", "StandardScaler"}
 )
 
 
-def _risen_in_columns(model: Any) -> np.ndarray | None:
-    found: list[int] = []
-    for step, columns in parts_of(model):
-        own = _risen_from(step, len(columns))
-        if own is None:
+def _column_transformer_origins(model: Any) -> np.ndarray | None:
+    origins: list[int] = []
+    for step, columns in column_transformers(model):
+        step_origin = _step_origins(step, len(columns))
+        if step_origin is None:
             return None
-        found += columns[own].tolist()
-    return np.array(found, dtype=np.intp) if len(set(found)) == len(found) else None
+        origins += columns[step_origin].tolist()
+    return np.array(origins, dtype=np.intp) if len(set(origins)) == len(origins) else None
 
 
-def parts_of(model: Any) -> list[tuple[Any, np.ndarray]]:
-    """The transformers of a ColumnTransformer in their order, each with the numbers of its columns."""
-    places = model._transformer_to_input_indices  # noqa: SLF001  # scikit-learn has no public name for it
+def column_transformers(model: Any) -> list[tuple[Any, np.ndarray]]:
+    """Return the transformers of a ColumnTransformer in order, each with the indices of its columns."""
+    indices = model._transformer_to_input_indices  # noqa: SLF001  # no public attribute
     return [
-        (step, np.asarray(places[name], dtype=np.intp))
+        (step, np.asarray(indices[name], dtype=np.intp))
         for name, step, _ in model.transformers_
-        if len(places[name]) and not (isinstance(step, str) and step == "drop")
+        if len(indices[name]) and not (isinstance(step, str) and step == "drop")
     ]
 
 
-def _plain_imputer(model: Any) -> bool:
-    """Whether an imputer only fills gaps in, and drops and adds no column."""
-    gaps = isinstance(model.missing_values, float) and np.isnan(model.missing_values)
-    kinds = np.asarray(model.statistics_).dtype.kind
-    return bool(gaps and not model.add_indicator and kinds == "f" and not np.isnan(model.statistics_).any())
+def _is_simple_imputer(model: Any) -> bool:
+    """Test whether an imputer only replaces NaN, without dropping or adding columns."""
+    marks_nan = isinstance(model.missing_values, float) and np.isnan(model.missing_values)
+    kind = np.asarray(model.statistics_).dtype.kind
+    return bool(marks_nan and not model.add_indicator and kind == "f" and not np.isnan(model.statistics_).any())
 
 
 def _standard_scaler(model: Any) -> list[Stage]:
-    # scikit-learn 1.9 rounds its mean and scale to the float32 of the rows; the other scalers take float64.
+    # scikit-learn 1.9 rounds mean and scale to float32 for float32 rows; the other scalers use float64.
     scale = (model.scale_ if model.with_std else np.ones(model.n_features_in_)).astype(np.float32)
     return [
         affine(
@@ -118,22 +122,24 @@ def _truncated_svd(model: Any) -> list[Stage]:
     return [affine(model.components_.T)]
 
 
-def _selected(model: Any) -> list[Stage]:
+def _select(model: Any) -> list[Stage]:
     return [affine(np.eye(model.n_features_in_)[:, model.get_support()])]
 
 
 def _imputer(model: Any) -> list[Stage]:
-    if not _plain_imputer(model):
-        raise refused("A SimpleImputer that marks gaps, drops columns or looks for other than NaN is not rebuilt.")
-    return [Filled(model.statistics_.astype(np.float32))]
+    if not _is_simple_imputer(model):
+        raise unsupported(
+            "SimpleImputer: add_indicator, dropped columns and missing_values other than NaN are not supported."
+        )
+    return [Impute(model.statistics_.astype(np.float32))]
 
 
 def _binarizer(model: Any) -> list[Stage]:
-    return [above(model.threshold)]
+    return [greater_than(model.threshold)]
 
 
-def above(threshold: float) -> Function:
-    """1 where a value is above the threshold, else 0; parted as scikit-learn parts float32 values."""
+def greater_than(threshold: float) -> Function:
+    """Return a function that maps values above the threshold to 1, others to 0, like scikit-learn for float32."""
 
     def binary(value: Any) -> Any:
         import tensorflow as tf
@@ -144,7 +150,7 @@ def above(threshold: float) -> Function:
 
 
 def _normalizer(model: Any) -> list[Stage]:
-    def normalized(value: Any) -> Any:
+    def normalize(value: Any) -> Any:
         import tensorflow as tf
 
         sizes = tf.abs(value)
@@ -156,35 +162,35 @@ def _normalizer(model: Any) -> list[Stage]:
             length = tf.reduce_max(sizes, axis=1, keepdims=True)
         return value / tf.where(length > 0.0, length, tf.ones_like(length))
 
-    return [normalized]
+    return [normalize]
 
 
 def _polynomial(model: Any) -> list[Stage]:
     powers = model.powers_
-    # Each product has as many factors as the degree, the column of ones in front where it needs fewer.
+    # Each product has as many factors as the degree, padded with index 0, a column of ones.
     factors = np.zeros((len(powers), max(int(powers.sum(axis=1).max()), 1)), dtype=np.int32)
-    for row, own in zip(factors, powers, strict=True):
-        columns = np.repeat(np.arange(1, powers.shape[1] + 1), own)
+    for row, exponents in zip(factors, powers, strict=True):
+        columns = np.repeat(np.arange(1, powers.shape[1] + 1), exponents)
         row[: len(columns)] = columns
 
     def products(value: Any) -> Any:
         import tensorflow as tf
 
         table = tf.concat([tf.ones_like(value[:, :1]), value], axis=1)
-        made = tf.gather(table, factors[:, 0], axis=1)
+        product = tf.gather(table, factors[:, 0], axis=1)
         for factor in factors.T[1:]:
-            made = made * tf.gather(table, factor, axis=1)
-        return made
+            product = product * tf.gather(table, factor, axis=1)
+        return product
 
     return [products]
 
 
-def _bins(model: Any) -> list[Stage]:
-    edges = [np.asarray(own, dtype=np.float64)[1:-1] for own in model.bin_edges_]
+def _discretizer(model: Any) -> list[Stage]:
+    edges = [np.asarray(column_edges, dtype=np.float64)[1:-1] for column_edges in model.bin_edges_]
     table = np.full((len(edges), max(1, *map(len, edges))), np.inf, dtype=np.float32)
-    for row, own in zip(table, edges, strict=True):
-        nearest = own.astype(np.float32)  # x >= edge for float32 x, where the edge is rounded up
-        row[: len(own)] = np.where(nearest < own, np.nextafter(nearest, np.float32(np.inf)), nearest)
+    for row, column_edges in zip(table, edges, strict=True):
+        nearest = column_edges.astype(np.float32)  # rounding the edge up keeps x >= edge for float32 x
+        row[: len(column_edges)] = np.where(nearest < column_edges, np.nextafter(nearest, np.float32(np.inf)), nearest)
 
     def ordinal(value: Any) -> Any:
         import tensorflow as tf
@@ -194,23 +200,25 @@ def _bins(model: Any) -> list[Stage]:
     if model.encode == "ordinal":
         return [ordinal]
     counts = np.asarray(model.n_bins_)
-    return [ordinal, _marks([np.arange(count, dtype=np.float32) for count in counts])]
+    return [ordinal, _one_hot_columns([np.arange(count, dtype=np.float32) for count in counts])]
 
 
 def _one_hot(model: Any) -> list[Stage]:
     frequent = model.min_frequency is None and model.max_categories is None
     simple = model.handle_unknown == "ignore" and model.drop is None and frequent
-    categories = [np.asarray(own) for own in model.categories_]
-    exact = all(own.dtype.kind in "fiub" and (own.astype(np.float32) == own).all() for own in categories)
+    categories = [np.asarray(values) for values in model.categories_]
+    exact = all(values.dtype.kind in "fiub" and (values.astype(np.float32) == values).all() for values in categories)
     if not (simple and exact):
-        raise refused("A OneHotEncoder is rebuilt with handle_unknown='ignore' and plain numbers alone.")
-    return [_marks([own.astype(np.float32) for own in categories])]
+        raise unsupported("OneHotEncoder: only numeric categories with handle_unknown='ignore' are supported.")
+    return [_one_hot_columns([values.astype(np.float32) for values in categories])]
 
 
-def _marks(kinds: list[np.ndarray]) -> Function:
-    """A column for each kind of each feature: 1 where the feature is of it."""
-    columns = np.repeat(np.arange(len(kinds)), [len(own) for own in kinds]).astype(np.int32)
-    values = np.concatenate(kinds)[None]
+def _one_hot_columns(categories: list[np.ndarray]) -> Function:
+    """Return a function for one-hot columns, one per category of each feature."""
+    columns = np.repeat(
+        np.arange(len(categories)), [len(column_categories) for column_categories in categories]
+    ).astype(np.int32)
+    values = np.concatenate(categories)[None]
 
     def marks(value: Any) -> Any:
         import tensorflow as tf
@@ -220,9 +228,9 @@ def _marks(kinds: list[np.ndarray]) -> Function:
     return marks
 
 
-def _same(model: Any) -> list[Stage]:
+def _identity(model: Any) -> list[Stage]:
     if model.func is not None:
-        raise refused("A FunctionTransformer with a function of its own is not rebuilt.")
+        raise unsupported("FunctionTransformer: custom functions are not supported.")
     return []
 
 
@@ -244,8 +252,8 @@ TRANSFORMERS: Mapping[str, Callable[[Any], list[Stage]]] = MappingProxyType(
         "PCA": _pca,
         "TruncatedSVD": _truncated_svd,
         "Binarizer": _binarizer,
-        "FunctionTransformer": _same,
-        "KBinsDiscretizer": _bins,
+        "FunctionTransformer": _identity,
+        "KBinsDiscretizer": _discretizer,
         "Normalizer": _normalizer,
         "OneHotEncoder": _one_hot,
         "PolynomialFeatures": _polynomial,
@@ -264,7 +272,7 @@ TRANSFORMERS: Mapping[str, Callable[[Any], list[Stage]]] = MappingProxyType(
                 "SequentialFeatureSelector",
                 "VarianceThreshold",
             ),
-            _selected,
+            _select,
         ),
     }
 )

@@ -1,1 +1,1 @@
-"""Records that are written as strict JSON."""
+"""Records that are stored as strict JSON."""

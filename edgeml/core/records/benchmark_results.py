@@ -1,4 +1,4 @@
-"""What a benchmark found, as a file: figures with their uncertainty, and all that they depend on."""
+"""Results files of benchmarks: figures with their uncertainty, and the conditions of the measurement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
-from msgspec import Meta
+from msgspec import Meta, field
 
 from edgeml.core.errors import InputError
 from edgeml.core.records.record import Record, decode_strict
@@ -40,8 +40,8 @@ __all__ = [
 
 FORMAT = 1
 _MAX_BYTES = 2**28
-_KEPT_TIMES = 20_000  # of one measurement, some 40 kB
-_STEPS = 2000  # units in a median time: half a thousandth of it is kept
+_MAX_TIMES = 20_000  # per measurement, about 40 kB
+_UNITS_PER_MEDIAN = 2000  # time units per median time, a resolution of 0.05%
 _UINT32 = 2**32 - 1
 
 Scenario = Literal["single-stream", "multi-stream", "offline", "server"]
@@ -51,18 +51,18 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Machine(Record, frozen=True):
-    """The machine that measured.
+    """The machine of a measurement.
 
     Attributes:
-        model: The processor's name, as the system tells it.
-        cpu: Its architecture and features.
-        cores: Those that the process could use.
-        memory_mb: Physical memory.
+        model: Processor name, as reported by the system.
+        cpu: Architecture and features of the processor.
+        cores: Number of cores that the process could use.
+        memory_mb: Physical memory, in megabytes.
         system: Operating system and kernel.
-        governor: The frequency governor; empty where the system does not tell.
+        governor: Frequency governor; empty if unknown.
         python: Version of Python.
-        versions: Versions of what the figures depend on, by distribution.
-        device: Name of the device in a lab's file, or ``user@host``; empty for the machine at hand.
+        versions: Versions of the distributions that affect the figures, by name.
+        device: Name of the device in a lab file, or ``user@host``; empty for the local machine.
     """
 
     model: Text
@@ -77,7 +77,13 @@ class Machine(Record, frozen=True):
 
 
 class PackageRef(Record, frozen=True):
-    """Which package was measured: name, version, and ``sha256:`` digest of the whole file."""
+    """A reference to the measured package.
+
+    Attributes:
+        name: Name of the package.
+        version: Version of the package.
+        digest: ``sha256:`` digest of the whole file.
+    """
 
     name: Text
     version: Text
@@ -85,25 +91,33 @@ class PackageRef(Record, frozen=True):
 
 
 class FileRef(Record, frozen=True):
-    """A model file that is in no package.
+    """A reference to a model file outside of packages.
+
+    Like for artifacts of packages, measurements include quantization and dequantization of integers.
 
     Attributes:
-        name: Of the file.
-        size_bytes: Its size.
-        digest: ``sha256:…`` of its bytes.
-        takes: Its inputs: name, dtype and shape, in words. `gives`: its outputs. Where these are integers, what is
-            timed quantizes and dequantizes, as of a package's artifacts.
+        name: Name of the file.
+        size_bytes: Size of the file.
+        digest: ``sha256:`` digest of the file.
+        inputs: Description of the inputs: name, dtype and shape.
+        outputs: Description of the outputs: name, dtype and shape.
     """
 
     name: Text
     size_bytes: Count
     digest: Text
-    takes: Text
-    gives: Text
+    inputs: Text = field(name="takes")
+    outputs: Text = field(name="gives")
 
 
 class Figure(Record, frozen=True):
-    """A figure with its 95% interval; ends are None where the count does not support them."""
+    """A figure with its 95% interval.
+
+    Attributes:
+        value: Estimate.
+        low: Lower end of the interval; None if there are too few values for it.
+        high: Upper end of the interval; None if there are too few values for it.
+    """
 
     value: Finite
     low: Finite | None = None
@@ -114,8 +128,8 @@ class Quantile(Record, frozen=True):
     """A quantile of latencies, with a distribution-free 95% interval.
 
     Attributes:
-        at: Which, from 0 to 1.
-        ms: Its estimate, in milliseconds.
+        at: Probability of the quantile, from 0 to 1.
+        ms: Estimate of the quantile, in milliseconds.
     """
 
     at: Annotated[float, Meta(gt=0, lt=1)]
@@ -123,33 +137,34 @@ class Quantile(Record, frozen=True):
 
 
 class Times(Record, frozen=True):
-    """The times of one measurement, in the order taken, in compact form. `pack_times` makes it.
+    """The times of one measurement in chronological order, in the compact form of `pack_times`.
 
     Attributes:
-        count: How many. Where there were more than 20,000 every second, third … was kept.
-        unit_ns: What one unit stands for.
-        data: Base64 of zlib of little-endian uint32 units.
+        count: Number of times. Of more than 20,000 times, only every second, third … is stored.
+        unit_ns: Length of one unit, in nanoseconds.
+        data: Little-endian uint32 units, compressed by zlib, in Base64.
     """
 
-    count: Annotated[int, Meta(ge=0, le=_KEPT_TIMES)]
+    count: Annotated[int, Meta(ge=0, le=_MAX_TIMES)]
     unit_ns: Annotated[float, Meta(gt=0, le=1e18)]
     data: str
 
 
 class Conditions(Record, frozen=True):
-    """What else the machine did meanwhile. None where the system does not tell.
+    """Conditions of the machine during a measurement. Values that the system does not report are None.
 
     Attributes:
-        flags: What makes the figures doubtful, each in a sentence; empty where nothing was seen.
-        others: Share of the cores' time that other processes took.
-        steal: Share that a hypervisor took.
-        waited: Share of the process's own time in which it could have run and had no core.
-        preempted: How often the process was preempted.
-        mhz_low: Lowest frequency seen of the core that ran it. `mhz_high`: the highest.
-        celsius: Highest temperature seen.
-        throttled: How often the processor slowed itself down for heat.
-        yardstick_us: Median time of a small piece of work that is always the same, done now and then in between: it
-            tells how fast the machine was.
+        flags: Reasons to doubt the figures, one sentence each.
+        others: Fraction of the cores' time that other processes used.
+        steal: Fraction of the cores' time that a hypervisor used.
+        waited: Fraction of the process's time in which it was runnable without a core.
+        preempted: Number of times that the process was preempted.
+        mhz_low: Lowest observed frequency of the process's core.
+        mhz_high: Highest observed frequency of the process's core.
+        celsius: Highest observed temperature.
+        throttled: Number of times that the processor throttled because of heat.
+        yardstick_us: Median time of a small constant workload that runs at intervals, as a reference for the machine's
+            speed.
     """
 
     flags: tuple[Text, ...] = ()
@@ -165,30 +180,32 @@ class Conditions(Record, frozen=True):
 
 
 class Measurement(Record, frozen=True):
-    """One artifact on one target, in one scenario.
+    """The measurement of one artifact on one target, in one scenario.
 
     Attributes:
-        artifact: Its recipe.
-        target: Where it ran. `engine`: by what, with its version.
-        scenario: With MLPerf's meaning.
-        threads: Cores that a call could use; None for the session's own choice.
-        batch: Samples a query. In the offline scenario all of them are given in one call. Of a server, whose queries
-            are of one sample, the most that it gathered into one call.
-        queries: How many were timed, after `warm_up` others.
-        seconds: How long that took.
-        latency: Quantiles of a query's latency, in milliseconds, those that the count supports.
-        throughput: Samples a second, with an interval by batch means. In the server scenario the highest rate at
-            which the bound held; None where none did.
-        latency_bound_ms: Of the server scenario, for its 99th percentile.
-        times: The queries' times.
-        size_bytes: Of the artifact.
-        arena_bytes: Of TFLite Micro.
-        cold_start_ms: From the start of a process to the first answer, the median of several.
+        artifact: Recipe of the artifact.
+        target: Target that ran the artifact.
+        engine: Engine that ran the artifact, with its version.
+        scenario: Scenario, as defined by MLPerf.
+        threads: Number of threads per call; None for the session's default.
+        batch: Samples per query; in the offline scenario, all samples of one call. In the server scenario, whose
+            queries have one sample, the largest number of queries merged into one call.
+        queries: Number of timed queries.
+        warm_up: Number of queries before the timed ones.
+        seconds: Duration of the timed queries.
+        latency: Quantiles of the latency per query, as far as the number of queries supports them.
+        throughput: Samples per second, with an interval by batch means. In the server scenario, the highest rate that
+            met the latency bound; None if no rate did.
+        size_bytes: Size of the artifact.
+        conditions: Conditions of the machine.
+        times: Times of the queries.
+        latency_bound_ms: Bound of the 99th percentile in the server scenario.
+        arena_bytes: Arena size in TFLite Micro.
+        cold_start_ms: Time from the start of a process to the first output, median of several runs.
         peak_mb: Peak resident memory above that of an idle process with the engine loaded.
-        joules: Energy a sample, where the machine tells.
-        preprocessing_ms: From one raw sample to the model's numbers, of a single stream, where the package declares
-            what raw input is.
-        conditions: What else the machine did.
+        joules: Energy per sample; None if the machine does not report it.
+        preprocessing_ms: Preprocessing time of one raw sample in a single stream, for packages that declare
+            preprocessing.
     """
 
     artifact: Text
@@ -214,34 +231,35 @@ class Measurement(Record, frozen=True):
 
 
 class Comparison(Record, frozen=True):
-    """Two things measured in turn, in one run.
+    """The comparison of two candidates, measured alternately in one run or in two runs.
 
     Attributes:
-        what: Which. `beside`: and with what it is compared.
-        ratio: Time of the first by time of the second, with its interval.
-        verdict: ``indistinguishable`` where the interval holds 1, or lacks an end.
-        rounds: Ratios that the interval is of: blocks of a run in which both were measured in turn, or of two runs
-            the stretches that were compared.
-        conditions: What else the machine did.
-        beside_file: The second, where it is a bare model file.
+        what: Description of the first candidate.
+        baseline: Description of the second candidate.
+        ratio: Time of the first candidate divided by the time of the second, with its interval.
+        verdict: ``indistinguishable`` if the interval contains 1 or has an open end.
+        rounds: Number of ratios behind the interval: alternating blocks of one run, or compared segments of two runs.
+        conditions: Conditions of the machine.
+        baseline_file: The second candidate, if it is a model file outside of packages.
     """
 
     what: Text
-    beside: Text
+    baseline: Text = field(name="beside")
     ratio: Figure
     verdict: Literal["faster", "slower", "indistinguishable"]
     rounds: Count
     conditions: Conditions
-    beside_file: FileRef | None = None
+    baseline_file: FileRef | None = field(default=None, name="beside_file")
 
 
 class GoldenResult(Record, frozen=True):
-    """Whether an artifact answered there as it did where its package was made.
+    """The result of checking an artifact's golden vectors on a device.
 
     Attributes:
-        artifact: Its recipe.
-        family: Of the engine.
-        detail: How far from the bound, or why it was not run.
+        artifact: Recipe of the artifact.
+        family: Family of the engine.
+        status: Result of the check.
+        detail: Distance from the bound, or the reason why the check was not run.
     """
 
     artifact: Text
@@ -254,9 +272,14 @@ class Results(Record, frozen=True):
     """A results file.
 
     Attributes:
-        edgeml: The version that measured.
-        date: When it began, UTC, as ``2026-11-20T16:00:00Z``.
-        golden: Of a device: what came of the package's golden vectors there.
+        format: Format number of the file.
+        edgeml: Version of edgeml.
+        date: Start of the measurement in UTC, for instance ``2026-11-20T16:00:00Z``.
+        machine: Machine of the measurement.
+        package: Measured package.
+        measurements: Measurements.
+        comparisons: Comparisons.
+        golden: Results of the package's golden vectors, on devices.
     """
 
     format: int
@@ -270,64 +293,69 @@ class Results(Record, frozen=True):
 
 
 def encode_results(results: Results) -> bytes:
-    """The JSON text of a results file."""
+    """Return the JSON text of a results file."""
     return msgspec.json.format(msgspec.json.encode(results, order="deterministic"), indent=1) + b"\n"
 
 
 def decode_results(data: bytes, label: str) -> Results:
-    """Reads a results file strictly.
+    """Decode a results file strictly.
 
     Args:
         data: The JSON text.
-        label: What to call the file in messages.
+        label: Name of the file in messages.
 
     Raises:
-        InputError: It is none, it is cut off, or of another format.
+        InputError: The file is invalid, truncated or of another format.
     """
     if len(data) > _MAX_BYTES:
-        raise InputError(f"{label} has {len(data)} bytes, at most {_MAX_BYTES} are allowed.")
+        raise InputError(f"{label} has {len(data)} bytes; expected at most {_MAX_BYTES}.")
     return decode_strict(
         data,
         Results,
         label,
         error=InputError,
-        unsound=f"{label} is no sound results file",
+        unsound=f"{label} is not a valid results file",
         format_=FORMAT,
         fix="run edgeml bench again.",
     )
 
 
 def read_results(path: Path) -> Results:
-    """Reads a results file strictly.
+    """Read a results file strictly.
 
     Raises:
-        InputError: It is missing, none, cut off, or of another format.
-        StorageError: It cannot be read.
+        InputError: The file is missing, invalid, truncated or of another format.
+        StorageError: The file cannot be read.
     """
     return decode_results(read_bytes(path), path.name)
 
 
 def pack_times(times_ns: np.ndarray) -> Times:
-    """The compact form of times.
+    """Convert times to their compact form.
 
     Args:
-        times_ns: Nanoseconds ``[count]``, not negative, in the order taken.
+        times_ns: Non-negative nanoseconds ``[count]``, in chronological order.
     """
-    kept = times_ns[:: -(-len(times_ns) // _KEPT_TIMES) or 1]
-    unit = max(1.0, float(np.median(kept)) / _STEPS, float(kept.max()) / _UINT32) if len(kept) else 1.0
-    units = np.minimum(np.rint(kept / unit), _UINT32).astype("<u4")
-    return Times(len(kept), unit, base64.b64encode(zlib.compress(units.tobytes(), 9)).decode())
+    sampled = times_ns[:: -(-len(times_ns) // _MAX_TIMES) or 1]
+    unit = (
+        max(1.0, float(np.median(sampled)) / _UNITS_PER_MEDIAN, float(sampled.max()) / _UINT32) if len(sampled) else 1.0
+    )
+    units = np.minimum(np.rint(sampled / unit), _UINT32).astype("<u4")
+    return Times(len(sampled), unit, base64.b64encode(zlib.compress(units.tobytes(), 9)).decode())
 
 
 def unpack_times(times: Times, label: str = "a measurement") -> np.ndarray:
-    """Nanoseconds ``[count]``, float64, in the order taken.
+    """Convert times from their compact form.
 
     Args:
         times: The compact form.
-        label: What to call the measurement in messages.
+        label: Name of the measurement in messages.
+
+    Returns:
+        Nanoseconds ``[count]``, float64, in chronological order.
 
     Raises:
-        InputError: The text is no such data, or holds another number of times than it says.
+        InputError: The data are corrupt, or contain another number of times than declared.
     """
     expected, fix = 4 * times.count, "run edgeml bench again."
     try:
@@ -336,5 +364,5 @@ def unpack_times(times: Times, label: str = "a measurement") -> np.ndarray:
     except (binascii.Error, ValueError, zlib.error) as error:
         raise InputError(f"The times of {label} cannot be read: {error}.", fix=fix) from error
     if len(data) != expected or not unpacker.eof:
-        raise InputError(f"The times of {label} are damaged: there are not {times.count} of them.", fix=fix)
+        raise InputError(f"The times of {label} are corrupt: expected {times.count} values.", fix=fix)
     return np.frombuffer(data, "<u4") * times.unit_ns

@@ -1,28 +1,39 @@
-"""What was measured of an artifact."""
+"""Evaluation of an artifact: fidelity, metrics and statistical tests."""
 
 from typing import Literal
 
 from edgeml.core.records.record import Record
 from edgeml.core.tensors import Label
 
-__all__ = ["SELDOM", "Drop", "ErrorRise", "Evaluation", "Fidelity", "Latency", "McNemar", "Metrics", "WorstClass"]
+__all__ = [
+    "SIGNIFICANCE_LEVEL",
+    "Drop",
+    "ErrorRise",
+    "Evaluation",
+    "Fidelity",
+    "Latency",
+    "McNemar",
+    "Metrics",
+    "WorstClass",
+]
 
 
-SELDOM = 0.05
-"""The p-value below which a difference is said to be seldom chance."""
+SIGNIFICANCE_LEVEL = 0.05
+"""The p-value below which a difference is called significant."""
 
 
 class Fidelity(Record, frozen=True):
-    """How near an artifact's outputs are to the source's, over some samples.
+    """The closeness of an artifact's outputs to those of the source.
 
     Attributes:
-        samples: How many.
-        sqnr_db: 10·log10(Σ ref² / Σ (out − ref)²), the lowest of the outputs; at most 200.
-        centred_sqnr_db: The same with each output's mean over the samples taken off ref in the
-            numerator; None where the reference is constant, which proves little.
-        max_error: The largest absolute difference, in the source's own units.
-        agreement: Share of the samples with the source's label, ties left out; None without labels.
-        flips: Number of the samples with another label than the source's.
+        samples: Number of samples.
+        sqnr_db: Signal-to-quantization-noise ratio, 10·log10(Σ ref² / Σ (out − ref)²); the minimum over the outputs, at
+            most 200.
+        centred_sqnr_db: The same ratio with each output's mean over the samples subtracted from ref in the numerator;
+            None for a constant reference.
+        max_error: Largest absolute difference, in the source's units.
+        agreement: Fraction of samples with the source's label, without ties; None without labels.
+        flips: Number of samples with another label than the source's; None without labels.
     """
 
     samples: int
@@ -34,15 +45,16 @@ class Fidelity(Record, frozen=True):
 
 
 class Metrics(Record, frozen=True):
-    """A task's metrics against true labels or targets. Which are set depends on the task.
+    """Metrics against true labels or targets. The metrics that do not apply to a task are None.
 
     Attributes:
-        accuracy: Share of right labels.
-        f1: F1 score, the plain mean over the classes.
-        auc: Area under the ROC curve, one against the rest, the plain mean over the classes.
-        mse: Mean squared error. `mae`: mean absolute error. `r2`: coefficient of determination,
-            the plain mean over the outputs.
-        relative_mse: Mean squared error by the variance of the targets.
+        accuracy: Fraction of correct labels.
+        f1: F1 score, unweighted mean over the classes.
+        auc: Area under the ROC curve, one class against the rest, unweighted mean over the classes.
+        mse: Mean squared error.
+        mae: Mean absolute error.
+        r2: Coefficient of determination, unweighted mean over the outputs.
+        relative_mse: Mean squared error divided by the variance of the targets.
     """
 
     accuracy: float | None = None
@@ -55,13 +67,14 @@ class Metrics(Record, frozen=True):
 
 
 class Drop(Record, frozen=True):
-    """How far the main metric fell below the source's, with a paired 95% interval.
+    """The drop of the main metric below the source's, with a paired 95% interval.
 
     Attributes:
-        metric: The metric's name.
-        value: Source minus artifact, so that positive is worse (for errors: artifact minus source).
-        low: Lower end of the interval. `high`: the upper end.
-        method: How the interval was found.
+        metric: Name of the metric.
+        value: Source minus artifact, or artifact minus source for errors: positive values are worse.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        method: Method of the interval.
     """
 
     metric: Literal["accuracy", "r2", "relative_mse"]
@@ -72,7 +85,14 @@ class Drop(Record, frozen=True):
 
 
 class WorstClass(Record, frozen=True):
-    """The class whose recall fell most."""
+    """The class with the largest loss of recall.
+
+    Attributes:
+        label: Label of the class.
+        source_recall: Recall of the source.
+        recall: Recall of the artifact.
+        samples: Number of samples of the class.
+    """
 
     label: Label
     source_recall: float
@@ -81,11 +101,12 @@ class WorstClass(Record, frozen=True):
 
 
 class McNemar(Record, frozen=True):
-    """McNemar's exact test of whether a classifier and its artifact err equally often on the same samples.
+    """McNemar's exact test for equal error rates of a classifier and its artifact on the same samples.
 
     Attributes:
-        lost: Samples that the source alone gets right. `gained`: that the artifact alone gets right.
-        p_value: How likely so uneven counts, or more uneven ones, are where both are equally good.
+        lost: Number of samples that only the source classifies correctly.
+        gained: Number of samples that only the artifact classifies correctly.
+        p_value: Two-sided exact p-value under the null hypothesis of equal error rates.
     """
 
     lost: int
@@ -93,20 +114,21 @@ class McNemar(Record, frozen=True):
     p_value: float
 
     @property
-    def chance(self) -> str:
-        """What the test says of the difference, in words."""
+    def significance(self) -> str:
+        """The test result in words: no difference, significant or not significant."""
         if self.lost == self.gained == 0:
             return "no difference"
-        return "seldom chance" if self.p_value < SELDOM else "may be chance"
+        return "significant" if self.p_value < SIGNIFICANCE_LEVEL else "not significant"
 
 
 class ErrorRise(Record, frozen=True):
-    """How far the mean absolute error rose above the source's, with a paired 95% interval, in the targets' units.
+    """The increase of the mean absolute error over the source's, with a paired 95% interval, in the targets' units.
 
     Attributes:
-        value: Artifact minus source, so that positive is worse.
-        low: Lower end of the interval. `high`: the upper end.
-        method: How the interval was found.
+        value: Artifact minus source: positive values are worse.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        method: Method of the interval.
     """
 
     value: float
@@ -116,13 +138,18 @@ class ErrorRise(Record, frozen=True):
 
 
 class Evaluation(Record, frozen=True):
-    """All that was found of an artifact's outputs on the judged data.
+    """The evaluation of an artifact's outputs on the judged data. Fields that do not apply are None.
 
     Attributes:
-        source_metrics: The source's own.
-        mcnemar: Of classifiers. `error_rise`: of regressors and reconstruction.
-        ece: Expected calibration error of the top probability, where the outputs are probabilities.
-        source_ece: The source's own.
+        fidelity: Closeness to the source's outputs.
+        metrics: Metrics of the artifact.
+        drop: Drop of the main metric.
+        worst_class: Class with the largest loss of recall.
+        source_metrics: Metrics of the source.
+        mcnemar: Test for equal error rates, for classifiers.
+        error_rise: Increase of the mean absolute error, for regression and reconstruction.
+        source_ece: Expected calibration error of the source.
+        ece: Expected calibration error of the artifact's top probability, if the outputs are probabilities.
     """
 
     fidelity: Fidelity
@@ -137,11 +164,12 @@ class Evaluation(Record, frozen=True):
 
 
 class Latency(Record, frozen=True):
-    """Time from float input to float output of one sample, through the session, on one thread.
+    """Latency from float input to float output of one sample, through the session, on one thread.
 
     Attributes:
         runs: Number of timed calls.
-        median_ms: Their median. `p95_ms`: the 95th percentile.
+        median_ms: Median, in milliseconds.
+        p95_ms: 95th percentile, in milliseconds.
     """
 
     runs: int

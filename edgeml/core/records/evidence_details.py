@@ -1,6 +1,6 @@
-"""The details behind an artifact's figures, as its evidence file holds them.
+"""Details of an artifact's evaluation, as stored in its evidence file.
 
-All counts are bounded, so that no number of classes or samples makes a file that nobody can read.
+All counts are bounded, so that files stay readable for any number of classes and samples.
 """
 
 from typing import Annotated
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 CALIBRATION_BINS = 15
-"""As Guo et al. have them (On Calibration of Modern Neural Networks, ICML 2017)."""
+"""Number of bins, as in Guo et al. (On Calibration of Modern Neural Networks, ICML 2017)."""
 MOST_FLIPS = 10_000
 MOST_CELLS = 50_000
 MOST_OUTPUTS = 100
@@ -41,12 +41,13 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Flip(Record, frozen=True):
-    """A sample that gets another label than the source's.
+    """A sample for which the artifact's label differs from the source's.
 
     Attributes:
-        sample: Its position.
-        source: The source's label. `artifact`: the artifact's, None for one that is not among the labels.
-        truth: The true one, where that is known.
+        sample: Position of the sample.
+        source: Label of the source.
+        artifact: Label of the artifact; None for an unknown label.
+        truth: True label; None if unknown.
     """
 
     sample: Count
@@ -56,7 +57,13 @@ class Flip(Record, frozen=True):
 
 
 class ClassRecall(Record, frozen=True):
-    """Share of a class's samples that get its label; None without samples."""
+    """The recall of a class.
+
+    Attributes:
+        label: Label of the class.
+        source: Recall of the source; None without samples.
+        artifact: Recall of the artifact; None without samples.
+    """
 
     label: Label
     source: Share | None = None
@@ -64,12 +71,12 @@ class ClassRecall(Record, frozen=True):
 
 
 class Confusion(Record, frozen=True):
-    """Which classes are taken for which: the cells of the confusion matrix that are not empty.
+    """A sparse confusion matrix: its non-empty cells.
 
     Attributes:
-        cells: Position of the true label, position of the label that was given (-1 for one that is not among the
-            labels), and number of such samples; by position. Of more cells than are kept the fullest.
-        left_out: Samples in the cells that are not kept.
+        cells: Triples of the true label's position, the predicted label's position (-1 for an unknown label) and the
+            number of samples, sorted by position. If there are too many cells, the fullest ones are kept.
+        left_out: Number of samples in cells that are not kept.
     """
 
     cells: Annotated[tuple[tuple[Count, Place, Count], ...], Meta(max_length=MOST_CELLS)]
@@ -77,12 +84,12 @@ class Confusion(Record, frozen=True):
 
 
 class CalibrationBin(Record, frozen=True):
-    """Samples with about the same top probability.
+    """The samples with a top probability in one interval.
 
     Attributes:
-        samples: How many.
-        confidence: Mean of their top probability. `accuracy`: share of them whose most probable class is the true
-            one. Both None without samples.
+        samples: Number of samples.
+        confidence: Mean top probability; None without samples.
+        accuracy: Fraction of samples whose most probable class is the true one; None without samples.
     """
 
     samples: Count = 0
@@ -91,11 +98,11 @@ class CalibrationBin(Record, frozen=True):
 
 
 class Calibration(Record, frozen=True):
-    """How well probabilities tell how often they are right.
+    """The calibration of probabilities: their agreement with the fraction of correct labels.
 
     Attributes:
-        ece: Expected calibration error: the mean over the samples of a bin's ``|accuracy - confidence|``.
-        bins: Of equal width, from probability 0 to 1, each with its upper end.
+        ece: Expected calibration error: the mean over the samples of ``|accuracy - confidence|`` of their bin.
+        bins: Bins of equal width from probability 0 to 1; each includes its upper end.
     """
 
     ece: float
@@ -103,7 +110,13 @@ class Calibration(Record, frozen=True):
 
 
 class SampleError(Record, frozen=True):
-    """Mean absolute error of one sample, in the targets' units."""
+    """The mean absolute error of one sample, in the targets' units.
+
+    Attributes:
+        sample: Position of the sample.
+        source: Error of the source.
+        artifact: Error of the artifact.
+    """
 
     sample: Count
     source: float
@@ -111,7 +124,13 @@ class SampleError(Record, frozen=True):
 
 
 class OutputErrors(Record, frozen=True):
-    """Mean squared and absolute error and R² of one of several outputs, by its position in a sample."""
+    """Mean squared error, mean absolute error and R² of one of several outputs.
+
+    Attributes:
+        output: Position of the output in a sample.
+        source: Metrics of the source.
+        artifact: Metrics of the artifact.
+    """
 
     output: Count
     source: Metrics
@@ -122,15 +141,18 @@ class Evidence(Record, frozen=True):
     """An evidence file.
 
     Attributes:
-        flips: The first 10,000 samples that get another label than the source's, ties left out.
-        recalls: Of each class, in the labels' order.
-        parity: How near each output is to the source's, by its name.
-        confusion: The artifact's. `source_confusion`: the source's.
+        flips: The first 10,000 samples with another label than the source's, without ties.
+        recalls: Recall of each class, in the order of the labels.
+        parity: Closeness of each output to the source's, by output name.
+        confusion: Confusion matrix of the artifact.
+        source_confusion: Confusion matrix of the source.
         worst_classes: Up to ten classes that lost recall, the largest loss first.
-        calibration: Of the artifact's probabilities. `source_calibration`: of the source's.
-        worst_samples: Of regressors and reconstruction, up to ten whose error rose, the largest rise first.
-        outputs: Where a sample has several numbers, up to a hundred of them, the largest rise of the squared error
-            first.
+        calibration: Calibration of the artifact's probabilities.
+        source_calibration: Calibration of the source's probabilities.
+        worst_samples: Up to ten samples with the largest increases of the error, the largest first; for regression and
+            reconstruction.
+        outputs: Up to a hundred outputs with the largest increases of the squared error, the largest first; for samples
+            with several numbers.
     """
 
     flips: tuple[Flip, ...] = ()

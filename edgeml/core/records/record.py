@@ -1,4 +1,4 @@
-"""The base of records that are written as JSON, and the one strict decoder of their files."""
+"""Base class of records that are stored as JSON, and the strict decoder of their files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgeml.core.errors import EdgemlError
 __all__ = ["UPGRADE", "Record", "decode_strict"]
 
 UPGRADE = "pip install --upgrade edgeml"
-"""The command that makes newer files readable."""
+"""Command that installs a version that reads newer files."""
 
 T = TypeVar("T")
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A value that is written as JSON: strictly typed, without unknown fields, defaults left out."""
+    """A value that is stored as JSON: strictly typed, without unknown fields, and without default values."""
 
 
 class _Head(Struct):
@@ -36,68 +36,67 @@ def decode_strict(
     format_: int | None = None,
     fix: str = "",
 ) -> T:
-    """Decode a JSON file to a record.
+    """Decode a JSON file into a record.
 
     Args:
         data: The JSON text.
         kind: Type of the record.
         label: Name of the file in messages.
-        error: Class of the error to raise.
-        unsound: What messages say of a file that is not sound; by default just that, of the label.
-        format_: The one format number that is read, of files that carry one as ``format``.
-        fix: Advice for a file that is older or not sound.
+        error: Exception type to raise.
+        unsound: Beginning of messages about invalid files; by default ``{label} is not sound``.
+        format_: The supported format number, for files with the field ``format``.
+        fix: Advice for older and invalid files.
 
     Raises:
-        EdgemlError: An `error`: the file has another format number, something that this edgeml does not know, or is
-            not sound.
+        EdgemlError: An `error`: the file has another format number, contains fields or values of a newer version, or is
+            invalid.
     """
     try:
         if format_ is not None:
-            found = msgspec.json.decode(data, type=_Head).format
-            if found != format_:
-                newer = found > format_
+            file_format = msgspec.json.decode(data, type=_Head).format
+            if file_format != format_:
+                newer = file_format > format_
                 raise error(
-                    f"{label} is of the {'newer' if newer else 'older'} format {found}; this edgeml reads format "
+                    f"{label} is of the {'newer' if newer else 'older'} format {file_format}; this edgeml reads format "
                     f"{format_}.",
                     fix=UPGRADE if newer else fix,
                 )
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        newer = isinstance(problem, msgspec.ValidationError) and _is_newer(data, kind)
+        newer = isinstance(problem, msgspec.ValidationError) and _has_unknown_parts(data, kind)
         raise error(
             f"{unsound or f'{label} is not sound'}: {problem}.",
             fix=f"it was made by a newer edgeml: {UPGRADE}" if newer else fix,
         ) from problem
 
 
-def _is_newer(data: bytes, kind: Any) -> bool:
-    """Whether a file has a field, a kind of record or a value of a closed set that this edgeml does not know."""
-    from msgspec import inspect  # for errors alone
+def _has_unknown_parts(data: bytes, kind: Any) -> bool:
+    """Test whether a file has a field, a record type or an enumerated value that this version does not know."""
+    from msgspec import inspect  # only imported for errors
 
     try:
-        return _unknown_within(msgspec.json.decode(data), inspect.type_info(kind))
-    except (msgspec.DecodeError, RecursionError):  # it is not sound further on
+        return _has_unknown(msgspec.json.decode(data), inspect.type_info(kind))
+    except (msgspec.DecodeError, RecursionError):  # invalid in another place
         return False
 
 
-def _unknown_within(value: Any, kind: Any) -> bool:
+def _has_unknown(value: Any, kind: Any) -> bool:
     from msgspec import inspect
 
     if isinstance(kind, inspect.LiteralType):
         return isinstance(value, str) and value not in kind.values
     if isinstance(kind, inspect.UnionType):
-        return _unknown_in_union(value, kind.types)
+        return _union_has_unknown(value, kind.types)
     if isinstance(kind, inspect.StructType) and isinstance(value, dict):
         fields = {field.encode_name: field.type for field in kind.fields}
         return any(
-            _unknown_within(item, fields[key]) if key in fields else key != kind.tag_field
-            for key, item in value.items()
+            _has_unknown(item, fields[key]) if key in fields else key != kind.tag_field for key, item in value.items()
         )
-    return any(_unknown_within(item, part) for item, part in _parts(value, kind))
+    return any(_has_unknown(item, part) for item, part in _parts(value, kind))
 
 
 def _parts(value: Any, kind: Any) -> Iterable[tuple[Any, Any]]:
-    """What a value of a plain container holds, each with its type."""
+    """Return the items of a container, each with its type."""
     from msgspec import inspect
 
     if isinstance(kind, inspect.Metadata):
@@ -111,18 +110,18 @@ def _parts(value: Any, kind: Any) -> Iterable[tuple[Any, Any]]:
     return []
 
 
-def _unknown_in_union(value: Any, kinds: tuple[Any, ...]) -> bool:
-    """As `_unknown_within`; a struct is told by its tag, where it has one."""
+def _union_has_unknown(value: Any, kinds: tuple[Any, ...]) -> bool:
+    """Test a value of a union, in which structs are identified by their tags."""
     from msgspec import inspect
 
     structs = [kind for kind in kinds if isinstance(kind, inspect.StructType)]
     if not isinstance(value, dict) or not structs:
-        return bool(kinds) and all(_unknown_within(value, kind) for kind in kinds if not _is_none(kind))
+        return bool(kinds) and all(_has_unknown(value, kind) for kind in kinds if not _is_none(kind))
     tagged = [kind for kind in structs if kind.tag is not None]
     if tagged and value.get(tagged[0].tag_field) not in {kind.tag for kind in tagged}:
         return isinstance(value.get(tagged[0].tag_field), str)
     return any(
-        _unknown_within(value, kind) for kind in structs if kind.tag is None or value.get(kind.tag_field) == kind.tag
+        _has_unknown(value, kind) for kind in structs if kind.tag is None or value.get(kind.tag_field) == kind.tag
     )
 
 

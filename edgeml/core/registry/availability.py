@@ -97,8 +97,8 @@ class Trial:
         opened = open_session(self._engine)(model.data, model.signature, needs=model.needs, target=self._engine.target)
         with opened as session:
             found = session.predict(model.sample)
-        if not isinstance(found, np.ndarray) or not np.allclose(found, model.answer, atol=_TOLERANCE):
-            raise TargetError(f"It gives {found!s:.100} in place of {model.answer!s}.", fix="update the driver.")
+        if not isinstance(found, np.ndarray) or not np.allclose(found, model.expected, atol=_TOLERANCE):
+            raise TargetError(f"It gives {found!s:.100} in place of {model.expected!s}.", fix="update the driver.")
 
 
 def _cache() -> Path:

@@ -9,10 +9,10 @@ import msgspec
 
 from edgeml.core.artifact import Needs
 from edgeml.core.decisions import Decision
-from edgeml.core.encoding import encoding_described
+from edgeml.core.encoding import describe_encoding
 from edgeml.core.recipe import RECIPES
 from edgeml.core.source import MAIN_METRIC
-from edgeml.core.tensors import Label, Signature, TensorSpec, taken
+from edgeml.core.tensors import Label, Signature, TensorSpec, describe_input
 from edgeml.package.diff.values import ArtifactDiff, Change, Figures, LabelsDiff
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
@@ -83,7 +83,7 @@ def tensor_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
 
 def _tensor(spec: TensorSpec) -> str:
     shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
-    told = [f"{spec.dtype} [{shape}]", "" if spec.meaning == "values" else spec.meaning, taken(spec)]
+    told = [f"{spec.dtype} [{shape}]", "" if spec.meaning == "values" else spec.meaning, describe_input(spec)]
     return " ".join(filter(None, told))
 
 
@@ -104,7 +104,7 @@ def _stored_as(spec: TensorSpec) -> str:
     parts = []
     if spec.encoding:
         digest = hashlib.sha256(msgspec.json.encode(spec.encoding)).hexdigest()
-        parts.append(f"encoded as {encoding_described(spec.encoding)}, sha256:{digest[:12]}")
+        parts.append(f"encoded as {describe_encoding(spec.encoding)}, sha256:{digest[:12]}")
     if spec.quantization:
         parts.append(f"scale {spec.quantization.scale:.9g}, zero point {spec.quantization.zero_point}")
     return ", ".join(parts)

@@ -1,1 +1,1 @@
-"""The two child processes of a build: one converts, one proves."""
+"""The child processes of a build: one converts, the other one proves artifacts."""

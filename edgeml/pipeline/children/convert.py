@@ -1,4 +1,4 @@
-"""The converting child's side: holds the loaded source and makes artifacts of it."""
+"""The conversion process: loads the source and converts it to artifacts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Conversion", "ConversionSettings"]
 
 
 class ConversionSettings(Struct, frozen=True):
-    """What is the same for all recipes.
+    """Settings of a conversion that all recipes share.
 
     Attributes:
-        framework: As `SourceInfo.framework`.
-        model: The saved model.
-        folder: For intermediate files.
-        batch: Fixed batch of the artifacts, or None.
-        trust: Whether the caller trusts whoever made the model with this machine.
+        framework: See `SourceInfo.framework`.
+        model: Path of the saved model.
+        folder: Folder for intermediate files.
+        batch: Fixed batch size of the artifacts, or None.
+        trust: Allow models that can run code on this machine.
     """
 
     framework: str
@@ -38,50 +38,50 @@ class ConversionSettings(Struct, frozen=True):
 
 
 class Conversion:
-    """Lives in a `Worker`, or in a script that reproduces a failure."""
+    """A conversion, running in a `Worker` or in a script that reproduces a failure."""
 
     def __init__(self, settings: ConversionSettings) -> None:
         self._settings = settings
-        opener = resolve(SOURCES[settings.framework]).open_source
-        self._source: Source = opener(settings.model, trust=settings.trust)
+        open_source = resolve(SOURCES[settings.framework]).open_source
+        self._source: Source = open_source(settings.model, trust=settings.trust)
         self._job: ConversionJob | None = None
 
     def describe(self) -> SourceInfo:
-        """What the source says of itself."""
+        """Return the description of the source."""
         return self._source.info
 
     def reference(self, inputs: dict[str, Path]) -> Reference:
-        """The source's own answers to the inputs in these ``.npy`` files."""
+        """Run the source on inputs from ``.npy`` files; return its outputs."""
         return self._source.reference(load_arrays(inputs))
 
     def convert(self, recipe_id: str, calibration: dict[str, Path]) -> Artifact:
-        """Makes one artifact.
+        """Convert the source by one recipe.
 
         Args:
-            recipe_id: By which recipe.
-            calibration: ``.npy`` file of float32 ``[samples, ...]`` by input name, the same at each call;
-                empty without.
+            recipe_id: Id of the recipe.
+            calibration: ``.npy`` files of float32 ``[samples, ...]`` by input name, the same in each call; empty
+                without calibration samples.
 
         Raises:
-            UnsupportedModelError: The recipe cannot be made honestly for this source.
-            ConversionError: A tool failed.
+            UnsupportedModelError: The recipe does not support this source.
+            ConversionError: A conversion tool failed.
         """
         settings, recipe = self._settings, find_recipe(recipe_id)
         if self._job is None:
-            # A fresh folder: what a crashed child left in the last one may be half written.
+            # A new folder, since a crashed process may have left incomplete files in the last one.
             folder = Path(tempfile.mkdtemp(dir=settings.folder))
             self._job = ConversionJob(folder, settings.batch, load_arrays(calibration) if calibration else None)
-        route = CONVERTERS.get((settings.framework, recipe.format))
-        if route is None:
+        converter = CONVERTERS.get((settings.framework, recipe.format))
+        if converter is None:
             raise UnsupportedModelError(
-                f"There is no way from a file of the format {settings.framework} to {recipe.format}.",
-                fix="build from the model that the file was made from.",
+                f"Converting .{settings.framework} files to {recipe.format} is not supported.",
+                fix="build from the model that the file was converted from.",
             )
-        convert = resolve(route)
+        convert = resolve(converter)
         artifact: Artifact = convert(self._source, recipe, self._job)
         return artifact
 
 
 def load_arrays(files: dict[str, Path]) -> dict[str, np.ndarray]:
-    """Arrays of ``.npy`` files, mapped rather than read."""
+    """Map the arrays of ``.npy`` files into memory."""
     return {name: np.load(path, mmap_mode="r") for name, path in files.items()}

@@ -1,4 +1,4 @@
-"""The proving child's side: loads and runs artifacts as a device would."""
+"""The proving process: loads and runs artifacts like a device."""
 
 from __future__ import annotations
 
@@ -15,83 +15,87 @@ from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
 from edgeml.measurement import measure_latency
 from edgeml.pipeline.children.convert import load_arrays
-from edgeml.pipeline.outcome import GoldenAnswers, Run
+from edgeml.pipeline.outcome import GoldenOutputs, ProofRun
 
 __all__ = ["GOLDEN_SAMPLES", "Proof", "ProofSettings", "golden_rows"]
 
 GOLDEN_SAMPLES = 16
-_MOST_MICRO_BYTES = 2**22  # no microcontroller holds more, and the reference kernels would take minutes
+_MAX_MICRO_BYTES = 2**22  # more than any microcontroller has; the reference kernels would take minutes
 
 
 class ProofSettings(Struct, frozen=True):
-    """What is the same for all artifacts.
+    """Settings of proofs that all artifacts share.
 
     Attributes:
-        inputs: ``.npy`` file of float32 or text ``[samples, ...]`` by input name: the data to judge on.
-        measure: Whether to measure latency.
-        gaps: The same for samples that lack values; empty where the source needs all.
+        inputs: ``.npy`` files of the judged data, float32 or text ``[samples, ...]``, by input name.
+        measure: Measure latency.
+        missing_values: ``.npy`` files of samples with missing values, by input name; empty if the source does not
+            support them.
     """
 
     inputs: dict[str, Path]
     measure: bool
-    gaps: dict[str, Path] = {}
+    missing_values: dict[str, Path] = {}
 
 
 def golden_rows(array: np.ndarray) -> np.ndarray:
-    """The first 16 samples, beginning again where there are fewer."""
+    """Return the first 16 samples, repeated if there are fewer."""
     return array[np.arange(GOLDEN_SAMPLES) % len(array)]
 
 
 class Proof:
-    """Lives in a `Worker`, or in a script that reproduces a failure."""
+    """Proofs of artifacts, running in a `Worker` or in a script that reproduces a failure."""
 
     def __init__(self, settings: ProofSettings) -> None:
         self._inputs = load_arrays(settings.inputs)
-        self._gaps = load_arrays(settings.gaps)
+        self._missing_values = load_arrays(settings.missing_values)
         self._measure = settings.measure
 
-    def run(self, artifact: Artifact) -> Run:
-        """Loads the artifact and runs it on all samples.
+    def run(self, artifact: Artifact) -> ProofRun:
+        """Load an artifact and run it on all samples.
 
         Raises:
-            TargetError: The engine cannot load or run it.
-            ConversionError: It gives NaN or infinity.
+            TargetError: The engine cannot load or run the artifact.
+            ConversionError: The artifact returns NaN or infinity.
         """
         opener = find_engine(find_recipe(artifact.recipe).format)
         session = opener(artifact.data, artifact.signature, needs=artifact.needs)
         golden = {name: golden_rows(array) for name, array in self._inputs.items()}
-        more, remarks = _elsewhere(artifact, golden)
-        answers = (_answers(session, golden), *more)
+        micro_golden, remarks = _run_on_micro(artifact, golden)
+        golden_outputs = (_golden_outputs(session, golden), *micro_golden)
         outputs = session.run(self._inputs)
         for name, values in outputs.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 rows = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
                 raise ConversionError(
-                    f"The artifact gives NaN or infinity in '{name}' for {len(rows)} of {len(values)} "
-                    f"samples, the first of them {rows[0]}."
+                    f"The artifact returns NaN or infinity in '{name}' for {len(rows)} of {len(values)} samples, first "
+                    f"for sample {rows[0]}."
                 )
-        one = {name: array[:1] for name, array in golden.items()}
-        latency = measure_latency(lambda: session.run(one)) if self._measure else None
-        gap_outputs = None
-        if self._gaps and any(spec.gaps for spec in artifact.signature.inputs):
+        sample = {name: array[:1] for name, array in golden.items()}
+        latency = measure_latency(lambda: session.run(sample)) if self._measure else None
+        missing_value_outputs = None
+        if self._missing_values and any(spec.missing_values for spec in artifact.signature.inputs):
             with contextlib.suppress(EdgemlError):
-                gap_outputs = session.run(self._gaps)
-        return Run(outputs, answers, latency, gap_outputs, remarks)
+                missing_value_outputs = session.run(self._missing_values)
+        return ProofRun(outputs, golden_outputs, latency, missing_value_outputs, remarks)
 
 
-def _answers(session: Session, golden: dict[str, np.ndarray]) -> GoldenAnswers:
-    return GoldenAnswers(session.family, session.engine_version, session.run_raw(golden))
+def _golden_outputs(session: Session, golden: dict[str, np.ndarray]) -> GoldenOutputs:
+    return GoldenOutputs(session.family, session.engine_version, session.run_raw(golden))
 
 
-def _elsewhere(artifact: Artifact, golden: dict[str, np.ndarray]) -> tuple[tuple[GoldenAnswers, ...], tuple[str, ...]]:
-    """Answers of TFLite Micro, where it is installed and takes the artifact: firmware proves itself by them.
+def _run_on_micro(
+    artifact: Artifact, golden: dict[str, np.ndarray]
+) -> tuple[tuple[GoldenOutputs, ...], tuple[str, ...]]:
+    """Run an artifact on TFLite Micro, if installed, for golden vectors that firmware can be checked with.
+
+    Failures do not affect the artifact, except that it has no golden vectors of this family.
 
     Returns:
-        The answers, and the reason where it takes the artifact and does not run it. Whatever becomes of it, the
-        artifact has but no golden vectors of its family.
+        The golden outputs, and the reason if the engine loads the artifact but fails to run it.
     """
     recipe = find_recipe(artifact.recipe)
-    if recipe.format != "tflite" or len(artifact.data) > _MOST_MICRO_BYTES:
+    if recipe.format != "tflite" or len(artifact.data) > _MAX_MICRO_BYTES:
         return (), ()
     try:
         opener = find_engine(recipe.format, "micro")
@@ -100,6 +104,6 @@ def _elsewhere(artifact: Artifact, golden: dict[str, np.ndarray]) -> tuple[tuple
         return (), ()
     with session:
         try:
-            return (_answers(session, golden),), ()
+            return (_golden_outputs(session, golden),), ()
         except EdgemlError as error:
             return (), (f"no golden vectors for firmware: {error.message.rstrip('.')}",)

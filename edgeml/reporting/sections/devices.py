@@ -112,7 +112,7 @@ def comparison_section(devices: Sequence[Device]) -> Section | None:
     rows = [
         (
             display_text(comparison.what),
-            display_text(comparison.beside),
+            display_text(comparison.baseline),
             comparison.verdict,
             format_interval(comparison.ratio, lambda value: f"{value:.3f}"),
             f"{comparison.rounds:,}",

@@ -50,15 +50,15 @@ def test_a_free_batch_can_be_fixed_and_a_fixed_one_stays(path: Path) -> None:
     assert [spec.shape for spec in (*artifact.signature.inputs, *artifact.signature.outputs)] == [(4, 64), (4, 32)]
     path.write_bytes(artifact.data)
     assert artifact_of(path, "onnx-fp32").signature == artifact_of(path, "onnx-fp32", batch=4).signature
-    with pytest.raises(UnsupportedModelError, match="The file has a batch of 4, not of 2"):
+    with pytest.raises(UnsupportedModelError, match="The file has a fixed batch size of 4; got batch=2"):
         artifact_of(path, "onnx-fp32", batch=2)
 
 
 def test_a_file_in_another_precision_stays_in_that(path: Path) -> None:
     path.write_bytes(artifact_of(path, "onnx-fp16").data)
-    with pytest.raises(UnsupportedModelError, match=r"The file is onnx-fp16, and only a float32 one") as caught:
+    with pytest.raises(UnsupportedModelError, match=r"The file is onnx-fp16; only float32 files") as caught:
         artifact_of(path, "onnx-int8")
-    assert caught.value.fix == "build from the model that it was made from."
+    assert caught.value.fix == "build from the model that the file was exported from."
 
 
 def test_an_opset_too_old_for_weights_by_channel_is_raised(path: Path) -> None:

@@ -51,10 +51,10 @@ def test_models_of_several_models_answer_as_scikit_learn(model: Any, conversions
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (KNeighborsClassifier(), "keeps its training rows"),
-        (SVC(probability=True, random_state=0), "couples probabilities of pairs"),
-        (scaled(NearestCentroid()), "not among the models that are rebuilt"),
-        (SGDClassifier(loss="modified_huber", random_state=0), "cut off at 0 and 1"),
+        (KNeighborsClassifier(), "rounding its training rows would change"),
+        (SVC(probability=True, random_state=0), "probability=True is not supported"),
+        (scaled(NearestCentroid()), "NearestCentroid is supported in float32 ONNX only"),
+        (SGDClassifier(loss="modified_huber", random_state=0), "clipped at 0 and 1"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -72,10 +72,10 @@ def test_what_is_not_rebuilt_is_refused(model: Any, reason: str, conversions: Co
 @pytest.mark.parametrize(
     ("model", "recipe_id", "reason"),
     [
-        (RandomForestClassifier(2), "tflite-fp16", "in float16 they would send rows down other branches"),
+        (RandomForestClassifier(2), "tflite-fp16", "float16 would change the branches that rows take"),
         (RandomForestClassifier(2), "tflite-dynamic", "no matrix products"),
-        (RandomForestClassifier(2), "tflite-int16x8", "no 16-bit form"),
-        (SVC(), "tflite-int16x8", "no 16-bit form of the operator .*GREATER"),
+        (RandomForestClassifier(2), "tflite-int16x8", "does not have 16-bit versions"),
+        (SVC(), "tflite-int16x8", "Operators without a 16-bit version in TFLite: .*GREATER"),
     ],
     ids=str,
 )

@@ -12,5 +12,5 @@ from tests.support.keras_cases import ONNX, Converted
 
 @pytest.mark.parametrize("recipe", ONNX)
 def test_an_operator_that_onnx_lacks_is_named(convertible: Callable[[str], Converted], recipe: str) -> None:
-    with pytest.raises(ConversionError, match="ONNX has no operator for Imag, RFFT, Real"):
+    with pytest.raises(ConversionError, match="Operators that are not supported in ONNX: Imag, RFFT, Real"):
         convertible("spectrum").convert(recipe)

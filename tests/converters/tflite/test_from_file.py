@@ -33,10 +33,10 @@ def test_the_file_stays_as_it_is_byte_for_byte(source: Any, batch: int | None, t
 
 
 def test_another_precision_is_refused(source: Any, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="The file is tflite-int8, and a TFLite file is packaged as it is"):
+    with pytest.raises(UnsupportedModelError, match="The file is tflite-int8; a TFLite file is packaged as it is"):
         convert(source, find_recipe("tflite-fp32"), ConversionJob(tmp_path))
 
 
 def test_another_batch_is_refused(source: Any, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="The file has a batch of 1, not of 3"):
+    with pytest.raises(UnsupportedModelError, match="The file has a fixed batch size of 1; got batch=3"):
         convert(source, find_recipe("tflite-int8"), ConversionJob(tmp_path, 3))

@@ -81,7 +81,7 @@ def test_of_many_times_every_so_many_th_is_kept() -> None:
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99])
 def test_a_truncated_file_is_refused(results: Results, share: float) -> None:
     data = encode_results(results)
-    with pytest.raises(InputError, match=r"r\.json is no sound results file"):
+    with pytest.raises(InputError, match=r"r\.json is not a valid results file"):
         decode_results(data[: int(share * len(data))], "r.json")
 
 
@@ -114,13 +114,13 @@ def changed(results: Results, **fields: Any) -> bytes:
     ids=str,
 )
 def test_what_is_no_result_is_refused(results: Results, fields: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="no sound results file"):
+    with pytest.raises(InputError, match="not a valid results file"):
         decode_results(changed(results, **fields), "r.json")
 
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b"\xff\xfe", b"null", b'{"format": "1"}', b'{"format": 1e999}'])
 def test_hostile_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(InputError, match="no sound results file"):
+    with pytest.raises(InputError, match="not a valid results file"):
         decode_results(data, "r.json")
 
 

@@ -490,8 +490,8 @@ def test_a_disk_that_fills_up(new_server: Server, small_disk: Callable[[int], Pa
     [
         ('sed -i "s/sha256:[0-9a-f]*/sha256:0/" results.json', VerificationError, "results of the package sha256:0"),
         ('sed -i "s/sha256:[0-9a-f]*/sha256:1/" golden.json', VerificationError, "results of the package sha256:1"),
-        ("truncate -s 2000 results.json", InputError, "is no sound results file: Input data was truncated"),
-        ("truncate -s 0 results.json", InputError, "is no sound results file: Input data was truncated"),
+        ("truncate -s 2000 results.json", InputError, "is not a valid results file: Input data was truncated"),
+        ("truncate -s 0 results.json", InputError, "is not a valid results file: Input data was truncated"),
         ("rm results.json", TargetError, "brought no whole results.json"),
         ("truncate -s 200 golden.json", TargetError, "brought golden checks that cannot be read: .*truncated"),
     ],

@@ -16,7 +16,7 @@ from edgeml.core.errors import ConversionError, TargetError
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.demo.digits import Digits
 from edgeml.pipeline.children.prove import Proof, ProofSettings
-from edgeml.pipeline.outcome import Run
+from edgeml.pipeline.outcome import ProofRun
 from edgeml.pipeline.saved_inputs import save_arrays
 from edgeml.runtimes.engines import tflite_micro
 from tests.support.failing_micro import FAILURE, MicroInterpreter
@@ -54,7 +54,7 @@ def test_what_is_no_model_is_refused(net_package: edgeml.Package, proving: Worke
     whole = artifact(net_package, recipe)
     broken = msgspec.structs.replace(whole, data=DAMAGES[damage](whole.data))
     with pytest.raises((TargetError, WorkerCrash)) as caught:
-        proving.call("run", broken, returns=Run)
+        proving.call("run", broken, returns=ProofRun)
     if isinstance(caught.value, TargetError):
         assert "cannot load the artifact" in caught.value.message
 
@@ -67,13 +67,13 @@ def test_a_model_that_crashes_the_engine_takes_the_child_along_and_nothing_else(
     crashes = []
     for position in range(64):  # the file's root: offsets into it that are not checked
         try:
-            proving.call("run", msgspec.structs.replace(whole, data=zeroed(whole.data, position)), returns=Run)
+            proving.call("run", msgspec.structs.replace(whole, data=zeroed(whole.data, position)), returns=ProofRun)
         except WorkerCrash as crash:
             crashes.append(crash.message)
         except TargetError:
             pass
     assert "The child process died of SIGSEGV in 'run'." in crashes
-    run = proving.call("run", whole, returns=Run)
+    run = proving.call("run", whole, returns=ProofRun)
     np.testing.assert_array_equal(
         run.outputs["scores"], net_package.session("tflite-fp32").predict(digits.evaluation[:3])
     )
@@ -83,8 +83,8 @@ def test_an_artifact_of_which_the_signature_lies_is_refused(net_package: edgeml.
     whole = artifact(net_package, "onnx-fp32")
     (image,) = whole.signature.inputs
     signature = msgspec.structs.replace(whole.signature, inputs=(msgspec.structs.replace(image, dtype="int8"),))
-    with pytest.raises(TargetError, match=r"'image' to be float32 .* int8 .* is declared"):
-        proving.call("run", msgspec.structs.replace(whole, signature=signature), returns=Run)
+    with pytest.raises(TargetError, match=r"'image' is float32 .* in the artifact, but declared as int8"):
+        proving.call("run", msgspec.structs.replace(whole, signature=signature), returns=ProofRun)
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_answers_that_are_no_numbers_are_refused(proving: Worker, keras_models: 
         Worker("edgeml.pipeline.children.prove:Proof", ProofSettings(files, measure=False), tmp_path) as worker,
         pytest.raises(ConversionError, match="NaN or infinity in 'value' for 1 of 5 samples, the first of them 2"),
     ):
-        worker.call("run", broken, returns=Run)
+        worker.call("run", broken, returns=ProofRun)
 
 
 @pytest.mark.slow

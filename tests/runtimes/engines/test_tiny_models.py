@@ -22,11 +22,11 @@ def test_litert_gives_the_answer() -> None:
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], model.sample)
     interpreter.invoke()
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    np.testing.assert_array_equal(found, model.answer)
-    np.testing.assert_array_equal(model.answer, model.sample + model.sample)
+    np.testing.assert_array_equal(found, model.expected)
+    np.testing.assert_array_equal(model.expected, model.sample + model.sample)
 
 
 def test_onnxruntime_gives_the_answer() -> None:
     model = tiny_onnx()
     (found,) = onnxruntime.InferenceSession(model.data).run(None, {"x": model.sample})
-    np.testing.assert_array_equal(found, model.answer)
+    np.testing.assert_array_equal(found, model.expected)

@@ -15,7 +15,7 @@ import edgeml
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import EngineAdapter, EngineInstance
 from edgeml.core.errors import InputError, TargetError
-from edgeml.core.placement import Placed
+from edgeml.core.placement import OperatorCount
 from edgeml.core.session import Session
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.demo.digits import Digits
@@ -146,7 +146,7 @@ def test_progress_tells_no_more_than_is_done() -> None:
 
             return EngineInstance([place], [place], run)
 
-        def placement(self) -> tuple[Placed, ...]:
+        def placement(self) -> tuple[OperatorCount, ...]:
             return ()
 
     def progress(samples: int) -> None:
@@ -174,5 +174,5 @@ def test_memory_that_does_not_suffice_for_more_samples_at_a_time(
         raise MemoryError
 
     monkeypatch.setattr(session_module, "values_of", exhausted)  # of some samples, by which wider batches are tried
-    with pytest.raises(TargetError, match="memory does not suffice"):
+    with pytest.raises(TargetError, match="not enough memory"):
         session.predict(np.resize(digits.evaluation, (1000, 8, 8, 1)))

@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from edgeml.core.artifact import Needs
 from edgeml.core.tensors import Signature
-from edgeml.runtimes import ArrayInstance, EngineAdapter, EngineInstance, Placed, placed
+from edgeml.runtimes import ArrayInstance, EngineAdapter, EngineInstance, OperatorCount, count_operators
 
 __all__ = ["AcmeAdapter"]
 
@@ -37,10 +37,10 @@ class AcmeAdapter(EngineAdapter):
         """Use the evaluator, which any number of threads may."""
         return ArrayInstance(self._call)
 
-    def placement(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[OperatorCount, ...]:
         """Return all operators as its own, but for the last."""
         *kinds, last = [node.op_type for node in self._model.graph.node]
-        return placed([*((kind, "acme", True) for kind in kinds), (last, "CPU", False)])
+        return count_operators([*((kind, "acme", True) for kind in kinds), (last, "CPU", False)])
 
     def _call(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         feed = {spec.name: value for spec, value in zip(self._signature.inputs, values, strict=True)}

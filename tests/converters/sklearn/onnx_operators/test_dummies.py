@@ -24,7 +24,7 @@ def test_a_dummy_classifier_answers_as_scikit_learn(strategy: str, conversions: 
 def test_a_dummy_that_draws_its_answers_is_refused(strategy: str, conversions: Conversions) -> None:
     data = table("wine")
     model = DummyClassifier(strategy=strategy, random_state=0).fit(data.x, data.y)
-    with pytest.raises(UnsupportedModelError, match="draws its answers at random"):
+    with pytest.raises(UnsupportedModelError, match="predicts at random, which is not supported"):
         conversions.convert(model, "onnx-fp32")
 
 

@@ -34,5 +34,5 @@ def test_categorical_features_are_refused(conversions: Conversions) -> None:
     data = table("wine")
     rows = np.concatenate([data.x[:, :3], np.arange(len(data.x), dtype=np.float32)[:, None] % 3], axis=1)
     model = HistGradientBoostingClassifier(max_iter=2, categorical_features=[3]).fit(rows, data.y)
-    with pytest.raises(UnsupportedModelError, match="has categorical features"):
+    with pytest.raises(UnsupportedModelError, match="categorical features are not supported"):
         conversions.convert(model, "onnx-fp32", trust=True)  # skops does not trust its encoder

@@ -43,5 +43,5 @@ def test_a_mark_for_gaps_other_than_nan(conversions: Conversions) -> None:
 
 def test_an_imputer_that_weights_its_neighbours_is_refused(conversions: Conversions) -> None:
     model = KNNImputer(weights="distance").fit(table("wine").x)
-    with pytest.raises(UnsupportedModelError, match="A KNNImputer with weights, a metric or a mark"):
+    with pytest.raises(UnsupportedModelError, match="KNNImputer: custom weights, metrics and missing_values are not"):
         conversions.convert(model, "onnx-fp32")

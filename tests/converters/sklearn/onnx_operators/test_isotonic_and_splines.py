@@ -43,5 +43,5 @@ def test_splines_answer_as_scikit_learn(degree: int, bias: bool, extrapolation: 
 
 def test_another_extrapolation_is_refused(conversions: Conversions) -> None:
     model = SplineTransformer(4, extrapolation="periodic").fit(table("wine").x)
-    with pytest.raises(UnsupportedModelError, match="extrapolation='periodic' has no route"):
+    with pytest.raises(UnsupportedModelError, match="extrapolation='periodic' is not supported"):
         conversions.convert(model, "onnx-fp32")

@@ -57,7 +57,10 @@ def test_equal_votes_go_to_the_first_class(conversions: Conversions) -> None:
 
 def test_weights_by_another_metric_are_refused(conversions: Conversions) -> None:
     data = table("wine")
-    with pytest.raises(UnsupportedModelError, match="weights its neighbours by 'distance' with the metric 'manhattan'"):
+    with pytest.raises(
+        UnsupportedModelError,
+        match="weights='distance' with the metric 'manhattan' is not supported",
+    ):
         conversions.convert(
             KNeighborsClassifier(weights="distance", metric="manhattan").fit(data.x, data.y), "onnx-fp32"
         )

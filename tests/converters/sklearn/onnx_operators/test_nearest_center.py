@@ -47,5 +47,5 @@ def test_a_row_between_two_centroids_goes_to_the_first(conversions: Conversions)
 def test_another_metric_is_refused(conversions: Conversions) -> None:
     data = table("wine")
     model = NearestCentroid(metric="manhattan").fit(data.x, data.y)
-    with pytest.raises(UnsupportedModelError, match="NearestCentroid with the metric 'manhattan' has no route"):
+    with pytest.raises(UnsupportedModelError, match="NearestCentroid: the metric 'manhattan' is not supported"):
         conversions.convert(model, "onnx-fp32")

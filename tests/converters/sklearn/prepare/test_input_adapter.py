@@ -86,7 +86,7 @@ def test_numbers_alone_are_one_input_without_the_columns_that_are_dropped(tmp_pa
     model = make_pipeline(make_column_transformer((SimpleImputer(), ["age", "area"])), Ridge()).fit(FRAME, PRICES)
     session = opened(model, tmp_path)
     (spec,) = session.signature.inputs
-    assert (spec.name, spec.shape, spec.dtype, spec.gaps) == ("features", (None, 2), "float64", True)
+    assert (spec.name, spec.shape, spec.dtype, spec.missing_values) == ("features", (None, 2), "float64", True)
     found = session.predict(HELD_OUT[["area", "age"]].to_numpy())
     assert_near(found, model.predict(HELD_OUT))
 
@@ -96,7 +96,7 @@ def test_gaps_in_some_columns(tmp_path: Path) -> None:
     model = make_pipeline(make_column_transformer((SimpleImputer(), ["age"]), ("passthrough", ["rooms"])), Ridge())
     session = opened(model.fit(whole, PRICES), tmp_path)
     (spec,) = session.signature.inputs
-    assert spec.gaps == (1,)
+    assert spec.missing_values == (1,)
     assert np.isfinite(np.asarray(session.predict([[3.0, np.nan]]))).all()
     with pytest.raises(InputError, match="sample 1 holds NaN"):
         session.predict([[3.0, 2.0], [np.nan, 3.0]])

@@ -24,7 +24,7 @@ pytestmark = [*QUIET, pytest.mark.filterwarnings("ignore:y contains no unlabeled
 
 def test_what_solves_a_problem_for_each_row_is_refused(conversions: Conversions) -> None:
     data = table("wine")
-    with pytest.raises(UnsupportedModelError, match="The SparseCoder solves an optimization problem for each row"):
+    with pytest.raises(UnsupportedModelError, match="SparseCoder: prediction solves an optimization problem"):
         conversions.convert(
             make_pipeline(SparseCoder(np.eye(13)), LogisticRegression()).fit(data.x, data.y), "onnx-fp32"
         )
@@ -33,9 +33,9 @@ def test_what_solves_a_problem_for_each_row_is_refused(conversions: Conversions)
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (NMF(2, max_iter=400, tol=1e-2, random_state=0), "NMF solves an optimization problem for each row"),
-        (LatentDirichletAllocation(2, max_iter=1, random_state=0), "repeats an update for each row"),
-        (LocallyLinearEmbedding(random_state=0), "solves a system of equations for each row"),
+        (NMF(2, max_iter=400, tol=1e-2, random_state=0), "NMF: prediction solves an optimization problem for each row"),
+        (LatentDirichletAllocation(2, max_iter=1, random_state=0), "prediction repeats an update for each row"),
+        (LocallyLinearEmbedding(random_state=0), "prediction solves a system of equations for each row"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -74,7 +74,7 @@ def test_unscaled_tables_in_int8(model: Any, name: str, conversions: Conversions
 def test_more_thresholds_than_int8_has_steps_are_refused(conversions: Conversions) -> None:
     data = table("diabetes")
     with pytest.raises(
-        UnsupportedModelError, match=r"compare a feature with \d+ thresholds, and 8 bits tell 255 apart"
+        UnsupportedModelError, match=r"compare a feature with \d+ thresholds; int8 supports at most 255"
     ):
         conversions.convert(RandomForestRegressor(20).fit(data.x, data.y), "tflite-int8", data.x[:20])
 

@@ -69,5 +69,5 @@ def test_labels_that_do_not_follow_from_scores_come_by_position(conversions: Con
 
 def test_coupled_probabilities_are_refused(conversions: Conversions) -> None:
     data = table("wine")
-    with pytest.raises(UnsupportedModelError, match="couples probabilities of pairs"):
+    with pytest.raises(UnsupportedModelError, match="probability=True is not supported"):
         conversions.convert(SVC(probability=True).fit(data.x, data.y), "tflite-fp32", data.x[:20])
