@@ -124,4 +124,4 @@ def select_fastest(
         scope = f"the {len(measured)} measured of {scope}"
     if len(equals) == 1:
         return fastest, f"the fastest of {scope}"
-    return best, f"the smallest of {len(equals)} that are equally fast, as far as can be told, among {scope}"
+    return best, f"the smallest of {len(equals)} that are equally fast within their intervals, among {scope}"

@@ -53,7 +53,7 @@ def _data(data: DataRecord) -> tuple[LineageNode, ...]:
         title = f"judged on {format_samples(data)}"
         nodes.append(LineageNode("evaluation", title, ("no evaluation data were given",)))
     if data.reference is not None:
-        nodes.append(LineageNode("reference", "answers that were given", (_short_digest(data.reference),)))
+        nodes.append(LineageNode("reference", "outputs given by the user", (_short_digest(data.reference),)))
     return tuple(nodes)
 
 
