@@ -81,24 +81,24 @@ def bench(
         >>> results.measurements[0].latency[0].ms
         Figure(value=0.0065, low=0.0065, high=0.0066)
     """
-    chosen_options, date = options or Options(), now()
-    bench_plan = plan_cases(
+    options, date = options or Options(), now()
+    plan = plan_cases(
         package,
         artifacts=artifacts,
         targets=targets,
         threads=threads,
         batches=batches,
         scenarios=scenarios,
-        options=chosen_options,
+        options=options,
     )
     with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
         file = Path(folder) / "measured.edgeml"
         package.save(file)
         measurements = list[Measurement]()
-        for case in bench_plan.cases:
+        for case in plan.cases:
             if progress is not None:
                 progress(case)
-            measurements.append(measure(package, file, case, chosen_options))
+            measurements.append(measure(package, file, case, options))
     reference = PackageRef(package.name, package.version, package.digest())
     return results_of(reference, date, this_machine(), tuple(measurements))
 

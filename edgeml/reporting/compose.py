@@ -207,7 +207,7 @@ def _flags(device: Device) -> list[str]:
     results = device.results
     flags = [(flag, item.artifact) for item in results.measurements for flag in item.conditions.flags]
     flags += [
-        (flag, f"{pair.what} beside {pair.baseline}") for pair in results.comparisons for flag in pair.conditions.flags
+        (flag, f"{pair.what} against {pair.baseline}") for pair in results.comparisons for flag in pair.conditions.flags
     ]
     kinds: dict[str, list[tuple[str, str]]] = {}
     for flag, subject in flags:

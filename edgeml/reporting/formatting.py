@@ -58,10 +58,10 @@ def format_samples(data: DataRecord) -> str:
 
 def format_db(value: float) -> str:
     """Format decibels with one decimal."""
-    return format(value, _spec(value, ".1f"))
+    return format(value, _bounded_spec(value, ".1f"))
 
 
-def _spec(value: float, spec: str) -> str:
+def _bounded_spec(value: float, spec: str) -> str:
     return spec if abs(value) < _LARGE else ".3g"
 
 
@@ -92,18 +92,18 @@ def format_interval(figure: Figure, format_value: Callable[[float], str] = forma
 
 def format_points(share: float) -> str:
     """Format a difference of two shares in percentage points, with its sign and without a unit."""
-    return _signed(100 * share, ".1f")
+    return _format_signed(100 * share, ".1f")
 
 
-def _signed(value: float, spec: str) -> str:
-    text = f"{value:+{_spec(value, spec)}}"
+def _format_signed(value: float, spec: str) -> str:
+    text = f"{value:+{_bounded_spec(value, spec)}}"
     return text.replace("-", "+" if float(text) == 0 else "−")  # no −0.0
 
 
 def format_drop(drop: Drop) -> str:
     """Format a drop with its interval; of accuracy in percentage points, with ``%`` as the unit of goals."""
     factor, spec, unit = (100, ".1f", "%") if drop.metric == "accuracy" else (1, ".4f", "")
-    value, low, high = (_signed(factor * end, spec) + unit for end in (drop.value, drop.low, drop.high))
+    value, low, high = (_format_signed(factor * end, spec) + unit for end in (drop.value, drop.low, drop.high))
     return f"{value} [{low}, {high}]"
 
 
@@ -119,12 +119,12 @@ def drop_title(metric: str) -> str:
 
 def format_metric(metric: str, value: float) -> str:
     """Format a task's main metric; accuracy in percent."""
-    return f"{value:.1%}" if metric == "accuracy" else format(value, _spec(value, ".4f"))
+    return f"{value:.1%}" if metric == "accuracy" else format(value, _bounded_spec(value, ".4f"))
 
 
 def format_rise(rise: ErrorRise) -> str:
     """Format a rise of an error with its interval, in the targets' units."""
-    value, low, high = (_signed(end, ".3g") for end in (rise.value, rise.low, rise.high))
+    value, low, high = (_format_signed(end, ".3g") for end in (rise.value, rise.low, rise.high))
     return f"{value} [{low}, {high}]"
 
 

@@ -45,7 +45,7 @@ def speeds_by_machine(manifest: Manifest, devices: Sequence[Device]) -> dict[str
 
     Without such machines, the speeds are those that the package holds of the machine that built it.
     """
-    measured = {device.name: _measured(device.results.measurements) for device in devices}
+    measured = {device.name: _measured_speeds(device.results.measurements) for device in devices}
     if any(measured.values()):
         return {name: speeds for name, speeds in measured.items() if speeds}
     packaged = {
@@ -72,7 +72,7 @@ def select_single_stream(measurements: Sequence[Measurement]) -> list[Measuremen
     ]
 
 
-def _measured(measurements: Sequence[Measurement]) -> dict[str, Speed]:
+def _measured_speeds(measurements: Sequence[Measurement]) -> dict[str, Speed]:
     """Return speeds under the setting with the most artifacts; among equals, the CPU with the fewest threads."""
     usable = select_single_stream(measurements)
     counts = Counter((item.target, item.threads) for item in usable)
@@ -124,4 +124,4 @@ def select_fastest(
         scope = f"the {len(measured)} measured of {scope}"
     if len(equals) == 1:
         return fastest, f"the fastest of {scope}"
-    return best, f"the smallest of {len(equals)} that are equally fast, as far as can be told, among {scope}"
+    return best, f"the smallest of {len(equals)} that are equally fast within their intervals, among {scope}"

@@ -16,7 +16,7 @@ def calibration_section(details: Evidence, name: str) -> Section | None:
     if details.source_calibration is not None:
         calibrations = {"source": details.source_calibration, **calibrations}
     errors = ", ".join(f"{calibration.ece:.4f} of {model}" for model, calibration in calibrations.items())
-    summary = f"Share of right labels by the probability that was given. Expected calibration error: {errors}."
+    summary = f"Share of right labels by predicted probability. Expected calibration error: {errors}."
     rows = tuple(
         (model, f"{bin_.confidence:.1%}", f"{bin_.accuracy:.1%}", f"{bin_.samples:,}")
         for model, calibration in calibrations.items()
@@ -50,7 +50,7 @@ def _spec(calibrations: dict[str, Calibration], frame: Frame) -> Spec:
         if bin_.confidence is not None and bin_.accuracy is not None
     ]  # fmt: skip
     axis = {"scale": {"domain": [0, 100], "nice": False}, "axis": {"tickCount": 5}, "type": "quantitative"}
-    x = {"field": "probability", "title": "Probability given, %", **axis}
+    x = {"field": "probability", "title": "Predicted probability, %", **axis}
     y = {"field": "right", "title": "Right, %", **axis}
     color = {"field": "of", "type": "nominal", "title": None, "sort": list(calibrations)}
     side = min(360, frame.width - 64)

@@ -82,7 +82,7 @@ def _confusions(details: Mapping[str, Evidence], labels: Sequence[Label], best: 
         }
         if counts:
             title = f"Confusion matrix of {name}"
-            charts.append(matrix_chart(f"confusion-{key}", Matrix(title, "true class", "label given", counts)))
+            charts.append(matrix_chart(f"confusion-{key}", Matrix(title, "true class", "predicted class", counts)))
     return charts
 
 

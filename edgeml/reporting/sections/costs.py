@@ -52,7 +52,7 @@ def _costs(devices: Sequence[Device]) -> Table | None:
     rows = [(*key, *(cells.get(title, "–") for title in titles)) for key, cells in rows_by_key.items()]
     kept, omitted = truncate(rows, _MAX_ROWS)
     columns = (Column("artifact", figures=False), Column("device", figures=False), *map(Column, titles))
-    return Table("From the start of a process to the first answer; memory above idle", columns, kept, (), omitted)
+    return Table("From the start of a process to the first output; memory above idle", columns, kept, (), omitted)
 
 
 def _loads(devices: Sequence[Device]) -> Table | None:

@@ -75,7 +75,7 @@ def _chart(device: Device, key: str, scenario: str, measurements: list[Measureme
         summary,
         lambda frame: _spec(kept, names, frame),
         Table("Quantiles of latency; a dash where the count does not support one", tuple(columns), rows, (), omitted),
-        "The stronger the colour, the more queries took so long; the marks are the median, the 90th and the 99th "
+        "The stronger the color, the more queries took so long; the marks are the median, the 90th and the 99th "
         "percentile, where the count supports them. The slowest 0.5% are not drawn."
         + (" ×2 are two threads." if len({item.threads for item in kept}) > 1 else "")
         + (" b8 is a batch of eight." if len({item.batch for item in kept}) > 1 else "")

@@ -15,7 +15,7 @@ _HEX = 12
 def lineage_section(manifest: Manifest, training: TrainingCurves | None) -> Section:
     """Return the lineage diagram of a package."""
     source = manifest.source
-    details = [source.task or "no task", _short(source.digest)]
+    details = [source.task or "no task", _short_digest(source.digest)]
     details += [
         f"{display_text(name)} {display_text(version, 24)}" for name, version in sorted(source.versions.items())
     ]
@@ -37,27 +37,34 @@ def _data(data: DataRecord) -> tuple[LineageNode, ...]:
     if data.calibration_samples:
         nodes.append(
             LineageNode(
-                "calibration", f"{data.calibration_samples:,} samples", (_short(data.calibration), "to find ranges")
+                "calibration",
+                f"{data.calibration_samples:,} samples",
+                (_short_digest(data.calibration), "to find ranges"),
             )
         )
     details = ["with true labels or values" if data.labelled else "without labels"]
     if data.overlap:
         details.append(f"{data.overlap:,} are calibration samples too")
     if data.judged_on == "evaluation":
-        nodes.append(LineageNode("evaluation", f"{data.judged_samples:,} samples", (_short(data.evaluation), *details)))
+        nodes.append(
+            LineageNode("evaluation", f"{data.judged_samples:,} samples", (_short_digest(data.evaluation), *details))
+        )
     else:
         title = f"judged on {format_samples(data)}"
         nodes.append(LineageNode("evaluation", title, ("no evaluation data were given",)))
     if data.reference is not None:
-        nodes.append(LineageNode("reference", "answers that were given", (_short(data.reference),)))
+        nodes.append(LineageNode("reference", "outputs given by the user", (_short_digest(data.reference),)))
     return tuple(nodes)
 
 
 def _artifact(manifest: Manifest, record: ArtifactRecord) -> LineageNode:
     file = manifest.files[record.file]
-    details = (display_text(", ".join(record.lineage), 160), f"{format_kb(file.size_bytes)} kB, {_short(file.sha256)}")
+    details = (
+        display_text(", ".join(record.lineage), 160),
+        f"{format_kb(file.size_bytes)} kB, {_short_digest(file.sha256)}",
+    )
     return LineageNode("artifact", record.recipe, details, record.verdict.status)
 
 
-def _short(digest: str | None) -> str:
+def _short_digest(digest: str | None) -> str:
     return "" if digest is None else f"sha256 {digest.removeprefix('sha256:')[:_HEX]}…"

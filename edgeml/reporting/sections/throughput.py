@@ -105,7 +105,7 @@ def _rates(kept: Sequence[Measurement], max_ticks: int) -> tuple[list[float], li
     return log_axis([low for low, _ in ends], [high for _, high in ends], max_ticks)
 
 
-def _colour(values: Sequence[dict[str, object]]) -> Spec:
+def _color_scale(values: Sequence[dict[str, object]]) -> Spec:
     return {"field": "threads", "type": "nominal", "title": None,
             "sort": list(dict.fromkeys(str(value["threads"]) for value in values))}  # fmt: skip
 
@@ -121,7 +121,7 @@ def _curves(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame)
     domain, ticks = _rates(kept, 4)
     y = {"type": "quantitative", "title": None, "scale": {"type": "log", "domain": domain, "nice": False},
          "axis": tick_axis(ticks, SHORT)}  # fmt: skip
-    color = _colour(values)
+    color = _color_scale(values)
     return {
         "data": {"values": values},
         "facet": {"field": "panel", "type": "nominal", "title": None,
@@ -154,7 +154,7 @@ def _dots(kept: Sequence[Measurement], panels: Sequence[object], frame: Frame) -
     domain, ticks = _rates(kept, 4 if frame.narrow else 6)
     x = {"type": "quantitative", "title": title, "scale": {"type": "log", "domain": domain, "nice": False},
          "axis": {**tick_axis(ticks, SHORT), "grid": False}}  # fmt: skip
-    color = _colour(values)
+    color = _color_scale(values)
     return {
         "width": frame.width - 130,
         "height": 26 * len(panels),
