@@ -200,7 +200,7 @@ def test_nothing_released_is_told(package: edgeml.Package) -> None:
 def test_an_open_verdict_and_doubtful_figures_are_told(
     package: edgeml.Package, results_files: tuple[Path, Path]
 ) -> None:
-    remark = "open: the 95% interval of the drop, -0.003 to 0.02, holds the goal of 0.01"
+    remark = "open: the 95% interval of the drop, -0.003 to 0.02, contains the goal of 0.01"
     changed = {"verdict": Verdict("released", (), (remark,))}
     document = written(with_artifacts(package, changed, changed), ())
     assert document.status == "open"
