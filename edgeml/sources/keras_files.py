@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURE = b"PK"
 _ARCHIVE_SUFFIX = ".keras"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_VERSION = re.compile(r"[0-9]{1,3}(\.[0-9A-Za-z.+-]{1,40})?")
 _MAX_METADATA_BYTES = 2**20
 _BACKENDS = {"tensorflow", ""}  # of Keras 2; others lay the kernels of convolutions out in another way
 _SAVE_WHOLE = "save the whole model with model.save('model.keras')."
@@ -212,17 +214,17 @@ def _parse_config(text: str, name: str) -> dict[str, Any]:
 
 
 def _parse_version(version: str, name: str) -> Generation:
-    major = version.partition(".")[0]
-    if major in {"1", "2"}:
+    if not _VERSION.fullmatch(version):
+        raise InputError(f"{name} is corrupt: the Keras version {version!r:.40} is not a version number.")
+    major = int(version.partition(".")[0])
+    if major in {1, 2}:
         return 2
-    if major == "3":
+    if major == 3:
         return 3
-    if major.isdecimal() and len(major) < 4:
-        raise UnsupportedModelError(
-            f"{name} was saved by Keras {version:.20}; supported are Keras 2 and 3.",
-            fix="save the model with Keras 3, or convert it to .tflite or .onnx first.",
-        )
-    raise InputError(f"{name} is corrupt: the Keras version {version!r:.40} is not a version number.")
+    raise UnsupportedModelError(
+        f"{name} was saved by Keras {version}; supported are Keras 2 and 3.",
+        fix="save the model with Keras 3, or convert it to .tflite or .onnx first.",
+    )
 
 
 def _check_folder(folder: Path) -> None:

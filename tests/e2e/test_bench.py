@@ -220,4 +220,4 @@ def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> Non
     failed(run("bench", file, "--device", "pi@nowhere"), "edgeml build")
     failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "none.onnx"), "none.onnx: there is no such file")
     (tmp_path / "text.onnx").write_text("no model at all")
-    failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "text.onnx"), "text.onnx is no ONNX file")
+    failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "text.onnx"), "text.onnx is not an ONNX file")

@@ -145,8 +145,8 @@ def test_evaluation_with_classes_never_seen(run: Run, net_file: Path, data: Path
 @pytest.mark.parametrize(
     ("name", "content", "code", "words"),
     [
-        ("model.keras", b"no zip", 2, ["model.keras is no Keras model"]),
-        ("model.keras", b"", 2, ["model.keras is no Keras model"]),
+        ("model.keras", b"no zip", 2, ["model.keras is not a Keras model"]),
+        ("model.keras", b"", 2, ["model.keras is not a Keras model"]),
         ("model.skops", b"no zip", 2, ["model.skops"]),
         ("model.pkl", b"cos\nsystem\n(S'touch pwned'\ntR.", 1, ["pickle", "skops.io.dump"]),
         ("model.joblib", b"x", 1, ["pickle", "skops.io.dump"]),
@@ -163,7 +163,7 @@ def test_a_file_that_is_no_model(
 
 def test_a_truncated_model_file(run: Run, net_file: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.keras").write_bytes(net_file.read_bytes()[:-500])
-    failed(run("build", tmp_path / "cut.keras", "-o", tmp_path / "p.edgeml"), 2, "cut.keras is no Keras model")
+    failed(run("build", tmp_path / "cut.keras", "-o", tmp_path / "p.edgeml"), 2, "cut.keras is not a Keras model")
 
 
 def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:

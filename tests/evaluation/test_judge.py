@@ -105,7 +105,7 @@ def test_the_goal_bounds_the_drop(bound: float) -> None:
 
 def test_a_missing_drop_does_not_pass() -> None:
     assert "not defined" in reason(verdict(drop=None))
-    assert "no drop was measured" in reason(verdict(goal=Goal(max_drop=0.1), drop=None, labelled=False))
+    assert "but no drop was measured" in reason(verdict(goal=Goal(max_drop=0.1), drop=None, labelled=False))
 
 
 def test_without_labels_it_says_that_accuracy_was_not_measured() -> None:
@@ -129,7 +129,7 @@ def test_an_interval_on_one_side_of_the_goal_is_not_open(value: float, low: floa
 
 def test_size() -> None:
     assert verdict(goal=Goal(max_size_bytes=1000)).released
-    assert reason(verdict(goal=Goal(max_size_bytes=999))) == "1000 bytes are more than 999"
+    assert reason(verdict(goal=Goal(max_size_bytes=999))) == "the size of 1000 bytes is more than the goal of 999"
 
 
 def test_latency() -> None:
@@ -190,7 +190,7 @@ def test_released_means_that_every_figure_is_there_and_holds() -> None:
 def test_an_open_verdict_says_how_many_samples_would_settle_it() -> None:
     found = verdict(drop=Drop("r2", 0.005, -0.01, 0.02, "bootstrap of 1000"))  # of 1,000 samples
     assert found.samples_to_settle == pytest.approx(1000 * (0.015 / 0.005) ** 2, abs=1)
-    assert found.remarks[0].endswith("some 9,000 samples such as these would settle it")
+    assert found.remarks[0].endswith("contains the goal of 0.01; about 9,000 samples like these would settle it")
     assert verdict(drop=0.005).samples_to_settle is None  # its interval leaves the goal out
 
 

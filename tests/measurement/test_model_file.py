@@ -142,12 +142,12 @@ def test_what_is_no_model_that_can_be_measured(package: edgeml.Package, tmp_path
             open_model_file(path, reference=package)
 
     refused(tmp_path / "none.tflite", InputError, "there is no such file")
-    for name, told in {"text.tflite": "is no TFLite file", "text.onnx": "is no ONNX file"}.items():
+    for name, told in {"text.tflite": "is not a TFLite file", "text.onnx": "is not an ONNX file"}.items():
         (tmp_path / name).write_text("no model at all")
         refused(tmp_path / name, InputError, told)
     cut = tmp_path / "cut.tflite"
     cut.write_bytes(tflite.read_bytes()[:400])
-    refused(cut, InputError, "is damaged")
+    refused(cut, InputError, "is corrupt")
     refused(dense(tmp_path / "free.onnx", sizes=("h", 8, 1), width=8), UnsupportedModelError, "only the batch may be")
     foreign = dense(tmp_path / "foreign.onnx", kind="Mine", width=8)
     refused(foreign, UnsupportedModelError, "domain")

@@ -123,7 +123,7 @@ def test_versions_are_told(keras_models: Worker, many: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["never_built", "subclassed"])
 def test_a_model_in_memory_without_known_inputs_is_refused(keras_models: Worker, kind: str) -> None:
-    with pytest.raises(UnsupportedModelError, match="no inputs of known shape") as caught:
+    with pytest.raises(UnsupportedModelError, match="does not have inputs of known shape") as caught:
         keras_models.call("save_in_memory", kind, returns=Path)
     assert "keras.Input" in caught.value.fix
 
@@ -166,7 +166,7 @@ def test_a_free_size_is_refused(keras_models: Worker) -> None:
 def test_a_file_that_is_no_archive(keras_models: Worker, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(b"no model at all")
-    with pytest.raises(InputError, match=r"model\.keras is no Keras model"):
+    with pytest.raises(InputError, match=r"model\.keras is not a Keras model"):
         described(keras_models, path)
 
 
@@ -174,14 +174,14 @@ def test_an_archive_that_is_no_model(keras_models: Worker, tmp_path: Path) -> No
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
-    with pytest.raises(InputError, match=r"it has no model\.weights\.h5"):
+    with pytest.raises(InputError, match=r"model\.weights\.h5 not found in it"):
         described(keras_models, path)
 
 
 def test_a_truncated_file(keras_models: Worker, many: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(many.read_bytes()[:-100])
-    with pytest.raises(InputError, match="is no Keras model"):
+    with pytest.raises(InputError, match="is not a Keras model"):
         described(keras_models, path)
 
 
@@ -201,7 +201,7 @@ def test_weights_that_are_none(keras_models: Worker, many: Path, tmp_path: Path,
         archive.writestr("metadata.json", source.read("metadata.json"))
         archive.writestr("config.json", source.read("config.json"))
         archive.writestr("model.weights.h5", weights)
-    with pytest.raises(InputError, match="is no sound HDF5 file"):
+    with pytest.raises(InputError, match="is not a valid HDF5 file"):
         described(keras_models, path)
 
 

@@ -87,21 +87,21 @@ def test_keras_3_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_a_file_of_weights_alone(legacy_models: Worker) -> None:
-    with pytest.raises(InputError, match="no model_config"):
+    with pytest.raises(InputError, match="holds only the weights of a Keras model"):
         described(legacy_models, legacy_models.call("weights_alone", returns=Path))
 
 
 def test_a_file_that_is_no_hdf5(legacy_models: Worker, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(b"no model at all")
-    with pytest.raises(InputError, match="is no sound HDF5 file"):
+    with pytest.raises(InputError, match="is not a valid HDF5 file"):
         described(legacy_models, path)
 
 
 def test_a_folder_that_is_no_saved_model(legacy_models: Worker, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has no saved_model\.pb"):
+    with pytest.raises(InputError, match=r"is not a SavedModel: saved_model\.pb was not found"):
         described(legacy_models, tmp_path)
-    with pytest.raises(InputError, match="a SavedModel folder"):
+    with pytest.raises(InputError, match="is a folder, but not a SavedModel"):
         edgeml.build(tmp_path)
 
 

@@ -44,6 +44,19 @@ class KerasModels:
         self._model(kind).save(path)
         return path
 
+    def make_in_form(self, kind: str, form: str) -> Path:
+        """The model saved otherwise: as ``h5``, ``weights``, ``export`` (a SavedModel) or ``unzipped``."""
+        model = self._model(kind)
+        suffix = {"h5": ".h5", "weights": ".weights.h5"}.get(form, f"-{form}")
+        path = self._folder / f"{kind}{suffix}"
+        if form == "weights":
+            model.save_weights(path)
+        elif form == "export":
+            model.export(path, verbose=False)
+        else:
+            model.save(path, **({"zipped": False} if form == "unzipped" else {}))
+        return path
+
     def variants(self) -> dict[str, Path]:
         """One model in several files: as it is, compiled, with one weight changed, with one layer named otherwise."""
         keras, layers = self._keras, self._keras.layers

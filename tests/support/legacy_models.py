@@ -35,9 +35,18 @@ class LegacyModels:
         self._folder = settings.folder
 
     def make(self, kind: str, suffix: str) -> Path:
-        """The ``.h5`` file, or with another suffix the SavedModel folder, of the model that ``_kind`` makes."""
+        """The ``.h5`` or ``.keras`` file, or with another suffix the SavedModel folder, of the model of ``_kind``."""
         path = self._folder / f"{kind}{suffix}"
-        self._model(kind).save(path, save_format="h5" if suffix == ".h5" else "tf", include_optimizer=False)
+        if suffix == ".keras":
+            self._model(kind).save(path)
+        else:
+            self._model(kind).save(path, save_format="h5" if suffix == ".h5" else "tf", include_optimizer=False)
+        return path
+
+    def checkpoint(self) -> Path:
+        """A folder with a TensorFlow checkpoint."""
+        path = self._folder / "checkpoint-folder"
+        self._model("sigmoid").save_weights(path / "weights", save_format="tf")
         return path
 
     def weights_alone(self) -> Path:
