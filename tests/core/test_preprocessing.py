@@ -61,8 +61,8 @@ def test_what_fits(declared: Declaration, shape: tuple[int | None, ...]) -> None
         (IMAGE, {"std": ()}, (96, 64, 3), "std has 0 values"),
         (IMAGE, {"std": (1.0, 0.0, 1.0)}, (96, 64, 3), "std or scale is 0"),
         (IMAGE, {"scale": 0.0}, (96, 64, 3), "std or scale is 0"),
-        (IMAGE, {"scale": float("inf")}, (96, 64, 3), "NaN or infinity"),
-        (IMAGE, {"mean": (float("nan"),)}, (96, 64, 3), "NaN or infinity"),
+        (IMAGE, {"scale": float("inf")}, (96, 64, 3), "NaN or infinite"),
+        (IMAGE, {"mean": (float("nan"),)}, (96, 64, 3), "NaN or infinite"),
         (LOG_MEL, {}, (40, 49), "produces shape [49, 40]"),
         (LOG_MEL, {}, (40, 49, 1), "produces shape [49, 40]"),
         (LOG_MEL, {}, (1961,), "produces shape [49, 40]"),
@@ -71,7 +71,7 @@ def test_what_fits(declared: Declaration, shape: tuple[int | None, ...]) -> None
         (LOG_MEL, {"high_hz": 8001.0}, (49, 40), "not a range within 0 to half of sample_rate"),
         (LOG_MEL, {"low_hz": 4000.0}, (49, 40), "not a range"),
         (LOG_MEL, {"log_offset": -1.0}, (49, 40), "log_offset -1 is less than 0"),
-        (LOG_MEL, {"log_offset": float("nan")}, (49, 40), "NaN or infinity"),
+        (LOG_MEL, {"log_offset": float("nan")}, (49, 40), "NaN or infinite"),
         (LOG_MEL, {"coefficients": 10}, (49, 10), "log-mel does not support coefficients"),
         (MFCC, {"coefficients": None}, (49, 40), "mfcc needs coefficients"),
         (MFCC, {"coefficients": 41}, (49, 41), "41 coefficients exceed 40 mel bins"),
@@ -111,5 +111,5 @@ def test_a_declaration_is_a_frozen_value_that_json_keeps(declared: Declaration) 
     ],
 )  # fmt: skip
 def test_what_is_no_declaration(given: object) -> None:
-    with pytest.raises(InputError, match=r"preprocessing of input 'x'.*give an Image, Audio or Table"):
+    with pytest.raises(InputError, match=r"preprocessing of input 'x'.*use an Image, Audio or Table"):
         parse_declaration(given, "x")

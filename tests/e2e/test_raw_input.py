@@ -96,9 +96,9 @@ def test_without_a_declaration(small_package: edgeml.Package) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (Image(height=8, width=8), r"input 'image': it gives \[8, 8, 3\].*takes \[8, 8, 1\]"),
-        (Table(columns=("a",)), "input 'image': it gives"),
-        ({"photo": GRAY}, "no input 'photo'; the model has image"),
+        (Image(height=8, width=8), r"input 'image': produces shape \[8, 8, 3\].*expects \[8, 8, 1\]"),
+        (Table(columns=("a",)), "input 'image': produces shape"),
+        ({"photo": GRAY}, "unknown input 'photo'; the model's inputs are image"),
         ({"image": {"kind": "image"}}, "input 'image'.*height"),
         ({"image": None}, "input 'image'"),
         (Image(height=8, width=8, colour="gray", std=(0.0,)), "std or scale is 0"),
@@ -112,7 +112,7 @@ def test_declarations_that_do_not_fit(given: Any, words: str, net: edgeml.Packag
 
 @pytest.mark.slow
 def test_a_declaration_that_does_not_fit_is_refused_before_any_work(net_file: Path) -> None:
-    with pytest.raises(InputError, match=r"preprocessing.*it gives"):
+    with pytest.raises(InputError, match=r"preprocessing.*produces shape"):
         edgeml.build(net_file, preprocessing=Image(height=8, width=8))
 
 

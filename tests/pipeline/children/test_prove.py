@@ -97,7 +97,7 @@ def test_answers_that_are_no_numbers_are_refused(proving: Worker, keras_models: 
     files = save_arrays({"x": x}, tmp_path / "inputs")
     with (
         Worker("edgeml.pipeline.children.prove:Proof", ProofSettings(files, measure=False), tmp_path) as worker,
-        pytest.raises(ConversionError, match="NaN or infinity in 'value' for 1 of 5 samples, the first of them 2"),
+        pytest.raises(ConversionError, match="NaN or infinity in 'value' for 1 of 5 samples, first for sample 2"),
     ):
         worker.call("run", broken, returns=ProofRun)
 
