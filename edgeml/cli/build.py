@@ -76,7 +76,7 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
 def command(ctx: click.Context, options: BuildOptions) -> None:
     """Convert MODEL by recipes, prove each artifact against it, and write a package.
 
-    MODEL is a .keras file; an .h5 file or a SavedModel folder of Keras 2; a .skops file; or an existing
+    MODEL is a .keras or .h5 file; a SavedModel folder of Keras 2; a .skops file; or an existing
     .tflite or .onnx file, which is packaged as the recipe that it is (.onnx in float32 by all onnx recipes).
 
     \b

@@ -77,8 +77,8 @@ def build(
     reason, in the package's manifest. Nothing is raised for them.
 
     Args:
-        model: A Keras model or a fitted scikit-learn estimator, in memory, or a path: to a ``.keras`` file; to an
-            ``.h5`` file or a SavedModel folder of Keras 2; to a ``.skops`` file; or to an existing ``.tflite`` or
+        model: A Keras model or a fitted scikit-learn estimator, in memory, or a path: to a ``.keras`` or
+            ``.h5`` file; to a SavedModel folder of Keras 2; to a ``.skops`` file; or to an existing ``.tflite`` or
             ``.onnx`` file, which is packaged as it is, and a float32 ``.onnx`` file by the other ``onnx-*``
             recipes too.
         name: The package's name: lower case, digits, ``.``, ``_``, ``-``.
