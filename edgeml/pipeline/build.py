@@ -19,7 +19,7 @@ from edgeml.core.tensors import Label
 from edgeml.package import Package
 from edgeml.package.manifest import Name, Text, Version
 from edgeml.pipeline.children.convert import ConversionSettings
-from edgeml.pipeline.evaluation_data import calibration_arrays, judged_data, reference_arrays
+from edgeml.pipeline.evaluation_data import calibration_arrays, evaluation_arrays, reference_arrays
 from edgeml.pipeline.packaging import assembled
 from edgeml.pipeline.raw_inputs import declarations
 from edgeml.pipeline.recipes import make
@@ -136,8 +136,8 @@ def build(
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info = with_task(_described(converting, file), task, labels, evaluation)
                 declared = declarations(preprocessing, info)
-                given = calibration_arrays(calibration, info)
-                data = judged_data(evaluation, given, info)
+                given = calibration_arrays(calibration, info, declared)
+                data = evaluation_arrays(evaluation, given, info, declared)
                 if goal.max_drop is not None and data.truth is None:
                     raise InputError(
                         "goal: max_drop needs true labels or values, and there are none.",
