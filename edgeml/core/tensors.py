@@ -52,6 +52,8 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         missing_values: Positions where an input supports missing values, NaN for numbers and "" for text: True for all,
             False for none, or columns of the last axis. The JSON key is ``gaps``.
         texts: The texts that an input supports; empty if it supports any.
+        literal_texts: Texts such as ``None`` and ``NA`` that are values of their own, although files use them for
+            missing values.
     """
 
     name: str
@@ -62,6 +64,7 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     encoding: Encoding | None = None
     missing_values: bool | tuple[int, ...] = field(default=False, name="gaps")
     texts: tuple[str, ...] = ()
+    literal_texts: tuple[str, ...] = ()
 
 
 def describe_input(spec: TensorSpec) -> str:

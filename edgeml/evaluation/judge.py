@@ -59,7 +59,7 @@ def judge(
         if goal.max_drop is not None:
             reasons.append("the goal bounds the drop, but no drop was measured")
     if goal.max_size_bytes is not None and size_bytes > goal.max_size_bytes:
-        reasons.append(f"the size of {size_bytes} bytes is more than the goal of {goal.max_size_bytes}")
+        reasons.append(f"the size of {size_bytes} bytes is more than {goal.max_size_bytes}")
     if goal.max_p95_ms is not None and (latency is None or not latency.p95_ms <= goal.max_p95_ms):
         reasons.append(
             "the p95 latency was not measured"

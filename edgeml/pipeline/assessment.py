@@ -30,7 +30,7 @@ from edgeml.evaluation import (
     worst_classes,
     worst_samples,
 )
-from edgeml.pipeline.evaluation_data import Judged
+from edgeml.pipeline.evaluation_data import EvaluationData
 from edgeml.pipeline.missing_values import has_missing_values
 from edgeml.pipeline.outcome import ProofRun, ProvenArtifact
 from edgeml.pipeline.reference import Labels, ReferenceOutputs, ReferenceSet
@@ -56,7 +56,7 @@ class Assessor:
 
     info: SourceInfo
     goal: Goal
-    data: Judged
+    data: EvaluationData
     trusted_reference: bool = True
 
     def assess(self, recipe: Recipe, references: ReferenceSet, artifact: Artifact, run: ProofRun) -> ProvenArtifact:

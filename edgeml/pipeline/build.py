@@ -19,7 +19,7 @@ from edgeml.core.tensors import Label
 from edgeml.package import Package
 from edgeml.package.manifest import Name, Text, Version
 from edgeml.pipeline.children.convert import ConversionSettings
-from edgeml.pipeline.evaluation_data import calibration_arrays, judged_data, reference_arrays
+from edgeml.pipeline.evaluation_data import calibration_arrays, evaluation_arrays, reference_arrays
 from edgeml.pipeline.packaging import assemble_package
 from edgeml.pipeline.raw_inputs import resolve_declarations
 from edgeml.pipeline.recipes import build_recipes
@@ -77,8 +77,8 @@ def build(
     reason, in the package's manifest. Nothing is raised for them.
 
     Args:
-        model: A Keras model or a fitted scikit-learn estimator, in memory, or a path: to a ``.keras`` file; to an
-            ``.h5`` file or a SavedModel folder of Keras 2; to a ``.skops`` file; or to an existing ``.tflite`` or
+        model: A Keras model or a fitted scikit-learn estimator, in memory, or a path: to a ``.keras`` or
+            ``.h5`` file; to a SavedModel folder of Keras 2; to a ``.skops`` file; or to an existing ``.tflite`` or
             ``.onnx`` file, which is packaged as it is, and a float32 ``.onnx`` file by the other ``onnx-*``
             recipes too.
         name: The package's name: lower case, digits, ``.``, ``_``, ``-``.
@@ -136,8 +136,8 @@ def build(
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info = with_task(_described(converting, file), task, labels, evaluation)
                 declared = resolve_declarations(preprocessing, info)
-                given = calibration_arrays(calibration, info)
-                data = judged_data(evaluation, given, info)
+                given = calibration_arrays(calibration, info, declared)
+                data = evaluation_arrays(evaluation, given, info, declared)
                 if goal.max_drop is not None and data.truth is None:
                     raise InputError(
                         "goal: max_drop needs true labels or values, and there are none.",

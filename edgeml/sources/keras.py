@@ -130,7 +130,8 @@ def open_source(path: Path, *, trust: bool = False) -> KerasSource | LegacyKeras
     except (TypeError, ValueError, KeyError, AttributeError, ImportError, OSError) as error:
         raise UnsupportedModelError(
             f"{path.name}: Keras {keras.__version__} cannot load the model: {_cause(error)}.",
-            fix="build it from Keras's own layers; classes of your own cannot be loaded here.",
+            fix="build it from Keras's own layers: your own classes cannot be loaded here. Of a model whose class "
+            "changes only its training, save keras.Model(model.inputs, model.outputs).",
         ) from error
     info = _describe(model)
     if not info.computes:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.preprocessing import GAPS
 
 __all__ = ["Column", "first_step", "table_columns"]
 
@@ -26,6 +27,7 @@ class Column:
         missing_marker: Value of a missing text in that table: NaN, None, or "" where the model has no such value.
         categories: Texts that the model was trained on, as far as it keeps them.
         closed: Whether the model refuses other texts.
+        literal: Texts that the model was trained on although files spell missing values so.
     """
 
     name: str | None
@@ -34,6 +36,7 @@ class Column:
     missing_marker: float | str | None = ""
     categories: tuple[str, ...] = ()
     closed: bool = False
+    literal: tuple[str, ...] = ()
 
 
 def table_columns(model: Any) -> tuple[Column, ...]:
@@ -49,7 +52,7 @@ def table_columns(model: Any) -> tuple[Column, ...]:
     for position, text in _uses(model, None):
         name = None if names is None else str(names[position])
         use = text or _TextUse()
-        column = Column(name, position, text is not None, use.missing_marker, use.categories, use.closed)
+        column = Column(name, position, text is not None, use.missing_marker, use.categories, use.closed, use.literal)
         earlier = columns.setdefault(position, column)
         if earlier.text != column.text:
             raise UnsupportedModelError(
@@ -79,6 +82,7 @@ class _TextUse:
     missing_marker: float | str | None = ""
     categories: tuple[str, ...] = ()
     closed: bool = False
+    literal: tuple[str, ...] = ()
 
 
 def _uses(model: Any, positions: Sequence[int] | None) -> Iterator[tuple[int, _TextUse | None]]:
@@ -107,7 +111,7 @@ def _uses(model: Any, positions: Sequence[int] | None) -> Iterator[tuple[int, _T
                 yield from _uses(part, positions)
         return
     if hasattr(first, "vocabulary_") or name == "HashingVectorizer":
-        yield from ((position, _TextUse()) for position in positions)
+        yield from ((position, _TextUse(literal=_literal_words(first))) for position in positions)
         return
     for number, position in enumerate(positions):
         yield position, _text_use(model, first, number)
@@ -128,14 +132,26 @@ def _text_use(model: Any, first: Any, number: int) -> _TextUse | None:
         markers = [value for value in categories if not isinstance(value, str)]
         if not texts:
             return None
-        return _TextUse(markers[0] if markers else "", texts, getattr(first, "handle_unknown", "") == "error")
+        closed = getattr(first, "handle_unknown", "") == "error"
+        return _TextUse(markers[0] if markers else "", texts, closed, _literal_texts(texts))
     statistics = getattr(first, "statistics_", None)
     if statistics is None or not isinstance(np.asarray(statistics, dtype=object)[number], str):
         return None
     encoder = _second_step(model, first)
     use = None if encoder is None or not hasattr(encoder, "categories_") else _text_use(encoder, encoder, number)
     categories, closed = (use.categories, use.closed) if use else ((), False)
-    return _TextUse(first.missing_values, categories, closed)
+    return _TextUse(first.missing_values, categories, closed, _literal_texts(categories))
+
+
+def _literal_texts(categories: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the categories that files also use for missing values."""
+    return tuple(text for text in categories if text and text.strip() in GAPS)
+
+
+def _literal_words(vectorizer: Any) -> tuple[str, ...]:
+    """Return the spellings of missing values in which a vectorizer counts words."""
+    words, vocabulary = vectorizer.build_analyzer(), getattr(vectorizer, "vocabulary_", None)
+    return tuple(text for text in sorted(GAPS) if any(vocabulary is None or word in vocabulary for word in words(text)))
 
 
 def _second_step(model: Any, first: Any) -> Any:

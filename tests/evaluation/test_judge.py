@@ -129,7 +129,7 @@ def test_an_interval_on_one_side_of_the_goal_is_not_open(value: float, low: floa
 
 def test_size() -> None:
     assert verdict(goal=Goal(max_size_bytes=1000)).released
-    assert reason(verdict(goal=Goal(max_size_bytes=999))) == "the size of 1000 bytes is more than the goal of 999"
+    assert reason(verdict(goal=Goal(max_size_bytes=999))) == "the size of 1000 bytes is more than 999"
 
 
 def test_latency() -> None:

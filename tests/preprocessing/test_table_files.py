@@ -32,18 +32,18 @@ def test_tables(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "columns are missing: area, rooms; it has none"),
+        (b"", "x.csv is empty"),
         (b"area,rooms\n", "has no rows"),
         (b"area,rooms\n\n\n", "has no rows"),
         (b"area,age\n1,2\n", "columns are missing: rooms; it has area, age"),
         (b"1,2\n3,4\n", "columns are missing: area, rooms; it has 1, 2.*first line"),
-        (b"area;rooms\n1;2\n", "part the fields by commas, not by ';'"),
+        (b"area;rooms\n1;2\n", "separate the fields by commas, not by ';'"),
         (b"area\trooms\n1\t2\n", r"not by '\\t'"),
         (b"area,rooms\n1;2\n", "line 2: got 1 fields, expected 2"),
         (b"area,rooms\n1,2\n1,2,3\n", "line 3: got 3 fields, expected 2"),
         (b"area,rooms,area\n1,2,3\n", "column 'area' is there twice"),
         (b"area,rooms\n1,2\nmany,3\n", "line 3, column 'area': got 'many', expected a number"),
-        (b"area,rooms\n1,\n", "line 2, column 'rooms': is empty, expected a number"),
+        (b"area,rooms\n1,\n", "line 2, column 'rooms': the field is empty, expected a number"),
         (b"area,rooms\n1,nan\n", "column 'rooms': got 'nan'"),
         (b"area,rooms\n1,inf\n", "column 'rooms': got 'inf'"),
         (b"area,rooms\n1,1_000\n", "column 'rooms': got '1_000'"),
@@ -77,13 +77,13 @@ def test_a_table_with_text_and_gaps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gaps", "data", "words"),
     [
-        ((0,), b"area,rooms,district\n,,x\n", "line 2, column 'rooms': is empty, expected a number"),
+        ((0,), b"area,rooms,district\n,,x\n", "line 2, column 'rooms': the field is empty, expected a number"),
         (
             (0,),
             b"area,rooms,district\n,NA,x\n",
             "column 'rooms': got 'NA', which is a missing value, expected a number",
         ),
-        (True, b"area,rooms,district\n,,\n", "line 2, column 'district': is empty, expected text"),
+        (True, b"area,rooms,district\n,,\n", "line 2, column 'district': the field is empty, expected text"),
         (True, b"area,rooms,district\nx,,a\n", "column 'area': got 'x', expected a number"),
         (True, b"area,rooms\n1,2\n", "columns are missing: district"),
     ],

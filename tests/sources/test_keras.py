@@ -142,6 +142,13 @@ def test_a_file_of_a_subclassed_model_is_refused(keras_models: Worker) -> None:
     assert "--trust-source" in caught.value.fix
 
 
+def test_a_model_whose_class_changes_only_its_training_can_be_saved_without_it(keras_models: Worker) -> None:
+    path = keras_models.call("save_in_memory", "own_training", returns=Path)
+    with pytest.raises(UnsupportedModelError, match="Could not locate class 'Trained'") as caught:
+        described(keras_models, path)
+    assert "save keras.Model(model.inputs, model.outputs)" in caught.value.fix
+
+
 def test_a_layer_of_a_class_of_ones_own_is_named(keras_models: Worker) -> None:
     path = keras_models.call("make", "with_own_class", returns=Path)
     with pytest.raises(UnsupportedModelError, match=r"'Mine' of .* is not among Keras's own layers") as caught:

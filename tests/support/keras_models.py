@@ -137,6 +137,12 @@ class KerasModels:
     def _one_input(self, size: int = 16) -> Any:
         return self._keras.Input((size,), name="x")
 
+    def _own_training(self) -> Any:
+        """A functional model whose class, of a script, changes its training alone."""
+        members = {"__module__": "__main__", "train_step": lambda model, data: model.super().train_step(data)}
+        x = self._one_input()
+        return type("Trained", (self._keras.Model,), members)(x, self._dense()(x))
+
     def _many(self) -> Any:
         """Five inputs and two outputs, with names that clash or that some format does not take."""
         keras, layers = self._keras, self._keras.layers
