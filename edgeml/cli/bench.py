@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from edgeml.cli.bench_device import bench_there, device_options, devices_of
 from edgeml.cli.options import options_as
-from edgeml.cli.output import check_output, console, json_option, print_json, progress
+from edgeml.cli.output import json_option, notes, print_json, progress
+from edgeml.cli.output_files import check_output
 from edgeml.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _bench_here(
     code = tell(found, options.output)
     told = ("cold start and memory, which are measured of packages",) if bare and compare is None else ()
     for line in (*planned.skipped, *told):
-        console().print(f"not measured: {line}", soft_wrap=True)
+        notes().print(f"not measured: {line}", soft_wrap=True)
     return code
 
 
@@ -231,7 +232,7 @@ def _tell(found: Results, output: Path | None, *, as_json: bool, earlier: Result
         comparison_lines(found.comparisons, doubts=earlier is None)
     if earlier is not None:
         for case in not_in(earlier, [case_of(item) for item in found.measurements]):
-            console().print(f"not compared: {case}, which the baseline does not tell.", soft_wrap=True)
+            notes().print(f"not compared: {case}, which the baseline does not tell.", soft_wrap=True)
     return 1 if allowed is not None and _slower(found.comparisons, allowed) else 0
 
 
@@ -325,13 +326,13 @@ def _slower(comparisons: tuple[Comparison, ...], allowed: float) -> bool:
     failed = [item for item in comparisons if item.verdict == "slower" and item.ratio.value > 1 + allowed]
     opened = [item for item in comparisons if item.verdict != "slower" and item.ratio.value > 1 + allowed]
     for item in failed:
-        console().print(
+        notes().print(
             f"failed: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}; "
             f"{100 * allowed:g}% more is allowed.",
             soft_wrap=True,
         )
     for item in opened:
-        console().print(
+        notes().print(
             f"open: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}, which may be noise; "
             "measure for longer.",
             soft_wrap=True,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from edgeml.cli.output import console, print_json, printable, show_error
+from edgeml.cli.output import console, notes, print_json, printable, show_error
 from edgeml.core.errors import EdgemlError, InputError, StorageError
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ def bench_there(
                 raise results
             measured[device.title] = results
             file = output if alone or output is None else output / f"{_file_name(device)}.json"
-            console().print(f"{device.title}, {results.machine.model}: {_golden(results)}", soft_wrap=True)
+            out = notes() if as_json else console()
+            out.print(f"{device.title}, {results.machine.model}: {_golden(results)}", soft_wrap=True)
             codes.append(tell(results, file, as_json=as_json and alone))
         except EdgemlError as error:
             if alone:
@@ -160,7 +161,7 @@ def _board(devices: tuple[Device, ...]) -> Iterator[Callable[[Device, News], Non
     """A line for each device on a terminal; what is to be kept in view is printed everywhere."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    lock, output = threading.Lock(), console()
+    lock, output = threading.Lock(), notes()
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

@@ -13,7 +13,8 @@ from msgspec import Struct
 from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays, read_frame
 from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.options import options_as
-from edgeml.cli.output import check_output, console, json_option, print_json, progress
+from edgeml.cli.output import console, json_option, notes, print_json, progress
+from edgeml.cli.output_files import check_output
 from edgeml.core.errors import InputError
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import RECIPES
@@ -124,12 +125,12 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
     manifest = package.manifest
     if options.as_json:
         print_json(manifest)
-    out = console()
-    artifact_table(manifest)
-    if package.failures:
-        out.print(f"Logs and scripts that reproduce the failures: {output}.failed/", soft_wrap=True)
-    missed = [recipe for recipe in recipes or () if recipe not in package.released]
+    out = notes() if options.as_json else console()
+    artifact_table(manifest, out)
     out.print(f"{output}: {len(package.released)} of {len(recipes or RECIPES)} recipes released.", soft_wrap=True)
+    if package.failures:
+        notes().print(f"Logs and scripts that reproduce the failures: {output}.failed/", soft_wrap=True)
+    missed = [recipe for recipe in recipes or () if recipe not in package.released]
     ctx.exit(1 if missed or not package.released else 0)
 
 

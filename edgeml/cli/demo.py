@@ -12,10 +12,12 @@ import click
 import numpy as np
 
 from edgeml.cli.artifact_table import artifact_table
-from edgeml.cli.output import console, json_option, print_json, progress
+from edgeml.cli.output import console, json_option, notes, print_json, progress
 from edgeml.core.errors import StorageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgeml.demo.digits import Digits
     from edgeml.package import Package
 
@@ -47,13 +49,13 @@ def command(output: Path, *, as_json: bool) -> None:
     except OSError as error:
         raise StorageError(f"{output} cannot be made: {error.strerror}.", fix="give another folder by -o.") from error
     data, packages = _build(output)
-    out = console()
+    out = notes() if as_json else console()
     for name, package in packages.items():
         source, count = package.manifest.source, package.manifest.data.judged_samples
         out.print()
         out.print(f"{name}: {source.framework} {source.architecture}, judged on {count} held-out images")
-        artifact_table(package.manifest)
-    _predict(output, data)
+        artifact_table(package.manifest, out)
+    _predict(out, output, data)
     if as_json:
         print_json({name: package.manifest for name, package in packages.items()})
     out.print(f"Done in {time.monotonic() - began:.0f} s. Next:", soft_wrap=True)
@@ -113,13 +115,12 @@ def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
     return data, packages
 
 
-def _predict(output: Path, data: Digits) -> None:
+def _predict(out: Console, output: Path, data: Digits) -> None:
     """Shows what the net's package says of a few images."""
     from edgeml.cli.predict_worker import Predicted, running
 
     with running(output / "digits-net.edgeml") as child:
         found = child.call("predict", (output / "digits.npz").absolute(), None, "cpu", 1, False, returns=Predicted)
-    out = console()
     out.print()
     out.print(f"Predictions of digits-net by {found.artifact}, its fastest released artifact here:")
     out.print()

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from edgeml._version import __version__
-from edgeml.cli.output import show_error
+from edgeml.cli.output import replace_unencodable, show_error
 from edgeml.core.errors import ConversionError, EdgemlError, PackageError, UnsupportedModelError
 
 __all__ = ["cli", "exit_code", "main"]
@@ -21,6 +21,10 @@ __all__ = ["cli", "exit_code", "main"]
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
 _COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "report", "targets")
+
+
+class _ReaderGoneError(Exception):
+    """The program that reads standard output ended, as ``head`` does."""
 
 
 class _Commands(click.Group):
@@ -34,6 +38,12 @@ class _Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"edgeml.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # which click would make exit code 1: refused
+            raise _ReaderGoneError from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -67,6 +77,7 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # of nohup
             signal.signal(number, _terminate)
+    replace_unencodable()
     sys.exit(_run())
 
 
@@ -86,8 +97,8 @@ def _run() -> int:
     except EdgemlError as error:
         show_error(error)
         code = exit_code(error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing to flush to
+    except _ReaderGoneError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered cannot be written
         code = EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001  # the last resort: told in full, with another exit code
         traceback.print_exc()

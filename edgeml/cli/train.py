@@ -9,7 +9,8 @@ import click
 import msgspec
 
 from edgeml.cli.artifact_table import artifact_table
-from edgeml.cli.output import check_output, console, json_option, print_json, progress
+from edgeml.cli.output import console, json_option, notes, print_json, progress
+from edgeml.cli.output_files import check_output
 from edgeml.core.recipe import RECIPES
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def command(ctx: click.Context, /, training: Path, output: Path, *, as_json: boo
             package.save(path)
     if as_json:
         print_json({"trained": _plain(trained), "package": package.manifest if package is not None else None})
-    out = console()
+    out = notes() if as_json else console()
     _tell(out, trained)
     out.print(f"{output}: {', '.join(trained.files)}", soft_wrap=True)
     if package is not None and path is not None:
@@ -132,11 +133,11 @@ def _tell(out: Console, trained: Trained) -> None:
 
 
 def _tell_package(out: Console, package: Package, path: Path, wanted: Training) -> bool:
-    """Shows what came of each recipe; whether one that was named, or all, were not released."""
-    artifact_table(package.manifest)
-    if package.failures:
-        out.print(f"Logs and scripts that reproduce the failures: {path}.failed/", soft_wrap=True)
+    """Print the verdict of each recipe; return whether one that was named, or all, were not released."""
     named = (wanted.build.recipes if wanted.build is not None else None) or ()
     released = package.released
+    artifact_table(package.manifest, out)
     out.print(f"{path}: {len(released)} of {len(named or RECIPES)} recipes released.", soft_wrap=True)
+    if package.failures:
+        notes().print(f"Logs and scripts that reproduce the failures: {path}.failed/", soft_wrap=True)
     return not released or not set(named) <= set(released)

@@ -63,7 +63,7 @@ def test_calibration_from_a_csv_with_or_without_the_target(
 
 
 def test_the_columns_are_told(run: Run, folder: Path) -> None:
-    told = run("inspect", folder / "houses.edgeml").stderr
+    told = run("inspect", folder / "houses.edgeml").stdout
     assert "district [batch, 1] text, may be missing" in told
     assert "age [batch, 1] may be missing" in told
     assert "raw       district: column district of a table" in told
