@@ -94,7 +94,7 @@ def read_frame(path: Path, target: str | None = None) -> object:
     if target not in frame.columns:
         raise InputError(
             f"{path.name}: there is no column '{target}'; it has {', '.join(map(str, frame.columns[:20]))}.",
-            fix="name the target by --target, and part the fields by commas.",
+            fix="name the target by --truth, and part the fields by commas.",
         )
     if frame[target].isna().any():
         line = int(frame[target].isna().to_numpy().argmax()) + 2

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 import msgspec
 
+from edgeml.cli.verbosity import LOGGER, is_quiet
 from edgeml.core.errors import EdgemlError
+from edgeml.core.records.error_record import ErrorDocument, ErrorRecord
 from edgeml.core.system.text import printable
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ __all__ = [
     "console",
     "json_option",
     "notes",
+    "print_error_json",
     "print_json",
     "printable",
     "progress",
@@ -64,8 +67,10 @@ def console() -> Console:
 
 
 def notes() -> Console:
-    """Return the console of notes, warnings and progress, on standard error."""
-    return _console(stderr=True)
+    """Return the console of notes, warnings and progress, on standard error; with ``--quiet`` it prints nothing."""
+    console = _console(stderr=True)
+    console.quiet = is_quiet()
+    return console
 
 
 def _console(*, stderr: bool) -> Console:
@@ -82,6 +87,11 @@ def _console(*, stderr: bool) -> Console:
     if not plain.is_terminal and "COLUMNS" not in os.environ:
         plain.width = _UNLIMITED_WIDTH
     return plain
+
+
+def print_error_json(error: ErrorRecord) -> None:
+    """Print the JSON document of an error on standard output."""
+    print_json(ErrorDocument(error))
 
 
 def print_json(value: object) -> None:
@@ -115,11 +125,16 @@ def progress() -> Iterator[Callable[[Step], None]]:
         console=screen,
         transient=True,
         redirect_stdout=False,  # results are no part of the bar
-        disable=not screen.is_terminal,
+        disable=screen.quiet or not screen.is_terminal,
     ) as bar:
         task = bar.add_task("starting", total=None)
+        shown = ""
 
         def report(step: Step) -> None:
+            nonlocal shown
+            if step.text != shown:
+                LOGGER.info("%d of %d: %s", step.done, step.total, step.text)
+                shown = step.text
             bar.update(task, description=step.text, completed=step.done, total=step.total)
 
         yield report

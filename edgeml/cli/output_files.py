@@ -10,11 +10,14 @@ from pathlib import Path
 import click
 import msgspec
 
+from edgeml.cli.verbosity import LOGGER
 from edgeml.core.errors import InputError, StorageError
+from edgeml.core.recipe import RECIPES
 from edgeml.core.system.files import atomic_write
 
 __all__ = [
     "STDOUT",
+    "check_failures",
     "check_folder",
     "check_output",
     "check_stdout",
@@ -32,6 +35,7 @@ force_option = click.option(
 )
 
 _HEAD_BYTES = 64
+SHARED_FILES = ("source.*", "judged.npz", "calibration.npz")
 _MAX_RESULTS_BYTES = 2**28
 
 
@@ -94,6 +98,26 @@ def check_folder(folder: Path, made_by_edgeml: Callable[[Path], bool], *, force:
     )
 
 
+def check_failures(package: Path, *, force: bool) -> None:
+    """Check that a build may write to ``PACKAGE.failed``, the folder of logs of failed recipes.
+
+    Args:
+        package: The package to write.
+        force: Whether any folder of that name is accepted.
+
+    Raises:
+        InputError: Something else has that name, and would lose files.
+    """
+    folder = package.with_name(f"{package.name}.failed")
+    ours = any((folder / recipe.id).is_dir() for recipe in RECIPES)
+    others = not folder.is_dir() or any(path for pattern in SHARED_FILES for path in folder.glob(pattern))
+    if folder.exists() and not ours and others and not force:
+        raise InputError(
+            f"{folder} exists, and was not written by edgeml; logs of failed recipes go there.",
+            fix="give another --output, or --force.",
+        )
+
+
 def check_stdout(output: Path | None, *, as_json: bool) -> None:
     """Refuse two results on standard output.
 
@@ -116,6 +140,7 @@ def write_output(output: Path, data: bytes) -> None:
         sys.stdout.buffer.flush()
         return
     atomic_write(output, data)
+    LOGGER.info("wrote %s, %d bytes", output, len(data))
 
 
 def is_package(path: Path) -> bool:

@@ -12,10 +12,10 @@ from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_op
 __all__ = ["command"]
 
 _PATH = click.Path(path_type=Path)
-_FORMS = {".html": "html", ".htm": "html", ".md": "markdown", ".png": "png"}
+_FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".png": "png"}
 
 
-@click.command("report", short_help="Make a page of what is known of a package.")
+@click.command("report", short_help="Write a page about a package and its benchmarks.")
 @click.argument("package", type=_PATH)
 @click.argument("results", type=_PATH, nargs=-1)
 @click.option(
@@ -23,16 +23,16 @@ _FORMS = {".html": "html", ".htm": "html", ".md": "markdown", ".png": "png"}
 )
 @click.option(
     "--format",
-    "form",
+    "format_",
     type=click.Choice(["html", "markdown", "png"]),
     help="Default: by the ending of the output; html for -.",
 )
 @force_option
 @json_option
 def command(
-    package: Path, results: tuple[Path, ...], *, output: Path, form: str | None, force: bool, as_json: bool
+    package: Path, results: tuple[Path, ...], *, output: Path, format_: str | None, force: bool, as_json: bool
 ) -> None:
-    """Make a page of what is known of PACKAGE, and of what `edgeml bench` measured of it: a RESULTS file a device.
+    """Write a page about PACKAGE, and about what `edgeml bench` measured: one RESULTS file per device.
 
     \b
     edgeml report net.edgeml -o report.html
@@ -41,18 +41,18 @@ def command(
     edgeml report net.edgeml laptop.json -o report.png     for a slide
     edgeml report net.edgeml -o - --format markdown | less
 
-    The page is one file, loads nothing from anywhere, and prints.
+    The page is a single file that needs no network, and can be printed.
     """
     from edgeml.cli.predict_worker import running
 
     check_stdout(output, as_json=as_json)
-    check_output(output, package, *results, endings=() if form else tuple(_FORMS), force=force)
-    form = form or _FORMS.get(output.suffix.lower(), "html")  # of - too
+    check_output(output, package, *results, endings=() if format_ else tuple(_FORMATS), force=force)
+    format_ = format_ or _FORMATS.get(output.suffix.lower(), "html")  # also for -
     with running(package) as child:
-        data = child.call("report", [path.absolute() for path in results], form, returns=bytes)
+        data = child.call("report", [path.absolute() for path in results], format_, returns=bytes)
     write_output(output, data)
     if as_json:
-        print_json({"output": str(output), "format": form, "size_bytes": len(data), "results": len(results)})
+        print_json({"output": str(output), "format": format_, "size_bytes": len(data), "results": len(results)})
         return
     if output != STDOUT:
-        console().print(f"{output}: {form}, {len(data) / 1000:.1f} kB", soft_wrap=True)
+        console().print(f"{output}: {format_}, {len(data) / 1000:.1f} kB", soft_wrap=True)

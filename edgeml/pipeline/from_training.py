@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeml.core.goal import check_goal
 from edgeml.core.recipe import find_recipe
 from edgeml.package import Package
 from edgeml.pipeline.build import Step, build, check_texts
@@ -27,6 +28,8 @@ def check_packaging(wanted: Packaging) -> None:
     check_texts(name=wanted.name, version=wanted.version, licence=wanted.licence, author=wanted.author)
     for recipe in wanted.recipes or ():
         find_recipe(recipe)
+    if wanted.goals is not None:
+        check_goal(wanted.goals)
 
 
 def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], None] | None = None) -> Package:

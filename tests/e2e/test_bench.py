@@ -160,13 +160,13 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     failed(bench("--target", "moon"), "There is no target 'moon'")
     failed(bench("--scenario", "server"), "needs a latency bound")
     failed(bench("--latency-bound", "5"), "add --scenario server")
-    failed(bench("--scenario", "single-stream", "--batch", "4"), "--batch is of no use")
+    failed(bench("--scenario", "single-stream", "--batch", "4"), "--batch has no effect with --scenario single-stream")
     failed(bench("--threads", "100000"), "not in the range")
-    failed(bench("--compare", ""), "--compare names nothing")
+    failed(bench("--compare", ""), "--compare is empty")
     failed(bench("--fail-if", "slower=5%"), "give --baseline")
     for condition in ("slower=much", "slower=5", "slower=0.05", "slower=-5%", "slower=nan%", "slower", "faster=5%"):
         failed(bench("--fail-if", condition, "--baseline", results), "expected for instance slower=5%")
-    failed(bench("--compare", "tflite-int8", "--baseline", results), "--compare goes with neither")
+    failed(bench("--compare", "tflite-int8", "--baseline", results), "--compare cannot be combined")
     failed(bench("-o", tmp_path / "none" / "results.json"), "cannot be written")
 
 

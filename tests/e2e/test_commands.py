@@ -62,7 +62,7 @@ def test_build_writes_a_package_that_inspect_verify_and_predict_take(
     done = run(
         "build", net_file, "-o", package, "--calibration", data / "calibration.npz", "--evaluation",
         data / "evaluation.npz", "--recipe", "tflite-int8", "--recipe", "onnx-fp32", "--name", "digits",
-        "--version", "2.1.0", "--goal", "max_drop=0.02", "--goal", "max_size_bytes=100000", "--json",
+        "--package-version", "2.1.0", "--goal", "max_drop=2%", "--goal", "max_size_bytes=100000", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     manifest = json.loads(done.stdout)
@@ -120,7 +120,9 @@ def test_bad_calibration(
 ) -> None:
     package = tmp_path / "net.edgeml"
     package.write_bytes(b"the old file")
-    done = run("build", net_file, "-o", package, "--calibration", data / calibration, "--recipe", "tflite-int8")
+    done = run(
+        "build", net_file, "-o", package, "--force", "--calibration", data / calibration, "--recipe", "tflite-int8"
+    )
     failed(done, 2, *words)
     assert package.read_bytes() == b"the old file"
 
@@ -181,7 +183,7 @@ def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:
         (["--goal", "max_drop=-1"], ["max_drop is -1", "at least 0"]),
         (["--goal", "max_drop=nan"], ["max_drop is nan"]),
         (["--name", "Two Words"], ["name", "'Two Words'"]),
-        (["--version", "1"], ["version", "semantic"]),
+        (["--package-version", "1"], ["version", "semantic"]),
         (["--recipe", "tflite-int4"], ["tflite-int4", "tflite-int8"]),
         (["--batch", "0"], ["--batch"]),
         (["--labels", "absent.txt"], ["absent.txt"]),

@@ -110,3 +110,99 @@ def test_unknown_file_types_are_refused_with_the_known_ones(
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {PACKAGE.name}
+
+
+@pytest.mark.slow
+def test_a_file_of_another_kind_is_overwritten_by_force_alone(run: Run, net_file: Path, tmp_path: Path) -> None:
+    """A file with the name of a package, and one with the name of results."""
+    package, results = tmp_path / "p.edgeml", tmp_path / "package.json"
+    package.write_bytes(net_file.read_bytes())
+    results.write_text('{"name": "my-app", "version": "1.0.0"}')
+    before = {path: path.read_bytes() for path in (package, results)}
+    build = ["build", net_file, "-o", package, "--recipe", "onnx-fp32"]
+    bench = ["bench", PACKAGE, *QUICK, "-o", results]
+    for arguments in (build, bench):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "exists, and was not written by this command." in done.stderr
+        assert "--force" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    for arguments in (build, bench):
+        assert run(*arguments, "--force").returncode == 0
+        assert run(*arguments).returncode == 0  # what the command wrote is replaced
+    assert all(path.read_bytes() != data for path, data in before.items())
+
+
+@pytest.mark.slow
+def test_an_input_is_overwritten_by_force_alone(run: Run, images: Path) -> None:
+    np.savez(images.with_name("x.npz"), x=np.load(images))
+    arguments = ["predict", PACKAGE, "x.npz", "-o", "x.npz"]
+    done = run(*arguments, cwd=images.parent)
+    assert done.returncode == 2
+    assert "is also an input" in done.stderr
+    done = run(*arguments, "--force", cwd=images.parent)
+    assert done.returncode == 0, done.stderr
+    assert set(np.load(images.with_name("x.npz"))) == {"scores", "labels"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["demo", "-o", "."],
+        ["train", "training.toml", "-o", "."],
+        ["bench", PACKAGE, "--lab", "lab.toml", "-o", "."],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_folder_with_other_files_is_refused(arguments: list[object], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text('[gone]\nhost = "no-such-host.invalid"\n')
+    (tmp_path / "training.toml").write_text('[data]\nkind = "digits"\n[model]\nkind = "conv"\n')
+    (tmp_path / "training.json").write_text('{"files": ["a.c"]}')
+    before = sorted(tmp_path.iterdir())
+    done = run(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has files, and was not written by this command." in done.stderr
+    assert "--force" in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_of_failures_that_edgeml_did_not_write_loses_nothing(run: Run, net_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "p.edgeml.failed"
+    folder.mkdir()
+    (folder / "source.c").write_text("int main;")
+    done = run("build", net_file, "-o", tmp_path / "p.edgeml")
+    assert done.returncode == 2
+    assert "p.edgeml.failed exists, and was not written by edgeml" in done.stderr
+    assert (folder / "source.c").read_text() == "int main;"
+    assert not (tmp_path / "p.edgeml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["build", "net.keras", "-o", "-"], "a package cannot be written to standard output"),
+        (["train", "training.toml", "-o", "-"], "a folder cannot be written to standard output"),
+        (["demo", "-o", "-"], "a folder cannot be written to standard output"),
+        (
+            ["build", "net.keras", "-o", "net.zip"],
+            "net.zip: unsupported file type '.zip'; expected a name that ends in",
+        ),
+        (["bench", PACKAGE, "-o", "results.csv"], "results.csv: unsupported file type '.csv'; expected a name that"),
+    ],
+    ids=lambda value: " ".join(map(str, value[::2])) if isinstance(value, list) else "",
+)
+def test_outputs_that_a_command_cannot_write(arguments: list[object], words: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "training.toml").write_text('[data]\nkind = "digits"\n[model]\nkind = "conv"\n')
+    done = run(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["training.toml"]
+
+
+@pytest.mark.slow
+def test_results_on_standard_output_are_read_as_a_file(run: Run, tmp_path: Path) -> None:
+    done = run("bench", PACKAGE, *QUICK, "-o", "-")
+    assert done.returncode == 0, done.stderr
+    assert "single-stream" in done.stderr  # the table
+    (tmp_path / "results.json").write_text(done.stdout)
+    assert run("report", PACKAGE, tmp_path / "results.json", "-o", tmp_path / "r.md").returncode == 0

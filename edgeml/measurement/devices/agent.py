@@ -39,6 +39,8 @@ _ENDING_S = 10.0
 _LOG_BYTES = 20_000
 _VARIABLE = "EDGEML_DEVICE_JOB"
 _MADE = ".made"
+_BENCH_FILES = ("--journal", "journal", "--skipped", "skipped.json", "-o", "results.json")
+_RESERVED_BYTES = 8192  # of spaces, which JSON allows: an error can be told also when the disk is full
 _CHECK = """
 import importlib, importlib.util, json, sys
 lacking = {}
@@ -173,7 +175,8 @@ def _fetch(job: str) -> Iterator[dict[str, Any]]:
     folder = _base() / job
     try:
         codes = json.loads((folder / "done.json").read_text(encoding="utf-8"))
-        files = {name: _packed(folder / name) for name in ("golden.json", "results.json")}
+        names = ["golden.json", "results.json", "skipped.json", *(["bench.json"] if codes.get("bench") else [])]
+        files = {name: _packed(folder / name) for name in names}
     except FileNotFoundError:
         codes, files = {}, {}
     logs = {step: _end_of(folder / f"{step}.log") for step in codes}
@@ -338,11 +341,13 @@ def run(folder: Path) -> None:
         next(attended)
     (folder / "waiting").unlink()
     codes: dict[str, int] = {}
+    for name in ("golden.json", "bench.json", "done.new"):
+        (folder / name).write_bytes(b" " * _RESERVED_BYTES)
     for step, out, words in (
         ("verify", "golden.json", ["package.edgeml", "--json"]),
-        ("bench", os.devnull, ["package.edgeml", *settings["arguments"], "--journal", "journal", "-o", "results.json"]),
+        ("bench", "bench.json", ["package.edgeml", "--json", *settings["arguments"], *_BENCH_FILES]),
     ):
-        with (folder / out).open("wb") as stdout, (folder / f"{step}.log").open("wb") as log:
+        with (folder / out).open("r+b") as stdout, (folder / f"{step}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-B", "-m", "edgeml", step, *words], cwd=folder, stdin=subprocess.DEVNULL,
                 stdout=stdout, stderr=log, env=_environment(folder),
@@ -352,7 +357,8 @@ def run(folder: Path) -> None:
         codes[step] = process.returncode
         if codes["verify"] == 3:  # its answers are wrong here: nothing is worth measuring
             break
-    (folder / "done.new").write_text(json.dumps(codes), encoding="utf-8")
+    with (folder / "done.new").open("r+b") as done:
+        done.write(json.dumps(codes).encode())
     (folder / "done.new").rename(folder / "done.json")
     os.close(base)
     while not (folder / "fetched").exists():

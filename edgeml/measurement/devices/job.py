@@ -10,12 +10,20 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from edgeml.core.errors import ConversionError, EdgemlError, StorageError, TargetError, VerificationError
+from edgeml.core.errors import (
+    EdgemlError,
+    MissingDependencyError,
+    StorageError,
+    TargetError,
+    VerificationError,
+)
 from edgeml.core.records.benchmark_results import GoldenResult, Results, decode_results
+from edgeml.core.records.error_record import ErrorRecord, decode_error, error_class
 from edgeml.core.registry.tables import ENGINES
 from edgeml.measurement.devices.code import CARRIED, NEEDED, archive
 from edgeml.measurement.devices.connection import Cancelled, Connection, ConnectionLost
@@ -31,6 +39,9 @@ _LEAST_FREE = 16 * 2**20
 _FULL = 2**16
 _MAX_BYTES = 2**28
 _UNSOUND = 3
+_OUTPUTS = {"verify": "golden.json", "bench": "bench.json"}
+
+T = TypeVar("T")
 
 
 class Job(Struct, frozen=True):
@@ -229,35 +240,35 @@ class _Run:
             self._report(News(waits, max(0, progress.lines - 1)))  # the first says what is measured
             progress = connection.answer(Progress)
         if progress.state == "stopped":
-            if "No space left" in progress.log or (progress.free_bytes or 0) < _FULL:
+            if (progress.free_bytes or 0) < _FULL:
                 raise self._full(progress.log)
             if self._starts >= _STARTS:
                 raise TargetError(f"{self._device.title}: the benchmark's process died.", log=progress.log)
         return progress.state
 
     def _read(self, fetched: Fetched) -> Results:
-        """The results, checked.
+        """Return the results, checked.
 
-        A package whose golden vectors could not be run there, for want of the engine, is measured nevertheless.
+        A package whose golden vectors cannot run there, since the engine is missing, is measured nevertheless.
         """
         for step, code in fetched.codes.items():
             if code and (step == "bench" or code == _UNSOUND):
                 raise self._failed(step, code, fetched)
-        for line in fetched.logs.get("bench", "").splitlines():
-            if line.startswith("not measured: "):
-                self._report(News(line, remark=True))
-        results = decode_results(self._unpacked(fetched, "results.json"), f"what {self._device.title} brought")
+        for line in self._skipped(fetched):
+            self._report(News(f"not measured: {line}", remark=True))
+        title = self._device.title
+        results = decode_results(self._unpacked(fetched, "results.json"), f"results from {title}")
         self._compare(results.package.digest)
         golden: tuple[GoldenResult, ...] = ()
         if fetched.codes.get("verify") == 0:
-            verified = _decoded(self._unpacked(fetched, "golden.json"), self._device.title)
+            verified = _decode(self._unpacked(fetched, "golden.json"), Verified, f"golden checks from {title}")
             self._compare(verified.digest)
             golden = tuple(GoldenResult(c.recipe, c.family, c.status, c.detail) for c in verified.golden)
         else:
-            message, _ = _told(fetched.logs.get("verify", ""))
-            message = message or f"edgeml verify ended with {fetched.codes.get('verify')}"
-            self._report(News(f"its answers could not be checked there: {message}", remark=True))
-        machine = msgspec.structs.replace(results.machine, device=self._device.title)
+            error = self._error(fetched, "golden.json")
+            reason = error.message if error is not None else f"edgeml verify exited with {fetched.codes.get('verify')}"
+            self._report(News(f"the golden vectors were not checked there: {reason}", remark=True))
+        machine = msgspec.structs.replace(results.machine, device=title)
         return msgspec.structs.replace(results, machine=machine, golden=golden)
 
     def _compare(self, digest: str) -> None:
@@ -268,16 +279,31 @@ class _Run:
             )
 
     def _failed(self, step: str, code: int, fetched: Fetched) -> EdgemlError:
+        """Return the error that ended a step on the device, as an error of this process."""
         log = fetched.logs.get(step, "")
-        message, fix = _told(log)
         title = self._device.title
-        if fetched.free_bytes < _FULL or "No space left" in log:
+        if fetched.free_bytes < _FULL:
             return self._full(log)
+        error = self._error(fetched, _OUTPUTS[step])
+        if error is None:
+            return TargetError(f"{title}: edgeml {step} exited there with {code}.", log=log)
+        kind = error_class(error.kind)
         if code == _UNSOUND:
-            return VerificationError(f"{title}: {message}", fix=fix)
-        if message:
-            return (ConversionError if code == 1 else TargetError)(f"{title}: {message}", fix=fix)
-        return TargetError(f"{title}: edgeml {step} ended there with {code}.", log=log)
+            kind = VerificationError
+        elif kind is None or issubclass(kind, MissingDependencyError):
+            kind = TargetError  # the device lacks something, or its edgeml fails
+        return kind(f"{title}: {error.message}", fix=error.fix, log=error.log)
+
+    def _error(self, fetched: Fetched, name: str) -> ErrorRecord | None:
+        """Return the error that a step printed as JSON, or None if there is none."""
+        return decode_error(self._unpacked(fetched, name)) if fetched.files.get(name) else None
+
+    def _skipped(self, fetched: Fetched) -> tuple[str, ...]:
+        """Return what was not measured, and why."""
+        if not fetched.files.get("skipped.json"):
+            return ()
+        data = self._unpacked(fetched, "skipped.json")
+        return _decode(data, tuple[str, ...], f"skipped measurements from {self._device.title}")
 
     def _full(self, log: str) -> StorageError:
         return StorageError(f"{self._device.title}: its disk is full.", fix="free some space there.", log=log)
@@ -317,18 +343,8 @@ def _name(data: bytes, options: list[str], device: Device) -> str:
     return hashlib.sha256(hashlib.sha256(data).digest() + settings).hexdigest()[:24]
 
 
-def _decoded(data: bytes, title: str) -> Verified:
+def _decode(data: bytes, kind: type[T], label: str) -> T:
     try:
-        return msgspec.json.decode(data, type=Verified)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise TargetError(f"{title} brought golden checks that cannot be read: {error}.") from error
-
-
-def _told(log: str) -> tuple[str, str]:
-    """The message and the fix that a command printed."""
-    found = dict.fromkeys(("error", "fix"), "")
-    for line in log.splitlines():
-        word, colon, text = line.partition(": ")
-        if colon and word.lower() in found:  # click has its own "Error"
-            found[word.lower()] = text
-    return found["error"], found["fix"]
+        raise TargetError(f"The {label} cannot be read: {error}.") from error
