@@ -348,7 +348,7 @@ def _check_use(
     """
     if batches and set(scenarios) == {"single-stream"}:
         raise InputError(
-            "--batch has no effect with --scenario single-stream.", fix="add a --scenario, for instance offline."
+            "--batch does not apply to --scenario single-stream.", fix="add a --scenario, for instance offline."
         )
     if latency_bound is not None and ("server" not in scenarios or compare is not None):
         raise InputError("--latency-bound requires --scenario server.", fix="add --scenario server.")

@@ -22,7 +22,7 @@ def command(context: click.Context, /, name: str | None) -> None:
     if name is None:
         click.echo(parent.get_help())
         return
-    _, found, _ = parent.command.resolve_command(parent, [name])
-    assert found is not None  # else the line before raised
-    with click.Context(found, info_name=name, parent=parent) as described:
-        click.echo(found.get_help(described))
+    _, named, _ = parent.command.resolve_command(parent, [name])
+    assert named is not None  # else the line before raised
+    with click.Context(named, info_name=name, parent=parent) as described:
+        click.echo(named.get_help(described))

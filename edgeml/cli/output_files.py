@@ -23,6 +23,8 @@ __all__ = [
     "check_stdout",
     "force_option",
     "is_package",
+    "is_predictions",
+    "is_report",
     "is_results",
     "write_output",
 ]
@@ -34,7 +36,7 @@ force_option = click.option(
     "--force", is_flag=True, help="Overwrite the output also if it is an input, or was not written by this command."
 )
 
-_HEAD_BYTES = 64
+_HEAD_BYTES = 1024
 SHARED_FILES = ("source.*", "judged.npz", "calibration.npz")
 _MAX_RESULTS_BYTES = 2**28
 
@@ -52,7 +54,8 @@ def check_output(
         output: The file to write, or `STDOUT`.
         inputs: Files that the command reads.
         endings: Supported endings of the output's name, in lower case; any if empty.
-        same_kind: Tells whether a file that exists is of the kind that will be written; any file is if None.
+        same_kind: Tells whether a file that exists is of the kind that will be written; any file is if None. An
+            empty file may always be overwritten.
         force: Whether inputs and files of another kind may be overwritten.
 
     Raises:
@@ -73,7 +76,8 @@ def check_output(
         known = f"{', '.join(others)} or {last}" if others else last
         got = f"unsupported file type '{output.suffix}'" if output.suffix else "the file type is missing"
         raise InputError(f"{output}: {got}; expected a name that ends in {known}.", fix="give another --output.")
-    if same_kind is not None and not force and output.exists() and not same_kind(output):
+    filled = output.exists() and output.stat().st_size > 0
+    if same_kind is not None and not force and filled and not same_kind(output):
         raise InputError(f"{output} exists, and was not written by this command.", fix=_OTHER_OUTPUT)
 
 
@@ -147,6 +151,20 @@ def is_package(path: Path) -> bool:
     """Return whether a file begins as a package does."""
     head = _head(path)
     return head.startswith(b"PK\3\4") and head[30:43] == b"manifest.json"
+
+
+def is_report(path: Path) -> bool:
+    """Return whether a file begins as a report in any of its formats does."""
+    return _head(path).lower().startswith((b"<!doctype html", b"## ", b"\x89png\r\n"))
+
+
+def is_predictions(path: Path) -> bool:
+    """Return whether a file begins as predictions do: an .npz file of arrays, or a text."""
+    head = _head(path)
+    if path.suffix.lower() == ".npz":
+        name_length = int.from_bytes(head[26:28], "little")
+        return head.startswith(b"PK\3\4") and head[30 : 30 + name_length].endswith(b".npy")
+    return b"\0" not in head
 
 
 def is_results(path: Path) -> bool:

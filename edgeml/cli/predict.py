@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgeml.cli.output import console, json_option, print_json
-from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_option, write_output
+from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_option, is_predictions, write_output
 
 __all__ = ["command"]
 
@@ -62,7 +62,7 @@ def command(
     from edgeml.package.npy import encode_npz
 
     check_stdout(output, as_json=as_json)
-    check_output(output, package, inputs, endings=_ENDINGS, force=force)
+    check_output(output, package, inputs, endings=_ENDINGS, same_kind=is_predictions, force=force)
     with running(package) as child:
         found = child.call("predict", inputs.absolute(), recipe, target, threads, allow_fallback, returns=Predicted)
     arrays, labels = found.arrays, found.arrays.get("labels")

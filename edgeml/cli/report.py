@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from edgeml.cli.output import console, json_option, print_json
-from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_option, write_output
+from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_option, is_report, write_output
+from edgeml.core.errors import InputError
 
 __all__ = ["command"]
 
@@ -46,8 +47,14 @@ def command(
     from edgeml.cli.predict_worker import running
 
     check_stdout(output, as_json=as_json)
-    check_output(output, package, *results, endings=() if format_ else tuple(_FORMATS), force=force)
-    format_ = format_ or _FORMATS.get(output.suffix.lower(), "html")  # also for -
+    by_name = _FORMATS.get(output.suffix.lower())
+    if format_ and by_name not in (None, format_):
+        raise InputError(
+            f"{output}: the name is of the format {by_name}, expected {format_}.", fix="leave out --format."
+        )
+    endings = () if format_ else tuple(_FORMATS)
+    check_output(output, package, *results, endings=endings, same_kind=is_report, force=force)
+    format_ = format_ or by_name or "html"
     with running(package) as child:
         data = child.call("report", [path.absolute() for path in results], format_, returns=bytes)
     write_output(output, data)

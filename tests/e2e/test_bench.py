@@ -160,7 +160,7 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     failed(bench("--target", "moon"), "There is no target 'moon'")
     failed(bench("--scenario", "server"), "needs a latency bound")
     failed(bench("--latency-bound", "5"), "add --scenario server")
-    failed(bench("--scenario", "single-stream", "--batch", "4"), "--batch has no effect with --scenario single-stream")
+    failed(bench("--scenario", "single-stream", "--batch", "4"), "--batch does not apply to --scenario single-stream")
     failed(bench("--threads", "100000"), "not in the range")
     failed(bench("--compare", ""), "--compare is empty")
     failed(bench("--fail-if", "slower=5%"), "give --baseline")

@@ -133,6 +133,38 @@ def test_a_file_of_another_kind_is_overwritten_by_force_alone(run: Run, net_file
     assert all(path.read_bytes() != data for path, data in before.items())
 
 
+@pytest.mark.parametrize("name", ["net.keras", "notes.md", "page.html", "x.npz", "x.csv"])
+def test_a_report_or_predictions_never_replace_a_file_of_another_kind(name: str, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_bytes(PACKAGE.read_bytes() if name != "notes.md" else b"# My notes\n")
+    before = file.read_bytes()
+    format_ = ["--format", "html"] if name == "net.keras" else []
+    predict = ["predict", PACKAGE, "inputs.npy"]
+    arguments = predict if name.startswith("x") else ["report", PACKAGE, *format_]
+    done = run(*arguments, "-o", file, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{name} exists, and was not written by this command." in done.stderr
+    assert file.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_reports_and_predictions_and_empty_files_are_replaced(run: Run, images: Path) -> None:
+    names = ("r.html", "r.md", "r.png", "o.npz", "o.csv")
+    for name in names:
+        (images.parent / name).touch()
+    for _ in range(2):
+        for name in names:
+            arguments = ["report", PACKAGE] if name.startswith("r") else ["predict", PACKAGE, "x.npy"]
+            done = run(*arguments, "-o", name, cwd=images.parent)
+            assert done.returncode == 0, done.stderr
+
+
+def test_a_format_that_contradicts_the_name(run: Run, tmp_path: Path) -> None:
+    done = run("report", PACKAGE, "-o", tmp_path / "r.png", "--format", "html")
+    assert done.returncode == 2
+    assert "the name is of the format png, expected html" in done.stderr
+
+
 @pytest.mark.slow
 def test_an_input_is_overwritten_by_force_alone(run: Run, images: Path) -> None:
     np.savez(images.with_name("x.npz"), x=np.load(images))

@@ -162,7 +162,7 @@ def test_the_benchmark_of_a_caller_that_died_is_taken_up(server: SshServer, tmp_
     first.wait()
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=repository())
     assert done.returncode == 0, done.stderr
-    assert "going on with the benchmark that is there" in done.stderr
+    assert "resuming the benchmark that is there" in done.stderr
     assert len(decode_results((tmp_path / "r.json").read_bytes(), "r.json").measurements) == 1
     assert not eventually(lambda: started in server.processes(), within_s=0)
     assert server.nothing_left()
@@ -484,7 +484,9 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 def test_a_disk_that_is_too_small(new_server: Server, small_disk: Callable[[int], Path]) -> None:
     disk = small_disk(2)
     full = new_server(XDG_CACHE_HOME=str(disk))
-    failed(full, here(full), StorageError, r"has 2\.\d MB free in .*disk0/edgeml-bench/\w+, \d\d\.\d are needed")
+    failed(
+        full, here(full), StorageError, r"has 2\.\d MB free in .*disk0/edgeml-bench/\w+, expected at least \d\d\.\d MB"
+    )
     assert list(disk.iterdir()) == []
 
 
@@ -512,7 +514,7 @@ def test_a_disk_that_fills_up(new_server: Server, small_disk: Callable[[int], Pa
         ('sed -i "s/sha256:[0-9a-f]*/sha256:1/" golden.json', VerificationError, "results of the package sha256:1"),
         ("truncate -s 2000 results.json", InputError, "is no sound results file: Input data was truncated"),
         ("truncate -s 0 results.json", InputError, "is no sound results file: Input data was truncated"),
-        ("rm results.json", TargetError, "brought no whole results.json"),
+        ("rm results.json", TargetError, "sent an incomplete results.json"),
         ("truncate -s 200 golden.json", TargetError, "golden checks from .* cannot be read: .*truncated"),
     ],
 )  # fmt: skip
@@ -609,7 +611,7 @@ for line in sys.stdin.buffer:
         ("endless()", "", TargetError, "prints without end"),
         ("say(b'{}'); endless()", "", TargetError, "has no Python 3.11 or newer"),
         ("greeting = b'{\"x\":' + b'[' * 1000000", "", TargetError, "answers what cannot be read: maximum recursion"),
-        ("", "", TargetError, "loses the benchmark: it was started 3 times"),
+        ("", "", TargetError, "the benchmark process disappeared 3 times"),
         ("", "if request['do'] == 'start': sys.exit(255)", ConnectionLost, "the connection was cut"),
     ],
     ids=["prints endlessly", "prints endlessly instead of a Python", "nests", "loses it", "is always cut"],
