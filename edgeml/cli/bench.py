@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from edgeml.cli.bench_device import bench_on_devices, device_options, read_devices
 from edgeml.cli.options import options_as
-from edgeml.cli.output import console, json_option, notes, print_json, progress
+from edgeml.cli.output import console, json_option, notes, print_json, printable, progress
 from edgeml.cli.output_files import (
     STDOUT,
     check_folder,
@@ -378,11 +378,11 @@ def _became_slower(comparisons: tuple[Comparison, ...], allowed: float) -> bool:
     failed = [item for item in comparisons if item.verdict == "slower" and item.ratio.value > 1 + allowed]
     uncertain = [item for item in comparisons if item.verdict != "slower" and item.ratio.value > 1 + allowed]
     for item in failed:
-        notes().print(
+        line = (
             f"failed: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}; "
-            f"{100 * allowed:g}% more is allowed.",
-            soft_wrap=True,
+            f"{100 * allowed:g}% more is allowed."
         )
+        click.echo(printable(line), err=True)  # also with --quiet: the reason of the exit code
     for item in uncertain:
         notes().print(
             f"open: {item.what} takes {ratio_text(item.ratio)} as long as in {item.beside}, which may be noise; "

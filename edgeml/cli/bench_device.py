@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,22 +176,29 @@ def _status_lines(devices: tuple[Device, ...]) -> Iterator[Callable[[Device, New
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     lock, output = threading.Lock(), notes()
+
+    def print_remark(device: Device, news: News) -> None:
+        if news.remark:
+            with lock:
+                output.print(f"{device.title}: {news.text}", soft_wrap=True)
+
+    if output.quiet or not output.is_terminal:
+        yield print_remark
+        return
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
         console=output,
         transient=True,
-        redirect_stdout=False,  # results are printed meanwhile
-        disable=output.quiet or not output.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # results are printed meanwhile, above the lines or to a file
     ) as lines:
         tasks = {device.title: lines.add_task(f"{device.title}: connecting", total=None) for device in devices}
 
         def show(device: Device, news: News) -> None:
+            print_remark(device, news)
             line = f"{device.title}: {news.text}" + (f", {news.done} done" if news.done else "")
             with lock:
-                if news.remark:
-                    lines.console.print(line, soft_wrap=True)
                 lines.update(tasks[device.title], description=printable(line))
 
         yield show

@@ -128,6 +128,7 @@ def _run(arguments: list[str]) -> int:
         with logging_handlers():
             try:
                 code = int(cli.main(standalone_mode=False) or 0)
+                LOGGER.debug("exit code %d", code)
             except _ReaderGoneError:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered cannot be written
                 code = EXIT_INTERRUPTED

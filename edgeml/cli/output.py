@@ -117,6 +117,9 @@ def progress() -> Iterator[Callable[[Step], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     screen = notes()
+    if screen.quiet or not screen.is_terminal:
+        yield _log_step
+        return
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
@@ -125,19 +128,18 @@ def progress() -> Iterator[Callable[[Step], None]]:
         console=screen,
         transient=True,
         redirect_stdout=False,  # results are no part of the bar
-        disable=screen.quiet or not screen.is_terminal,
     ) as bar:
         task = bar.add_task("starting", total=None)
-        shown = ""
 
         def report(step: Step) -> None:
-            nonlocal shown
-            if step.text != shown:
-                LOGGER.info("%d of %d: %s", step.done, step.total, step.text)
-                shown = step.text
+            _log_step(step)
             bar.update(task, description=step.text, completed=step.done, total=step.total)
 
         yield report
+
+
+def _log_step(step: Step) -> None:
+    LOGGER.info("%d of %d: %s", step.done, step.total, step.text)
 
 
 def replace_unencodable() -> None:

@@ -21,7 +21,6 @@ __all__ = ["is_quiet", "logging_handlers", "verbosity_options"]
 LOGGER = logging.getLogger("edgeml")
 
 _QUIET = "edgeml.quiet"
-_STARTED = "edgeml.started"
 _LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ edgeml")
 _LINE_BYTES = 80
 
@@ -89,7 +88,9 @@ def is_quiet() -> bool:
 def _set_verbose(context: click.Context, parameter: click.Parameter, value: int) -> None:  # noqa: ARG001
     if value:
         _set_level(logging.INFO if value == 1 else logging.DEBUG)
-        _log_start(context)
+        for handler in LOGGER.handlers:
+            if isinstance(handler, _StderrHandler):
+                _log_start(handler)
 
 
 def _set_quiet(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001
@@ -120,11 +121,11 @@ def _set_log_file(context: click.Context, parameter: click.Parameter, value: Pat
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.DEBUG)
-    _log_start(context)
+    _log_start(handler)
 
 
-def _log_start(context: click.Context) -> None:
-    """Log the first line of a run, once."""
-    if not context.meta.get(_STARTED):
-        context.meta[_STARTED] = True
-        LOGGER.debug("edgeml %s, Python %s: %s", __version__, platform.python_version(), sys.argv[1:])
+def _log_start(handler: logging.Handler) -> None:
+    """Log the first line of a run."""
+    if handler.level <= logging.DEBUG:
+        text, values = "edgeml %s, Python %s: %s", (__version__, platform.python_version(), sys.argv[1:])
+        handler.handle(LOGGER.makeRecord(LOGGER.name, logging.DEBUG, __file__, 0, text, values, None))

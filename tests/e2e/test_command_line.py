@@ -127,12 +127,14 @@ def test_verbose_and_the_log_file_work_before_and_after_the_command(run: Run, tm
     assert (quiet.returncode, quiet.stderr) == (0, "")
     before, after = run("-v", "--log-file", log, *report), run(*report, "--verbose", "--log-file", log)
     assert before.stdout == after.stdout == quiet.stdout
+    assert run(*report, "-vv").stderr.startswith(f"edgeml {edgeml.__version__}, Python ")
     assert before.stderr == after.stderr
     assert f"wrote {tmp_path / 'r.md'}, " in after.stderr
     assert run(*report, "--log-file", log).stderr == ""
     lines = [line for line in log.read_text().splitlines() if "wrote" in line]
     assert len(lines) == 3
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO edgeml", line) for line in lines)
+    assert log.read_text().count(f": edgeml {edgeml.__version__}, Python ") == 3
     failed = run("inspect", tmp_path / "absent.edgeml", "--log-file", log)
     assert failed.returncode == 2
     assert "absent.edgeml" in log.read_text()
