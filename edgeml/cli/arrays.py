@@ -85,7 +85,7 @@ def read_frame(path: Path, target: str | None = None) -> CsvTable | tuple[CsvTab
     table = read_csv(path)
     if target is None:
         return table
-    (column,) = table.select([target], fix="name the column of true labels or values by --target.")
+    (column,) = table.select([target], fix="name the column of true labels or values by --truth.")
     return table.without(target), column
 
 

@@ -9,6 +9,8 @@ from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL
 from edgeml.core.source import MAIN_METRIC
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgeml.package.manifest import ArtifactRecord, Manifest
 
 __all__ = ["artifact_table"]
@@ -17,14 +19,14 @@ __all__ = ["artifact_table"]
 _DISPENSABLE = ("ms", "kB", "SQNR", "agree", "drop [95%]", "accuracy", "r2", "relative_mse")
 
 
-def artifact_table(manifest: Manifest) -> None:
+def artifact_table(manifest: Manifest, output: Console | None = None) -> None:
     """A row for each artifact: what it weighs, how good it is, whether it may be used; then the notes.
 
     On a narrow terminal columns are left out; the artifact and its verdict never are.
     """
     from rich.table import Table
 
-    output = console()
+    output = output or console()
     columns = _columns(manifest)
     for name in _DISPENSABLE:
         if sum(max(map(len, [title, *cells])) + 1 for title, cells in columns.items()) - 1 <= output.width:

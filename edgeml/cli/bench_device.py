@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,28 +13,33 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from edgeml.cli.output import console, print_json, printable, show_error
+from edgeml.cli.output import console, notes, print_json, printable, show_error
+from edgeml.cli.output_files import STDOUT
 from edgeml.core.errors import EdgemlError, InputError, StorageError
+from edgeml.core.records.error_record import ErrorDocument, error_record
 
 if TYPE_CHECKING:
     from edgeml.core.records.benchmark_results import Results
     from edgeml.measurement.devices import Device, News
 
-__all__ = ["bench_there", "device_options", "devices_of"]
+__all__ = ["bench_on_devices", "device_options", "read_devices"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FOR_THIS_MACHINE = frozenset(
-    {"output", "as_json", "baseline", "fail_if", "journal", "device", "lab", "python", "ssh_option", "keep"}
-)
+    {
+        "output", "as_json", "baseline", "fail_if", "journal", "skipped", "force", "device", "lab", "python",
+        "ssh_option", "keep", "verbose", "quiet", "log_file",
+    }
+)  # fmt: skip
 
 
 def device_options(command: F) -> F:
-    """Adds the options that name devices: a decorator of the command."""
+    """Add the options that name devices: a decorator of the command."""
     for option in (
         click.option("--keep", is_flag=True, help="Leave the files on the device."),
         click.option("--ssh-option", multiple=True, metavar="KEY=VALUE", help="An option of ssh, as its -o."),
-        click.option("--python", default="", metavar="PATH", help="Python on the device; else it is looked for."),
+        click.option("--python", default="", metavar="PATH", help="Python on the device; default: the first found."),
         click.option("--lab", type=click.Path(path_type=Path), help="Measure on all devices of this TOML file."),
         click.option("--device", multiple=True, metavar="ADDRESS", help="Measure on user@host[:port], over SSH."),
     ):
@@ -41,28 +47,32 @@ def device_options(command: F) -> F:
     return command
 
 
-def devices_of(
+def read_devices(
     addresses: tuple[str, ...], lab: Path | None, python: str, ssh_options: tuple[str, ...]
 ) -> tuple[Device, ...]:
-    """The devices that were named.
+    """Return the devices that the options name.
 
     Raises:
-        InputError: An address or the lab's file is malformed, or two devices have one name.
+        InputError: An address or the lab's file is malformed, or two devices have the same name.
     """
     from edgeml.measurement.devices import Device, read_lab
 
     devices = [Device(host=host, python=python, ssh_options=ssh_options) for host in addresses]
     devices += [] if lab is None else read_lab(lab)
     names = [_file_name(device) for device in devices]
-    twice = [device.title for device in devices if names.count(_file_name(device)) > 1]
-    if twice:
-        raise InputError(f"Device {twice[0]} is named twice.", fix="give each a name of its own in the lab's file.")
+    duplicates = [device.title for device in devices if names.count(_file_name(device)) > 1]
+    if duplicates:
+        raise InputError(
+            f"Device {duplicates[0]} is named twice.", fix="give each a name of its own in the lab's file."
+        )
     if (python or ssh_options) and not addresses:
-        raise InputError("--python and --ssh-option are of --device.", fix="give a device; a lab's file has its own.")
+        raise InputError(
+            "--python and --ssh-option require --device.", fix="give a --device; a lab's file has its own settings."
+        )
     return tuple(devices)
 
 
-def bench_there(
+def bench_on_devices(
     context: click.Context,
     package: Path,
     devices: tuple[Device, ...],
@@ -70,25 +80,26 @@ def bench_there(
     output: Path | None,
     keep: bool,
     as_json: bool,
-    tell: Callable[..., int],
+    report: Callable[..., int],
 ) -> int:
-    """Measures on devices side by side, with the options that the command was given.
+    """Measure on devices side by side, with the options of the command line.
 
     Args:
-        context: Of the command.
+        context: Context of the command.
         package: The package.
         devices: Where to measure.
-        output: The results file; of several devices the folder of their files.
-        keep: Leaves the files there.
-        as_json: As of the command.
-        tell: Writes and shows results, and gives the exit code: from these, the file, and whether as JSON.
+        output: The results file; for several devices the folder of their files.
+        keep: Whether the files stay on the devices.
+        as_json: Whether the results are printed as JSON.
+        report: Writes and prints results, and returns the exit code. Called with the results, the file, and the
+            console of their tables as `text`, which is None for JSON.
 
     Returns:
-        The exit code, the largest of all devices.
+        The largest exit code of all devices.
 
     Raises:
-        EdgemlError: The one device failed.
-        PackageError: The file is no sound package.
+        EdgemlError: The only device failed.
+        PackageError: The package is corrupt.
     """
     from edgeml.cli.main import exit_code
     from edgeml.measurement.devices import Job, bench_in_lab
@@ -96,48 +107,52 @@ def bench_there(
 
     alone = len(devices) == 1 and context.params["lab"] is None
     if not alone and output is not None:
-        _make(output)
+        _make_folder(output)
     opened = open_package(package)
     formats = tuple(dict.fromkeys(record.recipe.partition("-")[0] for record in opened.manifest.artifacts))
-    job = Job(package, opened.digest(), formats, _options(context), keep=keep)
-    codes, measured = [], {}
+    job = Job(package, opened.digest(), formats, _device_arguments(context), keep=keep)
+    codes = []
+    outcomes: dict[str, Results | ErrorDocument] = {}
+    headline = notes() if as_json or output == STDOUT else console()
+    tables = None if as_json and alone else headline
 
-    def arrived(device: Device, results: Results | EdgemlError) -> None:
-        """Writes and shows them at once: another device may take much longer, or be given up by Ctrl-C."""
+    def on_result(device: Device, results: Results | EdgemlError) -> None:
+        """Write and print results at once: another device may take much longer, or be interrupted."""
         try:
             if isinstance(results, EdgemlError):
                 raise results
-            measured[device.title] = results
+            outcomes[device.title] = results
             file = output if alone or output is None else output / f"{_file_name(device)}.json"
-            console().print(f"{device.title}, {results.machine.model}: {_golden(results)}", soft_wrap=True)
-            codes.append(tell(results, file, as_json=as_json and alone))
+            headline.print(f"{device.title}, {results.machine.model}: {_golden(results)}", soft_wrap=True)
+            codes.append(report(results, file, text=tables))
         except EdgemlError as error:
             if alone:
                 raise
             show_error(error)
             codes.append(exit_code(error))
+            outcomes[device.title] = ErrorDocument(error_record(error, exit_code(error)))
 
-    with _board(devices) as report:
-        bench_in_lab(devices, job, report=report, on_result=arrived)
+    with _status_lines(devices) as show:
+        bench_in_lab(devices, job, report=show, on_result=on_result)
     if as_json and not alone:
-        print_json({device.title: measured[device.title] for device in devices if device.title in measured})
+        print_json({device.title: outcomes[device.title] for device in devices if device.title in outcomes})
     return max(codes)
 
 
 def _golden(results: Results) -> str:
     if not results.golden:
-        return "no golden vector ran there."
+        return "no golden vectors ran there."
     holds = sum(check.status == "holds" for check in results.golden)
     return f"{holds} of {len(results.golden)} golden vectors ran there, and hold."
 
 
-def _options(context: click.Context) -> tuple[str, ...]:
-    """Those that the command was given and that are for the device."""
+def _device_arguments(context: click.Context) -> tuple[str, ...]:
+    """Return the options of the command line that the device's own command gets."""
     words: list[str] = []
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and name not in _FOR_THIS_MACHINE and isinstance(parameter, click.Option):
+        set_by_user = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if set_by_user and name not in _FOR_THIS_MACHINE and isinstance(parameter, click.Option):
             value = context.params[name]
             for item in value if parameter.multiple else [value]:
                 words += [parameter.opts[-1]] if parameter.is_flag else [parameter.opts[-1], str(item)]
@@ -148,35 +163,42 @@ def _file_name(device: Device) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", device.title)
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{folder} cannot be made: {error.strerror}.", fix="give another folder by -o.") from error
+        raise StorageError(f"{folder} cannot be created: {error.strerror}.", fix="give another --output.") from error
 
 
 @contextlib.contextmanager
-def _board(devices: tuple[Device, ...]) -> Iterator[Callable[[Device, News], None]]:
-    """A line for each device on a terminal; what is to be kept in view is printed everywhere."""
+def _status_lines(devices: tuple[Device, ...]) -> Iterator[Callable[[Device, News], None]]:
+    """Show a line for each device on a terminal; print remarks everywhere."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    lock, output = threading.Lock(), console()
+    lock, output = threading.Lock(), notes()
+
+    def print_remark(device: Device, news: News) -> None:
+        if news.remark:
+            with lock:
+                output.print(f"{device.title}: {news.text}", soft_wrap=True)
+
+    if output.quiet or not output.is_terminal:
+        yield print_remark
+        return
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
         console=output,
         transient=True,
-        redirect_stdout=False,  # results are printed meanwhile
-        disable=not output.is_terminal,
-    ) as board:
-        tasks = {device.title: board.add_task(f"{device.title}: connecting", total=None) for device in devices}
+        redirect_stdout=sys.stdout.isatty(),  # results are printed meanwhile, above the lines or to a file
+    ) as lines:
+        tasks = {device.title: lines.add_task(f"{device.title}: connecting", total=None) for device in devices}
 
-        def report(device: Device, news: News) -> None:
+        def show(device: Device, news: News) -> None:
+            print_remark(device, news)
             line = f"{device.title}: {news.text}" + (f", {news.done} done" if news.done else "")
             with lock:
-                if news.remark:
-                    board.console.print(line, soft_wrap=True)
-                board.update(tasks[device.title], description=printable(line))
+                lines.update(tasks[device.title], description=printable(line))
 
-        yield report
+        yield show

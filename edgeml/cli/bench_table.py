@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.console import Console
 from rich.table import Table
 
 from edgeml.cli.output import console, printable
@@ -15,14 +16,14 @@ __all__ = ["columns_of", "comparison_lines", "measurement_table", "ratio_text"]
 _DISPENSABLE = ("MB", "kB", "cold ms", "p99", "batch", "threads", "target")
 
 
-def measurement_table(measurements: Iterable[Measurement]) -> None:
+def measurement_table(measurements: Iterable[Measurement], output: Console | None = None) -> None:
     """A row for each measurement, and one for preprocessing; then, once each, what makes figures doubtful."""
     from edgeml.measurement.baseline import case_of
 
     found = list(measurements)
     if not found:
         return
-    output = console()
+    output = output or console()
     columns = columns_of(found)
     for name in _DISPENSABLE:
         if sum(max(map(len, [title, *cells])) + 2 for title, cells in columns.items()) - 2 <= output.width:
@@ -39,13 +40,13 @@ def measurement_table(measurements: Iterable[Measurement]) -> None:
         cells = {"artifact": "preprocessing", "scenario": "single-stream", "median ms [95%]": _with_interval(prepared)}
         table.add_row(*(cells.get(title, "-") for title in columns))
     output.print(table)
-    _doubts({str(case_of(item)): item.conditions for item in found})
+    _doubts({str(case_of(item)): item.conditions for item in found}, output)
 
 
-def comparison_lines(comparisons: Iterable[Comparison], *, doubts: bool) -> None:
+def comparison_lines(comparisons: Iterable[Comparison], *, doubts: bool, output: Console | None = None) -> None:
     """A line for each comparison; then what makes them doubtful, unless it was told of the measurements already."""
     found = list(comparisons)
-    output = console()
+    output = output or console()
     for item in found:
         than = "from" if item.verdict == "indistinguishable" else "than"
         output.print(
@@ -59,7 +60,7 @@ def comparison_lines(comparisons: Iterable[Comparison], *, doubts: bool) -> None
             soft_wrap=True,
         )
     if doubts:
-        _doubts({item.what: item.conditions for item in found})
+        _doubts({item.what: item.conditions for item in found}, output)
 
 
 def ratio_text(ratio: Figure) -> str:
@@ -116,8 +117,7 @@ def _magnitude(value: float) -> int:
     return int(f"{value:e}".partition("e")[2])
 
 
-def _doubts(conditions: Mapping[str, Conditions]) -> None:
-    output = console()
+def _doubts(conditions: Mapping[str, Conditions], output: Console) -> None:
     for name, found in conditions.items():
         if found.flags:
             output.print(f"{name}: {' '.join(found.flags)}", soft_wrap=True)

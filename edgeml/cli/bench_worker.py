@@ -14,28 +14,28 @@ from edgeml.measurement import BenchPlan, Case, Options, compare_cases, measure,
 from edgeml.measurement.subject import Measurable
 from edgeml.package import open_package
 
-__all__ = ["Benching", "BenchingSettings"]
+__all__ = ["BenchWorker", "BenchWorkerSettings"]
 
 
-class BenchingSettings(Struct, frozen=True):
-    """What is measured.
+class BenchWorkerSettings(Struct, frozen=True):
+    """Settings of a `BenchWorker`.
 
     Attributes:
         file: A package, or a model file.
-        trust: Whether what the audit of a model file finds is let through.
+        trust: Whether model files that do not pass the audit are loaded.
     """
 
     file: Path
     trust: bool = False
 
 
-class Benching:
-    """Lives in a `Worker`."""
+class BenchWorker:
+    """Measures in a child process, as the object of a `Worker`."""
 
-    def __init__(self, settings: BenchingSettings) -> None:
+    def __init__(self, settings: BenchWorkerSettings) -> None:
         self._file = settings.file
         self._trust = settings.trust
-        self._package = self._opened(settings.file)
+        self._package = self._open(settings.file)
 
     def plan(
         self,
@@ -47,8 +47,8 @@ class Benching:
         options: Options,
         other: str | None,
     ) -> BenchPlan:
-        """As `plan`; of what is compared with another, only what has its like there, unless it was named."""
-        found = plan_cases(
+        """Plan the cases; with another side, skip those that it cannot run, unless the artifacts were named."""
+        planned = plan_cases(
             self._package,
             artifacts=artifacts,
             targets=targets,
@@ -59,44 +59,44 @@ class Benching:
         )
 
         if other is None:
-            return found
-        package, _ = self._package_of(other)
+            return planned
+        package, _ = self._other_package(other)
         problems = dict[tuple[str, str], EdgemlError]()
-        for artifact, target in dict.fromkeys((case.artifact, case.target) for case in found.cases):
-            recipe, place = _beside(artifact, target, other, package)
+        for artifact, target in dict.fromkeys((case.artifact, case.target) for case in planned.cases):
+            recipe, place = _other_side(artifact, target, other, package)
             try:
                 package.session(recipe, target=place).close()
             except (InputError, TargetError, MissingDependencyError) as error:
                 if artifacts:
                     raise
                 problems[artifact, target] = error
-        cases = tuple(case for case in found.cases if (case.artifact, case.target) not in problems)
+        cases = tuple(case for case in planned.cases if (case.artifact, case.target) not in problems)
         if not cases:
             raise next(iter(problems.values()))
-        told = (f"{artifact} on {target}: {error.message}" for (artifact, target), error in problems.items())
-        return BenchPlan(cases, (*found.skipped, *told))
+        skipped = (f"{artifact} on {target}: {error.message}" for (artifact, target), error in problems.items())
+        return BenchPlan(cases, (*planned.skipped, *skipped))
 
     def measure(self, case: Case, options: Options) -> Measurement:
-        """As `measure`."""
+        """Measure a case."""
         return measure(self._package, self._file, case, options)
 
     def compare(self, case: Case, other: str, options: Options) -> Comparison:
-        """Measures a case in turn with that of another package, a model file, or another artifact or target."""
-        package, file = self._package_of(other)
-        artifact, target = _beside(case.artifact, case.target, other, package)
-        beside = replace(case, artifact=artifact, target=target)
-        return replace(compare_cases(self._package, case, package, beside, options), baseline_file=file)
+        """Measure a case in turn with that of another package, a model file, or another artifact or target."""
+        package, file = self._other_package(other)
+        artifact, target = _other_side(case.artifact, case.target, other, package)
+        other_case = replace(case, artifact=artifact, target=target)
+        return replace(compare_cases(self._package, case, package, other_case, options), baseline_file=file)
 
-    def _package_of(self, other: str) -> tuple[Measurable, FileRef | None]:
-        """Of what is compared with: the package, or the file as one."""
+    def _other_package(self, other: str) -> tuple[Measurable, FileRef | None]:
+        """Return the other side: a package, or a file as a package with its reference."""
         if is_bare(other):
-            from edgeml.measurement.model_file import open_model_file  # which devices need not load
+            from edgeml.measurement.model_file import open_model_file  # not needed on devices
 
             file = open_model_file(Path(other), reference=self._package, trust=self._trust)
             return file, file.ref
         return (open_package(other) if other.endswith(".edgeml") else self._package), None
 
-    def _opened(self, path: Path) -> Measurable:
+    def _open(self, path: Path) -> Measurable:
         if not is_bare(path):
             return open_package(path)
         from edgeml.measurement.model_file import open_model_file
@@ -104,8 +104,8 @@ class Benching:
         return open_model_file(path, trust=self._trust)
 
 
-def _beside(artifact: str, target: str, other: str, package: Measurable) -> tuple[str, str]:
-    """The artifact and target on the other side."""
+def _other_side(artifact: str, target: str, other: str, package: Measurable) -> tuple[str, str]:
+    """Return the artifact and target of the other side."""
     if is_bare(other):
         return package.released[0], target
     if other.endswith(".edgeml"):

@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays, read_frame
 from edgeml.cli.artifact_table import artifact_table
-from edgeml.cli.options import options_as
-from edgeml.cli.output import check_output, console, json_option, print_json, progress
+from edgeml.cli.options import RenamedOptions, options_as
+from edgeml.cli.output import console, json_option, notes, print_json, progress
+from edgeml.cli.output_files import STDOUT, check_failures, check_output, force_option, is_package
 from edgeml.core.errors import InputError
-from edgeml.core.goal import Goal
+from edgeml.core.goal import Goal, check_goal, parse_share
 from edgeml.core.recipe import RECIPES
 from edgeml.core.source import Task
 from edgeml.core.system.files import read_bytes
@@ -25,20 +26,23 @@ __all__ = ["command"]
 
 _TASKS = get_args(Task)
 _PATH = click.Path(path_type=Path)
+_RENAMED = {"--target": "--truth", "--version": "--package-version"}
+_SHARES = frozenset({"max_drop", "min_agreement"})
+"""Goals that may be given as a percentage."""
 
 
 class BuildOptions(Struct, frozen=True, kw_only=True):
-    """Arguments and options of ``edgeml build``, as click gives them."""
+    """Arguments and options of ``edgeml build``, as click returns them."""
 
     model: Path
     output: Path
     calibration: Path | None
     evaluation: Path | None
-    target: str | None
+    truth: str | None
     recipes: tuple[str, ...]
     goals: tuple[str, ...]
     name: str | None
-    version: str
+    package_version: str
     labels: Path | None
     task: Task | None
     preprocessing: Path | None
@@ -48,30 +52,34 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     author: str
     reference: Path | None
     trust_source: bool
+    force: bool
     as_json: bool
 
 
-@click.command("build", short_help="Convert a model, prove each artifact, write a package.")
+@click.command(
+    "build", cls=RenamedOptions, renamed=_RENAMED, short_help="Convert a model, prove each artifact, write a package."
+)
 @click.argument("model", type=_PATH)
 @click.option("-o", "--output", type=_PATH, required=True, help="The package to write, PATH.edgeml.")
 @click.option("--calibration", type=_PATH, help="Typical inputs, .npy, .npz (x) or .csv; int8 and int16x8 need them.")
 @click.option("--evaluation", type=_PATH, help="Held-out inputs and true labels or values, .npz (x and y) or .csv.")
-@click.option("--target", help="Of .csv files: the column of the true labels or values.")
+@click.option("--truth", metavar="COLUMN", help="Column of the true labels or values in .csv files.")
 @click.option(
-    "--recipe", "recipes", multiple=True, type=click.Choice([r.id for r in RECIPES]), help="Repeatable; all by default."
+    "--recipe", "recipes", multiple=True, type=click.Choice([r.id for r in RECIPES]), help="Repeatable; default: all."
 )
-@click.option("--goal", "goals", multiple=True, metavar="KEY=VALUE", help="Repeatable, for instance max_drop=0.01.")
-@click.option("--name", help="The package's name; by default the model file's.")
-@click.option("--version", default="0.1.0", show_default=True, help="The package's semantic version.")
-@click.option("--labels", type=_PATH, help="The classes' names, one per line or a JSON list.")
-@click.option("--task", type=click.Choice(_TASKS), help="Where neither the model nor the data tell.")
-@click.option("--preprocessing", type=_PATH, help="What raw input becomes, a .toml file with a table per input.")
-@click.option("--batch", type=click.IntRange(min=1), help="Fixed batch of the artifacts.")
+@click.option("--goal", "goals", multiple=True, metavar="KEY=VALUE", help="Repeatable, for instance max_drop=1%.")
+@click.option("--name", help="Name of the package; default: that of the model file.")
+@click.option("--package-version", default="0.1.0", show_default=True, help="Semantic version of the package.")
+@click.option("--labels", type=_PATH, help="Names of the classes, one per line or a JSON list.")
+@click.option("--task", type=click.Choice(_TASKS), help="Default: as the model or the data show.")
+@click.option("--preprocessing", type=_PATH, help="How raw input is converted: a .toml file with a table per input.")
+@click.option("--batch", type=click.IntRange(min=1), help="Fixed batch size of the artifacts.")
 @click.option("--measure", is_flag=True, help="Measure latency too.")
-@click.option("--licence", default="", help="The model's licence, an SPDX expression.")
-@click.option("--author", default="", help="Who made the model.")
-@click.option("--reference", type=_PATH, help="For .tflite and .onnx: what the model it was made from answers, .npz.")
-@click.option("--trust-source", is_flag=True, help="Load pickles, and code that MODEL holds. It can do all you can.")
+@click.option("--licence", default="", help="License of the model, an SPDX expression.")
+@click.option("--author", default="", help="Author of the model.")
+@click.option("--reference", type=_PATH, help="For .tflite and .onnx: outputs of the original model, .npz.")
+@click.option("--trust-source", is_flag=True, help="Load pickles, and code in MODEL. It can do all that you can.")
+@force_option
 @json_option
 @options_as(BuildOptions)
 def command(ctx: click.Context, options: BuildOptions) -> None:
@@ -84,33 +92,37 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
     edgeml build net.keras -o net.edgeml --calibration cal.npz --evaluation eval.npz
     edgeml build net.keras -o net.edgeml --calibration cal.npz --recipe tflite-int8 \\
         --goal max_size_bytes=262144
-    edgeml build forest.skops -o forest.edgeml --evaluation eval.npz
-    edgeml build houses.skops -o houses.edgeml --evaluation held-out.csv --target price
+    edgeml build forest.skops -o forest.edgeml --evaluation eval.npz --goal max_drop=0.5%
+    edgeml build houses.skops -o houses.edgeml --evaluation held-out.csv --truth price
     edgeml build net.keras -o net.edgeml --preprocessing image.toml
 
     A recipe that cannot be made honestly is refused; an artifact that misses a parity floor or a goal
-    is kept and marked rejected. What is left of failed recipes lies in OUTPUT.failed/.
+    is kept and marked rejected. Logs of failed recipes are written to OUTPUT.failed/.
 
-    Goals: max_drop, max_size_bytes, max_p95_ms, min_sqnr_db, min_agreement, lower_floors.
+    Goals: max_drop (1% or 0.01), max_size_bytes, max_p95_ms, min_sqnr_db, min_agreement (99% or 0.99),
+    lower_floors.
 
     Exit code 1: nothing was released, or a recipe that was named was not.
     """
     from edgeml.pipeline import build
     from edgeml.preprocessing import read_declarations
 
-    recipes, output = options.recipes or None, options.output
+    recipes, output, goal = options.recipes or None, options.output, _goal(options.goals)
+    if output == STDOUT:
+        raise InputError("--output: a package cannot be written to standard output.", fix="give PATH.edgeml.")
     inputs = (options.evaluation, options.calibration, options.reference, options.labels, options.preprocessing)
-    check_output(output, options.model, *inputs)
+    check_output(output, options.model, *inputs, endings=(".edgeml",), same_kind=is_package, force=options.force)
+    check_failures(output, force=options.force)
     with progress() as report:
         package = build(
             options.model,
-            name=options.name or _name_of(options.model),
-            version=options.version,
-            calibration=_calibration(options.calibration, options.target) if options.calibration else None,
-            evaluation=_evaluation(options.evaluation, options.target) if options.evaluation else None,
+            name=options.name or _package_name(options.model),
+            version=options.package_version,
+            calibration=_calibration(options.calibration, options.truth) if options.calibration else None,
+            evaluation=_evaluation(options.evaluation, options.truth) if options.evaluation else None,
             labels=_labels(options.labels),
             task=options.task,
-            goal=_goal(options.goals),
+            goal=goal,
             recipes=recipes,
             batch=options.batch,
             measure=options.measure,
@@ -125,45 +137,47 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
     manifest = package.manifest
     if options.as_json:
         print_json(manifest)
-    out = console()
-    artifact_table(manifest)
+    out = notes() if options.as_json else console()
+    artifact_table(manifest, out)
     if package.failures:
-        out.print(f"Logs and scripts that reproduce the failures: {output}.failed/", soft_wrap=True)
+        notes().print(f"Logs and scripts that reproduce the failures: {output}.failed/", soft_wrap=True)
     missed = [recipe for recipe in recipes or () if recipe not in package.released]
     out.print(f"{output}: {len(package.released)} of {len(recipes or RECIPES)} recipes released.", soft_wrap=True)
     ctx.exit(1 if missed or not package.released else 0)
 
 
-def _calibration(path: Path, target: str | None) -> object:
+def _calibration(path: Path, truth: str | None) -> object:
     if path.suffix.lower() != ".csv":
         return inputs_of(read_arrays(path))
     table = read_csv(path)
-    return table if target is None else table.without(target)
+    return table if truth is None else table.without(truth)
 
 
-def _evaluation(path: Path, target: str | None) -> object:
-    return read_frame(path, target) if path.suffix.lower() == ".csv" else evaluation_of(read_arrays(path))
+def _evaluation(path: Path, truth: str | None) -> object:
+    return read_frame(path, truth) if path.suffix.lower() == ".csv" else evaluation_of(read_arrays(path))
 
 
-def _name_of(model: Path) -> str:
-    """A package name from a file's: lower case, and nothing but letters, digits, dots and dashes."""
-    kept = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in model.stem.lower())
-    return kept.strip("._-")[:64].strip("._-") or "model"
+def _package_name(model: Path) -> str:
+    """Return a package name from a file's: lower case, with letters, digits, dots and dashes only."""
+    name = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in model.stem.lower())
+    return name.strip("._-")[:64].strip("._-") or "model"
 
 
 def _goal(pairs: tuple[str, ...]) -> Goal | None:
     if not pairs:
         return None
-    fields: dict[str, str] = {}
+    fields: dict[str, object] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key in fields:
             raise InputError(f"--goal: got '{pair}', expected KEY=VALUE, each key once.")
-        fields[key] = value
+        fields[key] = parse_share(value) if key in _SHARES and value.endswith("%") else value
     try:
-        return msgspec.convert(fields, type=Goal, strict=False)
+        goal = msgspec.convert(fields, type=Goal, strict=False)
     except msgspec.ValidationError as error:
         raise InputError(f"--goal: {error}.", fix=f"the keys are {', '.join(Goal.__struct_fields__)}.") from error
+    check_goal(goal)
+    return goal
 
 
 def _labels(path: Path | None) -> list[str] | None:
@@ -177,6 +191,6 @@ def _labels(path: Path | None) -> list[str] | None:
         try:
             return msgspec.convert(json.loads(text), type=list[str])
         except (ValueError, msgspec.ValidationError) as error:
-            raise InputError(f"{path.name}: is no JSON list of texts: {error}.") from error
+            raise InputError(f"{path.name}: expected a JSON list of strings: {error}.") from error
     labels = [line.strip() for line in text.splitlines()]
     return labels[:-1] if labels and not labels[-1] else labels

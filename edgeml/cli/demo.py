@@ -12,10 +12,13 @@ import click
 import numpy as np
 
 from edgeml.cli.artifact_table import artifact_table
-from edgeml.cli.output import console, json_option, print_json, progress
+from edgeml.cli.output import console, json_option, notes, print_json, progress
+from edgeml.cli.output_files import check_folder, force_option, is_package
 from edgeml.core.errors import StorageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgeml.demo.digits import Digits
     from edgeml.package import Package
 
@@ -27,13 +30,15 @@ _ENLARGED = 12
 _SHADES = " .:-=+*#%@"
 
 
-@click.command("demo", short_help="See the whole way on two small models.")
+@click.command("demo", short_help="See all steps on two small models.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True,
     help="The folder to write the packages to.",
 )  # fmt: skip
+@force_option
 @json_option
-def command(output: Path, *, as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, output: Path, *, force: bool, as_json: bool) -> None:
     """Train, convert, prove and run two small models.
 
     A convolutional net and a scikit-learn pipeline learn 8 × 8 digits, are converted by every recipe, and each
@@ -41,22 +46,23 @@ def command(output: Path, *, as_json: bool) -> None:
 
     Needs the build machine's install: pip install 'edgeml[all]'.
     """
-    began = time.monotonic()
+    start = time.monotonic()
+    check_folder(output, _has_demo, force=force)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{output} cannot be made: {error.strerror}.", fix="give another folder by -o.") from error
+        raise StorageError(f"{output} cannot be created: {error.strerror}.", fix="give another --output.") from error
     data, packages = _build(output)
-    out = console()
+    out = notes() if as_json else console()
     for name, package in packages.items():
         source, count = package.manifest.source, package.manifest.data.judged_samples
         out.print()
         out.print(f"{name}: {source.framework} {source.architecture}, judged on {count} held-out images")
-        artifact_table(package.manifest)
-    _predict(output, data)
+        artifact_table(package.manifest, out)
+    _predict(out, output, data)
     if as_json:
         print_json({name: package.manifest for name, package in packages.items()})
-    out.print(f"Done in {time.monotonic() - began:.0f} s. Next:", soft_wrap=True)
+    out.print(f"Done in {time.monotonic() - start:.0f} s. Next:", soft_wrap=True)
     for line in (
         "edgeml verify digits-net.edgeml",
         "edgeml inspect digits-pipeline.edgeml",
@@ -67,11 +73,15 @@ def command(output: Path, *, as_json: bool) -> None:
         files = [shlex.quote(str(output / word)) if "." in word else word for word in line.split()]
         out.print(f"  {' '.join(files)}", soft_wrap=True)
     if not all(package.released for package in packages.values()):
-        raise SystemExit(1)
+        ctx.exit(1)
+
+
+def _has_demo(folder: Path) -> bool:
+    return is_package(folder / "digits-net.edgeml")
 
 
 def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
-    """Trains both models, builds their packages, and writes these, the models and the data."""
+    """Train both models, build their packages, and write packages, models and data."""
     from edgeml.core.system.files import atomic_write
     from edgeml.core.system.worker import Worker
     from edgeml.demo.digits import Digits, DigitsTrainer, TrainerSettings
@@ -89,9 +99,9 @@ def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
             net = trainer.call("train_net", _EPOCHS, returns=Path)
             report(Step(2, 4, "training a scikit-learn pipeline"))
             pipeline = trainer.call("train_pipeline", returns=Path)
-        declared = Image(height=8, width=8, colour="gray", resize="area", scale=1 / 255)
+        preprocessing_of_net = Image(height=8, width=8, colour="gray", resize="area", scale=1 / 255)
         for name, model, shape, file, preprocessing in (
-            ("digits-net", net, (-1, 8, 8, 1), "digits.npz", declared),
+            ("digits-net", net, (-1, 8, 8, 1), "digits.npz", preprocessing_of_net),
             ("digits-pipeline", pipeline, (-1, 64), "digits-rows.npz", None),
         ):
             calibration, evaluation = data.calibration.reshape(shape), data.evaluation.reshape(shape)
@@ -113,30 +123,29 @@ def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
     return data, packages
 
 
-def _predict(output: Path, data: Digits) -> None:
-    """Shows what the net's package says of a few images."""
+def _predict(out: Console, output: Path, data: Digits) -> None:
+    """Print the predictions of the net's package for a few images."""
     from edgeml.cli.predict_worker import Predicted, running
 
     with running(output / "digits-net.edgeml") as child:
-        found = child.call("predict", (output / "digits.npz").absolute(), None, "cpu", 1, False, returns=Predicted)
-    out = console()
+        predicted = child.call("predict", (output / "digits.npz").absolute(), None, "cpu", 1, False, returns=Predicted)
     out.print()
-    out.print(f"Predictions of digits-net by {found.artifact}, its fastest released artifact here:")
+    out.print(f"Predictions of digits-net by {predicted.artifact}, its fastest released artifact here:")
     out.print()
-    labels, truth = found.arrays["labels"][:_SHOWN], data.evaluation_labels[:_SHOWN]
+    labels, truth = predicted.arrays["labels"][:_SHOWN], data.evaluation_labels[:_SHOWN]
     for line in _pictures(data.evaluation[:_SHOWN], labels.tolist(), truth.tolist()):
         out.print(line)
     out.print()
 
 
 def _portable_graymap(image: np.ndarray) -> bytes:
-    """An image ``[8, 8, 1]`` of 0 to 1, enlarged, as a file."""
+    """Return an image ``[8, 8, 1]`` of 0 to 1, enlarged, as the bytes of a file."""
     pixels = np.kron((image[..., 0] * 255).round().astype(np.uint8), np.ones((_ENLARGED, _ENLARGED), np.uint8))
     return f"P5 {pixels.shape[1]} {pixels.shape[0]} 255\n".encode() + pixels.tobytes()
 
 
 def _pictures(images: np.ndarray, labels: list[int], truth: list[int]) -> list[str]:
-    """Images ``[count, 8, 8, 1]`` side by side as lines of text, each with its label below."""
+    """Return images ``[count, 8, 8, 1]`` side by side as lines of text, each with its label below."""
     levels = (images[..., 0] * (len(_SHADES) - 1)).round().astype(int)
     rows = ["   ".join("".join(_SHADES[level] * 2 for level in image[row]) for image in levels)
             for row in range(levels.shape[1])]  # fmt: skip

@@ -1,30 +1,51 @@
-"""`edgeml`: the group of commands, and where errors become messages and exit codes."""
+"""Entry point of the command line: the group of commands, and the messages and exit codes of errors."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
 import sys
 import traceback
+from difflib import get_close_matches
 from types import FrameType
 from typing import NoReturn
 
 import click
 
 from edgeml._version import __version__
-from edgeml.cli.output import show_error
+from edgeml.cli.output import print_error_json, replace_unencodable, show_error
+from edgeml.cli.verbosity import LOGGER, logging_handlers, verbosity_options
 from edgeml.core.errors import ConversionError, EdgemlError, PackageError, UnsupportedModelError
+from edgeml.core.records.error_record import ErrorRecord, error_record
 
 __all__ = ["cli", "exit_code", "main"]
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
-_COMMANDS = ("demo", "train", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "report", "targets")
+_COMMANDS = (
+    "demo", "train", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "report", "targets", "help",
+)  # fmt: skip
+_SYNONYMS = {
+    "benchmark": "bench",
+    "check": "verify",
+    "compare": "diff",
+    "convert": "build",
+    "infer": "predict",
+    "info": "inspect",
+    "run": "predict",
+    "show": "inspect",
+}
+"""Names of other tools by which people look for a command."""
+
+
+class _ReaderGoneError(Exception):
+    """The program that reads standard output ended, as ``head`` does."""
 
 
 class _Commands(click.Group):
-    """Loads a command's module when it is asked for, so that `--help` and small commands start fast."""
+    """A group that loads a command's module when it is used, so that ``--help`` and small commands start fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(_COMMANDS)
@@ -33,71 +54,124 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"edgeml.cli.{cmd_name}").command
+        if not any(parameter.name == "log_file" for parameter in command.params):
+            command.params.extend(verbosity_options())
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in _COMMANDS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        near = [_SYNONYMS[name]] if name in _SYNONYMS else get_close_matches(name, _COMMANDS)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"The commands are {', '.join(_COMMANDS)}."
+        raise click.UsageError(f"No such command '{name}'. {hint}", ctx)
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # click would exit with 1: refused
+            raise _ReaderGoneError from error
+
+
+@click.group(
+    cls=_Commands,
+    params=verbosity_options(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="edgeml")
 def cli() -> None:
-    """From a trained model to a proven package for the edge, and back to predictions.
+    """Turn a trained model into a proven package for the edge, and run it.
 
     \b
-    edgeml demo                                  see the whole way on two small models
+    edgeml demo                                  see all steps on two small models
     edgeml train digits.toml -o digits           train a model, and package it
     edgeml build net.keras -o net.edgeml \\
       --calibration cal.npz --evaluation eval.npz  convert, prove and package a model
-    edgeml inspect net.edgeml                    what a package holds
+    edgeml inspect net.edgeml                    show the contents of a package
     edgeml verify net.edgeml                     check it on this machine
     edgeml predict net.edgeml x.npy -o out.npz   run it
-    edgeml diff net.edgeml new.edgeml            what an update would change
-    edgeml bench net.edgeml                      how fast its artifacts are here
-    edgeml explain net.edgeml                    why each artifact's verdict is what it is
-    edgeml report net.edgeml -o report.html      all that is known of it, as a page
-    edgeml targets                               what this machine can run packages on
+    edgeml diff net.edgeml new.edgeml            show what an update would change
+    edgeml bench net.edgeml                      measure its artifacts on this machine
+    edgeml explain net.edgeml                    explain each artifact's verdict
+    edgeml report net.edgeml -o report.html      write a page about it
+    edgeml targets                               list where this machine can run packages
+    edgeml help build                            show the help of a command
+
+    Results go to stdout, as text or with --json as JSON; progress, notes and errors go to stderr.
 
     \b
-    Exit codes: 0 done; 1 refused, or a goal missed; 2 bad usage or input, a missing extra, storage
-    that fails; 3 no sound package, or a digest or golden vector that does not hold; 70 a bug;
-    130 interrupted.
+    Exit codes: 0 success; 1 refused, or a goal missed; 2 bad usage or input, a missing extra, or
+    storage that fails; 3 a corrupt package, or a digest or golden vector that does not match;
+    70 a bug; 130 interrupted.
     """
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits."""
+    """Run the command line and exit."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # of nohup
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(number, _terminate)
-    sys.exit(_run())
+    replace_unencodable()
+    sys.exit(_run(sys.argv[1:]))
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # a handler's signature
-    raise SystemExit(128 + number)  # unwinds, so that children end and temporary files go
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # signature of handlers
+    raise SystemExit(128 + number)  # unwinds, so that children end and temporary files are removed
 
 
-def _run() -> int:
+def _run(arguments: list[str]) -> int:
+    error: ErrorRecord | None = None
+    code = 0
     try:
-        code = cli.main(standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):  # the first is click's name for Ctrl-C
+        with logging_handlers():
+            try:
+                code = int(cli.main(standalone_mode=False) or 0)
+                LOGGER.debug("exit code %d", code)
+            except _ReaderGoneError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered cannot be written
+                code = EXIT_INTERRUPTED
+            except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001  # the last resort
+                error = _show(problem)
+                LOGGER.debug("%s: %s", error.kind, error.message, exc_info=problem)
+    except KeyboardInterrupt as problem:
+        error = _show(problem)
+    if error is None:
+        return code
+    if "--json" in arguments[: arguments.index("--")] if "--" in arguments else "--json" in arguments:
+        with contextlib.suppress(OSError):  # nobody reads it
+            print_error_json(error)
+    return error.exit_code
+
+
+def _show(problem: BaseException) -> ErrorRecord:
+    """Print an exception for people, and return its record."""
+    if isinstance(problem, click.exceptions.Abort | KeyboardInterrupt):  # the first is click's name for Ctrl-C
         click.echo("Interrupted.", err=True)
-        code = EXIT_INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except EdgemlError as error:
-        show_error(error)
-        code = exit_code(error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing to flush to
-        code = EXIT_INTERRUPTED
-    except Exception:  # noqa: BLE001  # the last resort: told in full, with another exit code
-        traceback.print_exc()
-        click.echo("This is a bug in edgeml. Please report it with the lines above.", err=True)
-        code = EXIT_BUG
-    return int(code or 0)
+        return ErrorRecord(kind="Interrupted", message="Interrupted.", exit_code=EXIT_INTERRUPTED)
+    if isinstance(problem, click.ClickException):
+        problem.show()
+        context = getattr(problem, "ctx", None)
+        fix = f"see {context.command_path} --help." if context is not None else ""
+        message = problem.format_message()
+        return ErrorRecord(kind="UsageError", message=message, fix=fix, exit_code=problem.exit_code)
+    if isinstance(problem, EdgemlError):
+        show_error(problem)
+        return error_record(problem, exit_code(problem))
+    traceback.print_exception(problem)
+    click.echo("This is a bug in edgeml. Please report it with the lines above.", err=True)
+    return ErrorRecord(
+        kind="InternalError",
+        message=f"{type(problem).__name__}: {problem}",
+        fix="report it as a bug in edgeml, with the log.",
+        log="".join(traceback.format_exception(problem)),
+        exit_code=EXIT_BUG,
+    )
 
 
 def exit_code(error: EdgemlError) -> int:
-    """The exit code of a command that ends with the error."""
+    """Return the exit code of a command that ends with the error."""
     if isinstance(error, PackageError):
         return EXIT_UNSOUND
     if isinstance(error, UnsupportedModelError | ConversionError):

@@ -1,21 +1,23 @@
-"""The options of a command as one value."""
+"""Options of a command: as one value, and under their former names."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 from msgspec import Struct
 
-__all__ = ["options_as"]
+from edgeml.cli.verbosity import LOGGER
+
+__all__ = ["RenamedOptions", "options_as"]
 
 Options = TypeVar("Options", bound=Struct)
 
 
 def options_as(kind: type[Options]) -> Callable[[Callable[[click.Context, Options], None]], Callable[..., None]]:
-    """Give a command's function its options and arguments as one struct: a decorator below those of click.
+    """Pass options and arguments to a command's function as one struct: a decorator below those of click.
 
     Args:
         kind: The struct, with a field for each of them.
@@ -30,3 +32,29 @@ def options_as(kind: type[Options]) -> Callable[[Callable[[click.Context, Option
         return call
 
     return decorate
+
+
+class RenamedOptions(click.Command):
+    """A command that still accepts the former names of its options, with a warning.
+
+    Args:
+        renamed: Current name by former name, as ``{"--target": "--truth"}``.
+    """
+
+    def __init__(self, *args: Any, renamed: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._renamed = renamed
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, with former names replaced by current ones."""
+        warnings = []
+        end = args.index("--") if "--" in args else len(args)
+        for i, word in enumerate(args[:end]):
+            name, equals, value = word.partition("=")
+            if name in self._renamed:
+                args[i] = f"{self._renamed[name]}{equals}{value}"
+                warnings.append(f"{name} is now called {self._renamed[name]}.")
+        rest = super().parse_args(ctx, args)
+        for warning in warnings:  # now that --quiet and --log-file are known
+            LOGGER.warning(warning)
+        return rest

@@ -1,84 +1,106 @@
-"""What people see, on stderr, and what machines read, on stdout."""
+"""Output of the commands: results on standard output; progress, notes and errors on standard error."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 import msgspec
 
-from edgeml.core.errors import EdgemlError, InputError, StorageError
+from edgeml.cli.verbosity import LOGGER, is_quiet
+from edgeml.core.errors import EdgemlError
+from edgeml.core.records.error_record import ErrorDocument, ErrorRecord
 from edgeml.core.system.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Step", "check_output", "console", "json_option", "print_json", "printable", "progress", "show_error"]
+__all__ = [
+    "Step",
+    "console",
+    "json_option",
+    "notes",
+    "print_error_json",
+    "print_json",
+    "printable",
+    "progress",
+    "replace_unencodable",
+    "show_error",
+]
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result, or the error, as JSON on stdout.")
 
 _LOG_LINES = 15
+_UNLIMITED_WIDTH = 10_000  # of lines that go to a file or another program
 
 
 class Step(Protocol):
-    """Progress: `done` of `total` steps, and what is being done now. `Step` in `edgeml.pipeline` is one."""
+    """State of the progress. `Step` in `edgeml.pipeline` is an implementation."""
 
     @property
     def done(self) -> int:
-        """Steps that are done."""
+        """Number of finished steps."""
         ...
 
     @property
     def total(self) -> int:
-        """Of so many."""
+        """Number of all steps."""
         ...
 
     @property
     def text(self) -> str:
-        """What is being done now."""
+        """Description of the current step."""
         ...
 
 
-def check_output(output: Path, *inputs: Path | None) -> None:
-    """Looks at where a command will write before it does its work.
-
-    Raises:
-        InputError: It would overwrite one of its own inputs.
-        StorageError: The folder is missing or cannot be written, or the output is a folder itself.
-    """
-    for path in inputs:
-        if path is None:
-            continue
-        if path.resolve() == output.resolve() or (path.exists() and output.exists() and path.samefile(output)):
-            raise InputError(f"{output} is also an input, and would be overwritten.", fix="give another --output.")
-    folder = output.absolute().parent
-    if output.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        why = "it is a folder" if output.is_dir() else "its folder is missing or may not be written to"
-        raise StorageError(f"{output} cannot be written: {why}.", fix="give another --output.")
-
-
 def console() -> Console:
-    """Where human text goes. Names and labels are text, never markup."""
+    """Return the console of a command's result, on standard output.
+
+    Names and labels are printed as text, never as markup. Where the output is not a terminal, lines have no colors and
+    any length, unless the variable ``COLUMNS`` limits it.
+    """
+    return _console(stderr=False)
+
+
+def notes() -> Console:
+    """Return the console of notes, warnings and progress, on standard error; with ``--quiet`` it prints nothing."""
+    console = _console(stderr=True)
+    console.quiet = is_quiet()
+    return console
+
+
+def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
     class Plain(Console):
         def print(self, *objects: Any, **options: Any) -> None:
             super().print(*(printable(item) if isinstance(item, str) else item for item in objects), **options)
 
-    return Plain(stderr=True, highlight=False, markup=False, soft_wrap=False)
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704  # rich calls it in its handler; `main` ends the command quietly
+
+    plain = Plain(stderr=stderr, highlight=False, markup=False, soft_wrap=False)
+    if not plain.is_terminal and "COLUMNS" not in os.environ:
+        plain.width = _UNLIMITED_WIDTH
+    return plain
+
+
+def print_error_json(error: ErrorRecord) -> None:
+    """Print the JSON document of an error on standard output."""
+    print_json(ErrorDocument(error))
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout."""
+    """Print a JSON document on standard output."""
     click.echo(msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode())
 
 
 def show_error(error: EdgemlError) -> None:
-    """The message, the fix, and the end of what native code printed."""
+    """Print the message, the fix, and the last lines that native code printed, on standard error."""
     click.echo(printable(f"error: {error.message}"), err=True)
     if error.fix:
         click.echo(printable(f"fix: {error.fix}"), err=True)
@@ -91,22 +113,36 @@ def show_error(error: EdgemlError) -> None:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[Step], None]]:
-    """A bar on a terminal, nothing elsewhere."""
+    """Show a progress bar on a terminal, and nothing elsewhere."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    shown = console()
+    screen = notes()
+    if screen.quiet or not screen.is_terminal:
+        yield _log_step
+        return
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=shown,
+        console=screen,
         transient=True,
-        disable=not shown.is_terminal,
+        redirect_stdout=False,  # results are no part of the bar
     ) as bar:
         task = bar.add_task("starting", total=None)
 
         def report(step: Step) -> None:
+            _log_step(step)
             bar.update(task, description=step.text, completed=step.done, total=step.total)
 
         yield report
+
+
+def _log_step(step: Step) -> None:
+    LOGGER.info("%d of %d: %s", step.done, step.total, step.text)
+
+
+def replace_unencodable() -> None:
+    """Escape the characters that standard output cannot encode, in place of failing at them."""
+    with contextlib.suppress(AttributeError):  # a stream of a test
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

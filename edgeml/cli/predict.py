@@ -6,21 +6,30 @@ from pathlib import Path
 
 import click
 
-from edgeml.cli.output import check_output, console, json_option, print_json
+from edgeml.cli.output import console, json_option, print_json
+from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_option, is_predictions, write_output
 
 __all__ = ["command"]
 
 _SHOWN = 10
+_ENDINGS = (".npz", ".csv")
 
 
 @click.command("predict", short_help="Run a package on arrays, an image, sound or a table.")
 @click.argument("package", type=click.Path(path_type=Path))
 @click.argument("inputs", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz or .csv file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The .npz or .csv file to write; - for CSV on stdout.",
+)
 @click.option("--artifact", "recipe", help="Which to run, for instance tflite-int8; by default the best released.")
 @click.option("--target", default="auto", show_default=True, help="Where to run it: see edgeml targets.")
 @click.option("--allow-fallback", is_flag=True, help="Let operators that the target does not take run on the CPU.")
 @click.option("--threads", type=click.IntRange(min=1), help="Cores to run many samples on; by default all.")
+@force_option
 @json_option
 def command(
     package: Path,
@@ -31,6 +40,7 @@ def command(
     target: str,
     allow_fallback: bool,
     threads: int | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Run PACKAGE on the arrays in INPUTS (.npy, or .npz with x or one array per input name), or on raw input.
@@ -49,14 +59,16 @@ def command(
     """
     from edgeml.cli.arrays import encode_csv
     from edgeml.cli.predict_worker import Predicted, running
-    from edgeml.core.system.files import atomic_write
     from edgeml.package.npy import encode_npz
 
-    check_output(output, package, inputs)
+    check_stdout(output, as_json=as_json)
+    check_output(output, package, inputs, endings=_ENDINGS, same_kind=is_predictions, force=force)
     with running(package) as child:
         found = child.call("predict", inputs.absolute(), recipe, target, threads, allow_fallback, returns=Predicted)
     arrays, labels = found.arrays, found.arrays.get("labels")
-    atomic_write(output, encode_csv(arrays) if output.suffix.lower() == ".csv" else encode_npz(arrays))
+    write_output(output, encode_npz(arrays) if output.suffix.lower() == ".npz" else encode_csv(arrays))
+    if output == STDOUT:
+        return
     count = len(next(iter(arrays.values())))
     if as_json:
         shapes = {name: list(array.shape) for name, array in arrays.items()}

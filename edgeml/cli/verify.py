@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.command("verify", short_help="Check a package's digests, and its golden vectors on this machine.")
 @click.argument("package", type=click.Path(path_type=Path))
-@click.option("--digest", metavar="sha256:…", help="The digest that the whole file must have.")
+@click.option("--digest", metavar="sha256:…", help="Expected digest of the whole file.")
 @json_option
 def command(package: Path, *, digest: str | None, as_json: bool) -> None:
     """Check every byte of PACKAGE, then run its golden vectors on the engines that are installed.
@@ -24,7 +24,7 @@ def command(package: Path, *, digest: str | None, as_json: bool) -> None:
     edgeml verify net.edgeml
     edgeml verify net.edgeml --digest sha256:2f1c…
 
-    Exit code 0: all that could be run holds, and something was run. 3: something does not hold.
+    Exit code 0: all golden vectors that can run here hold, and at least one ran. 3: something does not match.
     """
     from edgeml.cli.predict_worker import running
     from edgeml.package import Verification
@@ -32,13 +32,13 @@ def command(package: Path, *, digest: str | None, as_json: bool) -> None:
     if digest is not None and not re.fullmatch("sha256:[0-9a-f]{64}", digest):
         raise InputError(f"--digest: got '{digest}', expected sha256: and 64 hexadecimal digits.")
     with running(package) as child:
-        found = child.call("verify", digest, returns=Verification)
+        verification = child.call("verify", digest, returns=Verification)
     if as_json:
-        print_json(found)
+        print_json(verification)
         return
     out = console()
-    out.print(f"{found.entries} entries, every byte accounted for: {found.digest}", soft_wrap=True)
-    for check in found.golden:
+    out.print(f"{verification.entries} entries, every byte accounted for: {verification.digest}", soft_wrap=True)
+    for check in verification.golden:
         out.print(f"{check.recipe:15} {check.family:8} {check.status:8} {check.detail}", soft_wrap=True)
-    ran = sum(check.status == "holds" for check in found.golden)
-    out.print(f"{ran} of {len(found.golden)} golden vectors ran here, and hold.")
+    ran = sum(check.status == "holds" for check in verification.golden)
+    out.print(f"{ran} of {len(verification.golden)} golden vectors ran here, and hold.")

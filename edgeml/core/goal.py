@@ -1,8 +1,9 @@
-"""What the user demands of an artifact, and what came of it."""
+"""Goals for an artifact, and the verdict on it."""
 
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from numbers import Real
 from typing import Literal
 
@@ -12,9 +13,10 @@ from msgspec import Struct
 from edgeml.core.errors import InputError
 from edgeml.core.recipe import Floor
 
-__all__ = ["DEFAULT_MAX_DROP", "Goal", "Remark", "Verdict"]
+__all__ = ["DEFAULT_MAX_DROP", "Goal", "Remark", "Verdict", "check_goal", "parse_share"]
 
 DEFAULT_MAX_DROP = 0.01
+_DROP_LIMIT = 0.5  # who gives more, as 1 for 1%, would release what is useless
 _OPEN = "open: "
 
 _BOUNDS = (
@@ -30,15 +32,16 @@ class Goal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Bounds that an artifact must keep to be released.
 
     Attributes:
-        max_drop: The most that the task's main metric may fall below the source's: accuracy for
-            classifiers, R² for regressors, relative mean squared error for reconstruction. Where it is
-            None, 0.01 holds if there are labels.
-        max_size_bytes: The most that the artifact's file may weigh.
-        max_p95_ms: The most that the 95th percentile of the latency of one sample on one thread may be.
-        min_sqnr_db: Raises the parity floor of every recipe, in decibels.
-        min_agreement: Raises the floor of the share of samples that get the source's label.
-        lower_floors: Take `min_sqnr_db` and `min_agreement` also where they are below a recipe's floor.
-            The package records it.
+        max_drop: Largest accepted drop of the task's main metric against the source, as a fraction (0.01 is 1%):
+            accuracy for classifiers, R² for regressors, relative mean squared error for reconstruction. None means
+            0.01 if there are labels. A build refuses values of 0.5 and more.
+        max_size_bytes: Largest accepted size of the artifact's file.
+        max_p95_ms: Largest accepted 95th percentile of the latency of one sample on one thread.
+        min_sqnr_db: Parity floor of every recipe, in decibels, where it is higher than the recipe's own.
+        min_agreement: Floor of the fraction of samples that get the source's label, where it is higher than the
+            recipe's own.
+        lower_floors: Whether `min_sqnr_db` and `min_agreement` also lower the floors of recipes. The package
+            records it.
 
     Example:
         >>> Goal(max_drop=0.005, max_size_bytes=256 * 1024)
@@ -57,30 +60,58 @@ class Goal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
             bound = getattr(self, name)
             if bound is None:
                 continue
-            odd = isinstance(bound, bool) or not isinstance(bound, Real) or not math.isfinite(bound)
-            if odd or not low <= bound <= high or kind(bound) != bound:
+            invalid = isinstance(bound, bool) or not isinstance(bound, Real) or not math.isfinite(bound)
+            if invalid or not low <= bound <= high or kind(bound) != bound:
                 raise InputError(f"Goal: {name} is {bound!r}, expected {expected}.")
             msgspec.structs.force_setattr(self, name, kind(bound))  # 1 and numpy's 1.0 become 1.0
 
     def floor(self, recipe_floor: Floor) -> Floor:
-        """The floor that holds for a recipe under this goal."""
+        """Return the floor that holds for a recipe under this goal."""
 
-        def pick(wanted: float | None, floor: float) -> float:
-            if wanted is None:
+        def pick(goal: float | None, floor: float) -> float:
+            if goal is None:
                 return floor
-            return wanted if self.lower_floors else max(wanted, floor)
+            return goal if self.lower_floors else max(goal, floor)
 
         return Floor(pick(self.min_sqnr_db, recipe_floor.sqnr_db), pick(self.min_agreement, recipe_floor.agreement))
+
+
+def check_goal(goal: Goal) -> None:
+    """Refuse a goal that cannot be meant, when a package is built. Packages that exist are read with any goal.
+
+    Raises:
+        InputError: `max_drop` is 0.5 or more.
+    """
+    if goal.max_drop is not None and goal.max_drop >= _DROP_LIMIT:
+        raise InputError(
+            f"max_drop: got {goal.max_drop:g}, expected less than {_DROP_LIMIT:g} ({_DROP_LIMIT:.0%}).",
+            fix="give a fraction or a percentage: 1% or 0.01.",
+        )
+
+
+def parse_share(text: str) -> float:
+    """Return the fraction that a text such as ``1%`` or ``0.01`` means.
+
+    Raises:
+        InputError: The text is not a number.
+    """
+    try:
+        number = Decimal(text.removesuffix("%").strip())
+        return float(number / 100 if text.endswith("%") else number)
+    except ArithmeticError as error:
+        raise InputError(
+            f"got '{text}', expected a fraction or a percentage.", fix="give for instance 1% or 0.01."
+        ) from error
 
 
 class Remark(Struct, frozen=True):
     """A limit of the proof behind a verdict.
 
-    Manifests keep it as text; an open verdict's begins with ``open: `` there.
+    Manifests keep remarks as text; the text of an open verdict begins with ``open: `` there.
 
     Attributes:
-        text: What limits the proof.
-        kind: ``open`` where the interval of the drop contains the goal, else ``note``.
+        text: Description of the limit.
+        kind: ``open`` if the interval of the drop contains the goal, else ``note``.
     """
 
     text: str
@@ -90,20 +121,20 @@ class Remark(Struct, frozen=True):
         return f"{_OPEN}{self.text}" if self.kind == "open" else self.text
 
     @classmethod
-    def parse(cls, written: str) -> Remark:
-        """Read the text form of a manifest."""
-        return cls(written.removeprefix(_OPEN), "open") if written.startswith(_OPEN) else cls(written)
+    def parse(cls, text: str) -> Remark:
+        """Return the remark that a manifest holds as text."""
+        return cls(text.removeprefix(_OPEN), "open") if text.startswith(_OPEN) else cls(text)
 
 
 class Verdict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Whether an artifact meets floors and goals.
+    """Decision whether an artifact meets floors and goals.
 
     Attributes:
         status: ``released`` artifacts may be chosen; ``rejected`` ones run only when they are named.
-        reasons: Why it was rejected; empty where it was released.
-        remarks: What limits the proof: an open interval, a constant reference, no labels; the text of `Remark` values.
-        samples_to_settle: Where the interval of the drop holds the goal, of how many samples such as these it would
-            no longer; None where it does not, and where no number would do.
+        reasons: Reasons of a rejection; empty for released artifacts.
+        remarks: Limits of the proof, as the text of `Remark` values: an open interval, a constant reference, no labels.
+        samples_to_settle: Number of samples such as these from which on the interval of the drop would not contain
+            the goal any more; None if the interval does not contain the goal, or no number would suffice.
     """
 
     status: Literal["released", "rejected"]
@@ -113,7 +144,7 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     @property
     def open_remarks(self) -> tuple[Remark, ...]:
-        """The remarks that leave the verdict open."""
+        """Remarks that leave the verdict open."""
         return tuple(remark for remark in map(Remark.parse, self.remarks) if remark.kind == "open")
 
     @property

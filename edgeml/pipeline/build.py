@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from edgeml.core.errors import InputError, StorageError
-from edgeml.core.goal import Goal
+from edgeml.core.goal import Goal, check_goal
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import RECIPES, find_recipe
 from edgeml.core.source import SourceInfo, Task
@@ -125,6 +125,7 @@ def build(
         raise InputError(f"batch is {batch}, expected at least 1.")
     check_texts(name=name, version=version, licence=licence, author=author)
     goal = goal or Goal()
+    check_goal(goal)
     measure = measure or goal.max_p95_ms is not None
     ask = _Progress(progress, 2 * len(chosen) + 2)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeml.core.goal import check_goal
 from edgeml.core.recipe import find_recipe
 from edgeml.package import Package
 from edgeml.pipeline.build import Step, build, check_texts
@@ -27,6 +28,8 @@ def check_packaging(packaging: Packaging) -> None:
     check_texts(name=packaging.name, version=packaging.version, licence=packaging.licence, author=packaging.author)
     for recipe in packaging.recipes or ():
         find_recipe(recipe)
+    if packaging.goals is not None:
+        check_goal(packaging.goals)
 
 
 def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], None] | None = None) -> Package:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+import edgeml
 from edgeml import Goal
 from edgeml.core.errors import InputError
-from edgeml.core.goal import Remark, Verdict
+from edgeml.core.goal import Remark, Verdict, parse_share
 from edgeml.core.recipe import Floor
 
 BOUNDS = ["max_drop", "max_size_bytes", "max_p95_ms", "min_sqnr_db", "min_agreement"]
@@ -83,3 +85,26 @@ def test_open_remarks_are_those_that_leave_the_verdict_open() -> None:
 def test_released_is_what_may_be_chosen() -> None:
     assert Verdict("released").released
     assert not Verdict("rejected", ("too far off",)).released
+
+
+@pytest.mark.parametrize("drop", [0.5, 1.0, 1, 10.0])
+def test_a_build_refuses_a_drop_that_cannot_be_meant(drop: float, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"max_drop: got .*expected less than 0\.5.*1% or 0\.01"):
+        edgeml.build(tmp_path / "absent.keras", goal=Goal(max_drop=drop))
+
+
+def test_a_package_with_any_drop_is_read(small_package: edgeml.Package) -> None:
+    contents = {name: small_package.read(name) for name in small_package.manifest.files}
+    manifest = msgspec.structs.replace(small_package.manifest, goal=Goal(max_drop=1.0))
+    assert edgeml.Package.of(manifest, contents).manifest.goal.max_drop == 1.0
+
+
+@pytest.mark.parametrize(("text", "share"), [("1%", 0.01), ("0.01", 0.01), ("0.1 %", 0.001), ("100%", 1.0), ("0", 0.0)])
+def test_shares(text: str, share: float) -> None:
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "%", "one", "1%%", "1 percent"])
+def test_texts_that_are_not_shares(text: str) -> None:
+    with pytest.raises(InputError, match="expected a fraction or a percentage"):
+        parse_share(text)

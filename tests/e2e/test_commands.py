@@ -62,7 +62,7 @@ def test_build_writes_a_package_that_inspect_verify_and_predict_take(
     done = run(
         "build", net_file, "-o", package, "--calibration", data / "calibration.npz", "--evaluation",
         data / "evaluation.npz", "--recipe", "tflite-int8", "--recipe", "onnx-fp32", "--name", "digits",
-        "--version", "2.1.0", "--goal", "max_drop=0.02", "--goal", "max_size_bytes=100000", "--json",
+        "--package-version", "2.1.0", "--goal", "max_drop=2%", "--goal", "max_size_bytes=100000", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     manifest = json.loads(done.stdout)
@@ -71,7 +71,8 @@ def test_build_writes_a_package_that_inspect_verify_and_predict_take(
     assert json.loads(run("inspect", package, "--json").stdout) == manifest
     shown = run("inspect", package)
     assert shown.returncode == 0
-    assert "digits 2.1.0" in shown.stderr
+    assert "digits 2.1.0" in shown.stdout
+    assert shown.stderr == ""
     checked = json.loads(run("verify", package, "--json").stdout)
     assert {check["status"] for check in checked["golden"]} == {"holds"}
     assert run("verify", package, "--digest", checked["digest"]).returncode == 0
@@ -85,7 +86,7 @@ def test_a_goal_that_is_missed_is_exit_1_and_the_package_is_there(run: Run, net_
     package = tmp_path / "net.edgeml"
     done = run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--goal", "max_size_bytes=1000")
     assert done.returncode == 1
-    assert "more than 1000" in done.stderr
+    assert "more than 1000" in done.stdout
     assert edgeml.open_package(package).released == ()
 
 
@@ -119,7 +120,9 @@ def test_bad_calibration(
 ) -> None:
     package = tmp_path / "net.edgeml"
     package.write_bytes(b"the old file")
-    done = run("build", net_file, "-o", package, "--calibration", data / calibration, "--recipe", "tflite-int8")
+    done = run(
+        "build", net_file, "-o", package, "--force", "--calibration", data / calibration, "--recipe", "tflite-int8"
+    )
     failed(done, 2, *words)
     assert package.read_bytes() == b"the old file"
 
@@ -131,7 +134,7 @@ def test_evaluation_without_labels_says_that_accuracy_was_not_measured(
     common = ["build", net_file, "-o", tmp_path / "p.edgeml", "--evaluation", data / "unlabelled.npz"]
     done = run(*common, "--recipe", "onnx-fp32")
     assert done.returncode == 0, done.stderr
-    assert "accuracy was not measured" in done.stderr
+    assert "accuracy was not measured" in done.stdout
     failed(run(*common, "--recipe", "onnx-fp32", "--goal", "max_drop=0.1"), 2, "max_drop needs true labels")
 
 
@@ -180,7 +183,7 @@ def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:
         (["--goal", "max_drop=-1"], ["max_drop is -1", "at least 0"]),
         (["--goal", "max_drop=nan"], ["max_drop is nan"]),
         (["--name", "Two Words"], ["name", "'Two Words'"]),
-        (["--version", "1"], ["version", "semantic"]),
+        (["--package-version", "1"], ["version", "semantic"]),
         (["--recipe", "tflite-int4"], ["tflite-int4", "tflite-int8"]),
         (["--batch", "0"], ["--batch"]),
         (["--labels", "absent.txt"], ["absent.txt"]),
@@ -354,7 +357,7 @@ def test_names_cannot_steer_the_terminal(run: Run, net_file: Path, tmp_path: Pat
     package = tmp_path / "p.edgeml"
     done = run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--author", "\x1b]0;owned\x07\x1b[2J")
     assert done.returncode == 0, done.stderr
-    shown = run("inspect", package).stderr
+    shown = run("inspect", package).stdout
     assert "owned" in shown
     assert "\x1b" not in shown
     assert "\x07" not in shown
@@ -363,7 +366,7 @@ def test_names_cannot_steer_the_terminal(run: Run, net_file: Path, tmp_path: Pat
 @pytest.mark.parametrize("columns", [30, 45, 60, 80, 120])
 def test_the_table_fits_the_terminal_and_keeps_the_verdict(columns: int, run: Run, demo_run: Demo) -> None:
     done = run("inspect", demo_run[0] / "digits-net.edgeml", env=os.environ | {"COLUMNS": str(columns)})
-    rows = [line for line in done.stderr.splitlines() if line.startswith(("tflite-", "onnx-"))]
+    rows = [line for line in done.stdout.splitlines() if line.startswith(("tflite-", "onnx-"))]
     assert len(rows) == 9
     assert all(len(row) <= columns and row.rstrip().endswith("released") for row in rows)
 

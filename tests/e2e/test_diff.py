@@ -131,15 +131,15 @@ def test_figures_of_one_package_alone_are_missing(run: Run, nets: Path) -> None:
         assert artifact["recalls"]["moved"] == 20  # other labels: of each one package knows nothing
         assert all(None in {one["old"], one["new"]} for one in artifact["recalls"]["classes"])
     done = run("diff", before, "old.edgeml", cwd=nets)
-    assert "  tflite-int8: missing in the old package: McNemar's p, ECE\n" in done.stderr
-    assert "zero 96.7% -> missing" in done.stderr
+    assert "  tflite-int8: missing in the old package: McNemar's p, ECE\n" in done.stdout
+    assert "zero 96.7% -> missing" in done.stdout
 
 
 def test_the_table_keeps_within_80_columns(run: Run, nets: Path) -> None:
     done = run("diff", "old.edgeml", "new.edgeml", "--inputs", "x.npz", cwd=nets)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    lines = done.stderr.splitlines()
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
     rows = [line for line in lines if " old released " in line or " new released " in line]
     assert len(rows) == 4
     head = next(i for i, line in enumerate(lines) if line.startswith("by its source"))
@@ -151,33 +151,33 @@ def test_the_table_keeps_within_80_columns(run: Run, nets: Path) -> None:
     assert "  version: 1.0.0 -> 1.1.0" in lines
     assert any(" gives other labels for " in line and "row " in line for line in lines)
     assert lines[-1].startswith("Compatible: ")
-    assert "XNNPACK" not in done.stderr
+    assert "XNNPACK" not in done.stdout
 
 
 def test_the_same_package(run: Run, nets: Path) -> None:
     done = run("diff", "old.edgeml", "old.edgeml", "--fail-if-incompatible", cwd=nets)
     assert done.returncode == 0
-    assert done.stderr.startswith("The two files are the same: sha256:")
+    assert done.stdout.startswith("The two files are the same: sha256:")
 
 
 def test_a_lost_recipe_and_labels_in_another_order(run: Run, nets: Path) -> None:
     done = run("diff", "new.edgeml", "less.edgeml", cwd=nets)
     assert done.returncode == 0
-    assert done.stderr.endswith("Not compatible:\n  tflite-int8: was released and is not in the new package.\n")
-    assert "  same\n" in done.stderr  # the other one's file
+    assert done.stdout.endswith("Not compatible:\n  tflite-int8: was released and is not in the new package.\n")
+    assert "  same\n" in done.stdout  # the other one's file
     assert run("diff", "new.edgeml", "less.edgeml", "--fail-if-incompatible", cwd=nets).returncode == 1
     done = run("diff", "old.edgeml", "reordered.edgeml", cwd=nets)
-    assert "  moved: 9, 8\n" in done.stderr
-    assert done.stderr.endswith("Not compatible:\n  2 labels have another position among the scores.\n")
+    assert "  moved: 9, 8\n" in done.stdout
+    assert done.stdout.endswith("Not compatible:\n  2 labels have another position among the scores.\n")
 
 
 def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
     done = run("diff", "old.edgeml", "hostile.edgeml", "--inputs", "x.npz", cwd=nets)
     assert done.returncode == 0, done.stderr
-    assert "[red]one[/red], \\x1b[2Jtwo, three\\nCompatible:, \\u202efour, 55" in done.stderr
-    assert "\x1b" not in done.stderr
-    assert "Not compatible:" in done.stderr.splitlines()
-    assert max(map(len, done.stderr.splitlines())) < 600
+    assert "[red]one[/red], \\x1b[2Jtwo, three\\nCompatible:, \\u202efour, 55" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "Not compatible:" in done.stdout.splitlines()
+    assert max(map(len, done.stdout.splitlines())) < 600
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ def rejected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_words_and_figures(run: Run, rejected: Path) -> None:
     done = run("explain", rejected)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    bad, refused = done.stderr.split("\n\n")[1:]
+    assert done.stderr == ""
+    bad, refused = done.stdout.split("\n\n")[1:]
     assert bad.startswith("onnx-fp32 is rejected.\n  because     SQNR of ")
     evaluation = edgeml.open_package(rejected).artifact("onnx-fp32").evaluation
     assert evaluation.drop is not None
@@ -57,23 +57,23 @@ def test_words_and_figures(run: Run, rejected: Path) -> None:
     assert "(ECE)" in bad
     assert "SQNR        answers: " in bad
     assert refused.startswith("tflite-int8 is refused.\n  because")
-    assert "\x1b" not in done.stderr
+    assert "\x1b" not in done.stdout
     assert r"down \x1b[2J[bold]" in bad
 
 
 def test_inspect_says_what_is_seldom_chance(run: Run, rejected: Path) -> None:
-    shown = " ".join(run("inspect", rejected).stderr.split())
+    shown = " ".join(run("inspect", rejected).stdout.split())
     assert "significant (McNemar, p = " in shown
     assert "Calibration error (ECE): " in shown
 
 
 def test_one_artifact_or_refusal(run: Run, rejected: Path) -> None:
     done = run("explain", rejected, "--artifact", "onnx-fp32")
-    assert "onnx-fp32 is rejected" in done.stderr
-    assert "tflite-int8" not in done.stderr
+    assert "onnx-fp32 is rejected" in done.stdout
+    assert "tflite-int8" not in done.stdout
     done = run("explain", rejected, "--artifact", "tflite-int8")
     assert done.returncode == 0
-    assert "tflite-int8 is refused." in done.stderr
+    assert "tflite-int8 is refused." in done.stdout
     done = run("explain", rejected, "--artifact", "tflite-int4")
     assert done.returncode == 2
     assert "no artifact 'tflite-int4'" in done.stderr
@@ -96,10 +96,10 @@ def test_json(run: Run, rejected: Path) -> None:
 def test_a_package_of_before(run: Run) -> None:
     done = run("explain", PACKAGE)
     assert done.returncode == 0, done.stderr
-    assert "tflite-int8 is released" in done.stderr
-    assert "a drop of" in done.stderr
-    assert "McNemar" not in done.stderr
-    assert "SQNR        outputs: " in done.stderr
+    assert "tflite-int8 is released" in done.stdout
+    assert "a drop of" in done.stdout
+    assert "McNemar" not in done.stdout
+    assert "SQNR        outputs: " in done.stdout
 
 
 def test_a_file_that_is_no_package(run: Run, tmp_path: Path) -> None:

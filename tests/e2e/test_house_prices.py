@@ -27,7 +27,7 @@ def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     held_out, truth = houses(200, 1)
     held_out.assign(price=truth).to_csv(path / "held-out.csv", index=False)
     made = run(
-        "build", "houses.skops", "-o", "houses.edgeml", "--evaluation", "held-out.csv", "--target", "price",
+        "build", "houses.skops", "-o", "houses.edgeml", "--evaluation", "held-out.csv", "--truth", "price",
         "--recipe", "onnx-fp32", cwd=path,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
@@ -48,7 +48,7 @@ def test_prices_from_a_csv_with_gaps(run: Run, folder: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", [[], ["--target", "price"]])
+@pytest.mark.parametrize("target", [[], ["--truth", "price"]])
 def test_calibration_from_a_csv_with_or_without_the_target(
     run: Run, folder: Path, target: list[str], tmp_path: Path
 ) -> None:
@@ -63,7 +63,7 @@ def test_calibration_from_a_csv_with_or_without_the_target(
 
 
 def test_the_columns_are_told(run: Run, folder: Path) -> None:
-    told = run("inspect", folder / "houses.edgeml").stderr
+    told = run("inspect", folder / "houses.edgeml").stdout
     assert "district [batch, 1] text, may be missing" in told
     assert "age [batch, 1] may be missing" in told
     assert "raw       district: column district of a table" in told
@@ -117,7 +117,7 @@ def test_evaluation_tables_that_do_not_fit(
     (tmp_path / "held-out.csv").write_text(text, encoding="utf-8")
     made = run(
         "build", folder / "houses.skops", "-o", tmp_path / "x.edgeml", "--evaluation", tmp_path / "held-out.csv",
-        "--target", target,
+        "--truth", target,
     )  # fmt: skip
     assert made.returncode == 2
     assert words in " ".join(made.stderr.split())

@@ -168,7 +168,7 @@ def test_the_commands(net_file: Path, net: edgeml.Package, digits: Digits, folde
     )
     assert done.returncode == 0, done.stderr
     assert edgeml.open_package(folder / "mine.edgeml").manifest.preprocessing == {"image": GRAY}
-    shown = command("inspect", "mine.edgeml", cwd=folder).stderr
+    shown = command("inspect", "mine.edgeml", cwd=folder).stdout
     assert "raw       image: image 8 × 8 gray, NHWC, area; (pixel × 0.00392157 − 0) / 1\n" in shown
     photo = enlarged(digits.evaluation[:1], 12)[0]
     (folder / "digit.ppm").write_bytes(b"P6 96 96 255\n" + photo.tobytes())

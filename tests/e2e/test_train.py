@@ -183,7 +183,7 @@ def test_a_recipe_that_is_refused_is_exit_1_and_the_model_is_there(run: Run, tmp
     text = TABLE.replace("Ridge", "DecisionTreeRegressor") + '[build]\nname = "tree"\nrecipes = ["tflite-fp16"]\n'
     done = run("train", written(tmp_path, text), "-o", tmp_path / "out")
     assert done.returncode == 1
-    assert "0 of 1 recipes released" in done.stderr
+    assert "0 of 1 recipes released" in done.stdout
     assert (tmp_path / "out" / "model.skops").is_file()
     assert edgeml.open_package(tmp_path / "out" / "tree.edgeml").released == ()
 

@@ -56,7 +56,7 @@ def test_the_time_of_preprocessing_is_measured_on_a_typical_sample(
     assert 0 < figure.low <= figure.value <= figure.high
     monkeypatch.setenv("COLUMNS", "200")
     measurement_table([single, offline])
-    (row,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("preprocessing")]
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("preprocessing")]
     (median,) = re.findall(r"([\d.]+) \[", row)
     assert float(median) == pytest.approx(figure.value, rel=0.01)
 

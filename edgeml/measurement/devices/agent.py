@@ -40,6 +40,8 @@ _STOP_TIMEOUT_S = 10.0
 _LOG_BYTES = 20_000
 _VARIABLE = "EDGEML_DEVICE_JOB"
 _CREATED_FOLDERS = ".made"
+_BENCH_FILES = ("--journal", "journal", "--skipped", "skipped.json", "-o", "results.json")
+_RESERVED_BYTES = 8192  # of spaces, which JSON allows: an error fits also when the disk is full
 _CHECK_IMPORTS = """
 import importlib, importlib.util, json, sys
 missing = {}
@@ -174,7 +176,8 @@ def _fetch(job: str) -> Iterator[dict[str, Any]]:
     folder = _base() / job
     try:
         codes = json.loads((folder / "done.json").read_text(encoding="utf-8"))
-        files = {name: _pack(folder / name) for name in ("golden.json", "results.json")}
+        names = ["golden.json", "results.json", "skipped.json", *(["bench.json"] if codes.get("bench") else [])]
+        files = {name: _pack(folder / name) for name in names}
     except FileNotFoundError:
         codes, files = {}, {}
     logs = {step: _read_tail(folder / f"{step}.log") for step in codes}
@@ -339,11 +342,13 @@ def run(folder: Path) -> None:
         next(lease)
     (folder / "waiting").unlink()
     codes: dict[str, int] = {}
+    for name in ("golden.json", "bench.json", "done.new"):
+        (folder / name).write_bytes(b" " * _RESERVED_BYTES)
     for step, output, arguments in (
         ("verify", "golden.json", ["package.edgeml", "--json"]),
-        ("bench", os.devnull, ["package.edgeml", *settings["arguments"], "--journal", "journal", "-o", "results.json"]),
+        ("bench", "bench.json", ["package.edgeml", "--json", *settings["arguments"], *_BENCH_FILES]),
     ):
-        with (folder / output).open("wb") as stdout, (folder / f"{step}.log").open("wb") as log:
+        with (folder / output).open("r+b") as stdout, (folder / f"{step}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-B", "-m", "edgeml", step, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
                 stdout=stdout, stderr=log, env=_environment(folder),
@@ -353,7 +358,8 @@ def run(folder: Path) -> None:
         codes[step] = process.returncode
         if codes["verify"] == 3:  # the outputs are wrong on this device: measuring is pointless
             break
-    (folder / "done.new").write_text(json.dumps(codes), encoding="utf-8")
+    with (folder / "done.new").open("r+b") as done:
+        done.write(json.dumps(codes).encode())
     (folder / "done.new").rename(folder / "done.json")
     os.close(base)
     while not (folder / "fetched").exists():

@@ -1,4 +1,4 @@
-"""A benchmark on a device, from the first look at the device to the last file removed from it."""
+"""A benchmark on a device, from the first connection to the removal of all files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from edgeml.core.errors import ConversionError, EdgemlError, StorageError, TargetError, VerificationError
+from edgeml.core.errors import (
+    EdgemlError,
+    MissingDependencyError,
+    StorageError,
+    TargetError,
+    VerificationError,
+)
 from edgeml.core.records.benchmark_results import GoldenResult, Results, decode_results
+from edgeml.core.records.error_record import ErrorRecord, decode_error, error_class
 from edgeml.core.registry.tables import ENGINES
 from edgeml.measurement.devices.code import CARRIED, NEEDED, archive
 from edgeml.measurement.devices.connection import Cancelled, Connection, ConnectionLost
@@ -31,19 +39,22 @@ _LEAST_FREE = 16 * 2**20
 _FULL = 2**16
 _MAX_BYTES = 2**28
 _UNSOUND = 3
+_OUTPUTS = {"verify": "golden.json", "bench": "bench.json"}
+
+T = TypeVar("T")
 
 
 class Job(Struct, frozen=True):
-    """What is to be measured.
+    """A benchmark to run on a device.
 
     Attributes:
-        package: The package's file.
-        digest: Its digest, as ``sha256:…``.
-        formats: Of its artifacts, as ``tflite``.
-        options: Of ``edgeml bench``, but not where to write.
-        keep: Leaves the files on the device.
-        patience_s: How long to try after a connection was cut.
-        lease_s: After what time without a caller the benchmark there ends and removes itself.
+        package: File of the package.
+        digest: Digest of the package, as ``sha256:…``.
+        formats: Formats of its artifacts, as ``tflite``.
+        options: Options of ``edgeml bench``, without those that name outputs.
+        keep: Whether the files stay on the device.
+        patience_s: Seconds in which a lost connection is tried again.
+        lease_s: Seconds without a caller after which the benchmark there ends and removes itself.
     """
 
     package: Path
@@ -56,12 +67,12 @@ class Job(Struct, frozen=True):
 
 
 class News(Struct, frozen=True):
-    """How a benchmark on a device gets on.
+    """State of a benchmark on a device, for its caller.
 
     Attributes:
-        text: What it does, or what happened.
-        done: How many measurements are done.
-        remark: Whether this is to be kept in view, not replaced by what comes next.
+        text: The current step, or an event.
+        done: Number of finished measurements.
+        remark: Whether the text should stay in view, and not be replaced by the next one.
     """
 
     text: str
@@ -76,26 +87,27 @@ def bench_on_device(
     report: Callable[[News], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Results:
-    """Measures a package on a device, and checks its golden vectors there; leaves nothing behind.
+    """Measure a package on a device, and check its golden vectors there; leave nothing behind.
 
-    The benchmark goes on there while the connection is cut; it is connected to again, and so is one of the same
-    package and options whose caller has died.
+    The benchmark continues there while the connection is lost. Connecting again resumes it, also by another process
+    that asks for the same package and options.
 
     Args:
         device: The device.
-        job: What to measure.
-        report: Called with how it gets on.
-        cancelled: Asked now and then; where it is true, the benchmark is ended and removed.
+        job: The benchmark.
+        report: Called with the state of the benchmark.
+        cancelled: Polled regularly; the benchmark is ended and removed when it returns true.
 
     Returns:
         The results, with the device's title and its golden checks.
 
     Raises:
-        ConnectionLost: The device cannot be reached, or could not be for too long. The benchmark may be there still.
-        TargetError: It lacks something, or the benchmark failed there.
-        StorageError: Its storage fails.
-        VerificationError: Golden vectors do not hold there, or it brought the results of another package.
-        Cancelled: As the caller asked for.
+        ConnectionLost: The device cannot be reached, or not for too long. The benchmark may still run there.
+        TargetError: The device lacks something, or the benchmark failed there.
+        StorageError: The storage of the device fails.
+        VerificationError: Golden vectors do not match there, or the results are of another package.
+        EdgemlError: The command ended with this error there.
+        Cancelled: The caller cancelled the benchmark.
     """
     return _Run(device, job, report, cancelled).results()
 
@@ -109,53 +121,53 @@ class _Run:
         self._options = [*job.options, *device.options]
         self._archive = archive(job.package, ())
         self._name = _name(self._archive, self._options, device)
-        self._begun = False
+        self._started = False
         self._starts = 0
         self._deadline = 0.0
         self._carried: tuple[str, ...] = ()
 
     @property
-    def _alone(self) -> str:
-        return f"left alone it ends and removes itself within {self._job.lease_s / 60:.0f} minutes."
+    def _lease(self) -> str:
+        return f"otherwise it ends and removes itself within {self._job.lease_s / 60:.0f} minutes."
 
     def results(self) -> Results:
-        """As `bench_on_device`."""
+        """Return the results, as `bench_on_device` does."""
         try:
-            return self._patiently()
+            return self._connect_and_run()
         except ConnectionLost as error:
-            if self._begun:
-                error.fix = f"run the same command again to go on with the benchmark there; {self._alone}"
+            if self._started:
+                error.fix = f"run the same command again to resume the benchmark there; {self._lease}"
             raise
         except BaseException:
-            if self._begun:
+            if self._started:
                 self._clear()
             raise
 
-    def _patiently(self) -> Results:
+    def _connect_and_run(self) -> Results:
         pause_s = _SHORTEST_PAUSE_S
         while True:
             connected = False
             try:
                 with Connection(self._device, cancelled=self._cancelled) as connection:
                     connected = True
-                    return self._through(connection)
+                    return self._run(connection)
             except ConnectionLost as error:
                 if connected:
                     pause_s = _SHORTEST_PAUSE_S
-                if not self._begun or time.monotonic() + pause_s > self._deadline:
+                if not self._started or time.monotonic() + pause_s > self._deadline:
                     raise
                 self._report(News(f"{error.message.rstrip('.')}; connecting again in {pause_s:.0f} s", remark=True))
                 self._sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    def _through(self, connection: Connection) -> Results:
-        """From whatever the state is there to the end."""
+    def _run(self, connection: Connection) -> Results:
+        """Run the benchmark to its end, whatever its state is."""
         look = self._look(connection)
         state = look.state
-        if state in {"running", "done", "stopped"} and not self._begun:
-            self._report(News("going on with the benchmark that is there", remark=True))
-        if not self._begun:
-            self._begun = True
+        if state in {"running", "done", "stopped"} and not self._started:
+            self._report(News("resuming the benchmark that is there", remark=True))
+        if not self._started:
+            self._started = True
             self._renew_patience()
         fetched = Fetched()
         while not fetched.codes:
@@ -167,7 +179,7 @@ class _Run:
             state = "none"
         results = self._read(fetched)
         if self._job.keep:
-            self._report(News(f"its files are kept there in {look.folder}", remark=True))
+            self._report(News(f"its files stay there, in {look.folder}", remark=True))
         try:
             connection.ask("finish", job=self._name, keep=self._job.keep, returns=Progress)
         except ConnectionLost:
@@ -176,31 +188,32 @@ class _Run:
 
     def _look(self, connection: Connection) -> Look:
         modules = " ".join([*NEEDED, *CARRIED])
-        ours = [engine.module for engine in ENGINES if engine.format in self._job.formats]
+        modules_of_engines = dict.fromkeys(e.module for e in ENGINES if e.format in self._job.formats)
         look = connection.ask(
-            "look", job=self._name, variables=self._device.env, modules=modules, engines=" ".join(dict.fromkeys(ours)),
+            "look", job=self._name, variables=self._device.env, modules=modules, engines=" ".join(modules_of_engines),
             returns=Look,
         )  # fmt: skip
         title = self._device.title
-        lacking = {name: why for name, why in look.lacking.items() if name in NEEDED}
+        missing = {name: why for name, why in look.lacking.items() if name in NEEDED}
         litert = "tflite-runtime" if connection.machine.startswith("arm") else "ai-edge-litert"
         engines = {"tflite": litert, "onnx": "onnxruntime"}
-        wanted = [] if look.engines else [engines[format_] for format_ in self._job.formats[:1]]
-        if lacking or wanted:
-            what = [f"{name} ({why})" for name, why in lacking.items()]
-            if wanted:
+        engine = [] if look.engines else [engines[format_] for format_ in self._job.formats[:1]]
+        if missing or engine:
+            what = [f"{name} ({why})" for name, why in missing.items()]
+            if engine:
                 what.append(f"an engine for {' or '.join(self._job.formats)} artifacts")
             python = self._device.python or "python3"
             raise TargetError(
                 f"{title} (Python {connection.python}, {connection.machine}) lacks {', '.join(what)}.",
-                fix=f"there: {python} -m pip install {' '.join([*lacking, *wanted])}",
+                fix=f"there: {python} -m pip install {' '.join([*missing, *engine])}",
             )
         self._carried = tuple(name for name in CARRIED if name in look.lacking)
         needed = _SPACE * len(self._archive) + _LEAST_FREE
         if look.state == "none" and look.free_bytes < needed:
             raise StorageError(
-                f"{title} has {look.free_bytes / 1e6:.1f} MB free in {look.folder}, {needed / 1e6:.1f} are needed.",
-                fix="free some space there, or name another folder by XDG_CACHE_HOME in the lab's file.",
+                f"{title} has {look.free_bytes / 1e6:.1f} MB free in {look.folder}, "
+                f"expected at least {needed / 1e6:.1f} MB.",
+                fix="free some space there, or set XDG_CACHE_HOME to another folder in the lab's file.",
             )
         return look
 
@@ -209,7 +222,7 @@ class _Run:
 
     def _start(self, connection: Connection, *, send: bool) -> None:
         if self._starts >= _STARTS:
-            raise TargetError(f"{self._device.title} loses the benchmark: it was started {_STARTS} times.")
+            raise TargetError(f"{self._device.title}: the benchmark process disappeared {_STARTS} times.")
         self._starts += 1
         data = b""
         if send:
@@ -221,63 +234,78 @@ class _Run:
         )  # fmt: skip
 
     def _follow(self, connection: Connection) -> State:
-        """Watches it until it is no longer running."""
+        """Follow the benchmark until it does not run any more; return its state."""
         progress = connection.ask("follow", job=self._name, returns=Progress)
         while progress.state == "running":
-            self._renew_patience()  # not by the connection alone: one that is always cut would be tried for ever
-            waits = "waiting for another benchmark there" if progress.waiting else "measuring"
-            self._report(News(waits, max(0, progress.lines - 1)))  # the first says what is measured
+            self._renew_patience()  # a connection alone does not: one that always breaks would be tried for ever
+            step = "waiting for another benchmark there" if progress.waiting else "measuring"
+            self._report(News(step, max(0, progress.lines - 1)))  # the first line describes the benchmark
             progress = connection.answer(Progress)
         if progress.state == "stopped":
-            if "No space left" in progress.log or (progress.free_bytes or 0) < _FULL:
+            if (progress.free_bytes or 0) < _FULL:
                 raise self._full(progress.log)
             if self._starts >= _STARTS:
-                raise TargetError(f"{self._device.title}: the benchmark's process died.", log=progress.log)
+                raise TargetError(f"{self._device.title}: the benchmark process died.", log=progress.log)
         return progress.state
 
     def _read(self, fetched: Fetched) -> Results:
-        """The results, checked.
+        """Return the results, checked.
 
-        A package whose golden vectors could not be run there, for want of the engine, is measured nevertheless.
+        A package whose golden vectors cannot run there, since the engine is missing, is measured nevertheless.
         """
         for step, code in fetched.codes.items():
             if code and (step == "bench" or code == _UNSOUND):
                 raise self._failed(step, code, fetched)
-        for line in fetched.logs.get("bench", "").splitlines():
-            if line.startswith("not measured: "):
-                self._report(News(line, remark=True))
-        results = decode_results(self._unpacked(fetched, "results.json"), f"what {self._device.title} brought")
+        for line in self._skipped(fetched):
+            self._report(News(f"not measured: {line}", remark=True))
+        title = self._device.title
+        results = decode_results(self._unpacked(fetched, "results.json"), f"results from {title}")
         self._compare(results.package.digest)
         golden: tuple[GoldenResult, ...] = ()
         if fetched.codes.get("verify") == 0:
-            verified = _decoded(self._unpacked(fetched, "golden.json"), self._device.title)
+            verified = _decode(self._unpacked(fetched, "golden.json"), Verified, f"golden checks from {title}")
             self._compare(verified.digest)
             golden = tuple(GoldenResult(c.recipe, c.family, c.status, c.detail) for c in verified.golden)
         else:
-            message, _ = _told(fetched.logs.get("verify", ""))
-            message = message or f"edgeml verify ended with {fetched.codes.get('verify')}"
-            self._report(News(f"its answers could not be checked there: {message}", remark=True))
-        machine = msgspec.structs.replace(results.machine, device=self._device.title)
+            error = self._error(fetched, "golden.json")
+            reason = error.message if error is not None else f"edgeml verify exited with {fetched.codes.get('verify')}"
+            self._report(News(f"the golden vectors were not checked there: {reason}", remark=True))
+        machine = msgspec.structs.replace(results.machine, device=title)
         return msgspec.structs.replace(results, machine=machine, golden=golden)
 
     def _compare(self, digest: str) -> None:
         if digest != self._job.digest:
             raise VerificationError(
-                f"{self._device.title} brought results of the package {digest}, expected {self._job.digest}.",
-                fix="see that the package's file is not written to meanwhile, and run edgeml bench again.",
+                f"{self._device.title} sent results of the package {digest}, expected {self._job.digest}.",
+                fix="do not change the package's file meanwhile, and run edgeml bench again.",
             )
 
     def _failed(self, step: str, code: int, fetched: Fetched) -> EdgemlError:
+        """Return the error that ended a step on the device, as an error of this process."""
         log = fetched.logs.get(step, "")
-        message, fix = _told(log)
         title = self._device.title
-        if fetched.free_bytes < _FULL or "No space left" in log:
+        if fetched.free_bytes < _FULL:
             return self._full(log)
+        error = self._error(fetched, _OUTPUTS[step])
+        if error is None:
+            return TargetError(f"{title}: edgeml {step} exited there with {code}.", log=log)
+        kind = error_class(error.kind)
         if code == _UNSOUND:
-            return VerificationError(f"{title}: {message}", fix=fix)
-        if message:
-            return (ConversionError if code == 1 else TargetError)(f"{title}: {message}", fix=fix)
-        return TargetError(f"{title}: edgeml {step} ended there with {code}.", log=log)
+            kind = VerificationError
+        elif kind is None or issubclass(kind, MissingDependencyError):
+            kind = TargetError  # the device lacks something, or its edgeml fails
+        return kind(f"{title}: {error.message}", fix=error.fix, log=error.log)
+
+    def _error(self, fetched: Fetched, name: str) -> ErrorRecord | None:
+        """Return the error that a step printed as JSON, or None if there is none."""
+        return decode_error(self._unpacked(fetched, name)) if fetched.files.get(name) else None
+
+    def _skipped(self, fetched: Fetched) -> tuple[str, ...]:
+        """Return what was not measured, and why."""
+        if not fetched.files.get("skipped.json"):
+            return ()
+        data = self._unpacked(fetched, "skipped.json")
+        return _decode(data, tuple[str, ...], f"skipped measurements from {self._device.title}")
 
     def _full(self, log: str) -> StorageError:
         return StorageError(f"{self._device.title}: its disk is full.", fix="free some space there.", log=log)
@@ -288,20 +316,20 @@ class _Run:
             unpacker = zlib.decompressobj()
             data = unpacker.decompress(base64.b64decode(packed or "", validate=True), _MAX_BYTES)
         except (binascii.Error, ValueError, zlib.error) as error:
-            raise TargetError(f"{self._device.title} brought a damaged {name}: {error}.") from error
+            raise TargetError(f"{self._device.title} sent a corrupt {name}: {error}.") from error
         if not unpacker.eof:
-            raise TargetError(f"{self._device.title} brought no whole {name}.")
+            raise TargetError(f"{self._device.title} sent an incomplete {name}.")
         return data
 
     def _clear(self) -> None:
-        """Removes what is there, after an error."""
+        """Remove the benchmark, after an error."""
         try:
             with Connection(self._device, cancelled=lambda: False) as connection:
-                self._look(connection)  # tells it the variables that name its folder
+                self._look(connection)  # sets the variables that name its folder
                 connection.ask("finish", job=self._name, keep=self._job.keep, returns=Progress)
         except EdgemlError as error:
             why = error.message.rstrip(".")
-            self._report(News(f"the benchmark could not be removed there: {why}; {self._alone}", remark=True))
+            self._report(News(f"the benchmark could not be removed there: {why}; {self._lease}", remark=True))
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -312,23 +340,13 @@ class _Run:
 
 
 def _name(data: bytes, options: list[str], device: Device) -> str:
-    """What the folder there is called: the same for the same package, edgeml, options and Python."""
+    """Return the name of the folder there: the same for the same package, edgeml, options and Python."""
     settings = json.dumps([device.title, options, device.python, device.env], sort_keys=True).encode()
     return hashlib.sha256(hashlib.sha256(data).digest() + settings).hexdigest()[:24]
 
 
-def _decoded(data: bytes, title: str) -> Verified:
+def _decode(data: bytes, kind: type[T], label: str) -> T:
     try:
-        return msgspec.json.decode(data, type=Verified)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise TargetError(f"{title} brought golden checks that cannot be read: {error}.") from error
-
-
-def _told(log: str) -> tuple[str, str]:
-    """The message and the fix that a command printed."""
-    found = dict.fromkeys(("error", "fix"), "")
-    for line in log.splitlines():
-        word, colon, text = line.partition(": ")
-        if colon and word.lower() in found:  # click has its own "Error"
-            found[word.lower()] = text
-    return found["error"], found["fix"]
+        raise TargetError(f"The {label} cannot be read: {error}.") from error

@@ -1,4 +1,4 @@
-"""The messages of a benchmark on a device: what the agent there answers, and what `edgeml verify` prints there."""
+"""Messages between a benchmark's caller and the agent on the device, and the output of `edgeml verify` there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Progress(Struct, frozen=True):
         waiting: Whether another job runs there first.
         lines: Number of lines of its log so far.
         log: Lines of its log that were not yet sent.
-        free_bytes: Free space on the disk, where the device tells.
+        free_bytes: Free space on the disk, if the device reports it.
     """
 
     state: State

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.errors import InputError, StorageError, TargetError, VerificationError
+from edgeml.core.errors import EdgemlError, InputError, StorageError, TargetError, VerificationError
 from edgeml.core.records.benchmark_results import Results, decode_results, encode_results
 from edgeml.measurement.devices import ConnectionLost, Device, Job, News, bench_in_lab, bench_on_device
 from edgeml.measurement.devices.connection import Cancelled
@@ -163,7 +163,7 @@ def test_the_benchmark_of_a_caller_that_died_is_taken_up(server: SshServer, tmp_
     first.wait()
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=repository())
     assert done.returncode == 0, done.stderr
-    assert "going on with the benchmark that is there" in done.stderr
+    assert "resuming the benchmark that is there" in done.stderr
     assert len(decode_results((tmp_path / "r.json").read_bytes(), "r.json").measurements) == 1
     assert not eventually(lambda: started in server.processes(), within_s=0)
     assert server.nothing_left()
@@ -325,7 +325,11 @@ def test_a_lab_goes_on_without_the_device_that_fails(server: SshServer, bare_pyt
     results = decode_results(file.read_bytes(), file.name)
     assert results.machine.device == "one"
     assert [check.status for check in results.golden] == ["not run", "holds"]  # it has onnxruntime alone
-    assert list(json.loads(done.stdout)) == ["one"]
+    shown = json.loads(done.stdout)
+    assert list(shown) == ["gone", "one"]
+    assert shown["one"]["machine"]["device"] == "one"
+    assert shown["gone"]["error"]["message"].startswith("gone cannot be reached: ")
+    assert shown["gone"]["error"]["exit_code"] == 2
     assert server.nothing_left()
 
 
@@ -388,6 +392,28 @@ def failed(server: SshServer, device: Device, kind: type[Exception], words: str)
         bench_on_device(device, job(*QUICK))
     assert server.listing() == before
     assert eventually(lambda: server.processes() == [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "kind", "words", "fix"),
+    [
+        (("--artifact", "tflite-int4"), InputError, "'tflite-int4'", ""),
+        (("--target", "moon"), TargetError, "'moon'", "take one of cpu"),
+        (("--threads", "none"), TargetError, "'none' is not a valid integer", "edgeml bench --help"),
+    ],
+    ids=["artifact", "target", "usage"],
+)
+def test_an_error_there_is_the_error_here(
+    server: SshServer, options: tuple[str, ...], kind: type[EdgemlError], words: str, fix: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        bench_on_device(here(server), job(*options))
+    assert type(caught.value) is kind
+    assert caught.value.message.startswith(f"{server.host}: ")
+    assert words in caught.value.message
+    assert fix in caught.value.fix
+    assert server.nothing_left()
 
 
 def test_a_device_that_cannot_be_reached(server: SshServer, new_server: Server) -> None:
@@ -464,7 +490,9 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 def test_a_disk_that_is_too_small(new_server: Server, small_disk: Callable[[int], Path]) -> None:
     disk = small_disk(2)
     full = new_server(XDG_CACHE_HOME=str(disk))
-    failed(full, here(full), StorageError, r"has 2\.\d MB free in .*disk0/edgeml-bench/\w+, \d\d\.\d are needed")
+    failed(
+        full, here(full), StorageError, r"has 2\.\d MB free in .*disk0/edgeml-bench/\w+, expected at least \d\d\.\d MB"
+    )
     assert list(disk.iterdir()) == []
 
 
@@ -479,7 +507,7 @@ def test_a_disk_that_fills_up(new_server: Server, small_disk: Callable[[int], Pa
                 while file.write(bytes(2**20)):
                     pass
 
-    with pytest.raises(StorageError, match="its disk is full"):
+    with pytest.raises(StorageError, match=r"its disk is full|No space left"):
         bench_on_device(here(full), job(*SLOW), report=fill)
     assert [path.name for path in disk.iterdir()] == ["filler"]
 
@@ -492,8 +520,8 @@ def test_a_disk_that_fills_up(new_server: Server, small_disk: Callable[[int], Pa
         ('sed -i "s/sha256:[0-9a-f]*/sha256:1/" golden.json', VerificationError, "results of the package sha256:1"),
         ("truncate -s 2000 results.json", InputError, "is not a valid results file: Input data was truncated"),
         ("truncate -s 0 results.json", InputError, "is not a valid results file: Input data was truncated"),
-        ("rm results.json", TargetError, "brought no whole results.json"),
-        ("truncate -s 200 golden.json", TargetError, "brought golden checks that cannot be read: .*truncated"),
+        ("rm results.json", TargetError, "sent an incomplete results.json"),
+        ("truncate -s 200 golden.json", TargetError, "golden checks from .* cannot be read: .*truncated"),
     ],
 )  # fmt: skip
 def test_results_of_another_package_and_truncated_ones(
@@ -589,7 +617,7 @@ for line in sys.stdin.buffer:
         ("endless()", "", TargetError, "prints endless output"),
         ("say(b'{}'); endless()", "", TargetError, "does not have Python 3.11 or newer"),
         ("greeting = b'{\"x\":' + b'[' * 1000000", "", TargetError, "sent an invalid reply: maximum recursion"),
-        ("", "", TargetError, "loses the benchmark: it was started 3 times"),
+        ("", "", TargetError, "the benchmark process disappeared 3 times"),
         ("", "if request['do'] == 'start': sys.exit(255)", ConnectionLost, "the connection was cut"),
     ],
     ids=["prints endlessly", "prints endlessly instead of a Python", "nests", "loses it", "is always cut"],
