@@ -14,6 +14,7 @@ from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays, read_frame
 from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.options import options_as
 from edgeml.cli.output import check_output, console, json_option, print_json, progress
+from edgeml.cli.refusals import logs_of_failures
 from edgeml.core.errors import InputError
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import RECIPES
@@ -125,7 +126,7 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
     if options.as_json:
         print_json(manifest)
     out = console()
-    artifact_table(manifest)
+    artifact_table(manifest, logs_of_failures(package.failures))
     if package.failures:
         out.print(f"Logs and scripts that reproduce the failures: {output}.failed/", soft_wrap=True)
     missed = [recipe for recipe in recipes or () if recipe not in package.released]
