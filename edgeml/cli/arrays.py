@@ -1,28 +1,33 @@
-"""Arrays from and to files."""
+"""Arrays and tables from files."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgeml.core.errors import EdgemlError, InputError
+from edgeml.core.formats.file_kind import recognize_file
 from edgeml.core.system.files import read_errors
 from edgeml.preprocessing.csv_table import CsvColumn, CsvTable, read_csv
 
-__all__ = ["encode_csv", "evaluation_of", "inputs_of", "read_arrays", "read_frame"]
+__all__ = ["evaluation_of", "inputs_of", "read_arrays", "read_frame"]
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a ``.npy`` (as ``x``) or ``.npz`` file. Pickled objects are refused.
+    """Read the arrays of a ``.npy`` file (as ``x``) or an ``.npz`` file. Pickled objects are refused.
 
     Raises:
-        InputError: It is no such file, or holds objects.
-        StorageError: It cannot be read.
+        InputError: The file does not exist, is of another kind, is damaged, or holds objects.
+        StorageError: The file cannot be read.
     """
+    kind = recognize_file(path)
+    if kind is not None and kind.group not in {"arrays", "archive"}:
+        raise InputError(
+            f"{path.name} is {kind.name}, expected arrays in a .npy or .npz file.",
+            fix="write them by np.save or np.savez(path, x=x).",
+        )
     try:
         with read_errors(path):
             loaded = np.load(path, allow_pickle=False)
@@ -32,36 +37,22 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: array for name in loaded.files if isinstance(array := loaded[name], np.ndarray)}
     except EdgemlError:
         raise
-    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for files that are none or damaged
+    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for other or damaged files
         raise InputError(
             f"{path.name} holds no arrays of numbers: {error}.", fix="write it by np.save or np.savez."
         ) from error
     if not arrays:
-        raise InputError(f"{path.name} holds no arrays.")
+        raise InputError(f"{path.name} holds no arrays.", fix="write them by np.savez(path, x=x).")
     return arrays
 
 
-def encode_csv(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """A CSV file with a line for each sample: each array as a column, or as one for each of a sample's values."""
-    columns: dict[str, list[object]] = {}
-    for name, array in arrays.items():
-        rows = array.reshape(len(array), -1)
-        for place in range(rows.shape[1]):
-            columns[name if array.ndim == 1 else f"{name}_{place}"] = rows[:, place].tolist()
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(columns)
-    lines.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue().encode()
-
-
 def inputs_of(arrays: Mapping[str, np.ndarray], names: Sequence[str] = ()) -> object:
-    """The arrays of the model's inputs.
+    """Select the arrays of the model's inputs.
 
     Args:
-        arrays: What a file holds.
-        names: The names of the inputs, where they are known: those are taken if all are there. Else ``x``
-            is taken, or all arrays but ``y`` by name.
+        arrays: The arrays of a file.
+        names: Names of the inputs, if they are known: arrays of these names are selected if all exist. Otherwise
+            ``x`` is selected, or all arrays but ``y`` by name.
     """
     if names and set(names) <= set(arrays):
         return {name: arrays[name] for name in names}
@@ -90,5 +81,5 @@ def read_frame(path: Path, target: str | None = None) -> CsvTable | tuple[CsvTab
 
 
 def evaluation_of(arrays: Mapping[str, np.ndarray]) -> object:
-    """``(x, y)``, or the inputs alone where there is no ``y``."""
+    """Return ``(x, y)``, or the inputs alone if the file does not hold a ``y``."""
     return (inputs_of(arrays), arrays["y"]) if "y" in arrays else inputs_of(arrays)

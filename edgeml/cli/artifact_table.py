@@ -1,10 +1,13 @@
-"""The table of a package's artifacts."""
+"""Table of a package's artifacts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from edgeml.cli.columns import print_columns
 from edgeml.cli.output import console
+from edgeml.cli.refusals import refusal_lines
 from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL
 from edgeml.core.source import MAIN_METRIC
 
@@ -15,35 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = ["artifact_table"]
 
-# What goes first where the terminal is too narrow for all.
-_DISPENSABLE = ("ms", "kB", "SQNR", "agree", "drop [95%]", "accuracy", "r2", "relative_mse")
 
+def artifact_table(manifest: Manifest, logs: Mapping[str, str] | None = None, *, output: Console | None = None) -> None:
+    """Print a row for each artifact with its size, accuracy and verdict; then notes on rejections and refusals.
 
-def artifact_table(manifest: Manifest, output: Console | None = None) -> None:
-    """A row for each artifact: what it weighs, how good it is, whether it may be used; then the notes.
-
-    On a narrow terminal columns are left out; the artifact and its verdict never are.
+    Args:
+        manifest: The manifest of a package.
+        logs: What the converters printed about refused recipes, by recipe, as far as it is kept.
+        output: The console to print to; standard output if None.
     """
-    from rich.table import Table
-
     output = output or console()
     columns = _columns(manifest)
-    for name in _DISPENSABLE:
-        if sum(max(map(len, [title, *cells])) + 1 for title, cells in columns.items()) - 1 <= output.width:
-            break
-        columns.pop(name, None)
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for title in columns:
-        table.add_column(title, justify="left" if title in {"artifact", "verdict"} else "right", no_wrap=True)
-    for row in zip(*columns.values(), strict=True):
-        table.add_row(*row, style={"rejected": "yellow", "refused": "dim"}.get(row[-1]))
-    output.print(table)
-    for line in _notes(manifest):
-        output.print(line)
+    styles = [{"rejected": "yellow", "refused": "dim"}.get(status) for status in columns["verdict"]]
+    print_columns(output, columns, keys={"artifact"}, keep={"verdict"}, left={"verdict"}, styles=styles)
+    for line in _notes(manifest, logs or {}):
+        output.print(line, soft_wrap=not output.is_terminal)
 
 
 def _columns(manifest: Manifest) -> dict[str, list[str]]:
-    """Cells by title; a recipe that was refused has dashes."""
+    """Compose the cells by title; a refused recipe has dashes."""
     records, metric = manifest.artifacts, _metric_name(manifest)
     columns = {"kB": [f"{manifest.files[record.file].size_bytes / 1000:.1f}" for record in records]}
     if manifest.data.labelled:
@@ -63,33 +56,36 @@ def _columns(manifest: Manifest) -> dict[str, list[str]]:
     }
 
 
-def _notes(manifest: Manifest) -> list[str]:
-    """Why artifacts were rejected and recipes refused, and what limits the proof."""
+def _notes(manifest: Manifest, logs: Mapping[str, str]) -> list[str]:
+    """Explain rejections and refusals, and name the limits of the proof."""
+    from msgspec.structs import replace
+
     from edgeml.package.remarks import manifest_remarks
 
     data = manifest.data
-    lines = [*manifest_remarks(manifest), *_chance(manifest)]
+    remarks = manifest_remarks(replace(manifest, refused=()))
+    lines = [*refusal_lines(manifest.refused, logs), *remarks, *_accuracy_notes(manifest)]
     if data.judged_on != "evaluation":
         lines.append(f"Judged on {data.judged_samples} {data.judged_on} samples: no evaluation data were given.")
     return lines
 
 
-def _chance(manifest: Manifest) -> list[str]:
-    """Where accuracy changed by more than chance, and how well probabilities are calibrated."""
+def _accuracy_notes(manifest: Manifest) -> list[str]:
+    """Name significant changes of accuracy, and how well probabilities are calibrated."""
     lines = []
     for record in manifest.artifacts:
         test = record.evaluation.mcnemar
         if test is not None and test.p_value < SIGNIFICANCE_LEVEL:
             lines.append(
                 f"{record.recipe} loses {test.lost} right answers of the source and gains {test.gained}, which is "
-                f"significant (McNemar, p = {test.p_value:.2g})."
+                f"significant (McNemar's exact test, p = {test.p_value:.2g})."
             )
-    errors = [(found.source_ece, found.ece) for found in (record.evaluation for record in manifest.artifacts)]
+    errors = [(item.source_ece, item.ece) for item in (record.evaluation for record in manifest.artifacts)]
     known = [(before, after) for before, after in errors if before is not None and after is not None]
     if known:
         low, high = (f"{pick(after for _, after in known):.1%}" for pick in (min, max))
-        found = low if low == high else f"{low} to {high}"
-        lines.append(f"Calibration error (ECE): {known[0][0]:.1%} of the source, {found} of the artifacts.")
+        span = low if low == high else f"{low} to {high}"
+        lines.append(f"Calibration error (ECE): {known[0][0]:.1%} of the source, {span} of the artifacts.")
     return lines
 
 

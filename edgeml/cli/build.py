@@ -15,6 +15,7 @@ from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.options import RenamedOptions, options_as
 from edgeml.cli.output import console, json_option, notes, print_json, progress
 from edgeml.cli.output_files import STDOUT, check_failures, check_output, force_option, is_package
+from edgeml.cli.refusals import logs_of_failures
 from edgeml.core.errors import InputError
 from edgeml.core.goal import Goal, check_goal, parse_share
 from edgeml.core.recipe import RECIPES
@@ -138,7 +139,7 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
     if options.as_json:
         print_json(manifest)
     out = notes() if options.as_json else console()
-    artifact_table(manifest, out)
+    artifact_table(manifest, logs_of_failures(package.failures), output=out)
     if package.failures:
         notes().print(f"Logs and scripts that reproduce the failures: {output}.failed/", soft_wrap=True)
     missed = [recipe for recipe in recipes or () if recipe not in package.released]

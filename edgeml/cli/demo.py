@@ -58,7 +58,7 @@ def command(ctx: click.Context, /, output: Path, *, force: bool, as_json: bool) 
         source, count = package.manifest.source, package.manifest.data.judged_samples
         out.print()
         out.print(f"{name}: {source.framework} {source.architecture}, judged on {count} held-out images")
-        artifact_table(package.manifest, out)
+        artifact_table(package.manifest, output=out)
     _predict(out, output, data)
     if as_json:
         print_json({name: package.manifest for name, package in packages.items()})

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeml.cli.columns import print_columns
 from edgeml.cli.output import console, json_option, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from edgeml.package.diff import ArtifactDiff, Change, Figures, LabelsDiff, PackageDiff, PredictionDiff
 
@@ -27,9 +27,9 @@ _PATH = click.Path(path_type=Path)
 @click.command("diff", short_help="Show what changed from one package to the next.")
 @click.argument("old", type=_PATH)
 @click.argument("new", type=_PATH)
-@click.option("--inputs", type=_PATH, help="What to run both on, .npy or .npz; by default their golden inputs.")
-@click.option("--results", type=_PATH, multiple=True, help="What edgeml bench wrote of OLD or NEW. Repeatable.")
-@click.option("--fail-if-incompatible", is_flag=True, help="Exit with 1 if NEW cannot take OLD's place.")
+@click.option("--inputs", type=_PATH, help="Inputs to run both on, .npy or .npz; by default their golden inputs.")
+@click.option("--results", type=_PATH, multiple=True, help="Results of edgeml bench on OLD or NEW. Repeatable.")
+@click.option("--fail-if-incompatible", is_flag=True, help="Exit with 1 if NEW cannot replace OLD.")
 @json_option
 @click.pass_context
 def command(
@@ -43,7 +43,7 @@ def command(
     fail_if_incompatible: bool,
     as_json: bool,
 ) -> None:
-    """Show what changed from OLD to NEW, and whether NEW can take OLD's place.
+    """Show what changed from OLD to NEW, and whether NEW can replace OLD.
 
     \b
     edgeml diff net.edgeml new.edgeml
@@ -52,51 +52,51 @@ def command(
     edgeml diff net.edgeml new.edgeml --fail-if-incompatible --json | jq .reasons
 
     Compares names, labels, inputs and outputs, and each artifact's size, accuracy, parity, latency and needs, and
-    the evidence: agreement, flips, McNemar's test, calibration, the recall of classes. What one lacks is missing.
-    The same inputs run through each artifact of both, where its engine is installed, and labels that changed
-    are counted and named.
+    the evidence: agreement, flips, McNemar's test, calibration, the recall of classes. Figures that only one
+    package has are shown as missing. The same inputs run through each artifact of both, if its engine is
+    installed, and labels that changed are counted and named.
 
-    Compatible: the same inputs, outputs, labels and preprocessing, each released artifact still released, and no
-    new need.
+    NEW is compatible if it has the same inputs, outputs, labels and preprocessing, each released artifact is still
+    released, and nothing more is needed to run it.
     """
+    from edgeml.cli.package_files import check_package_file
     from edgeml.cli.predict_worker import running
     from edgeml.package.diff import PackageDiff
 
+    check_package_file(new)
     with running(old) as child:
         files = [path.absolute() for path in results]
-        found = child.call("diff", new.absolute(), inputs and inputs.absolute(), files, returns=PackageDiff)
+        diff = child.call("diff", new.absolute(), inputs and inputs.absolute(), files, returns=PackageDiff)
     if as_json:
-        print_json(found)
+        print_json(diff)
     else:
-        _show(found, console())
-    ctx.exit(1 if fail_if_incompatible and not found.compatible else 0)
+        _show(diff, console())
+    ctx.exit(1 if fail_if_incompatible and not diff.compatible else 0)
 
 
-def _show(found: PackageDiff, out: Console) -> None:
-    from edgeml.cli.diff_evidence import evidence_table
+def _show(diff: PackageDiff, out: Console) -> None:
+    from edgeml.cli.diff_evidence import print_evidence
     from edgeml.cli.diff_measured import measured_lines
 
-    if found.same:
-        out.print(f"The two files are the same: {found.new_digest}", soft_wrap=True)
+    if diff.same:
+        out.print(f"The two files are the same: {diff.new_digest}", soft_wrap=True)
         return
-    _list(out, "changed", map(_change, found.identity))
-    _list(out, "labels", _labels(found.labels))
-    _list(out, "signature", map(_change, found.signature))
-    _list(out, "preprocessing", map(_change, found.preprocessing))
-    answers = {prediction.recipe: prediction for prediction in found.predictions}
-    if found.artifacts:
-        out.print(_table(found.artifacts, answers))
-    table = evidence_table(found.artifacts)
-    if table is not None:
-        out.print(table)
-    notes = [note for artifact in found.artifacts for note in _notes(artifact, answers.get(artifact.recipe))]
+    _list(out, "changed", map(_change, diff.identity))
+    _list(out, "labels", _labels(diff.labels))
+    _list(out, "signature", map(_change, diff.signature))
+    _list(out, "preprocessing", map(_change, diff.preprocessing))
+    predictions = {prediction.recipe: prediction for prediction in diff.predictions}
+    if diff.artifacts:
+        _print_artifacts(out, diff.artifacts, predictions)
+    print_evidence(out, diff.artifacts)
+    notes = [note for artifact in diff.artifacts for note in _notes(artifact, predictions.get(artifact.recipe))]
     _list(out, "artifacts", notes)
-    _list(out, "measured", measured_lines(found.measured))
-    _list(out, "look at", found.remarks)
-    if found.compatible:
+    _list(out, "measured", measured_lines(diff.measured))
+    _list(out, "look at", diff.remarks)
+    if diff.compatible:
         out.print("Compatible: the same inputs, outputs and labels, nothing lost, and no new need.", soft_wrap=True)
         return
-    _list(out, "Not compatible:", found.reasons)
+    _list(out, "Not compatible:", diff.reasons)
 
 
 def _list(out: Console, title: str, lines: Iterable[str]) -> None:
@@ -124,31 +124,29 @@ def _labels(labels: LabelsDiff) -> list[str]:
     ]
 
 
-def _table(artifacts: Iterable[ArtifactDiff], answers: dict[str, PredictionDiff]) -> Table:
-    """Two rows for each artifact, old above new."""
-    from rich.table import Table
-
+def _print_artifacts(out: Console, artifacts: Iterable[ArtifactDiff], predictions: dict[str, PredictionDiff]) -> None:
+    """Print two rows for each artifact, old above new; one for an artifact that is the same."""
     artifacts = tuple(artifacts)
     sides = [side for artifact in artifacts for side in (artifact.old, artifact.new) if side is not None]
     metrics = {side.metric for side in sides if side.metric}
     metric = metrics.pop() if len(metrics) == 1 else "metric"
-    columns = ["kB", metric, "drop", "SQNR"]
+    figures = ["kB", metric, "drop", "SQNR"]
     if any(side.median_ms is not None for side in sides):
-        columns.append("ms")
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for name in ("artifact", "", "verdict"):
-        table.add_column(name, no_wrap=True)
-    for name in (*columns, "flips"):
-        table.add_column(name, justify="right", no_wrap=True)
+        figures.append("ms")
+    rows: list[list[str]] = []
+    styles: list[str | None] = []
     for artifact in artifacts:
-        answer = answers.get(artifact.recipe)
+        prediction = predictions.get(artifact.recipe)
         same = artifact.same_bytes and artifact.old == artifact.new
         if same:
-            table.add_row(artifact.recipe, "=", *_cells(artifact.new, columns), _flips(answer), style="dim")
-            continue
-        table.add_row(artifact.recipe, "old", *_cells(artifact.old, columns), "")
-        table.add_row("", "new", *_cells(artifact.new, columns), _flips(answer))
-    return table
+            rows.append([artifact.recipe, "=", *_cells(artifact.new, figures), _flips(prediction)])
+        else:
+            rows.append([artifact.recipe, "old", *_cells(artifact.old, figures), ""])
+            rows.append(["", "new", *_cells(artifact.new, figures), _flips(prediction)])
+        styles += ["dim"] if same else [None, None]
+    titles = ["artifact", "", "verdict", *figures, "flips"]
+    columns = {title: [row[i] for row in rows] for i, title in enumerate(titles)}
+    print_columns(out, columns, keys={"artifact", ""}, keep={"verdict"}, left={"verdict"}, styles=styles)
 
 
 def _cells(side: Figures | None, columns: list[str]) -> list[str]:
@@ -169,35 +167,40 @@ def _cell(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _flips(answer: PredictionDiff | None) -> str:
-    if answer is None or answer.flipped is None:
-        return "same" if answer is not None and answer.status == "same" else "-"
-    return f"{answer.flipped}/{answer.samples}"
+def _flips(prediction: PredictionDiff | None) -> str:
+    if prediction is None or prediction.flipped is None:
+        return "same" if prediction is not None and prediction.status == "same" else "-"
+    return f"{prediction.flipped}/{prediction.samples}"
 
 
-def _notes(artifact: ArtifactDiff, answer: PredictionDiff | None) -> list[str]:
-    """What the tables do not say of an artifact."""
+def _notes(artifact: ArtifactDiff, prediction: PredictionDiff | None) -> list[str]:
+    """Describe the changes of an artifact that do not fit into the tables."""
     from edgeml.cli.diff_evidence import evidence_notes
 
     notes = [f"{artifact.recipe}: {_needs(change)}" for change in artifact.needs]
     notes += evidence_notes(artifact)
-    if answer is None:
+    if prediction is None:
         return notes
-    if answer.status == "not run":
-        notes.append(f"{answer.recipe} was not run: {answer.detail}")
-    elif answer.flips:
+    if prediction.status == "not run":
+        notes.append(f"{prediction.recipe} was not run: {prediction.detail}")
+    elif prediction.flips:
         shown = "; ".join(
-            f"{flip.sample}: {_short(str(flip.old))} -> {_short(str(flip.new))}" for flip in answer.flips[:_SHOWN_FLIPS]
+            f"{flip.sample}: {_short(str(flip.old))} -> {_short(str(flip.new))}"
+            for flip in prediction.flips[:_SHOWN_FLIPS]
         )
-        more = "; …" if (answer.flipped or 0) > _SHOWN_FLIPS else ""
-        notes.append(f"{answer.recipe} gives other labels for {answer.flipped} of {answer.samples}: {shown}{more}")
-    elif answer.status == "ran" and answer.flipped is None and answer.max_difference is not None:
-        notes.append(f"{answer.recipe} differs by up to {answer.max_difference:.3g} over {answer.samples} samples")
+        more = "; …" if (prediction.flipped or 0) > _SHOWN_FLIPS else ""
+        notes.append(
+            f"{prediction.recipe} returns other labels for {prediction.flipped} of {prediction.samples}: {shown}{more}"
+        )
+    elif prediction.status == "ran" and prediction.flipped is None and prediction.max_difference is not None:
+        notes.append(
+            f"{prediction.recipe} differs by up to {prediction.max_difference:.3g} over {prediction.samples} samples"
+        )
     return notes
 
 
 def _needs(change: Change) -> str:
-    """A change of needs; of lists only what came and went."""
+    """Describe a change of needs; of lists only the items that were added and removed."""
     if change.what not in {"operators", "CPU features"}:
         return _change(change)
     old, new = (dict.fromkeys((value or "").split(", ")) for value in (change.old, change.new))

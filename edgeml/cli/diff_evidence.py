@@ -1,46 +1,42 @@
-"""What `edgeml diff` tells of the evidence for artifacts: a table, and lines for what it has no room for."""
+"""Evidence for artifacts in the output of `edgeml diff`: a table, and lines for what does not fit into it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
+from edgeml.cli.columns import print_columns
 from edgeml.cli.output import printable
 from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgeml.core.records.evidence import WorstClass
     from edgeml.package.diff import ArtifactDiff, Figures, RecallChange
 
-__all__ = ["evidence_notes", "evidence_table"]
+__all__ = ["evidence_notes", "print_evidence"]
 
 _WIDTH = 16
 _SHOWN = 5
 
 
-def evidence_table(artifacts: Iterable[ArtifactDiff]) -> Table | None:
-    """Two rows for each artifact that both packages hold and that changed, old above new; None without figures.
+def print_evidence(output: Console, artifacts: Iterable[ArtifactDiff]) -> None:
+    """Print two rows for each artifact that both packages hold and that changed, old above new.
 
-    A dash stands for what is not there; `evidence_notes` says where one package alone lacks it.
+    A dash stands for a figure that a package does not have; `evidence_notes` says where only one package lacks it.
     """
-    pairs = [(one.recipe, one.old, one.new) for one in artifacts if one.old and one.new and one.old != one.new]
-    rows = [
-        (recipe if side is old else "", "old" if side is old else "new", _cells(side))
-        for recipe, old, new in pairs
-        for side in (old, new)
-    ]
-    titles = [title for title in rows[0][2] if any(cells[title] != "-" for _, _, cells in rows)] if rows else []
+    pairs = [(item.recipe, item.old, item.new) for item in artifacts if item.old and item.new and item.old != item.new]
+    cells = [_cells(side) for _, *sides in pairs for side in sides]
+    titles = [title for title in cells[0] if any(row[title] != "-" for row in cells)] if cells else []
     if not titles:
-        return None
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for title in ("by its source", "", *titles):
-        left = title in {"by its source", "", "worst class"}
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
-    for recipe, side, cells in rows:
-        table.add_row(recipe, side, *(cells[title] for title in titles))
-    return table
+        return
+    columns = {
+        "by its source": [name for recipe, *_ in pairs for name in (recipe, "")],
+        "": ["old", "new"] * len(pairs),
+        **{title: [row[title] for row in cells] for title in titles},
+    }
+    print_columns(output, columns, keys={"by its source", ""}, left={"worst class"})
 
 
 def _cells(side: Figures) -> dict[str, str]:
@@ -57,29 +53,29 @@ def _cells(side: Figures) -> dict[str, str]:
     }
 
 
-def _worst(found: WorstClass) -> str:
-    if found.recall >= found.source_recall:
+def _worst(worst: WorstClass) -> str:
+    if worst.recall >= worst.source_recall:
         return "none"
-    return f"{_name(found.label)} {found.source_recall:.1%} -> {found.recall:.1%}"
+    return f"{_name(worst.label)} {worst.source_recall:.1%} -> {worst.recall:.1%}"
 
 
-def evidence_notes(found: ArtifactDiff) -> Iterator[str]:
-    """Whether chance became unlikely or likely, which classes moved, and what one package lacks."""
-    if found.old is None or found.new is None:
+def evidence_notes(artifact: ArtifactDiff) -> Iterator[str]:
+    """Yield changes of significance, classes whose recall changed, and figures that one package lacks."""
+    if artifact.old is None or artifact.new is None:
         return
-    before, after = found.old.mcnemar_p, found.new.mcnemar_p
+    before, after = artifact.old.mcnemar_p, artifact.new.mcnemar_p
     if before is not None and after is not None and (before < SIGNIFICANCE_LEVEL) != (after < SIGNIFICANCE_LEVEL):
-        told = [
+        old, new = (
             f"{'significant' if p < SIGNIFICANCE_LEVEL else 'not significant'} (p = {p:.2g})" for p in (before, after)
-        ]
-        yield f"{found.recipe} errs otherwise than its source, by McNemar: {told[0]} -> {told[1]}"
-    if found.recalls is not None and found.recalls.moved:
-        shown = "; ".join(map(_moved, found.recalls.classes[:_SHOWN]))
-        more = "; …" if found.recalls.moved > _SHOWN else ""
-        yield f"{found.recipe}: the recall of {found.recalls.moved} classes is another: {shown}{more}"
-    for which, names in (("old", found.missing_old), ("new", found.missing_new)):
+        )
+        yield f"{artifact.recipe} differs from its source in accuracy, by McNemar's test: {old} -> {new}"
+    if artifact.recalls is not None and artifact.recalls.moved:
+        shown = "; ".join(map(_moved, artifact.recalls.classes[:_SHOWN]))
+        more = "; …" if artifact.recalls.moved > _SHOWN else ""
+        yield f"{artifact.recipe}: the recall of {artifact.recalls.moved} classes changed: {shown}{more}"
+    for which, names in (("old", artifact.missing_old), ("new", artifact.missing_new)):
         if names:
-            yield f"{found.recipe}: missing in the {which} package: {', '.join(names)}"
+            yield f"{artifact.recipe}: missing in the {which} package: {', '.join(names)}"
 
 
 def _moved(change: RecallChange) -> str:

@@ -1,4 +1,4 @@
-"""What `edgeml diff` tells of benchmarks: a line for each setting."""
+"""Benchmarks in the output of `edgeml diff`: a line for each setting."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 __all__ = ["measured_lines"]
 
-_MOST = 40  # settings; all of them are in the JSON
+_SHOWN = 40  # settings; all of them are in the JSON
 _SETTING = ("artifact", "target", "scenario", "threads", "batch")
 _LEFT_OUT = (*_SETTING, "kB", "p90")
 
 
 def measured_lines(measured: Sequence[MeasuredDiff]) -> Iterator[str]:
-    """Where it was measured and what, each figure old and new, and what makes them doubtful."""
-    for one in measured[:_MOST]:
-        old, new = _cells(one.old), _cells(one.new)
+    """Yield the setting, each figure old and new, and the conditions that make the figures doubtful."""
+    for item in measured[:_SHOWN]:
+        old, new = _cells(item.old), _cells(item.new)
         artifact, target, scenario, threads, batch = (new.get(name) or old[name] for name in _SETTING)
         figures = "; ".join(
             f"{title} {old.get(title, 'missing')} -> {new.get(title, 'missing')}"
             for title in {**old, **new}
             if title not in _LEFT_OUT
         )
-        yield f"{artifact} on {target}, {scenario}, threads {threads}, batch {batch} ({one.machine}): {figures}"
-        for which, side in (("old", one.old), ("new", one.new)):
+        yield f"{artifact} on {target}, {scenario}, threads {threads}, batch {batch} ({item.machine}): {figures}"
+        for which, side in (("old", item.old), ("new", item.new)):
             if side is not None and side.conditions.flags:
                 yield f"  {which}: {' '.join(side.conditions.flags)}"
-    if len(measured) > _MOST:
-        yield f"and {len(measured) - _MOST} more settings, which --json has"
+    if len(measured) > _SHOWN:
+        yield f"and {len(measured) - _SHOWN} more settings, which --json has"
 
 
 def _cells(side: Measurement | None) -> dict[str, str]:
-    """What is known of it, by title."""
-    found = {} if side is None else columns_of([side])
-    return {title: cell for title, (cell,) in found.items() if cell != "-"}
+    """Return the known figures by title."""
+    columns = {} if side is None else columns_of([side])
+    return {title: cell for title, (cell,) in columns.items() if cell != "-"}

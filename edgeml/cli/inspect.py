@@ -2,57 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.output import console, json_option, print_json
 
+if TYPE_CHECKING:
+    from edgeml.package.manifest import Manifest
+
 __all__ = ["command"]
 
+_LABELS_SHOWN = 12
+_MODEL_SUFFIXES = {".tflite", ".onnx", ".keras", ".h5", ".hdf5", ".skops"}
 
-@click.command("inspect", short_help="Show what a package holds.")
-@click.argument("package", type=click.Path(path_type=Path))
+
+@click.command("inspect", short_help="Show what a package or a model file holds.")
+@click.argument("file", type=click.Path(path_type=Path))
 @json_option
-def command(package: Path, *, as_json: bool) -> None:
-    """Show what PACKAGE holds: its model, its artifacts with their figures and verdicts, what was refused.
+def command(file: Path, *, as_json: bool) -> None:
+    """Show what FILE holds: a package, or a model file before it is built.
 
     \b
     edgeml inspect net.edgeml
     edgeml inspect net.edgeml --json | jq '.artifacts[].verdict'
-    """
-    from edgeml.core.encoding import describe_encoding
-    from edgeml.core.preprocessing import describe_declaration
-    from edgeml.core.tensors import describe_input
-    from edgeml.package import open_package
+    edgeml inspect model.tflite
 
-    manifest = open_package(package).manifest
+    Of a package: its model, its artifacts with their figures and verdicts, and the refused recipes with the reasons.
+
+    Of a .tflite, .onnx, .keras, .h5 or .skops file: inputs and outputs with shape, dtype and quantization, operators
+    or layers with their counts, versions, metadata, and the recipes that can be made of it. Nothing of it is run.
+    """
+    from edgeml.cli.package_files import open_package_file
+    from edgeml.core.formats.file_kind import recognize_file
+
+    kind = recognize_file(file)
+    is_model = kind is not None and kind.group == "model" and kind.format != "pickle"
+    if is_model or (kind is None and file.suffix.lower() in _MODEL_SUFFIXES):
+        from edgeml.cli.file_inspection import inspect_model_file
+        from edgeml.cli.file_summary import print_file_report
+
+        report = inspect_model_file(file)
+        if as_json:
+            print_json(report)
+        else:
+            print_file_report(console(), report)
+        return
+    manifest = open_package_file(file).manifest
     if as_json:
         print_json(manifest)
         return
-    source, data, out = manifest.source, manifest.data, console()
-    out.print(f"{manifest.name} {manifest.version}, format {manifest.format}, made by edgeml {manifest.edgeml}")
-    out.print(f"source    {source.framework} {source.architecture}, {source.task}, {source.digest[:19]}…")
+    from edgeml.cli.refusals import saved_logs
+
+    out = console()
+    for line in _lines(manifest):
+        out.print(line, soft_wrap=True)
+    out.print()
+    artifact_table(manifest, saved_logs(file))
+
+
+def _lines(manifest: Manifest) -> Iterator[str]:
+    """Yield a line for each property of the package and its source."""
+    from edgeml.core.tensors import describe_input
+
+    source, data = manifest.source, manifest.data
+    yield f"{manifest.name} {manifest.version}, format {manifest.format}, made by edgeml {manifest.edgeml}"
+    task = f", {source.task}" if source.task else ""
+    yield f"source    {source.framework} {source.architecture}{task}, {source.digest[:19]}…"
     for kind, specs in (("input", source.signature.inputs), ("output", source.signature.outputs)):
         for spec in specs:
             shape = ", ".join("batch" if size is None else str(size) for size in spec.shape)
-            also = describe_input(spec)
-            out.print(f"{kind:9} {spec.name} [{shape}]{' ' * bool(also)}{also}", soft_wrap=True)
+            restrictions = describe_input(spec)
+            yield f"{kind:9} {spec.name} [{shape}]{' ' * bool(restrictions)}{restrictions}"
     for name, declaration in manifest.preprocessing.items():
-        out.print(f"raw       {name}: {describe_declaration(declaration)}", soft_wrap=True)
+        yield f"raw       {name}: {describe_declaration(declaration)}"
     for record in manifest.artifacts:
         for spec in record.signature.inputs:
             if spec.encoding is not None:
-                told = describe_encoding(spec.encoding)
-                out.print(f"encoded   {spec.name} of {record.recipe}: {told}", soft_wrap=True)
+                yield f"encoded   {spec.name} of {record.recipe}: {describe_encoding(spec.encoding)}"
     if source.decision is not None:
         names = [str(label) for label in source.decision.labels]
-        out.print(f"labels    {', '.join(names[:12])}{', …' if len(names) > 12 else ''}", soft_wrap=True)
+        yield f"labels    {', '.join(names[:_LABELS_SHOWN])}{', …' if len(names) > _LABELS_SHOWN else ''}"
     labelled = "with true labels or values" if data.labelled else "without labels"
-    out.print(f"judged on {data.judged_samples} {data.judged_on} samples, {labelled}")
-    for title, value in (("licence", manifest.licence), ("author", manifest.author)):
+    yield f"judged on {data.judged_samples} {data.judged_on} samples, {labelled}"
+    for title, value in (("license", manifest.licence), ("author", manifest.author)):
         if value:
-            out.print(f"{title:9} {value}")
-    out.print()
-    artifact_table(manifest)
+            yield f"{title:9} {value}"

@@ -1,4 +1,7 @@
-"""Running a package in a child process: digests tell that it is whole, not that its engine survives it."""
+"""Packages in a child process.
+
+Digests prove that a package is whole, not that its engine survives it.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.cli.arrays import inputs_of, read_arrays
+from edgeml.cli.package_files import check_package_file
 from edgeml.core.decisions import DECIDED, decide
 from edgeml.core.errors import StorageError, TargetError, VerificationError
 from edgeml.core.records.benchmark_results import read_results
 from edgeml.core.system.worker import Worker, WorkerCrash
+from edgeml.core.tensors import Label
 from edgeml.package import Verification, diff_packages, open_package
 from edgeml.package.diff import PackageDiff
 from edgeml.package.selection import AUTO
@@ -27,18 +32,24 @@ __all__ = ["Predicted", "Running", "RunningSettings", "in_child", "running"]
 
 
 class RunningSettings(Struct, frozen=True):
-    """Which package."""
+    """The package to run."""
 
     package: Path
 
 
 class Predicted(Struct, frozen=True):
-    """What an artifact gave.
+    """The output of one artifact.
 
     Attributes:
-        reason: Why this artifact and target were chosen; empty where both were named.
-        placement: Which operators ran where, in one line; empty where the engine does not tell.
+        artifact: Recipe of the artifact.
+        target: Target that it ran on.
+        reason: Why this artifact and target were chosen; empty if both were named.
+        placement: The operators on each device, in one line; empty if the engine does not report them.
+        engine: Name of the engine.
+        engine_version: Its version.
         arrays: ``scores``, or each output by name; and the ``labels`` of a classifier.
+        scores: Name among `arrays` of the scores that the classifier decides by; empty without such.
+        classes: The classifier's labels in the order of its scores.
     """
 
     artifact: str
@@ -48,22 +59,24 @@ class Predicted(Struct, frozen=True):
     engine: str
     engine_version: str
     arrays: dict[str, np.ndarray]
+    scores: str = ""
+    classes: tuple[Label, ...] = ()
 
 
 class Running:
-    """Lives in a `Worker`."""
+    """An open package. Runs in a child process."""
 
     def __init__(self, settings: RunningSettings) -> None:
         self._package = open_package(settings.package)
 
     def verify(self, digest: str | None) -> Verification:
-        """As `Package.verify`."""
+        """See `Package.verify`."""
         return self._package.verify(digest=digest)
 
     def predict(
         self, inputs: Path, recipe: str | None, target: str, threads: int | None, allow_fallback: bool
     ) -> Predicted:
-        """Runs an artifact, by default the best, on the arrays in a file."""
+        """Run an artifact, by default the best, on the arrays or the raw input in a file."""
         choice = self._package.choose(recipe, target=target)
         session = self._package.session(
             choice.recipe, target=choice.target, threads=threads, allow_fallback=allow_fallback
@@ -73,14 +86,19 @@ class Running:
         else:
             names = [spec.name for spec in session.signature.inputs]
             data = session.prepared(inputs_of(read_arrays(inputs), names))
-        outputs = session.run(data)
-        plain = {spec.name: outputs[spec.name] for spec in session.signature.outputs if spec.meaning not in DECIDED}
-        arrays = {"scores": next(iter(plain.values()))} if len(plain) == 1 else plain
+        outputs, specs = session.run(data), session.signature.outputs
+        source_specs = [spec for spec in specs if spec.meaning not in DECIDED]
+        names_in_file = {spec.name: "scores" if len(source_specs) == 1 else spec.name for spec in source_specs}
+        arrays = {names_in_file[spec.name]: outputs[spec.name] for spec in source_specs}
         decision = self._package.manifest.source.decision
+        scores = ""
+        classes: tuple[Label, ...] = ()
         if decision is not None:
-            arrays["labels"] = decide(outputs, session.signature.outputs, decision)
+            arrays["labels"] = decide(outputs, specs, decision)
+            scores = next((names_in_file[spec.name] for spec in source_specs if spec.meaning == "scores"), "")
+            classes = decision.labels
         placement = ""
-        with contextlib.suppress(TargetError):  # an older engine does not tell, and ran nevertheless
+        with contextlib.suppress(TargetError):  # an older engine does not report it, and ran nevertheless
             placement = str(session.placement)
         return Predicted(
             choice.recipe,
@@ -90,34 +108,42 @@ class Running:
             session.engine,
             session.engine_version,
             arrays,
+            scores,
+            classes,
         )
 
     def diff(self, new: Path, inputs: Path | None, results: list[Path]) -> PackageDiff:
-        """As `diff_packages`, of this package as the old one."""
+        """See `diff_packages`; this package is the old one."""
         data = inputs_of(read_arrays(inputs)) if inputs is not None else None
         return diff_packages(self._package, open_package(new), inputs=data, results=[*map(read_results, results)])
 
     def report(self, results: list[Path], form: Format) -> bytes:
-        """As `make_report`."""
+        """See `make_report`."""
         return make_report(self._package, results, form)
 
 
 def running(package: Path) -> AbstractContextManager[Worker]:
-    """A child that holds the package, as `in_child`."""
+    """Start a child that holds the package, as `in_child` does.
+
+    Raises:
+        PackageError: The file is evidently not a package.
+        InputError: The file does not exist, or is a folder.
+    """
+    check_package_file(package)
     return in_child(Running, RunningSettings(package.absolute()), package.name)
 
 
 @contextlib.contextmanager
 def in_child(kind: type, settings: Struct, named: str) -> Iterator[Worker]:
-    """A child that holds an object and runs artifacts.
+    """Start a child that holds an object and runs artifacts.
 
     Args:
-        kind: Of the object.
-        settings: What it is made of.
-        named: Whose artifacts they are, in messages.
+        kind: Class of the object.
+        settings: Its settings.
+        named: Name of the file that the artifacts are from, for messages.
 
     Raises:
-        VerificationError: The child died of what it ran.
+        VerificationError: The child died while it ran an artifact.
     """
     try:
         with (
@@ -130,7 +156,7 @@ def in_child(kind: type, settings: Struct, named: str) -> Iterator[Worker]:
             f"{named} ends the engine that runs it: {error.message}", fix="do not use it here.", log=error.log
         ) from error
     except TargetError as error:
-        error.log = ""  # the message says it all
+        error.log = ""  # the message holds all of it
         raise
     except OSError as error:
         raise StorageError(f"Temporary files cannot be written: {error.strerror or error}.") from error

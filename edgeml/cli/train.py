@@ -154,7 +154,7 @@ def _print_package(out: Console, package: Package, path: Path, settings: Trainin
     """Print the verdict of each recipe; return whether one that was named, or all, were not released."""
     named = (settings.build.recipes if settings.build is not None else None) or ()
     released = package.released
-    artifact_table(package.manifest, out)
+    artifact_table(package.manifest, output=out)
     out.print(f"{path}: {len(released)} of {len(named or RECIPES)} recipes released.", soft_wrap=True)
     if package.failures:
         notes().print(f"Logs and scripts that reproduce the failures: {path}.failed/", soft_wrap=True)

@@ -27,13 +27,13 @@ def test_arrays_become_contiguous_float32_in_the_order_of_the_signature() -> Non
     ("data", "signature", "message"),
     [
         (np.zeros((4, 3, 5)), SIGNATURE, r"got shape \[4, 3, 5\], expected \[samples, 2, any\]"),
-        (np.zeros((2, 5)), SIGNATURE, r"add the axis of samples in front"),
+        (np.zeros((2, 5)), SIGNATURE, r"axis of samples is missing; add it in front: x\[None\]"),
         (np.array([[["x"], ["y"]]]), SIGNATURE, "expected numbers"),
         (np.array([[[1j], [2j]]]), SIGNATURE, "expected numbers"),
-        ([[1, 2], [3]], SIGNATURE, "no regular array"),
+        ([[1, 2], [3]], SIGNATURE, "expected a regular array, got parts of different shapes"),
         (np.array([[[0.0], [np.nan]]]), SIGNATURE, "sample 0 holds NaN"),
         (np.array([[[0.0], [0.0]], [[0.0], [-np.inf]]]), SIGNATURE, r"sample 1 holds NaN or infinity \(1 of 2"),
-        ({"picture": np.zeros((1, 2, 1))}, SIGNATURE, "got inputs .*picture.*, expected .*image"),
+        ({"picture": np.zeros((1, 2, 1))}, SIGNATURE, "got inputs .*picture.*, expected .*image.*name the arrays x"),
         (np.zeros((4, 1)), TWO, "has 2 inputs"),
         ({"a": np.zeros((4, 1)), "b": np.zeros((3, 2))}, TWO, "different numbers of samples"),
     ],
@@ -41,6 +41,61 @@ def test_arrays_become_contiguous_float32_in_the_order_of_the_signature() -> Non
 def test_what_does_not_fit_is_refused(data: object, signature: Signature, message: str) -> None:
     with pytest.raises(InputError, match=message):
         arrays_by_input(data, signature, "input")
+
+
+IMAGES, PLANES = (None, 4, 6, 3), (None, 3, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected", "line"),
+    [
+        ((8, 8, 1), (None, 8, 8, 1), "x[None]"),
+        ((5, 8, 8), (None, 8, 8, 1), "x[..., None]"),
+        ((5, 8, 8), (None, 1, 8, 8), "x[:, None]"),
+        ((8, 8), (None, 8, 8, 1), "x[None, ..., None]"),
+        ((5, 3, 4, 6), IMAGES, "x.transpose(0, 2, 3, 1)"),
+        ((5, 4, 6, 3), PLANES, "x.transpose(0, 3, 1, 2)"),
+        ((5, 3, 2, 4, 6), (None, 2, 4, 6, 3), "x.transpose(0, 2, 3, 4, 1)"),
+        ((5, 3, 7, 9), (None, None, None, 3), "x.transpose(0, 2, 3, 1)"),
+        ((5, 72), IMAGES, "x.reshape(-1, 4, 6, 3)"),
+        ((5, 4, 6, 3), (None, 72), "x.reshape(-1, 72)"),
+    ],
+)
+def test_the_fix_of_a_shape_is_a_line_that_mends_it(
+    shape: tuple[int, ...], expected: tuple[int | None, ...], line: str
+) -> None:
+    signature = Signature((TensorSpec("image", expected, "float32"),), ())
+    x = np.zeros(shape)
+    with pytest.raises(InputError) as caught:
+        arrays_by_input(x, signature, "input")
+    assert line in caught.value.fix
+    arrays_by_input(eval(line), signature, "input")  # of the list above
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected", "words"),
+    [
+        ((5, 3, 4, 6), IMAGES, "channels come first (NCHW), expected last (NHWC)"),
+        ((5, 4, 6, 3), PLANES, "channels come last (NHWC), expected first (NCHW)"),
+        ((5, 8, 8), (None, 8, 8, 1), "axis of channels is missing"),
+    ],
+)
+def test_the_order_of_channels_is_named(shape: tuple[int, ...], expected: tuple[int | None, ...], words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        arrays_by_input(np.zeros(shape), Signature((TensorSpec("image", expected, "float32"),), ()), "input")
+    assert words in caught.value.fix
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((5, 7, 7, 3), IMAGES), ((), (None, 2)), ((5, 5), (None, 4))])
+def test_a_shape_that_no_axis_explains_gets_no_advice(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> None:
+    with pytest.raises(InputError, match="got shape") as caught:
+        arrays_by_input(np.zeros(shape), Signature((TensorSpec("image", expected, "float32"),), ()), "input")
+    assert caught.value.fix == ""
+
+
+def test_several_inputs_of_other_names_are_told_theirs() -> None:
+    with pytest.raises(InputError, match="name the arrays a, b; the labels y"):
+        arrays_by_input({"x": np.zeros((4, 1)), "b": np.zeros((4, 2))}, TWO, "input")
 
 
 def test_infinities_of_both_signs_are_found() -> None:

@@ -149,7 +149,7 @@ def test_the_table_keeps_within_80_columns(run: Run, nets: Path) -> None:
     assert max(map(len, rows)) <= 80
     assert "/600" in rows[1]
     assert "  version: 1.0.0 -> 1.1.0" in lines
-    assert any(" gives other labels for " in line and "row " in line for line in lines)
+    assert any(" returns other labels for " in line and "row " in line for line in lines)
     assert lines[-1].startswith("Compatible: ")
     assert "XNNPACK" not in done.stdout
 

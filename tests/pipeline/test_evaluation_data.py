@@ -205,7 +205,7 @@ GAPS[3, 1] = np.nan
         (GAPS, r"evaluation, input 'x': sample 3 holds NaN or infinity \(1 of 12 samples do\)"),
         (X.astype(str), "evaluation, input 'x': got dtype <U"),
         ({"z": X}, r"evaluation: got inputs \['z'\], expected \['x'\]"),
-        ([X, Y], "evaluation, input 'x': is no regular array"),
+        ([X, Y], "evaluation, input 'x': expected a regular array, got parts of different shapes"),
     ],
 )
 def test_evaluation_that_does_not_fit(x: object, message: str) -> None:

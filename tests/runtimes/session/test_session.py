@@ -223,7 +223,7 @@ BAD: dict[str, tuple[object, str]] = {
     "objects": (np.zeros((3, 8, 8, 1), object), "got dtype object, expected numbers"),
     "complex numbers": (np.zeros((3, 8, 8, 1), complex), "got dtype complex128, expected numbers"),
     "dates": (np.zeros((3, 8, 8, 1), "datetime64[s]"), r"got dtype datetime64\[s\], expected numbers"),
-    "ragged": (RAGGED, "is no regular array"),
+    "ragged": (RAGGED, "expected a regular array"),
     "masked": (np.ma.masked_greater(GAPS + 1, 0), "holds masked values"),
 }
 

@@ -99,7 +99,7 @@ def test_a_stream_whose_items_share_one_memory(session: Session, digits: Digits)
 def test_a_stream_of_lists(session: Session, digits: Digits) -> None:
     x = digits.evaluation[:3]
     np.testing.assert_array_equal([*map(array_of, session.stream(x.tolist()))], session.predict(x))
-    with pytest.raises(InputError, match="is no regular array"):
+    with pytest.raises(InputError, match="expected a regular array"):
         list(session.stream([[[[0.0]] * 8, [[0.0]] * 7]]))
 
 

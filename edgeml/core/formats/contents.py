@@ -1,0 +1,45 @@
+"""Contents of a model file, for people who look into it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from edgeml.core.tensors import Quantization
+
+__all__ = ["FileContents", "TensorContents"]
+
+
+class TensorContents(Struct, frozen=True, omit_defaults=True):
+    """An input or output of a model file.
+
+    Attributes:
+        name: Its name in the file.
+        shape: Sizes of its axes: a number, a name of a free size, or None for a free size without a name.
+        dtype: Its dtype, as NumPy names it where NumPy has it; or another kind, as ``sequence``.
+        quantization: Scale and zero point, if the tensor is quantized as a whole.
+    """
+
+    name: str
+    shape: tuple[int | str | None, ...]
+    dtype: str
+    quantization: Quantization | None = None
+
+
+class FileContents(Struct, frozen=True):
+    """Contents of a model file, as far as its format has them.
+
+    Attributes:
+        inputs: Its inputs.
+        outputs: Its outputs.
+        operators: How often each operator, or layer, occurs; the most frequent first.
+        weight_bytes: Bytes of the constants by dtype.
+        versions: Versions of the format, of operator sets, and of the tool that wrote the file.
+        metadata: Other entries by name.
+    """
+
+    inputs: tuple[TensorContents, ...] = ()
+    outputs: tuple[TensorContents, ...] = ()
+    operators: dict[str, int] = {}
+    weight_bytes: dict[str, int] = {}
+    versions: dict[str, str] = {}
+    metadata: dict[str, str] = {}
