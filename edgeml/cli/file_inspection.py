@@ -210,7 +210,7 @@ def inspect_model_file(path: Path) -> ModelFileReport:
         UnsupportedModelError: The file is a pickle, or the model cannot be loaded.
         MissingDependencyError: What reads the file is not installed.
     """
-    from edgeml.pipeline.source_model import ModelFile, killed, model_file
+    from edgeml.pipeline.source_model import ModelFile, crash_error, model_file
 
     with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
         kind = recognize_file(path)

@@ -66,6 +66,8 @@ def command(file: Path, *, as_json: bool) -> None:
 
 def _lines(manifest: Manifest) -> Iterator[str]:
     """Yield a line for each property of the package and its source."""
+    from edgeml.core.encoding import describe_encoding
+    from edgeml.core.preprocessing import describe_declaration
     from edgeml.core.tensors import describe_input
 
     source, data = manifest.source, manifest.data

@@ -32,7 +32,7 @@ COMMANDS = (
         (["predict", PACKAGE, "x.edgeml", "-o", "o.txt"], 2, "InputError", ".txt"),
         (["explain", PACKAGE, "--artifact", "tflite-int4"], 2, "InputError", "tflite-int4"),
         (["build", "x.pkl", "-o", "p.edgeml"], 1, "UnsupportedModelError", "pickle"),
-        (["inspect"], 2, "UsageError", "PACKAGE"),
+        (["inspect"], 2, "UsageError", "FILE"),
         (["inspect", PACKAGE, "--jso"], 2, "UsageError", "--json"),
         (["inspct", PACKAGE], 2, "UsageError", "Did you mean inspect?"),
     ],

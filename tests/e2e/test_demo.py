@@ -29,7 +29,8 @@ def test_demo_keeps_its_table_within_80_columns_and_leaks_no_native_noise(demo_r
     _, done = demo_run
     lines = done.stderr.splitlines()
     rows = [line for line in lines if line.startswith(("tflite-", "onnx-"))]
-    assert len([row for row in rows if row.rstrip().endswith(("released", "rejected", "refused"))]) == 18
+    rows = [row for row in rows if row.rstrip().endswith(("released", "rejected", "refused"))]
+    assert len(rows) == 18
     assert max(map(len, rows)) <= 80
     assert not [line for line in lines if "XNNPACK" in line or "WARNING" in line or "cuda" in line]
 
