@@ -150,7 +150,7 @@ def test_evaluation_with_classes_never_seen(run: Run, net_file: Path, data: Path
         ("model.skops", b"no zip", 2, ["model.skops"]),
         ("model.pkl", b"cos\nsystem\n(S'touch pwned'\ntR.", 1, ["pickle", "skops.io.dump"]),
         ("model.joblib", b"x", 1, ["pickle", "skops.io.dump"]),
-        ("model.bin", b"x", 2, ["no model file that edgeml knows", "a file that ends in .keras"]),
+        ("model.bin", b"x", 2, ["the file type '.bin' is not supported", "a file that ends in .keras"]),
     ],
 )
 def test_a_file_that_is_no_model(

@@ -101,7 +101,8 @@ def test_a_keras_file_of_keras_2_is_the_model_that_it_was_saved_from(
     assert package.released == ("onnx-fp32",)
     assert package.manifest.source.framework == "tf_keras"
     expected = legacy_models.call("answers", keras_2_archive, [SAMPLES], returns=list[np.ndarray])
-    np.testing.assert_allclose(package.session("onnx-fp32").predict(SAMPLES), expected[0], rtol=1e-5, atol=1e-6)
+    outputs = np.asarray(package.session("onnx-fp32").predict(SAMPLES))
+    np.testing.assert_allclose(outputs, expected[0], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
