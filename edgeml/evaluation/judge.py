@@ -6,7 +6,7 @@ from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Remark, Verdict
 from edgeml.core.recipe import Floor, Recipe
 from edgeml.core.records.evidence import Evaluation, Fidelity, Latency
 from edgeml.evaluation.fidelity import CONSTANT_ERROR
-from edgeml.evaluation.settling import samples_to_settle
+from edgeml.evaluation.sample_size import samples_to_settle
 
 __all__ = ["judge", "meets_floor"]
 
