@@ -106,14 +106,16 @@ def audit_keras_file(path: Path) -> AuditedFile:
 
 
 def _is_archive(path: Path) -> bool:
-    """Decide between the two formats as Keras does: by the suffix, then by the contents.
+    """Decide between the two formats exactly as Keras does, so that the audit reads what Keras loads.
+
+    Keras compares the suffix with regard to case, then looks at the contents.
 
     Raises:
         InputError: The contents contradict the suffix, or are of neither format.
     """
     with read_errors(path), path.open("rb") as file:
         start = file.read(len(_HDF5_SIGNATURE))
-    named_archive = path.suffix.lower() == _ARCHIVE_SUFFIX
+    named_archive = path.suffix == _ARCHIVE_SUFFIX
     if named_archive and zipfile.is_zipfile(path):
         return True
     if start == _HDF5_SIGNATURE:
