@@ -72,7 +72,7 @@ class Assessor:
             latency=run.latency,
             classifies=labels is not None,
             labelled=self.data.truth is not None,
-            float32_loss=answers.narrowing,
+            float32_fidelity=answers.narrowing,
             computes=self.info.computes,
         )
         proven = Proven(artifact, run, evaluation, verdict, evidence)
