@@ -20,7 +20,7 @@ Task = Literal["classification", "regression", "reconstruction", "transformation
 MAIN_METRIC: Mapping[str, Literal["accuracy", "r2", "relative_mse"]] = MappingProxyType(
     {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
 )
-"""Main metric of each task, by which a drop is judged; other tasks do not have one."""
+"""Main metric of each task, in which a drop is measured; other tasks do not have one."""
 
 FILES = frozenset({"tflite", "onnx"})
 """Frameworks of existing model files; the `architecture` of such a source is the recipe that the file matches."""

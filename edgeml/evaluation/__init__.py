@@ -10,7 +10,7 @@ from edgeml.evaluation.judge import judge, meets_floor
 from edgeml.evaluation.mcnemar import mcnemar_of
 from edgeml.evaluation.metrics import class_recalls, metrics_of, worst_class, worst_classes
 from edgeml.evaluation.residuals import error_rise, output_errors, worst_samples
-from edgeml.evaluation.settling import samples_to_settle
+from edgeml.evaluation.sample_size import samples_to_settle
 
 __all__ = [
     "calibration_of",

@@ -6,7 +6,7 @@ from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Remark, Verdict
 from edgeml.core.recipe import Floor, Recipe
 from edgeml.core.records.evidence import Evaluation, Fidelity, Latency
 from edgeml.evaluation.fidelity import CONSTANT_ERROR
-from edgeml.evaluation.settling import samples_to_settle
+from edgeml.evaluation.sample_size import samples_to_settle
 
 __all__ = ["judge", "meets_floor"]
 
@@ -24,7 +24,7 @@ def judge(
     latency: Latency | None,
     classifies: bool,
     labelled: bool,
-    float32_loss: Fidelity | None = None,
+    float32_fidelity: Fidelity | None = None,
     computes: str = "",
 ) -> Verdict:
     """Return the verdict on an artifact: whether it meets the recipe's floor and the goal.
@@ -37,7 +37,7 @@ def judge(
         latency: Measured latency, if any.
         classifies: Whether the source predicts labels, so that agreement is required.
         labelled: Whether true labels or targets exist and the task has a main metric, so that a drop is required.
-        float32_loss: Fidelity of the source in float32 to the source itself, where these differ: on float64 inputs,
+        float32_fidelity: Fidelity of the source in float32 to the source itself, where these differ: on float64 inputs,
             or in the precision that the model computes in.
         computes: That precision, where it is not float32.
     """
@@ -47,8 +47,8 @@ def judge(
     )
     if floor.sqnr_db < recipe.floor.sqnr_db or floor.agreement < recipe.floor.agreement:
         remarks.append(Remark("the parity floors were lowered by the goal"))
-    if float32_loss is not None:
-        _judge_float32_loss(float32_loss, computes, reasons, remarks)
+    if float32_fidelity is not None:
+        _judge_float32_fidelity(float32_fidelity, computes, reasons, remarks)
     samples = None
     if labelled:
         samples = _judge_drop(
@@ -75,11 +75,11 @@ def meets_floor(recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: b
     return not _judge_fidelity(fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")[0]
 
 
-def _judge_float32_loss(loss: Fidelity, computes: str, reasons: list[str], remarks: list[Remark]) -> None:
+def _judge_float32_fidelity(fidelity: Fidelity, computes: str, reasons: list[str], remarks: list[Remark]) -> None:
     """Judge what the source itself loses in float32."""
     effect = (
-        f"{loss.flips} of {loss.samples} labels differ" if loss.flips is not None else "the outputs differ"
-    ) + f" (SQNR {loss.sqnr_db:.1f} dB)"
+        f"{fidelity.flips} of {fidelity.samples} labels differ" if fidelity.flips is not None else "the outputs differ"
+    ) + f" (SQNR {fidelity.sqnr_db:.1f} dB)"
     text = (
         f"the model computes in {computes}, and artifacts are judged against the same weights in float32, for which "
         f"{effect}"
@@ -87,12 +87,12 @@ def _judge_float32_loss(loss: Fidelity, computes: str, reasons: list[str], remar
         else f"artifacts take float32 inputs; for the source itself, {effect} from those for the float64 inputs; "
         "subtract an offset from large inputs"
     )
-    centered = loss.sqnr_db if loss.centred_sqnr_db is None else loss.centred_sqnr_db + _CENTERED_SLACK_DB
-    if not min(loss.sqnr_db, centered) >= _FLOAT32_FLOOR.sqnr_db or (
-        loss.agreement is not None and not loss.agreement >= _FLOAT32_FLOOR.agreement
+    centered = fidelity.sqnr_db if fidelity.centred_sqnr_db is None else fidelity.centred_sqnr_db + _CENTERED_SLACK_DB
+    if not min(fidelity.sqnr_db, centered) >= _FLOAT32_FLOOR.sqnr_db or (
+        fidelity.agreement is not None and not fidelity.agreement >= _FLOAT32_FLOOR.agreement
     ):
         reasons.append(f"{text}; save the model in float32 to make that the reference" if computes else text)
-    elif loss.flips or computes:
+    elif fidelity.flips or computes:
         remarks.append(Remark(text))
 
 

@@ -72,7 +72,7 @@ class Assessor:
             latency=run.latency,
             classifies=labels is not None,
             labelled=self.data.truth is not None,
-            float32_loss=references.float32_fidelity,
+            float32_fidelity=references.float32_fidelity,
             computes=self.info.computes,
         )
         proven = ProvenArtifact(artifact, run, evaluation, verdict, evidence)

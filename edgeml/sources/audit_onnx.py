@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgeml.core.errors import InputError
-from edgeml.sources.findings import refuse_untrusted
+from edgeml.sources.audit_findings import refuse_untrusted
 
 __all__ = ["audit_onnx"]
 

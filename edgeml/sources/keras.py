@@ -15,8 +15,8 @@ import numpy as np
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.machine import installed_version
+from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
-from edgeml.sources.findings import refuse_untrusted
 from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
 from edgeml.sources.keras_files import audit_keras_file, keras_generation
 from edgeml.sources.keras_precision import cast_to_float32, computes

@@ -45,7 +45,7 @@ _META_GRAPHS, _OBJECT_GRAPH, _NODES, _USER_OBJECT, _IDENTIFIER = 2, 7, 1, 4, 1
 
 @dataclass(frozen=True, slots=True)
 class AuditedFile:
-    """The contents of a model file that the audit looks at.
+    """The result of auditing a model file.
 
     Attributes:
         findings: What loading the model would run or reach for, each a clause.
@@ -68,8 +68,8 @@ def keras_generation(path: Path) -> Generation:
         2 also for the standalone Keras 1, whose files tf-keras reads.
 
     Raises:
-        InputError: The file does not exist, is corrupt, or is not a Keras model.
-        UnsupportedModelError: The file holds weights or functions without a Keras model, or another version wrote it.
+        InputError: The file does not exist, is corrupt, holds only weights, or is not a Keras model.
+        UnsupportedModelError: The SavedModel does not contain a Keras model, or the version of Keras is not supported.
     """
     if path.is_dir():
         _check_folder(path)
@@ -91,7 +91,7 @@ def keras_generation(path: Path) -> Generation:
 
 
 def audit_keras_file(path: Path) -> AuditedFile:
-    """Read and audit a ``.keras`` archive or an HDF5 file of either generation.
+    """Audit a ``.keras`` archive or an HDF5 file of either generation.
 
     Raises:
         InputError: The file does not exist, is corrupt, is not a Keras model, or declares more than it can hold.
@@ -106,14 +106,16 @@ def audit_keras_file(path: Path) -> AuditedFile:
 
 
 def _is_archive(path: Path) -> bool:
-    """Decide between the two formats as Keras does: by the suffix, then by the contents.
+    """Decide between the two formats exactly as Keras does, so that the audit reads what Keras loads.
+
+    Keras compares the suffix with regard to case, then looks at the contents.
 
     Raises:
         InputError: The contents contradict the suffix, or are of neither format.
     """
     with read_errors(path), path.open("rb") as file:
         start = file.read(len(_HDF5_SIGNATURE))
-    named_archive = path.suffix.lower() == _ARCHIVE_SUFFIX
+    named_archive = path.suffix == _ARCHIVE_SUFFIX
     if named_archive and zipfile.is_zipfile(path):
         return True
     if start == _HDF5_SIGNATURE:
@@ -132,7 +134,7 @@ def _is_archive(path: Path) -> bool:
 
 @contextmanager
 def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a ``.keras`` file of which the entries were checked."""
+    """Open a ``.keras`` file, and check its entries."""
     try:
         with zipfile.ZipFile(path) as archive:
             check_archive(archive, path)
@@ -172,7 +174,7 @@ def _audit_archive(path: Path) -> AuditedFile:
 
 @contextmanager
 def _open_hdf5(path: Path) -> Iterator[tuple[Any, int]]:
-    """Open an HDF5 file; returns its root and its size."""
+    """Open an HDF5 file, as a context of its root and its size in bytes."""
     import h5py
 
     with read_errors(path):
@@ -190,7 +192,7 @@ def _model_config(root: Any, size_bytes: int, name: str) -> str:
     """Return the JSON text of the model's configuration.
 
     Raises:
-        InputError: The file holds weights alone, or is not a Keras model.
+        InputError: The file holds only weights, or is not a Keras model.
     """
     text = text_attribute(root, "model_config", size_bytes, name)
     if text is not None:
@@ -232,7 +234,7 @@ def _check_folder(folder: Path) -> None:
 
     Raises:
         InputError: The folder is not a SavedModel, or is corrupt.
-        UnsupportedModelError: The SavedModel holds no Keras model.
+        UnsupportedModelError: The SavedModel does not contain a Keras model.
     """
     path = folder / SAVED_MODEL_FILE
     if not path.is_file():

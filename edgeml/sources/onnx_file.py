@@ -120,9 +120,8 @@ def _describe(model: Any, name: str) -> OnnxFileSource:
             f"{name} has sparse weights, which are not supported.", fix="store them as dense tensors."
         )
     weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [
-        value for value in model.graph.input if value.name not in weights
-    ]  # files from before ONNX 1.5 list weights too
+    # Files from before ONNX 1.5 list weights among the inputs.
+    inputs = [value for value in model.graph.input if value.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     _rename(model.graph)

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeml.core.errors import InputError
 from edgeml.core.system.files import read_errors
-from edgeml.sources.findings import refuse_untrusted
+from edgeml.sources.audit_findings import refuse_untrusted
 
 __all__ = ["load_pickle"]
 

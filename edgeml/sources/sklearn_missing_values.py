@@ -66,9 +66,9 @@ def _accepted_columns(accepts: Callable[[list[int]], np.ndarray], columns: list[
     """
     accepted: set[int] = set()
     for group in _groups(columns):
-        answers = accepts(group)
-        if answers.any():
-            accepted.update(column for column, accepts_it in zip(group, answers, strict=True) if accepts_it)
+        results = accepts(group)
+        if results.any():
+            accepted.update(column for column, ok in zip(group, results, strict=True) if ok)
         elif uniform:
             return set()
         elif len(group) > 1:

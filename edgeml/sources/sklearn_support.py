@@ -1,4 +1,4 @@
-"""Checks that a scikit-learn model is fitted and made of scikit-learn's own estimators."""
+"""Checks that a scikit-learn model is fitted and consists of scikit-learn's own estimators."""
 
 from __future__ import annotations
 

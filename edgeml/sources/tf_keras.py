@@ -17,9 +17,9 @@ import numpy as np
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.machine import installed_version
+from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
-from edgeml.sources.findings import refuse_untrusted
 from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
 

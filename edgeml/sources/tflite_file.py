@@ -15,8 +15,8 @@ from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, whole_inputs
-from edgeml.sources.findings import refuse_untrusted
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 

@@ -309,7 +309,7 @@ def test_with_nothing_released_the_package_is_given_all_the_same(keras_models: W
     (record,) = package.manifest.artifacts
     assert package.released == ()
     assert len(record.verdict.reasons) == 1
-    assert "are more than 10" in record.verdict.reasons[0]
+    assert "bytes is more than 10" in record.verdict.reasons[0]
     assert record.measurement is not None  # the goal asked for it
     assert 0 < record.measurement.median_ms <= record.measurement.p95_ms < 1000
     assert package.manifest.goal == goal

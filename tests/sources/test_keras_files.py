@@ -265,6 +265,24 @@ def test_contents_that_contradict_the_suffix(keras_models: Worker, tmp_path: Pat
         edgeml.build(path)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.keras", "MODEL.KERAS", "model.h5"])
+def test_the_audit_reads_what_keras_loads(
+    legacy_models: Worker, keras_2_archive: Path, tmp_path: Path, name: str
+) -> None:
+    """A file that is HDF5 with code in it, and by its end a sound archive: Keras decides by the suffix and its case."""
+    path = tmp_path / name
+    code = legacy_models.call("make", "with_lambda", ".h5", returns=Path)
+    path.write_bytes(code.read_bytes() + keras_2_archive.read_bytes())
+    assert zipfile.is_zipfile(path)
+    assert h5py.is_hdf5(path)
+    if name == "model.keras":
+        assert edgeml.build(path, recipes=["onnx-fp32"]).released == ("onnx-fp32",)  # the archive
+    else:
+        with pytest.raises(UnsupportedModelError, match="a Lambda layer, which is code"):
+            edgeml.build(path)
+
+
 def exported(models: Worker) -> Path:
     return models.call("make_in_form", "sigmoid", "export", returns=Path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import types
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,20 @@ def test_only_what_is_harmless_is_loaded(tmp_path: Path) -> None:
     skops.io.dump(FunctionTransformer(textwrap.dedent).fit(WINE.x), path)
     with pytest.raises(UnsupportedModelError, match=r"not trusted: textwrap\.dedent"):
         open_source(path)
+
+
+def test_a_file_with_estimators_of_another_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a file cannot be made to build by trusting it, so that this is not advised."""
+    module = types.ModuleType("xgboost.sklearn")
+    module.XGBClassifier = type("XGBClassifier", (GaussianNB,), {"__module__": module.__name__})  # type: ignore[attr-defined]
+    path = tmp_path / "model.skops"
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "xgboost", types.ModuleType("xgboost"))
+        patch.setitem(sys.modules, module.__name__, module)
+        skops.io.dump(make_pipeline(StandardScaler(), module.XGBClassifier()).fit(WINE.x, WINE.y), path)
+    with pytest.raises(UnsupportedModelError, match="XGBClassifier of XGBoost is not an estimator of scikit") as caught:
+        open_source(path)
+    assert "trust" not in caught.value.fix
 
 
 def test_files_that_are_no_skops_files(tmp_path: Path) -> None:

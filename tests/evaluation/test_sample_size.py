@@ -1,4 +1,4 @@
-"""How many samples would settle an open verdict, against the textbook's formula and by making them."""
+"""The number of samples that settles an open verdict, against the textbook's formula and by making them."""
 
 from __future__ import annotations
 
