@@ -303,7 +303,7 @@ def read_csv(path: Path) -> CsvTable:
     if not header:
         raise InputError(f"{path.name} is empty.", fix="write the columns' names into its first line.")
     if not rows:
-        raise InputError(f"{path.name} has no rows below the columns' names.")
+        raise InputError(f"{path.name} contains the columns' names and no rows.")
     return CsvTable(path.name, tuple(header), rows, lines)
 
 
@@ -316,7 +316,7 @@ def check_separator(table: CsvTable) -> None:
     separator = _separator(table.header)
     if separator:
         raise InputError(
-            f"{table.file}: the first line has no commas, but {_SEPARATORS[separator]}.",
+            f"{table.file}: the fields are separated by {_SEPARATORS[separator]}, expected commas.",
             fix="save it with fields separated by commas, and numbers with a decimal point.",
         )
 

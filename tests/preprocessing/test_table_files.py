@@ -33,8 +33,8 @@ def test_tables(text: str, tmp_path: Path) -> None:
     ("data", "words"),
     [
         (b"", "x.csv is empty"),
-        (b"area,rooms\n", "has no rows"),
-        (b"area,rooms\n\n\n", "has no rows"),
+        (b"area,rooms\n", "and no rows"),
+        (b"area,rooms\n\n\n", "and no rows"),
         (b"area,age\n1,2\n", "columns are missing: rooms; it has area, age"),
         (b"1,2\n3,4\n", "columns are missing: area, rooms; it has 1, 2.*first line"),
         (b"area;rooms\n1;2\n", "separate the fields by commas, not by ';'"),
