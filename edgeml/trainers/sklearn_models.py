@@ -43,8 +43,9 @@ def make_model(model: Sklearn, inputs: np.ndarray | pd.DataFrame, *, seed: int) 
     else:
         settings = {"estimator": model.estimator, "parameters": model.parameters}
         steps = [("estimator", _make_estimator(settings, "model"))]
-    as_is = isinstance(inputs, np.ndarray) or model.table == "as is"
-    pipeline = Pipeline([*([] if as_is else _preparation(inputs, model, steps[-1][1])), *steps])
+    if not isinstance(inputs, np.ndarray) and model.table == "prepared":
+        steps = [*_preparation(inputs, model, steps[-1][1]), *steps]
+    pipeline = Pipeline(steps)
     unseeded = [
         name
         for name, value in pipeline.get_params().items()
