@@ -19,7 +19,12 @@ from edgeml.core.tensors import Label
 from edgeml.package import Package
 from edgeml.package.manifest import Name, Text, Version
 from edgeml.pipeline.children.convert import ConversionSettings
-from edgeml.pipeline.evaluation_data import calibration_arrays, evaluation_arrays, reference_arrays
+from edgeml.pipeline.evaluation_data import (
+    calibration_arrays,
+    csv_declarations,
+    evaluation_arrays,
+    reference_arrays,
+)
 from edgeml.pipeline.packaging import assemble_package
 from edgeml.pipeline.raw_inputs import resolve_declarations
 from edgeml.pipeline.recipes import build_recipes
@@ -136,7 +141,7 @@ def build(
             settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source)
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info = with_task(_described(converting, file), task, labels, evaluation)
-                declared = resolve_declarations(preprocessing, info)
+                declared = resolve_declarations(preprocessing, info) or csv_declarations(info, evaluation, calibration)
                 given = calibration_arrays(calibration, info, declared)
                 data = evaluation_arrays(evaluation, given, info, declared)
                 if goal.max_drop is not None and data.truth is None:

@@ -75,7 +75,7 @@ def test_the_columns_are_told(run: Run, folder: Path) -> None:
     [
         ("area,rooms,age\n80,3,10\n", "columns are missing: district"),
         ("area,rooms,age,district\n80,three,10,north\n", "line 2, column 'rooms': got 'three', expected a number"),
-        ("area,rooms,age,district\n", "has no rows"),
+        ("area,rooms,age,district\n", "and no rows"),
         ("", "new.csv is empty"),
         ("area;rooms;age;district\n80;3;10;north\n", "separate the fields by commas, not by ';'"),
         ("area,rooms,age,district\n80;3;10;north\n", "line 2: got 1 fields, expected 4"),
@@ -94,7 +94,7 @@ def test_tables_that_do_not_fit(run: Run, folder: Path, text: str, words: str, t
 @pytest.mark.parametrize(
     ("text", "target", "words"),
     [
-        ("area,rooms,age,district,price\n", "price", "has no rows"),
+        ("area,rooms,age,district,price\n", "price", "and no rows"),
         ("", "price", "held-out.csv is empty"),
         (
             "area,rooms,age,district,price\n80,3,10,north,1\n",
