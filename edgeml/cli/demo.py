@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from edgeml.cli.artifact_table import artifact_table
-from edgeml.cli.output import console, json_option, print_json, progress
+from edgeml.cli.output import console, json_option, print_json, progress, show_conflict
 from edgeml.core.errors import StorageError
 
 if TYPE_CHECKING:
@@ -39,8 +39,12 @@ def command(output: Path, *, as_json: bool) -> None:
     A convolutional net and a scikit-learn pipeline learn 8 × 8 digits, are converted by every recipe, and each
     artifact is proven against its source. Writes the packages, and data to try commands on, to a folder.
 
-    Needs the build machine's install: pip install 'edgeml[all]'.
+    Needs the build machine's install: pip install 'edgeml-toolkit[all]'.
     """
+    from edgeml.demo.digits import check_frameworks
+
+    show_conflict()
+    check_frameworks()
     began = time.monotonic()
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,9 @@ from typing import NoReturn
 import click
 
 from edgeml._version import __version__
-from edgeml.cli.output import show_error
+from edgeml.cli.output import show_conflict, show_error
 from edgeml.core.errors import ConversionError, EdgemlError, PackageError, UnsupportedModelError
+from edgeml.core.system.installation import find_damage
 
 __all__ = ["cli", "exit_code", "main"]
 
@@ -36,8 +37,18 @@ class _Commands(click.Group):
         return command
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001  # click
+    if value and not ctx.resilient_parsing:
+        click.echo(f"edgeml, version {__version__}")
+        show_conflict()
+        ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="edgeml")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 def cli() -> None:
     """From a trained model to a proven package for the edge, and back to predictions.
 
@@ -76,6 +87,9 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG00
 
 def _run() -> int:
     try:
+        damage = find_damage()
+        if damage is not None:
+            raise EdgemlError(damage.message, fix=damage.fix)
         code = cli.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):  # the first is click's name for Ctrl-C
         click.echo("Interrupted.", err=True)

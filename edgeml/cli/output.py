@@ -17,7 +17,17 @@ from edgeml.core.system.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Step", "check_output", "console", "json_option", "print_json", "printable", "progress", "show_error"]
+__all__ = [
+    "Step",
+    "check_output",
+    "console",
+    "json_option",
+    "print_json",
+    "printable",
+    "progress",
+    "show_conflict",
+    "show_error",
+]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 
@@ -87,6 +97,16 @@ def show_error(error: EdgemlError) -> None:
         click.echo("the last lines of its log:", err=True)
         for line in lines[-_LOG_LINES:]:
             click.echo(printable(f"  {line[:200]}"), err=True)
+
+
+def show_conflict() -> None:
+    """Warn on stderr where another distribution with a package named ``edgeml`` is installed."""
+    from edgeml.core.system.installation import find_conflict
+
+    conflict = find_conflict()
+    if conflict is not None:
+        click.echo(printable(f"warning: {conflict.message}"), err=True)
+        click.echo(printable(f"fix: {conflict.fix}"), err=True)
 
 
 @contextlib.contextmanager

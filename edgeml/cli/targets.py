@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edgeml.cli.output import console, json_option, print_json
+from edgeml.cli.output import console, json_option, print_json, show_conflict
 
 __all__ = ["command"]
 
@@ -29,6 +29,7 @@ def command(*, as_json: bool) -> None:
         Worker(f"{Asked.__module__}:Asked", AskSettings(), Path(folder)) as child,
     ):
         found = child.call("targets", returns=tuple[Target, ...])
+    show_conflict()
     if as_json:
         print_json(found)
         return

@@ -50,7 +50,7 @@ def command(ctx: click.Context, /, training: Path, output: Path, *, as_json: boo
     [build]             # as edgeml build
     name = "houses"
 
-    Needs the build machine's install: pip install 'edgeml[all]'.
+    Needs the build machine's install: pip install 'edgeml-toolkit[all]'.
 
     Exit code 1: as edgeml build, where the file has [build].
     """

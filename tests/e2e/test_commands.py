@@ -17,6 +17,7 @@ import pytest
 
 import edgeml
 from edgeml.demo.digits import Digits
+from tests.support.hints import UPGRADE_HINT
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
@@ -241,7 +242,7 @@ def test_a_package_of_a_newer_format(run: Run, net_package_file: Path, tmp_path:
         contents = {name: archive.read(name) for name in archive.namelist()}
     contents["manifest.json"] = contents["manifest.json"].replace(b'"format": 1', b'"format": 2', 1)
     (tmp_path / "p.edgeml").write_bytes(pack(contents))
-    failed(run("verify", tmp_path / "p.edgeml"), 3, "newer format 2", "pip install --upgrade edgeml")
+    failed(run("verify", tmp_path / "p.edgeml"), 3, "newer format 2", UPGRADE_HINT)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 import edgeml
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.registry.targets import Target
+from tests.support.hints import install_hint
 
 
 def test_what_there_is_can_be_used_and_what_is_missing_can_be_mended(small_package: edgeml.Package) -> None:
@@ -73,7 +74,7 @@ def test_a_target_of_the_other_format(small_package: edgeml.Package) -> None:
 def test_a_missing_wheel(small_package: edgeml.Package) -> None:
     error = refusal(small_package, "tflite-fp32", "micro")
     assert isinstance(error, MissingDependencyError)
-    assert error.fix == "pip install 'edgeml[micro]'"
+    assert error.fix == install_hint("micro")
 
 
 def test_a_missing_driver(net_package: edgeml.Package) -> None:
