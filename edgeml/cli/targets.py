@@ -21,12 +21,12 @@ def command(*, as_json: bool) -> None:
     import tempfile
     from pathlib import Path
 
-    from edgeml.core.registry.targets import Asked, AskSettings, Target
+    from edgeml.core.registry.targets import NoSettings, Target, TargetProbe
     from edgeml.core.system.worker import Worker
 
     with (  # drivers and plug-ins are native code, and may print or crash
         tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
-        Worker(f"{Asked.__module__}:Asked", AskSettings(), Path(folder)) as child,
+        Worker(f"{TargetProbe.__module__}:TargetProbe", NoSettings(), Path(folder)) as child,
     ):
         found = child.call("targets", returns=tuple[Target, ...])
     show_conflict()

@@ -21,7 +21,7 @@ from msgspec import Struct
 from edgeml.core.errors import TargetError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.records.benchmark_results import Figure
-from edgeml.core.registry.engines import engines, missing
+from edgeml.core.registry.engines import engines, missing_dependency
 from edgeml.measurement.quantiles import median
 
 __all__ = ["FirstAnswer", "answer", "first_answer"]
@@ -149,7 +149,7 @@ def _line(stream: object) -> bytes:
 def _load_engine(given: _Asked) -> None:
     wanted = (find_recipe(given.artifact).format, given.target)
     for engine in engines():
-        if (engine.format, engine.target) == wanted and missing(engine) is None:
+        if (engine.format, engine.target) == wanted and missing_dependency(engine) is None:
             for name in (engine.module, f"{engine.module}.interpreter"):
                 with contextlib.suppress(ModuleNotFoundError):
                     if importlib.util.find_spec(name) is not None:

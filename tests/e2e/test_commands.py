@@ -112,7 +112,7 @@ def test_a_rejected_artifact_runs_only_when_it_is_named(run: Run, net_file: Path
         ("objects.npz", ["objects.npz", "holds no arrays of numbers"]),
         ("nothing.npz", ["nothing.npz", "holds no arrays"]),
         ("other.zip", ["other.zip", "holds no arrays"]),
-        ("absent.npz", ["absent.npz", "no such file"]),
+        ("absent.npz", ["absent.npz", "file not found"]),
     ],
 )
 def test_bad_calibration(
@@ -168,7 +168,7 @@ def test_a_truncated_model_file(run: Run, net_file: Path, tmp_path: Path) -> Non
 
 
 def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:
-    failed(run("build", tmp_path / "x.keras", "-o", tmp_path / "p.edgeml"), 2, "no such file")
+    failed(run("build", tmp_path / "x.keras", "-o", tmp_path / "p.edgeml"), 2, "file not found")
 
 
 @pytest.mark.slow
@@ -212,7 +212,7 @@ def test_an_unwritable_folder(run: Run, net_file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [
-        (None, 2, ["no such file"]),
+        (None, 2, ["file not found"]),
         (b"", 3, ["it is empty"]),
         (b"PK", 3, ["too short"]),
         (b"x" * 100, 3, ["cut off, or no package"]),
@@ -263,7 +263,7 @@ def test_predict_with_bad_input(
     failed(run("predict", net_package_file, tmp_path / "x.npy", "-o", tmp_path / "out.npz"), 2, *words)
     failed(
         run("predict", net_package_file, data / "x.npy", "-o", tmp_path / "out.npz", "--target", "npu"),
-        2, "no target 'npu'", "take one of cpu",
+        2, "Unknown target 'npu'", "use one of cpu",
     )  # fmt: skip
     assert not (tmp_path / "out.npz").exists()
 

@@ -142,7 +142,7 @@ def test_what_is_no_model_that_can_be_measured(package: edgeml.Package, tmp_path
         with pytest.raises(error, match=told):
             open_bare_file(path, beside=package)
 
-    refused(tmp_path / "none.tflite", InputError, "there is no such file")
+    refused(tmp_path / "none.tflite", InputError, "file not found")
     for name, told in {"text.tflite": "is no TFLite file", "text.onnx": "is no ONNX file"}.items():
         (tmp_path / name).write_text("no model at all")
         refused(tmp_path / name, InputError, told)

@@ -1,4 +1,4 @@
-"""What this machine can run artifacts on, and what would make it able to do more."""
+"""Targets of this machine, and how to make the missing ones available."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from edgeml.core.registry.availability import unavailable
 from edgeml.core.registry.engines import adapter_of, engines
 from edgeml.core.system.machine import installed_version
 
-__all__ = ["AskSettings", "Asked", "Target", "targets"]
+__all__ = ["NoSettings", "Target", "TargetProbe", "targets"]
 
 
 class Target(Struct, frozen=True):
     """One format on one target by one engine.
 
     Attributes:
-        name: The target, as sessions take it.
+        name: Name of the target, as the argument `target` of sessions.
         format: ``tflite`` or ``onnx``.
-        engine: The engine's name on PyPI, or of the distribution that brings it.
-        version: The engine's version; None where it is not installed.
-        recipes: What it is known to take. Whether it takes all operators of a model only opening a session tells.
-        available: Whether it can be used on this machine, now.
-        reason: Why it is not available.
-        fix: The command, or what else would make it available.
+        engine: Name of the engine on PyPI, or of the plug-in's distribution.
+        version: Version of the engine; None if not installed.
+        recipes: Recipes that the engine supports. Unsupported operators of a model show when a session is opened.
+        available: True if the target can be used on this machine now.
+        reason: Reason why the target is not available.
+        fix: Command, or other advice, that makes the target available.
     """
 
     name: str
@@ -38,9 +38,9 @@ class Target(Struct, frozen=True):
 
 
 def targets() -> tuple[Target, ...]:
-    """All targets that edgeml and the installed plug-ins know, those of this machine and the others.
+    """List the targets that edgeml and the installed plug-ins support, available on this machine or not.
 
-    Loads the engines that are installed, to ask them, and tries accelerators by a tiny model in a child process, once.
+    Loads the installed engines, and tries each accelerator once with a tiny model in a child process.
 
     Example:
         >>> [(target.name, target.format) for target in edgeml.targets() if target.available]
@@ -50,21 +50,21 @@ def targets() -> tuple[Target, ...]:
 
 
 def _targets() -> list[Target]:
-    found = []
+    rows = []
     for engine in engines():
         problem = unavailable(engine)
         name, precisions = engine.distribution or engine.module, None
         try:
             adapter = adapter_of(engine)
             name, precisions = adapter.name, adapter.precisions
-        except EdgemlError as error:  # told by `obstacle` too
+        except EdgemlError as error:  # the problem that `unavailable` returned
             problem = error
-        found.append(
+        rows.append(
             Target(
                 engine.target,
                 engine.format,
                 name,
-                installed_version(name) or (installed_version(engine.module)),
+                installed_version(name) or installed_version(engine.module),
                 tuple(
                     recipe.id
                     for recipe in RECIPES
@@ -75,19 +75,19 @@ def _targets() -> list[Target]:
                 problem.fix if problem is not None else "",
             )
         )
-    return found
+    return rows
 
 
-class AskSettings(Struct, frozen=True):
-    """Nothing is to be set."""
+class NoSettings(Struct, frozen=True):
+    """Empty settings."""
 
 
-class Asked:
-    """Lives in a `Worker`."""
+class TargetProbe:
+    """A listing of targets in a child process, run by a `Worker`."""
 
-    def __init__(self, settings: AskSettings) -> None:
+    def __init__(self, settings: NoSettings) -> None:
         pass
 
     def targets(self) -> tuple[Target, ...]:
-        """As `targets`."""
+        """Return the result of `targets`."""
         return targets()

@@ -57,9 +57,9 @@ def refusal(package: edgeml.Package, recipe: str, target: str) -> EdgemlError:
 def test_an_unknown_target(small_package: edgeml.Package) -> None:
     error = refusal(small_package, "onnx-fp32", "toaster")
     assert isinstance(error, TargetError)
-    assert "There is no target 'toaster'" in error.message
+    assert "Unknown target 'toaster'" in error.message
     assert "cpu, gpu, cuda" in error.fix
-    with pytest.raises(TargetError, match="There is no target 'toaster'"):
+    with pytest.raises(TargetError, match="Unknown target 'toaster'"):
         small_package.choose(target="toaster")
 
 

@@ -200,7 +200,7 @@ def test_a_call_that_takes_too_long_is_given_up(worker: Worker) -> None:
 
 
 def test_a_call_may_take_longer_than_the_watch_over_the_child(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeml.core.system.worker._LIFE_SIGN_S", 0.1)
+    monkeypatch.setattr("edgeml.core.system.worker._POLL_S", 0.1)
     worker.call("sleep", 0.25, returns=type(None))
     worker.call("sleep", 0.15, returns=type(None), timeout_s=30)
 
