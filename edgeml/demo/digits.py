@@ -43,7 +43,7 @@ def check_frameworks() -> None:
     """
     missing = [module for module in _FRAMEWORKS if importlib.util.find_spec(module) is None]
     if missing:
-        raise MissingDependencyError(f"Training the demo's models by {', '.join(missing)}", "all")
+        raise MissingDependencyError(f"Training the demo's models with {', '.join(missing)}", "all")
 
 
 def digits(seed: int = 0) -> Digits:

@@ -108,7 +108,7 @@ class _Other(Struct, frozen=True):
         )
 
     def repair_command(self, extra: str = "") -> str:
-        """Return the command that removes both, since pip removes shared files with the other, and installs ours."""
+        """Return the command that removes both distributions, since pip removes shared files, and installs this one."""
         return f"pip uninstall {self.name} {DISTRIBUTION}, then {origin().install_command(extra)}"
 
 
