@@ -47,10 +47,14 @@ class Origin(Struct, frozen=True):
         kind: ``index``; ``checkout``, run from the tree or installed with ``-e``; ``folder``, a checkout installed
             without ``-e``; ``file``, a wheel or sdist; ``url``, a URL of an archive or a repository.
         location: Path or URL; empty for an index.
+        commit: Commit of a repository; empty for other sources.
+        subdirectory: Folder of the project in the repository or archive.
     """
 
     kind: Literal["index", "checkout", "folder", "file", "url"]
     location: str = ""
+    commit: str = ""
+    subdirectory: str = ""
 
     def install_command(self, extra: str = "") -> str:
         """Return the command that installs edgeml from there again, with an extra where one is named."""
@@ -58,7 +62,7 @@ class Origin(Struct, frozen=True):
         if self.kind == "index":
             return index_command(extra)
         if self.kind == "url":
-            return f"pip install {shlex.quote(f'{DISTRIBUTION}{extras} @ {self.location}')}"
+            return f"pip install {shlex.quote(f'{DISTRIBUTION}{extras} @ {self._url(self.commit)}')}"
         if self.kind == "checkout":
             return f"pip install -e {shlex.quote(self.location + extras)}"
         if Path(self.location).exists():
@@ -72,14 +76,18 @@ class Origin(Struct, frozen=True):
         """Return the command, or what else installs a newer edgeml from there."""
         if self.kind == "index":
             return f"pip install --upgrade {DISTRIBUTION}"
-        if self.kind == "file":
-            return f"install a newer wheel than {Path(self.location).name}"
-        if self.kind == "checkout":
-            return f"git -C {shlex.quote(self.location)} pull"
-        if self.kind == "folder":
-            return f"git -C {shlex.quote(self.location)} pull, then {self.install_command()}"
-        url = re.sub(r"^([^@]+://(?:[^/@]+@)?[^@]+)@[^@#]+", r"\1", self.location)  # without the commit
-        return f"pip install --upgrade {shlex.quote(f'{DISTRIBUTION} @ {url}')}"
+        if self.commit:
+            return f"pip install --upgrade {shlex.quote(f'{DISTRIBUTION} @ {self._url()}')}"
+        if self.kind in {"file", "url"}:
+            return f"install a newer file than {Path(self.location).name}"
+        if Path(self.location, ".git").exists():
+            pull = f"git -C {shlex.quote(self.location)} pull"
+            return pull if self.kind == "checkout" else f"{pull}, then {self.install_command()}"
+        return f"replace {self.location} by a newer copy, then {self.install_command()}"
+
+    def _url(self, commit: str = "") -> str:
+        at = f"@{commit}" if commit else ""
+        return f"{self.location}{at}{f'#subdirectory={self.subdirectory}' if self.subdirectory else ''}"
 
 
 class Problem(Struct, frozen=True):
@@ -153,16 +161,16 @@ def _recorded_origin(record: dict[str, Any]) -> Origin:
     url = record.get("url")
     if not isinstance(url, str):
         return Origin("index")
+    subdirectory = record.get("subdirectory") or ""
+    repository, folder = record.get("vcs_info"), record.get("dir_info")
+    if isinstance(repository, dict):
+        return Origin("url", f"{repository.get('vcs')}+{url}", repository.get("commit_id") or "", subdirectory)
     path = _path_of(url)
-    if "dir_info" in record and path is not None:
-        return Origin("checkout" if record["dir_info"].get("editable") else "folder", str(path))
-    if path is not None:
-        return Origin("file", str(path))
-    version_control = record.get("vcs_info")
-    if isinstance(version_control, dict):
-        url = f"{version_control.get('vcs')}+{url}@{version_control.get('commit_id')}"
-    folder = record.get("subdirectory")
-    return Origin("url", f"{url}#subdirectory={folder}" if folder else url)
+    if path is None:
+        return Origin("url", url, "", subdirectory)
+    if isinstance(folder, dict):
+        return Origin("checkout" if folder.get("editable") else "folder", str(path))
+    return Origin("file", str(path))
 
 
 def find_conflict() -> Problem | None:

@@ -34,7 +34,7 @@ def site(folder: Path, record: object) -> Path:
         (
             {"url": "https://example.org/edgeml_toolkit-0.1.0-py3-none-any.whl", "archive_info": {}},
             "pip install 'edgeml-toolkit[onnx] @ https://example.org/edgeml_toolkit-0.1.0-py3-none-any.whl'",
-            "pip install --upgrade 'edgeml-toolkit @ https://example.org/edgeml_toolkit-0.1.0-py3-none-any.whl'",
+            "install a newer file than edgeml_toolkit-0.1.0-py3-none-any.whl",
         ),
         (
             {
@@ -50,12 +50,20 @@ def site(folder: Path, record: object) -> Path:
             "pip install 'edgeml-toolkit[onnx] @ git+ssh://git@example.org/edgeml.git@7921be15'",
             "pip install --upgrade 'edgeml-toolkit @ git+ssh://git@example.org/edgeml.git'",
         ),
-        ({"url": "file:///gone/x%20y", "dir_info": {}}, "in a checkout of edgeml: pip install '.[onnx]'", "git -C"),
-        ({"url": "file:///home/x%20y", "dir_info": {"editable": True}}, "pip install -e '/home/x y[onnx]'", "git -C"),
+        (
+            {"url": "file:///gone/x%20", "dir_info": {}},
+            "in a checkout of edgeml: pip install '.[onnx]'",
+            "replace /gone/x ",
+        ),
+        (
+            {"url": "file:///a%20b", "dir_info": {"editable": True}},
+            "pip install -e '/a b[onnx]'",
+            "replace /a b by",
+        ),
         (
             {"url": "file:///gone/edgeml_toolkit-0.1.0.tar.gz", "archive_info": {}},
             "in the folder with edgeml_toolkit-0.1.0.tar.gz: pip install './edgeml_toolkit-0.1.0.tar.gz[onnx]'",
-            "install a newer wheel than edgeml_toolkit-0.1.0.tar.gz",
+            "install a newer file than edgeml_toolkit-0.1.0.tar.gz",
         ),
     ],
 )
