@@ -51,6 +51,11 @@ def site(folder: Path, record: object) -> Path:
             "pip install --upgrade 'edgeml-toolkit @ git+ssh://git@example.org/edgeml.git'",
         ),
         (
+            {"url": "file:///a%20b", "vcs_info": {"vcs": "git", "commit_id": "7921be15"}},
+            "pip install 'edgeml-toolkit[onnx] @ git+file:///a%20b@7921be15'",
+            "pip install --upgrade 'edgeml-toolkit @ git+file:///a%20b'",
+        ),
+        (
             {"url": "file:///gone/x%20", "dir_info": {}},
             "in a checkout of edgeml: pip install '.[onnx]'",
             "replace /gone/x ",
