@@ -1,5 +1,6 @@
 # Every target sets up what it needs in .venv, once: again only when pyproject.toml changes, when the checkout
-# moves, or when the last set-up was interrupted.
+# moves, or when the last set-up was interrupted. The distribution is edgeml-toolkit; a checkout of before it was called
+# that is installed as edgeml, and is removed.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -44,7 +45,7 @@ check: $(READY)
 	@echo "check: mypy" && .venv/bin/mypy
 
 dist: $(READY)
-	@rm -rf build dist edgeml.egg-info
+	@rm -rf build dist *.egg-info
 	@echo "dist: building sdist and wheel"
 	@log=$$(.venv/bin/python -m build --outdir dist 2>&1) || { echo "$$log"; exit 1; }
 	@.venv/bin/python tests/support/try_dist.py dist
@@ -72,7 +73,7 @@ $(TARGETS:%=target-%): target-%: $(READY)
 	@.venv/bin/python -m pytest -q -rs -s tests/runtimes/test_real_targets.py -k '$(subst -,_,$*)'
 
 clean:
-	rm -rf .venv .targets build dist edgeml.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .targets build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The file `ready` names the checkout: a copied or moved .venv would run the code of the old place.
@@ -109,6 +110,7 @@ $(READY): pyproject.toml
 	fi; \
 	touch $(INCOMPLETE); rm -f $(READY); \
 	echo "set-up: installing edgeml with [all,dev] into .venv (about 2 GB, a minute or more)"; \
+	$(PIP) uninstall -y edgeml 2>/dev/null; rm -rf edgeml.egg-info; \
 	$(PIP) install -e '.[all,dev]'; \
 	.venv/bin/python -m compileall -q edgeml converters runtimes; \
 	echo "$(CURDIR)" > $(READY); \

@@ -1,4 +1,4 @@
-"""The version, in the one place where code reads it."""
+"""The version, read from here by code and by the build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an app on a device does: open, verify once, then predict. Needs `edgeml[litert]` or `edgeml[onnx]` only.
+"""What an app on a device does: open, verify once, then predict. Needs `edgeml-toolkit[litert]` or `[onnx]` only.
 
 python examples/predict_on_device.py PACKAGE.edgeml INPUTS.npz
 """

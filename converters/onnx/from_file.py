@@ -11,7 +11,7 @@ from edgeml.core.conversion import ConversionJob, OnnxSource
 from edgeml.core.errors import ConversionError, UnsupportedModelError
 from edgeml.core.recipe import Recipe
 from edgeml.core.tensors import Signature
-from edgeml.quantization.onnx_precision import onnx_artifact, shipped
+from edgeml.quantization.onnx_precision import canonical_artifact, onnx_artifact
 
 __all__ = ["convert"]
 
@@ -33,7 +33,7 @@ def convert(source: OnnxSource, recipe: Recipe, job: ConversionJob) -> Artifact:
     model, signature = _set_batch(source, job.batch)
     lineage = ("the given .onnx file",)
     if recipe.precision == source.precision:
-        return shipped(model, recipe, signature, lineage)
+        return canonical_artifact(model, recipe, signature, lineage)
     if recipe.precision in {"int8", "dynamic"}:
         model = job.models.once("onnx upgraded", lambda: _upgrade_opset(model))
     return onnx_artifact(model, recipe, job, signature, lineage)

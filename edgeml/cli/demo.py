@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from edgeml.cli.artifact_table import artifact_table
-from edgeml.cli.output import console, json_option, notes, print_json, progress
+from edgeml.cli.output import console, json_option, notes, print_json, progress, show_conflict
 from edgeml.cli.output_files import check_folder, force_option, is_package
 from edgeml.core.errors import StorageError
 
@@ -44,10 +44,14 @@ def command(ctx: click.Context, /, output: Path, *, force: bool, as_json: bool) 
     A convolutional net and a scikit-learn pipeline learn 8 × 8 digits, are converted by every recipe, and each
     artifact is proven against its source. Writes the packages, and data to try commands on, to a folder.
 
-    Needs the build machine's install: pip install 'edgeml[all]'.
+    Needs the build machine's install: pip install 'edgeml-toolkit[all]'.
     """
+    from edgeml.demo.digits import check_frameworks
+
     start = time.monotonic()
     check_folder(output, _has_demo, force=force)
+    show_conflict()
+    check_frameworks()
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -15,10 +15,11 @@ from typing import NoReturn
 import click
 
 from edgeml._version import __version__
-from edgeml.cli.output import print_error_json, replace_unencodable, show_error
+from edgeml.cli.output import print_error_json, replace_unencodable, show_conflict, show_error
 from edgeml.cli.verbosity import LOGGER, logging_handlers, verbosity_options
 from edgeml.core.errors import ConversionError, EdgemlError, PackageError, UnsupportedModelError
 from edgeml.core.records.error_record import ErrorRecord, error_record
+from edgeml.core.system.installation import find_damage
 
 __all__ = ["cli", "exit_code", "main"]
 
@@ -75,12 +76,22 @@ class _Commands(click.Group):
             raise _ReaderGoneError from error
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001  # click
+    if value and not ctx.resilient_parsing:
+        click.echo(f"edgeml, version {__version__}")
+        show_conflict()
+        ctx.exit()
+
+
 @click.group(
     cls=_Commands,
     params=verbosity_options(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="edgeml")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 def cli() -> None:
     """Turn a trained model into a proven package for the edge, and run it.
 
@@ -127,6 +138,9 @@ def _run(arguments: list[str]) -> int:
     try:
         with logging_handlers():
             try:
+                damage = find_damage()
+                if damage is not None:
+                    raise EdgemlError(damage.message, fix=damage.fix)
                 code = int(cli.main(standalone_mode=False) or 0)
                 LOGGER.debug("exit code %d", code)
             except _ReaderGoneError:

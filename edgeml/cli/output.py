@@ -29,6 +29,7 @@ __all__ = [
     "printable",
     "progress",
     "replace_unencodable",
+    "show_conflict",
     "show_error",
 ]
 
@@ -109,6 +110,16 @@ def show_error(error: EdgemlError) -> None:
         click.echo("the last lines of its log:", err=True)
         for line in lines[-_LOG_LINES:]:
             click.echo(printable(f"  {line[:200]}"), err=True)
+
+
+def show_conflict() -> None:
+    """Warn on stderr where another distribution with a package named ``edgeml`` is installed."""
+    from edgeml.core.system.installation import find_conflict
+
+    conflict = find_conflict()
+    if conflict is not None:
+        click.echo(printable(f"warning: {conflict.message}"), err=True)
+        click.echo(printable(f"fix: {conflict.fix}"), err=True)
 
 
 @contextlib.contextmanager

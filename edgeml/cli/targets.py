@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeml.cli.output import console, json_option, print_json
+from edgeml.cli.output import console, json_option, print_json, show_conflict
 
 if TYPE_CHECKING:
     from edgeml.core.registry.targets import Target
@@ -29,14 +29,15 @@ def command(*, as_json: bool) -> None:
     import tempfile
     from pathlib import Path
 
-    from edgeml.core.registry.targets import Asked, AskSettings, Target
+    from edgeml.core.registry.targets import NoSettings, Target, TargetProbe
     from edgeml.core.system.worker import Worker
 
     with (  # drivers and plug-ins are native code, and may print or crash
         tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
-        Worker(f"{Asked.__module__}:Asked", AskSettings(), Path(folder)) as child,
+        Worker(f"{TargetProbe.__module__}:TargetProbe", NoSettings(), Path(folder)) as child,
     ):
         targets = child.call("targets", returns=tuple[Target, ...])
+    show_conflict()
     if as_json:
         print_json(targets)
         return

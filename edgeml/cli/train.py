@@ -52,7 +52,7 @@ def command(ctx: click.Context, /, training: Path, output: Path, *, force: bool,
     [build]             # as edgeml build
     name = "houses"
 
-    Needs the build machine's install: pip install 'edgeml[all]'.
+    Needs the build machine's install: pip install 'edgeml-toolkit[all]'.
 
     Exit code 1: as edgeml build, if the file has [build].
     """

@@ -79,14 +79,14 @@ class MissingDependencyError(EdgemlError):
     """An extra is not installed.
 
     Args:
-        what: What needs it.
-        extra: The extra's name, as in ``pip install edgeml[extra]``.
+        what: Subject of the message: the step that needs the extra.
+        extra: Name of the extra. The fix is the command that adds it to this copy of edgeml.
     """
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(
-            f"{what} needs the extra '{extra}', which is not installed.", fix=f"pip install 'edgeml[{extra}]'"
-        )
+        from edgeml.core.system.installation import install_command  # for errors alone
+
+        super().__init__(f"{what} needs the extra '{extra}', which is not installed.", fix=install_command(extra))
         self.what = what
         self.extra = extra
 

@@ -1,1 +1,1 @@
-"""The data and the models of the demo."""
+"""Data and models of `edgeml demo`."""

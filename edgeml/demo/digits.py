@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["Digits", "DigitsTrainer", "TrainerSettings", "digits"]
+from edgeml.core.errors import MissingDependencyError
+
+__all__ = ["Digits", "DigitsTrainer", "TrainerSettings", "check_frameworks", "digits"]
 
 _TRAIN, _CALIBRATION = 1197, 200
 _LARGEST_PIXEL = 16.0
+_FRAMEWORKS = ("tensorflow", "keras", "sklearn", "skops")
 
 
 class Digits(Struct, frozen=True):
-    """The images, split once and for all.
+    """The images, in a fixed split.
 
     Attributes:
-        train: float32 ``[1197, 8, 8, 1]`` in 0 to 1. `train_labels`: int64 ``[1197]``.
+        train: float32 ``[1197, 8, 8, 1]`` in 0 to 1.
+        train_labels: int64 ``[1197]``.
         calibration: The first 200 of the training images.
-        evaluation: float32 ``[600, 8, 8, 1]``. `evaluation_labels`: int64 ``[600]``.
+        evaluation: float32 ``[600, 8, 8, 1]``.
+        evaluation_labels: int64 ``[600]``.
     """
 
     train: np.ndarray
@@ -29,8 +35,19 @@ class Digits(Struct, frozen=True):
     evaluation_labels: np.ndarray
 
 
+def check_frameworks() -> None:
+    """Check that the frameworks that train the models are installed.
+
+    Raises:
+        MissingDependencyError: Some are not.
+    """
+    missing = [module for module in _FRAMEWORKS if importlib.util.find_spec(module) is None]
+    if missing:
+        raise MissingDependencyError(f"Training the demo's models with {', '.join(missing)}", "all")
+
+
 def digits(seed: int = 0) -> Digits:
-    """The digits, shuffled by a seed; pixels scaled to 0 to 1."""
+    """Load the digits, shuffled by a seed, with pixels scaled to 0 to 1."""
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
@@ -41,25 +58,33 @@ def digits(seed: int = 0) -> Digits:
 
 
 class TrainerSettings(Struct, frozen=True):
-    """Where models go, and the seed of their weights."""
+    """Settings of `DigitsTrainer`.
+
+    Attributes:
+        folder: Folder that models are written to.
+        seed: Seed of their weights.
+    """
 
     folder: Path
     seed: int = 0
 
 
 class DigitsTrainer:
-    """Trains in a `Worker`, which keeps TensorFlow and what it prints out of the caller's process."""
+    """Trainer of both models.
+
+    Runs in a child process, a `Worker`, which keeps TensorFlow and its output out of the caller's.
+    """
 
     def __init__(self, settings: TrainerSettings) -> None:
         self._settings = settings
         self._digits = digits()
 
     def data(self) -> Digits:
-        """The images that the models are trained and evaluated on."""
+        """Return the images that the models are trained and evaluated on."""
         return self._digits
 
     def train_net(self, epochs: int) -> Path:
-        """A convolutional net of 12,000 parameters with a softmax; gives its ``.keras`` file."""
+        """Train a convolutional net of 12,000 parameters with a softmax; return its ``.keras`` file."""
         import keras
 
         keras.utils.set_random_seed(self._settings.seed)
@@ -86,7 +111,7 @@ class DigitsTrainer:
         return path
 
     def train_pipeline(self) -> Path:
-        """Scaler, PCA and logistic regression on the 64 pixels; gives its ``.skops`` file."""
+        """Train a scaler, PCA and logistic regression on the 64 pixels; return the ``.skops`` file."""
         import skops.io
         from sklearn.decomposition import PCA
         from sklearn.linear_model import LogisticRegression

@@ -124,7 +124,7 @@ class Archive:
         source: The bytes, or a path.
 
     Raises:
-        InputError: There is no such file.
+        InputError: The file does not exist.
         StorageError: It cannot be read.
         PackageError: It is no canonical archive.
     """

@@ -12,8 +12,9 @@ from edgeml.core.goal import Goal, Verdict
 from edgeml.core.preprocessing import Declaration, check_declaration
 from edgeml.core.recipe import RECIPES
 from edgeml.core.records.evidence import Evaluation, Latency
-from edgeml.core.records.record import UPGRADE, Record, decode_strict
+from edgeml.core.records.record import Record, decode_strict
 from edgeml.core.source import SourceInfo
+from edgeml.core.system.installation import upgrade_command
 from edgeml.core.system.machine import Cpu
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.package.format import FORMAT
@@ -219,7 +220,7 @@ def _check_references(manifest: Manifest, label: str) -> None:
     if unknown:
         raise PackageError(
             f"{label}: this edgeml knows no recipe '{unknown[0]}'.",
-            fix=f"it was made by a newer edgeml: {UPGRADE}",
+            fix=f"it was made by a newer edgeml: {upgrade_command()}",
         )
     if len(recipes) != len(manifest.artifacts) or not {run.recipe for run in golden.runs} <= set(recipes):
         raise PackageError(f"{label}: the manifest names an artifact twice, or a golden run of none.")

@@ -319,7 +319,7 @@ def open_package(path: str | Path) -> Package:
     """Opens a package. Its form and its manifest are checked now, each entry's digest when it is read.
 
     Raises:
-        InputError: There is no such file.
+        InputError: The file does not exist.
         StorageError: It cannot be read.
         PackageError: It is no sound package, or of a newer format.
 

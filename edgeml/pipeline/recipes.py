@@ -14,6 +14,7 @@ from edgeml.core.decisions import DECIDED
 from edgeml.core.errors import ConversionError, EdgemlError, MissingDependencyError, TargetError, UnsupportedModelError
 from edgeml.core.recipe import Recipe
 from edgeml.core.source import FILES, Reference
+from edgeml.core.system.installation import index_command
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Signature
 from edgeml.pipeline.assessment import Assessor
@@ -108,7 +109,7 @@ class _RecipeBuilder:
         except MissingDependencyError as error:
             if self.request.named:
                 raise
-            return Refusal(recipe.id, error.message, error.fix)
+            return Refusal(recipe.id, error.message, index_command(error.extra))  # the package is read elsewhere
         except UnsupportedModelError as error:
             return Refusal(recipe.id, error.message, error.fix)
         except EdgemlError as error:
@@ -155,7 +156,9 @@ class _RecipeBuilder:
             if self.request.named:
                 raise
             return Refusal(
-                artifact.recipe, f"The artifact cannot be proven without its engine. {error.message}", error.fix
+                artifact.recipe,
+                f"The artifact cannot be proven without its engine. {error.message}",
+                index_command(error.extra),  # the package is read elsewhere
             )
         except EdgemlError as error:
             return Refusal(artifact.recipe, error.message, error.fix, failed=True, log=error.log)

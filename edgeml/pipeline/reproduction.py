@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeml._version import __version__
 from edgeml.core.artifact import Refusal
+from edgeml.core.system.installation import DISTRIBUTION
 from edgeml.package import Failure
 from edgeml.package.npy import encode_npz
 from edgeml.pipeline.children.convert import Conversion, ConversionSettings
@@ -23,7 +24,7 @@ _SCRIPT = '''"""Reproduce in this process why edgeml {version} failed to build {
 
 {reason}
 
-Needs: pip install 'edgeml[all]=={version}'
+Needs: pip install '{distribution}[all]=={version}'
 """
 
 from pathlib import Path
@@ -38,6 +39,7 @@ def create_failure(refusal: Refusal, file: ModelFile, batch: int | None, *, trus
     """Create the log and the script of a recipe that failed."""
     reason = refusal.reason.replace("\\", "/").replace('"""', "'''")
     script = _SCRIPT.format(
+        distribution=DISTRIBUTION,
         version=__version__,
         recipe=refusal.recipe,
         reason=reason,

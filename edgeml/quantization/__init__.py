@@ -1,1 +1,1 @@
-"""What quantization needs beside the converters: calibration data, and reduced precision in ONNX."""
+"""Calibration data for converters, and reduced precision of ONNX models."""

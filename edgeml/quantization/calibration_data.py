@@ -1,4 +1,4 @@
-"""Calibration samples, as converters are fed with them."""
+"""Calibration samples in the form that converters read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ __all__ = ["calibration_batches"]
 
 
 def calibration_batches(job: ConversionJob, signature: Signature) -> Iterator[dict[str, np.ndarray]]:
-    """All calibration samples, encoded, in float32 and in batches as the artifact takes them, by input name.
+    """Iterate over the calibration samples in batches of the artifact's size, as encoded float32 arrays by input name.
 
-    Where they do not fill the last batch its last sample is repeated, which changes no range.
+    An incomplete last batch is filled by repetition of its last sample, which does not change any range.
+
+    Raises:
+        UnsupportedModelError: The job does not have calibration samples.
     """
     if job.calibration is None:
         raise UnsupportedModelError("Quantizing activations needs calibration samples.")

@@ -1,4 +1,4 @@
-"""A float32 ONNX model in each precision, ready to ship."""
+"""Conversion of float32 ONNX models to the precisions of the ``onnx-*`` recipes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edgeml.core.system.machine import cpu
 from edgeml.core.tensors import Signature
 from edgeml.quantization.calibration_data import calibration_batches
 
-__all__ = ["onnx_artifact", "shipped"]
+__all__ = ["canonical_artifact", "onnx_artifact"]
 
-# Least onnxruntime for an opset of the default domain, from the compatibility table of onnxruntime's
+# Oldest onnxruntime that supports an opset of the default domain, from the compatibility table of onnxruntime's
 # documentation.
 _RUNTIME_OF_OPSET = {
     13: "1.6.0",
@@ -32,21 +32,24 @@ _RUNTIME_OF_OPSET = {
     21: "1.18.0",
     22: "1.20.0",
 }
-# Opset of the default domain that was released with an opset of ai.onnx.ml, from ONNX's table of versions.
+# Opset of the default domain released together with an opset of ai.onnx.ml, from ONNX's table of versions.
 _OPSET_OF_ML = {1: 1, 2: 11, 3: 16, 4: 20, 5: 21}
 
 
 def onnx_artifact(
     model: Any, recipe: Recipe, job: ConversionJob, signature: Signature, lineage: tuple[str, ...]
 ) -> Artifact:
-    """Applies an ``onnx-*`` recipe to a float32 `onnx.ModelProto`. Inputs and outputs stay float32.
+    """Apply an ``onnx-*`` recipe to a float32 `onnx.ModelProto`. Inputs and outputs stay float32.
 
     Args:
-        model: Left as it is.
-        recipe: Which.
-        job: The calibration samples, and a folder for intermediate files.
-        signature: The artifact's own, with its batch.
-        lineage: The steps that made the model.
+        model: Model, not modified.
+        recipe: Recipe to apply.
+        job: Calibration samples, and a folder for intermediate files.
+        signature: Signature of the artifact, with its batch.
+        lineage: Steps that produced the model.
+
+    Raises:
+        UnsupportedModelError: The model does not contain operations to quantize, or calibration samples are missing.
     """
     import onnxruntime
 
@@ -56,13 +59,13 @@ def onnx_artifact(
         "dynamic": lambda: _dynamic(model, job, signature),
         "int8": lambda: _int8(model, job, signature),
     }
-    made = precisions[recipe.precision]()
-    steps_after = () if recipe.precision == "fp32" else (f"onnxruntime {onnxruntime.__version__}",)
-    return shipped(made, recipe, signature, (*lineage, *steps_after))
+    converted = precisions[recipe.precision]()
+    steps = () if recipe.precision == "fp32" else (f"onnxruntime {onnxruntime.__version__}",)
+    return canonical_artifact(converted, recipe, signature, (*lineage, *steps))
 
 
-def shipped(model: Any, recipe: Recipe, signature: Signature, lineage: tuple[str, ...]) -> Artifact:
-    """A finished `onnx.ModelProto`, which is left as it is, with canonical names."""
+def canonical_artifact(model: Any, recipe: Recipe, signature: Signature, lineage: tuple[str, ...]) -> Artifact:
+    """Return the artifact of a copy of an `onnx.ModelProto` with canonical names."""
     copy = canonicalize(type(model).FromString(model.SerializeToString()))
     data = copy.SerializeToString(deterministic=True)
     return Artifact(recipe.id, data, signature, _needs(copy, recipe), lineage)
@@ -76,14 +79,14 @@ def _float16(model: Any) -> Any:
     return convert_float_to_float16(copy, keep_io_types=True)
 
 
-def _prepared(model: Any, job: ConversionJob, signature: Signature) -> Path:
-    """The model with its batch norm folded and its shapes inferred, as quantization wants it, in a file."""
+def _preprocess(model: Any, job: ConversionJob, signature: Signature) -> Path:
+    """Write the model with folded batch norm and inferred shapes, as quantization expects it, to a file."""
 
     def prepare() -> Path:
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         source, path = job.folder / f"{key}.onnx", job.folder / f"{key} prepared.onnx"
-        source.write_bytes(model.SerializeToString())  # given the model itself, it would move its weights out
+        source.write_bytes(model.SerializeToString())  # quant_pre_process moves the weights out of a model in memory
         quant_pre_process(source, path, skip_symbolic_shape=True)
         return path
 
@@ -96,9 +99,9 @@ def _dynamic(model: Any, job: ConversionJob, signature: Signature) -> Any:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     path = job.folder / "dynamic.onnx"
-    # onnxruntime has no ConvInteger for signed weights on CPUs.
-    quantize_dynamic(_prepared(model, job, signature), path, weight_type=QuantType.QUInt8)
-    return _changed(onnx.load(path))
+    # onnxruntime does not support ConvInteger with signed weights on CPUs.
+    quantize_dynamic(_preprocess(model, job, signature), path, weight_type=QuantType.QUInt8)
+    return _require_quantized(onnx.load(path))
 
 
 def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
@@ -107,9 +110,9 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
 
     path = job.folder / "int8.onnx"
     quantize_static(
-        _prepared(model, job, signature),
+        _preprocess(model, job, signature),
         path,
-        _Reader(job, signature),
+        _CalibrationReader(job, signature),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
@@ -117,26 +120,26 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
         reduce_range=_reduced_range(),
         calibrate_method=CalibrationMethod.MinMax,
     )
-    return _changed(onnx.load(path))
+    return _require_quantized(onnx.load(path))
 
 
-def _changed(model: Any) -> Any:
-    """The model, if anything in it was quantized.
+def _require_quantized(model: Any) -> Any:
+    """Return the model if a part of it was quantized.
 
     Raises:
-        UnsupportedModelError: Nothing was: shipping a float model under a quantized name would be a lie.
+        UnsupportedModelError: Nothing was quantized, and a float model must not be shipped under a quantized name.
     """
     kinds = {node.op_type for node in model.graph.node}
     if not kinds & {"QuantizeLinear", "DynamicQuantizeLinear"}:
         raise UnsupportedModelError(
-            "onnxruntime found nothing to quantize in the model: it has no matrix products.",
+            "onnxruntime quantized nothing: the model contains no matrix products.",
             fix="use onnx-fp32.",
         )
     return model
 
 
-class _Reader:
-    """Feeds calibration samples to onnxruntime, one batch at a time."""
+class _CalibrationReader:
+    """Calibration samples for onnxruntime, one batch at a time."""
 
     def __init__(self, job: ConversionJob, signature: Signature) -> None:
         self._batches = calibration_batches(job, signature)
@@ -154,18 +157,18 @@ def _needs(model: Any, recipe: Recipe) -> Needs:
             for node in model.graph.node
         }
     )
-    of_ml = _OPSET_OF_ML.get(opsets.get("ai.onnx.ml", 1), max(_RUNTIME_OF_OPSET))
-    newest = max(opset or 0, of_ml, min(_RUNTIME_OF_OPSET))
-    known = [version for least, version in _RUNTIME_OF_OPSET.items() if least <= newest]
+    ml_opset = _OPSET_OF_ML.get(opsets.get("ai.onnx.ml", 1), max(_RUNTIME_OF_OPSET))
+    newest = max(opset or 0, ml_opset, min(_RUNTIME_OF_OPSET))
+    versions = [version for oldest, version in _RUNTIME_OF_OPSET.items() if oldest <= newest]
     features = ("x86_64:vnni",) if recipe.precision == "int8" and not _reduced_range() else ()
-    return Needs("onnxruntime", known[-1], tuple(operators), opset, features)
+    return Needs("onnxruntime", versions[-1], tuple(operators), opset, features)
 
 
 def _reduced_range() -> bool:
-    """Whether to leave one bit of the weights unused.
+    """Return True if one bit of the weights must stay unused.
 
-    Products of unsigned activations and signed weights saturate on x86-64 without VNNI. Where this machine
-    has it, the artifact says that it needs it; where it has not, the weights are kept small enough.
+    Products of unsigned activations and signed weights saturate on x86-64 without VNNI. On a machine with VNNI the
+    artifact declares that it needs VNNI; on others the weights are kept small enough.
     """
     machine = cpu()
     return machine.architecture == "x86_64" and "vnni" not in machine.features

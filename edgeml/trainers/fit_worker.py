@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from edgeml._version import __version__
 from edgeml.core.errors import InputError
 from edgeml.core.system.machine import installed_version
 from edgeml.trainers.dataset import read_dataset
@@ -113,9 +114,10 @@ class Trainer:
             preprocessing=problem.declaration,
             metrics=metrics,
             remarks=remarks,
-            versions={
+            versions={"edgeml": __version__}
+            | {
                 name: version
-                for name in ("edgeml", "numpy", "scikit-learn", *(("keras", "tensorflow") if self.epochs() else ()))
+                for name in ("numpy", "scikit-learn", *(("keras", "tensorflow") if self.epochs() else ()))
                 if (version := installed_version(name)) is not None
             },
             files=(*files, SUMMARY),

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.placement import OperatorCount, count_operators
+from edgeml.core.system.installation import install_command
 
 __all__ = ["PROVIDERS", "open_on", "operators", "operators_run", "provider_obstacle"]
 
@@ -32,28 +33,32 @@ class Provider(Struct, frozen=True):
 
     Attributes:
         name: Name in onnxruntime.
-        fix: Instruction to install a build of onnxruntime with the provider.
+        fix: Instruction to install a build of onnxruntime with the provider; ``{install}`` stands for the command that
+            adds the extra.
+        extra: Extra of edgeml with such a build.
         plugin: Module of the plug-in that adds the provider to any build.
     """
 
     name: str
     fix: str
+    extra: str = ""
     plugin: str = ""
 
 
-_ANOTHER_BUILD = "pip uninstall onnxruntime, then pip install "
+_REMOVE = "pip uninstall onnxruntime, then"
 PROVIDERS: dict[str, Provider] = {
-    "cpu": Provider("CPUExecutionProvider", "pip install 'edgeml[onnx]'"),
-    "cuda": Provider("CUDAExecutionProvider", f"{_ANOTHER_BUILD}'edgeml[onnx-cuda]'"),
-    "tensorrt": Provider("TensorrtExecutionProvider", f"{_ANOTHER_BUILD}'edgeml[onnx-cuda]' tensorrt"),
+    "cpu": Provider("CPUExecutionProvider", "{install}", "onnx"),
+    "cuda": Provider("CUDAExecutionProvider", f"{_REMOVE} {{install}}", "onnx-cuda"),
+    "tensorrt": Provider("TensorrtExecutionProvider", f"{_REMOVE} {{install}}, then pip install tensorrt", "onnx-cuda"),
     "webgpu": Provider(
         "WebGpuExecutionProvider",
-        f"pip install onnxruntime-ep-webgpu; or {_ANOTHER_BUILD}'edgeml[onnx-webgpu]'",
+        f"pip install onnxruntime-ep-webgpu; or {_REMOVE} {{install}}",
+        "onnx-webgpu",
         "onnxruntime_ep_webgpu",
     ),
     "coreml": Provider("CoreMLExecutionProvider", "use onnxruntime on macOS, whose wheels have it"),
     "xnnpack": Provider("XnnpackExecutionProvider", "build onnxruntime with --use_xnnpack: wheels do not include it"),
-    "qnn": Provider("QNNExecutionProvider", f"{_ANOTHER_BUILD}onnxruntime-qnn, on a machine with a Qualcomm NPU"),
+    "qnn": Provider("QNNExecutionProvider", f"{_REMOVE} pip install onnxruntime-qnn, on a machine with a Qualcomm NPU"),
 }
 
 
@@ -68,7 +73,7 @@ def provider_obstacle(target: str) -> EdgemlError | None:
         return None
     build = f"This build of onnxruntime, {onnxruntime.__version__}, does not include {provider.name}"
     if not provider.plugin or importlib.util.find_spec(provider.plugin) is None:
-        return TargetError(f"{build}.", fix=provider.fix)
+        return TargetError(f"{build}.", fix=provider.fix.replace("{install}", install_command(provider.extra)))
     if not _plugin_devices(onnxruntime, provider):
         return TargetError(
             f"{build}, and the plug-in {provider.plugin} did not find a device.",

@@ -8,6 +8,7 @@ import pytest
 
 from edgeml.core import errors
 from edgeml.core.errors import EdgemlError, MissingDependencyError
+from tests.support.hints import install_hint
 
 
 def drawn_parents() -> dict[str, str]:
@@ -58,7 +59,7 @@ def test_the_fix_is_part_of_the_text(name: str) -> None:
 def test_a_missing_extra_names_the_command() -> None:
     error = MissingDependencyError("Running a .tflite artifact", "litert")
     assert str(error) == (
-        "Running a .tflite artifact needs the extra 'litert', which is not installed. Fix: pip install 'edgeml[litert]'"
+        f"Running a .tflite artifact needs the extra 'litert', which is not installed. Fix: {install_hint('litert')}"
     )
     copied = pickle.loads(pickle.dumps(error))
     assert (str(copied), copied.what, copied.extra) == (str(error), error.what, error.extra)

@@ -157,7 +157,7 @@ def test_bad_input_is_said_to_be_so(run: Run, results: Path, tmp_path: Path) -> 
     cut = tmp_path / "cut.json"
     cut.write_bytes(results.read_bytes()[:-100])
     failed(bench("--baseline", cut), "cut.json is not a valid results file")
-    failed(bench("--target", "moon"), "There is no target 'moon'")
+    failed(bench("--target", "moon"), "Unknown target 'moon'")
     failed(bench("--scenario", "server"), "needs a latency bound")
     failed(bench("--latency-bound", "5"), "add --scenario server")
     failed(bench("--scenario", "single-stream", "--batch", "4"), "--batch does not apply to --scenario single-stream")
@@ -218,6 +218,6 @@ def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> Non
     assert "not measured: cold start and memory" in done.stderr
     failed(run("bench", file, "--compare", PACKAGE), f"fix: edgeml bench {PACKAGE} --compare {file}")
     failed(run("bench", file, "--device", "pi@nowhere"), "edgeml build")
-    failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "none.onnx"), "none.onnx: there is no such file")
+    failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "none.onnx"), "none.onnx: file not found")
     (tmp_path / "text.onnx").write_text("no model at all")
     failed(run("bench", PACKAGE, *QUICK, "--compare", tmp_path / "text.onnx"), "text.onnx is not an ONNX file")

@@ -17,6 +17,7 @@ import pytest
 
 import edgeml
 from edgeml.demo.digits import Digits
+from tests.support.hints import UPGRADE_HINT
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
@@ -112,7 +113,7 @@ def test_a_rejected_artifact_runs_only_when_it_is_named(run: Run, net_file: Path
         ("objects.npz", ["objects.npz", "holds no arrays of numbers"]),
         ("nothing.npz", ["nothing.npz", "holds no arrays"]),
         ("other.zip", ["other.zip", "holds no arrays"]),
-        ("absent.npz", ["absent.npz", "no such file"]),
+        ("absent.npz", ["absent.npz", "file not found"]),
     ],
 )
 def test_bad_calibration(
@@ -170,7 +171,7 @@ def test_a_truncated_model_file(run: Run, net_file: Path, tmp_path: Path) -> Non
 
 
 def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:
-    failed(run("build", tmp_path / "x.keras", "-o", tmp_path / "p.edgeml"), 2, "no such file")
+    failed(run("build", tmp_path / "x.keras", "-o", tmp_path / "p.edgeml"), 2, "file not found")
 
 
 @pytest.mark.slow
@@ -214,7 +215,7 @@ def test_an_unwritable_folder(run: Run, net_file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [
-        (None, 2, ["no such file"]),
+        (None, 2, ["file not found"]),
         (b"", 3, ["it is empty"]),
         (b"PK", 3, ["too short"]),
         (b"x" * 100, 3, ["p.edgeml is a text file, not an edgeml package", "edgeml build wrote"]),
@@ -245,7 +246,7 @@ def test_a_package_of_a_newer_format(run: Run, net_package_file: Path, tmp_path:
         contents = {name: archive.read(name) for name in archive.namelist()}
     contents["manifest.json"] = contents["manifest.json"].replace(b'"format": 1', b'"format": 2', 1)
     (tmp_path / "p.edgeml").write_bytes(pack(contents))
-    failed(run("verify", tmp_path / "p.edgeml"), 3, "newer format 2", "pip install --upgrade edgeml")
+    failed(run("verify", tmp_path / "p.edgeml"), 3, "newer format 2", UPGRADE_HINT)
 
 
 @pytest.mark.slow
@@ -266,7 +267,7 @@ def test_predict_with_bad_input(
     failed(run("predict", net_package_file, tmp_path / "x.npy", "-o", tmp_path / "out.npz"), 2, *words)
     failed(
         run("predict", net_package_file, data / "x.npy", "-o", tmp_path / "out.npz", "--target", "npu"),
-        2, "no target 'npu'", "take one of cpu",
+        2, "Unknown target 'npu'", "use one of cpu",
     )  # fmt: skip
     assert not (tmp_path / "out.npz").exists()
 

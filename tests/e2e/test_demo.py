@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import edgeml
+from tests.support.hints import install_hint
+from tests.support.without import without
 
 Demo = tuple[Path, "subprocess.CompletedProcess[str]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -64,3 +68,14 @@ def test_demo_pipeline_predicts_as_scikit_learn(demo_run: Demo) -> None:
     session = edgeml.open_package(folder / "digits-pipeline.edgeml").session("onnx-fp32")
     assert (session.classify(x) == source.predict(x)).all()
     np.testing.assert_allclose(np.asarray(session.predict(x)), source.predict_proba(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("missing", [["tensorflow", "keras"], ["skops"]])
+def test_without_the_frameworks_the_extra_of_build_machines_is_named_at_once(
+    missing: list[str], run: Run, tmp_path: Path
+) -> None:
+    done = run("demo", "-o", tmp_path / "demo", env=os.environ | without(tmp_path, missing))
+    assert done.returncode == 2
+    assert f"Training the demo's models with {', '.join(missing)} needs the extra 'all'" in done.stderr
+    assert f"fix: {install_hint('all')}\n" in done.stderr
+    assert not (tmp_path / "demo").exists()

@@ -183,13 +183,13 @@ def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["old.edgeml", "absent.edgeml"], 2, ["no such file"]),
+        (["old.edgeml", "absent.edgeml"], 2, ["file not found"]),
         (["old.edgeml", "x.npz"], 3, ["x.npz"]),
         (["old.edgeml", "cut.edgeml"], 3, ["no sound package"]),
         (["damaged.edgeml", "old.edgeml"], 3, ["checksum"]),
-        (["old.edgeml", "new.edgeml", "--inputs", "absent.npz"], 2, ["no such file"]),
+        (["old.edgeml", "new.edgeml", "--inputs", "absent.npz"], 2, ["file not found"]),
         (["old.edgeml", "new.edgeml", "--inputs", "narrow.npz"], 2, ["[600, 4, 8, 1]", "[samples, 8, 8, 1]"]),
-        (["old.edgeml", "new.edgeml", "--results", "absent.json"], 2, ["absent.json: there is no such file"]),
+        (["old.edgeml", "new.edgeml", "--results", "absent.json"], 2, ["absent.json: file not found"]),
         (["old.edgeml", "new.edgeml", "--results", "x.npz"], 2, ["not a valid results file"]),
         (["old.edgeml"], 2, ["NEW"]),
     ],

@@ -199,7 +199,7 @@ def test_a_table_by_command(table: edgeml.Package, tmp_path: Path) -> None:
         ("x.wav", b"", "declares input 'image' to be an image"),
         ("x.csv", b"", "declares input 'image' to be an image"),
         ("x.ppm", b"P6", "expected a binary PPM"),
-        ("absent.ppm", None, "no such file"),
+        ("absent.ppm", None, "file not found"),
     ],
 )
 def test_files_that_the_package_does_not_take(name: str, data: bytes | None, words: str, folder: Path) -> None:

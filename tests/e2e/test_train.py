@@ -21,6 +21,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, r2_score
 
 import edgeml
 from edgeml.trainers import read_training, train
+from tests.support.hints import install_hint
 from tests.support.processes import MARKER, eventually, marked, repository
 
 pytestmark = pytest.mark.slow  # trains, or converts, what all of them look at
@@ -228,7 +229,7 @@ def test_a_missing_extra_is_named_before_anything_is_learnt(
     environment = os.environ | {"PYTHONPATH": path}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"fix: pip install 'edgeml[{extra}]'" in done.stderr
+    assert f"fix: {install_hint(extra)}" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -149,7 +149,7 @@ def test_other_bytes(small_package_file: Path, tmp_path: Path, change: Callable[
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.edgeml: there is no such file"):
+    with pytest.raises(InputError, match=r"none\.edgeml: file not found"):
         edgeml.open_package(tmp_path / "none.edgeml")
 
 

@@ -149,7 +149,7 @@ def test_a_server_gathers_queries_in_their_order(package: edgeml.Package) -> Non
     ("asked", "error", "words"),
     [
         ({"artifacts": ["tflite-int4"]}, InputError, "has no artifact 'tflite-int4'"),
-        ({"targets": ["moon"]}, TargetError, "no target 'moon'"),
+        ({"targets": ["moon"]}, TargetError, "Unknown target 'moon'"),
         ({"artifacts": ["onnx-fp32"], "targets": ["micro"]}, TargetError, "not onnx"),
         ({"artifacts": ["onnx-fp32", "tflite-int8"], "targets": ["micro"]}, TargetError, "not onnx"),
         ({"scenarios": ["server"]}, InputError, "latency bound"),

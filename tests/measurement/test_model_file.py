@@ -19,6 +19,7 @@ from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, 
 from edgeml.measurement import Case, Options, bench, compare_cases
 from edgeml.measurement.model_file import open_model_file
 from tests.package.test_package import hide
+from tests.support.hints import install_hint
 from tests.support.packing import artifact_bytes
 from tests.support.processes import repository
 
@@ -141,7 +142,7 @@ def test_what_is_no_model_that_can_be_measured(package: edgeml.Package, tmp_path
         with pytest.raises(error, match=told):
             open_model_file(path, reference=package)
 
-    refused(tmp_path / "none.tflite", InputError, "there is no such file")
+    refused(tmp_path / "none.tflite", InputError, "file not found")
     for name, told in {"text.tflite": "is not a TFLite file", "text.onnx": "is not an ONNX file"}.items():
         (tmp_path / name).write_text("no model at all")
         refused(tmp_path / name, InputError, told)
@@ -174,7 +175,7 @@ def test_an_engine_that_is_not_there(package: edgeml.Package, tmp_path: Path, mo
     hide(monkeypatch, "onnxruntime")
     with pytest.raises(MissingDependencyError, match="onnxruntime") as caught:
         file.session()
-    assert caught.value.fix == "pip install 'edgeml[onnx]'"
+    assert caught.value.fix == install_hint("onnx")
 
 
 def test_drawn_inputs_are_the_same_each_time(tflite: Path) -> None:

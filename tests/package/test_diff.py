@@ -20,6 +20,7 @@ from edgeml.package import PackageDiff, diff_packages
 from edgeml.package.diff import Change, Flip
 from edgeml.package.diff.compatibility import _precedence
 from edgeml.package.manifest import ArtifactRecord, Manifest, RefusalRecord
+from tests.support.hints import install_hint
 from tests.support.linear_onnx import write_linear_onnx
 from tests.support.measured import measured_results
 
@@ -360,7 +361,7 @@ def test_an_engine_that_is_not_there(small_package: edgeml.Package, monkeypatch:
     hide(monkeypatch, "onnxruntime")
     found = diff_packages(small_package, with_labels(small_package, 0, 2, 1))
     assert [prediction.status for prediction in found.predictions] == ["ran", "not run"]
-    assert "pip install 'edgeml[onnx]'" in found.predictions[1].detail
+    assert install_hint("onnx") in found.predictions[1].detail
 
 
 def test_a_damaged_entry_is_found_before_anything_is_said(small_package: edgeml.Package) -> None:

@@ -11,6 +11,7 @@ import edgeml
 from edgeml.core.errors import PackageError
 from edgeml.package.manifest import decode_manifest, encode_manifest
 from tests.support.forging import contents_of, manifest_text
+from tests.support.hints import UPGRADE_HINT
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_a_newer_format_says_so(text: bytes, found: int) -> None:
     ):
         with pytest.raises(PackageError, match=f"^x.edgeml is of the newer format {found};") as caught:
             decode_manifest(newer, "x.edgeml")
-        assert caught.value.fix == "pip install --upgrade edgeml"
+        assert caught.value.fix == UPGRADE_HINT
 
 
 PLACES: list[tuple[str | int, ...]] = [
@@ -74,13 +75,13 @@ def test_an_unknown_field_anywhere_says_that_the_package_is_newer(text: bytes, p
     for step in place:
         part = part[step]
     part["invented"] = 1
-    with pytest.raises(PackageError, match=r"unknown field.*newer edgeml: pip install --upgrade edgeml"):
+    with pytest.raises(PackageError, match=rf"unknown field.*newer edgeml: {UPGRADE_HINT}"):
         decode_manifest(manifest_text(found), "x")
 
 
 def test_an_unknown_recipe_says_that_the_package_is_newer(text: bytes) -> None:
     newer = text.replace(b'"recipe": "onnx-fp32"', b'"recipe": "onnx-int4"')
-    with pytest.raises(PackageError, match=r"no recipe 'onnx-int4'.*newer edgeml: pip install --upgrade edgeml"):
+    with pytest.raises(PackageError, match=rf"no recipe 'onnx-int4'.*newer edgeml: {UPGRADE_HINT}"):
         decode_manifest(newer, "x")
 
 

@@ -363,7 +363,7 @@ def test_a_batch_below_one(batch: int) -> None:
 
 
 def test_a_missing_file() -> None:
-    with pytest.raises(InputError, match=r"nowhere\.keras: there is no such file"):
+    with pytest.raises(InputError, match=r"nowhere\.keras: file not found"):
         edgeml.build("nowhere.keras")
 
 

@@ -29,7 +29,7 @@ def test_sound(tmp_path: Path) -> None:
         (wav(tmp_path / "c.wav", width=1), "8 bits per sample, expected 16"),
         (write(tmp_path / "d.wav", b""), "cannot be read as a WAV file"),
         (write(tmp_path / "e.wav", b"RIFF\x10\0\0\0WAVEfmt "), "cannot be read as a WAV file"),
-        (tmp_path / "absent.wav", "no such file"),
+        (tmp_path / "absent.wav", "file not found"),
     ):
         with pytest.raises(InputError, match=words):
             read_one(other, SOUND)

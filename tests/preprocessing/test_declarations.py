@@ -46,5 +46,5 @@ columns = ["area", "rooms"]
 def test_bad_declarations(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words):
         read_declarations(write(tmp_path / "x.toml", text.encode()))
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="file not found"):
         read_declarations(tmp_path / "absent.toml")

@@ -77,5 +77,5 @@ def test_damaged_and_odd_images(tmp_path: Path) -> None:
 
 def test_pillow_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
-    with pytest.raises(MissingDependencyError, match=r"Reading x\.png needs the extra 'images'.*edgeml\[images\]"):
+    with pytest.raises(MissingDependencyError, match=r"Reading x\.png needs the extra 'images'.*\[images\]'"):
         read_image(write(tmp_path / "x.png", b""))

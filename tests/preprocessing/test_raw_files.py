@@ -30,7 +30,7 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             read_one(tmp_path / name, declared)
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="file not found"):
         read_one(tmp_path / "x.ppm", IMAGE)
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="file not found"):
         read_one(tmp_path / "x.csv", TABLE)

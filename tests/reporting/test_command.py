@@ -15,6 +15,7 @@ import pytest
 
 import edgeml
 from edgeml.reporting import make_report
+from tests.support.hints import install_hint
 from tests.support.make_format1 import PACKAGE
 from tests.support.without import without
 
@@ -99,7 +100,7 @@ def test_a_missing_extra_is_one_clear_line(tmp_path: Path, module: str) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "error: A report needs the extra 'report', which is not installed.",
-        "fix: pip install 'edgeml[report]'",
+        f"fix: {install_hint('report')}",
     ]
     done = cold("report", PACKAGE, "-o", tmp_path / "report.md", **without(tmp_path, [module]))
     assert done.returncode == 0, done.stderr  # text needs neither

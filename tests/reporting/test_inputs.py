@@ -80,7 +80,7 @@ def test_bad_results_are_refused(
 
 
 def test_a_missing_file_is_refused(package: edgeml.Package, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gone\.json: there is no such file"):
+    with pytest.raises(InputError, match=r"gone\.json: file not found"):
         make_report(package, [tmp_path / "gone.json"])
 
 

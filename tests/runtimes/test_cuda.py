@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.nvidia,
     pytest.mark.skipif(
         "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
-        reason="this onnxruntime has no CUDA provider: pip install 'edgeml[onnx-cuda]' on a machine with an NVIDIA GPU",
+        reason="onnxruntime lacks the CUDA provider: install edgeml-toolkit[onnx-cuda] on a machine with an NVIDIA GPU",
     ),
 ]
 

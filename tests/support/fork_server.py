@@ -202,13 +202,13 @@ class ForkServer:
             return subprocess.CompletedProcess(job, code, out.read().decode(), err.read().decode())
 
     def start_child(
-        self, factory: str, answers: int, environment: dict[str, str], log: BinaryIO
+        self, factory: str, replies: int, environment: dict[str, str], log: BinaryIO
     ) -> subprocess.Popen[bytes]:
         """As `edgeml.core.system.worker.start_child`."""
         read, write = os.pipe()
-        fds = {0: read, 1: log.fileno(), 2: log.fileno(), answers: answers}
+        fds = {0: read, 1: log.fileno(), 2: log.fileno(), replies: replies}
         try:
-            pid, reap = self.start(("worker", factory, str(answers)), fds, env=os.environ | environment, apart="group")
+            pid, reap = self.start(("worker", factory, str(replies)), fds, env=os.environ | environment, apart="group")
         finally:
             os.close(read)
         return ForkedProcess(pid, reap, stdin=os.fdopen(write, "wb"))  # type: ignore[return-value]  # what is used
@@ -310,24 +310,24 @@ def _reap(children: dict[int, int]) -> None:
             os.close(told)
 
 
-def start_child(factory: str, answers: int, environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
+def start_child(factory: str, replies: int, environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
     """As `edgeml.core.system.worker.start_child`, by a fork of this process itself.
 
     A process with threads, as of a framework at work, leaves it to the server: a lock that another thread holds would
     be held in the child for good.
     """
     if len(list(Path("/proc/self/task").iterdir())) > 1:
-        return ForkServer(os.environ[VARIABLE]).start_child(factory, answers, environment, log)
+        return ForkServer(os.environ[VARIABLE]).start_child(factory, replies, environment, log)
     read, write = os.pipe()
     # Held back meanwhile: Python loses an interrupt that comes while its modules look after themselves at a fork.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     pid = os.fork()
     if pid == 0:
         os.close(write)
-        job, env = ("worker", factory, str(answers)), os.environ | environment
+        job, env = ("worker", factory, str(replies)), os.environ | environment
         _become(
             {"job": job, "env": env, "cwd": str(Path.cwd()), "apart": "group"},
-            {0: read, 1: log.fileno(), 2: log.fileno(), answers: answers},
+            {0: read, 1: log.fileno(), 2: log.fileno(), replies: replies},
         )
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     with contextlib.suppress(OSError):

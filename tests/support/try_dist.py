@@ -177,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("dist", type=Path, help="the folder with one wheel and one sdist")
     folder: Path = parser.parse_args().dist
-    wheel, sdist = only(folder, "edgeml-*.whl"), only(folder, "edgeml-*.tar.gz")
+    wheel, sdist = only(folder, "edgeml_toolkit-*.whl"), only(folder, "edgeml_toolkit-*.tar.gz")
     if not PACKAGE.is_file():
         raise SystemExit(f"try_dist: {PACKAGE} is missing; it is committed and must be there")
 
@@ -186,7 +186,7 @@ def main() -> None:
         for extra in EXTRAS:
             with tempfile.TemporaryDirectory(prefix="edgeml-dist-") as scratch:
                 environment = Environment(Path(scratch) / "edgeml")
-                environment.install(f"edgeml[{extra}] @ {file.as_uri()}")
+                environment.install(f"edgeml-toolkit[{extra}] @ {file.as_uri()}")
                 use(environment)
                 print(f"dist: {file.name}[{extra}] imports, verifies and predicts", flush=True)
                 if file == wheel:

@@ -86,7 +86,7 @@ def test_npz_of_other_things(arrays: dict[str, Any], words: list[str], tmp_path:
 
 
 def test_files_that_are_no_npz(tmp_path: Path) -> None:
-    refused(Npz(path=tmp_path / "absent.npz"), "no such file")
+    refused(Npz(path=tmp_path / "absent.npz"), "file not found")
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 no archive")
     refused(Npz(path=tmp_path / "a.npz"), "cannot be read as arrays of numbers")
     np.savez(tmp_path / "a.npz", x=np.ones((2, 1)), y=np.ones(2))
@@ -110,7 +110,7 @@ def test_idx_of_other_things(pixels: np.ndarray, tmp_path: Path) -> None:
     images, labels = tmp_path / "images", tmp_path / "labels"
     data, good = Idx(images=images, labels=labels), idx(pixels)
     labels.write_bytes(idx(np.arange(6, dtype=np.uint8)))
-    refused(data, "images: there is no such file")
+    refused(data, "images: file not found")
     for content, word in (
         (good[:-1], "120 bytes"), (good + b"\0", "121 follow"), (b"\0\0\x08", "not an IDX file"),
         (b"\x89PNG" + good, "not an IDX file"), (idx(pixels, kind=13), "type 0x0d"), (good[:9], "and 0 follow"),

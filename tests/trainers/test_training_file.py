@@ -71,5 +71,5 @@ def test_what_is_wrong_is_told_with_its_place(text: str, words: list[str], tmp_p
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="file not found"):
         read_training(tmp_path / "absent.toml")

@@ -185,5 +185,5 @@ def test_options_that_do_not_fit(options: dict[str, object], words: list[str], t
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="file not found"):
         read_training_table(tmp_path / "absent.csv")

@@ -9,11 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError
+from edgeml.core.system.installation import upgrade_command
 
-__all__ = ["UPGRADE", "Record", "decode_strict"]
-
-UPGRADE = "pip install --upgrade edgeml"
-"""Command that installs a version that reads newer files."""
+__all__ = ["Record", "decode_strict"]
 
 T = TypeVar("T")
 
@@ -59,14 +57,14 @@ def decode_strict(
                 raise error(
                     f"{label} is of the {'newer' if newer else 'older'} format {file_format}; this edgeml reads format "
                     f"{format_}.",
-                    fix=UPGRADE if newer else fix,
+                    fix=upgrade_command() if newer else fix,
                 )
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         newer = isinstance(problem, msgspec.ValidationError) and _has_unknown_parts(data, kind)
         raise error(
             f"{unsound or f'{label} is not sound'}: {problem}.",
-            fix=f"it was made by a newer edgeml: {UPGRADE}" if newer else fix,
+            fix=f"it was made by a newer edgeml: {upgrade_command()}" if newer else fix,
         ) from problem
 
 

@@ -1,1 +1,1 @@
-"""Literal tables of the sources, converters and engines."""
+"""Tables of sources, converters and engines, and the targets that engines run on."""

@@ -1,4 +1,4 @@
-"""Whether an engine runs on this machine's accelerator: tried once by a tiny model, in a process of its own."""
+"""Availability of accelerators: a tiny model is run once in a child process, and the result is cached."""
 
 from __future__ import annotations
 
@@ -22,24 +22,29 @@ from edgeml.core.system.machine import drivers, installed_version
 __all__ = ["Trial", "unavailable"]
 
 _TIMEOUT_S = 60.0
-_TOLERANCE = 1e-2  # of a GPU that computes in float16, on values up to 8
-_MOST_RESULTS = 256
-_PRINTED = re.compile(r"^ERROR: (?:\[[^]]*\] )?(.+)", re.MULTILINE)
-_FIX = "install another version of the driver, or of the engine."
+_TOLERANCE = 1e-2  # for GPUs that compute in float16, on values up to 8
+_MAX_CACHED = 256
+_PRINTED_ERROR = re.compile(r"^ERROR: (?:\[[^]]*\] )?(.+)", re.MULTILINE)
+_DRIVER_FIX = "install another version of the driver, or of the engine."
 
 
 class _Result(Struct, frozen=True, omit_defaults=True):
-    """What came of a trial: the reason and the fix, or neither where the engine runs."""
+    """Outcome of a trial.
+
+    Attributes:
+        reason: Reason for the failure; empty if the engine runs.
+        fix: Advice on the failure.
+    """
 
     reason: str = ""
     fix: str = ""
 
 
 def unavailable(engine: Engine) -> EdgemlError | None:
-    """Why an engine does not run on this machine; None where it does.
+    """Return the error why an engine does not run on this machine; None if it does.
 
-    Where the engine has a tiny model for the target, that is run once in a child process, which drivers may take down.
-    The result is kept in the user's cache for as long as the engine, the drivers and what the user may reach stay.
+    If the engine has a tiny model for the target, the model is run once in a child process, which a faulty driver may
+    crash. The result is kept in the user's cache until the engine, the drivers or the user's access to them change.
     """
     problem = obstacle(engine)
     if problem is not None:
@@ -47,25 +52,25 @@ def unavailable(engine: Engine) -> EdgemlError | None:
     try:
         if adapter_of(engine).tiny_model(engine.target) is None:
             return None
-    except Exception as error:  # noqa: BLE001  # of a plug-in
+    except Exception as error:  # noqa: BLE001  # raised by a plug-in
         return TargetError(f"{engine.module} fails: {type(error).__name__}: {error}")
     version = installed_version(adapter_of(engine).name) or installed_version(engine.module)
     key = digest_of(msgspec.json.encode([__version__, engine, version, drivers()]))
-    known = _kept()
-    result = known.get(key)
+    results = _read_cache()
+    result = results.get(key)
     if result is None:
-        result = _tried(engine)
-        _keep({**dict(list(known.items())[-_MOST_RESULTS:]), key: result})
+        result = _try(engine)
+        _write_cache({**dict(list(results.items())[-_MAX_CACHED:]), key: result})
     return TargetError(result.reason, fix=result.fix) if result.reason else None
 
 
-def _tried(engine: Engine) -> _Result:
-    # Imported here: a device whose results are known starts without them, some milliseconds sooner.
+def _try(engine: Engine) -> _Result:
+    # Imported here: a device with cached results starts some milliseconds sooner without them.
     import tempfile
 
     from edgeml.core.system.worker import Worker, WorkerCrash
 
-    where = f"Target '{engine.target}' does not run a tiny model by {engine.module}"
+    prefix = f"Target '{engine.target}' does not run a tiny model with {engine.module}"
     with (
         tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
         Worker(f"{Trial.__module__}:Trial", engine, Path(folder)) as child,
@@ -73,15 +78,15 @@ def _tried(engine: Engine) -> _Result:
         try:
             child.call("run", returns=type(None), timeout_s=_TIMEOUT_S)
         except WorkerCrash as error:
-            return _Result(f"{where}: {error.message}", _FIX)
+            return _Result(f"{prefix}: {error.message}", _DRIVER_FIX)
         except EdgemlError as error:
-            printed = _PRINTED.search(error.log)  # native code says why on stderr alone
-            return _Result(f"{where}: {printed[1] if printed else error.message}", error.fix or _FIX)
+            cause = _PRINTED_ERROR.search(error.log)  # native code gives the reason only on stderr
+            return _Result(f"{prefix}: {cause[1] if cause else error.message}", error.fix or _DRIVER_FIX)
     return _Result()
 
 
 class Trial:
-    """The child's side of a trial, in a `Worker`."""
+    """A trial, run in a child process by a `Worker`."""
 
     def __init__(self, settings: Engine) -> None:
         self._engine = settings
@@ -90,31 +95,31 @@ class Trial:
         """Run the tiny model.
 
         Raises:
-            TargetError: The engine does not take it, or gives wrong answers.
+            TargetError: The engine cannot run the model, or returns wrong outputs.
         """
         model = adapter_of(self._engine).tiny_model(self._engine.target)
         assert model is not None
-        opened = open_session(self._engine)(model.data, model.signature, needs=model.needs, target=self._engine.target)
-        with opened as session:
-            found = session.predict(model.sample)
-        if not isinstance(found, np.ndarray) or not np.allclose(found, model.expected, atol=_TOLERANCE):
-            raise TargetError(f"It gives {found!s:.100} in place of {model.expected!s}.", fix="update the driver.")
+        opener = open_session(self._engine)
+        with opener(model.data, model.signature, needs=model.needs, target=self._engine.target) as session:
+            output = session.predict(model.sample)
+        if not isinstance(output, np.ndarray) or not np.allclose(output, model.expected, atol=_TOLERANCE):
+            raise TargetError(f"expected the output {model.expected!s}, got {output!s:.100}.", fix="update the driver.")
 
 
-def _cache() -> Path:
+def _cache_file() -> Path:
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "edgeml" / "targets.json"
 
 
-def _kept() -> dict[str, _Result]:
+def _read_cache() -> dict[str, _Result]:
     try:
-        return msgspec.json.decode(_cache().read_bytes(), type=dict[str, _Result])
-    except (OSError, RuntimeError, msgspec.DecodeError):  # none yet, no home, or another version's
+        return msgspec.json.decode(_cache_file().read_bytes(), type=dict[str, _Result])
+    except (OSError, RuntimeError, msgspec.DecodeError):  # no file yet, no home folder, or a file of another version
         return {}
 
 
-def _keep(results: dict[str, _Result]) -> None:
-    with contextlib.suppress(OSError, RuntimeError, StorageError):  # then the next program tries again
-        path = _cache()
+def _write_cache(results: dict[str, _Result]) -> None:
+    with contextlib.suppress(OSError, RuntimeError, StorageError):  # the next program tries again
+        path = _cache_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, msgspec.json.encode(results))

@@ -1,12 +1,12 @@
-"""Which engine runs a format on a target: the registry's table, and what third parties add to it.
+"""Lookup of engines by format and target, in the registry's table and among plug-ins.
 
-A third party's distribution declares an entry point in the group ``edgeml.engines``, named ``FORMAT.TARGET``, of a
+A plug-in is a distribution that declares an entry point in the group ``edgeml.engines``, named ``FORMAT.TARGET``, for a
 class of the protocol `edgeml.runtimes.EngineAdapter`::
 
     [project.entry-points."edgeml.engines"]
     "tflite.npu" = "acme_npu:NpuAdapter"
 
-The table's own engines come first.
+Engines of the table precede those of plug-ins.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from edgeml.core.engine import EngineAdapter
     from edgeml.core.session import SessionOpener
 
-__all__ = ["GROUP", "adapter_of", "engines", "find_engine", "missing", "obstacle", "open_session"]
+__all__ = ["GROUP", "adapter_of", "engines", "find_engine", "missing_dependency", "obstacle", "open_session"]
 
 GROUP = "edgeml.engines"
 _FORMATS = ("tflite", "onnx")
-_ASKED = ("name", "targets", "precisions", "obstacle", "tiny_model")  # of an adapter that has opened nothing yet
+_CLASS_MEMBERS = ("name", "targets", "precisions", "obstacle", "tiny_model")  # used before an artifact is loaded
 _OPEN_SESSION = "edgeml.runtimes.session.session:open_session"
 
 
 def engines() -> Iterator[Engine]:
-    """All engines that are known here, ours first. Third parties' are read only when it comes to them."""
+    """Iterate over the table's engines, then over those of plug-ins, which are looked up only when reached."""
     yield from ENGINES
     from importlib.metadata import entry_points
 
@@ -44,8 +44,8 @@ def engines() -> Iterator[Engine]:
             yield Engine(format_, target, f"{point.module}:{point.attr}", point.module.partition(".")[0], name)
 
 
-def missing(engine: Engine) -> MissingDependencyError | None:
-    """The error that the engine's module is not installed, or None."""
+def missing_dependency(engine: Engine) -> MissingDependencyError | None:
+    """Return the error that the engine's module is not installed, or None."""
     if engine.distribution or importlib.util.find_spec(engine.module) is not None:
         return None
     what = f"Running .{engine.format} artifacts on target '{engine.target}' by {engine.module}"
@@ -53,75 +53,75 @@ def missing(engine: Engine) -> MissingDependencyError | None:
 
 
 def find_engine(format_: str, target: str = "cpu") -> SessionOpener:
-    """What opens sessions of that format on that target.
+    """Return a function that opens sessions of a format on a target.
 
     Raises:
-        TargetError: Nobody knows the target, no engine runs the format there, or a third party's cannot be loaded.
+        TargetError: The target is unknown, no engine runs the format there, or a plug-in cannot be loaded.
         MissingDependencyError: The engine is not installed.
     """
-    absences = []
+    errors = []
     for engine in engines():
         if (engine.format, engine.target) == (format_, target):
-            absent = missing(engine)
-            if absent is None:
+            error = missing_dependency(engine)
+            if error is None:
                 return open_session(engine)
-            absences.append(absent)
-    if absences:
-        raise absences[0]
+            errors.append(error)
+    if errors:
+        raise errors[0]
     targets = list(dict.fromkeys(engine.target for engine in engines()))
     if target not in targets:
-        raise TargetError(f"There is no target '{target}'.", fix=f"take one of {', '.join(targets)}.")
-    runs = dict.fromkeys(engine.format for engine in engines() if engine.target == target)
-    there = dict.fromkeys(engine.target for engine in engines() if engine.format == format_)
+        raise TargetError(f"Unknown target '{target}'.", fix=f"use one of {', '.join(targets)}.")
+    formats = dict.fromkeys(engine.format for engine in engines() if engine.target == target)
+    alternatives = dict.fromkeys(engine.target for engine in engines() if engine.format == format_)
     raise TargetError(
-        f"Target '{target}' runs {' and '.join(runs)} artifacts, not {format_}.",
-        fix=f"take an artifact of format {' or '.join(runs)}, or one of the targets {', '.join(there)}.",
+        f"Target '{target}' runs {' and '.join(formats)} artifacts, not {format_}.",
+        fix=f"use an artifact of format {' or '.join(formats)}, or one of the targets {', '.join(alternatives)}.",
     )
 
 
 def open_session(engine: Engine) -> SessionOpener:
-    """What opens sessions by the engine.
+    """Return a function that opens sessions with the engine.
 
     Raises:
-        TargetError: It is a third party's, and cannot be loaded.
+        TargetError: The engine is a plug-in's and cannot be loaded.
     """
     return partial(resolve(_OPEN_SESSION), adapter_of(engine))
 
 
 def adapter_of(engine: Engine) -> type[EngineAdapter]:
-    """The class that opens artifacts by the engine.
+    """Return the class that loads artifacts into the engine.
 
     Raises:
-        TargetError: It is a third party's, and cannot be loaded.
+        TargetError: The engine is a plug-in's and cannot be loaded.
     """
     if not engine.distribution:
         adapter: type[EngineAdapter] = resolve(engine.adapter)
         return adapter
     try:
         adapter = resolve(engine.adapter)
-    except Exception as error:  # a plug-in may raise whatever it likes
+    except Exception as error:  # a plug-in may raise anything
         raise TargetError(
             f"The engine of {engine.distribution} for target '{engine.target}' cannot be loaded: "
             f"{type(error).__name__}: {error}",
             fix=f"pip install --upgrade {engine.distribution}, or pip uninstall {engine.distribution}",
         ) from error
-    lacking = [name for name in _ASKED if not hasattr(adapter, name)]
+    lacking = [name for name in _CLASS_MEMBERS if not hasattr(adapter, name)]
     if lacking:
         raise TargetError(
             f"The engine of {engine.distribution} for target '{engine.target}' lacks {', '.join(lacking)}.",
-            fix="derive it from edgeml.runtimes.EngineAdapter, whose defaults it then has.",
+            fix="derive the class from edgeml.runtimes.EngineAdapter, which has defaults.",
         )
     return adapter
 
 
 def obstacle(engine: Engine) -> EdgemlError | None:
-    """Why the engine cannot be used on this machine, with the command that mends it; None where it can."""
-    absent = missing(engine)
-    if absent is not None:
-        return absent
+    """Return the error why the engine cannot be used on this machine, with a fix; None if it can."""
+    error = missing_dependency(engine)
+    if error is not None:
+        return error
     try:
         return adapter_of(engine).obstacle(engine.target)
-    except EdgemlError as error:
-        return error
-    except Exception as error:  # noqa: BLE001  # of a plug-in, or of native code that does not load
-        return TargetError(f"{engine.module} fails: {type(error).__name__}: {error}")
+    except EdgemlError as problem:
+        return problem
+    except Exception as problem:  # noqa: BLE001  # of a plug-in, or of native code that does not load
+        return TargetError(f"{engine.module} fails: {type(problem).__name__}: {problem}")

@@ -1,6 +1,7 @@
-"""Where sources, converters and engines are found: names of modules, imported when they are needed.
+"""Tables of the modules of sources, converters and engines.
 
-A device without TensorFlow never touches what would import it.
+The tables hold names, and a module is imported when it is needed: a device without TensorFlow never imports a module
+that requires TensorFlow.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "onnx": "edgeml.sources.onnx_file",
     }
 )
-"""Framework to module; each has `open_source(path, trust=)` and `SUFFIX`, and where it has models in memory
+"""Module of each framework, with `open_source(path, trust=)`, `SUFFIX` and, for frameworks with models in memory,
 `save(model, path)`."""
 
 CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
@@ -41,16 +42,18 @@ CONVERTERS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("onnx", "onnx"): "edgeml.converters.onnx.from_file:convert",
     }
 )
-"""Framework and format to a `core.conversion.Converter`."""
+"""`core.conversion.Converter` of each pair of framework and format."""
 
 
 class Engine(Struct, frozen=True):
-    """One way to run a format on a target.
+    """An engine for one format on one target.
 
     Attributes:
-        adapter: A class of the protocol `core.engine.EngineAdapter`, as ``module:attribute``.
-        module: The third-party module that it runs on.
-        distribution: What a third party's engine comes with; empty for our own.
+        format: ``tflite`` or ``onnx``.
+        target: Name of the target.
+        adapter: Class of the protocol `core.engine.EngineAdapter`, as ``module:attribute``.
+        module: Third-party module that the adapter uses.
+        distribution: Distribution of a plug-in that declares the engine; empty for engines of this table.
     """
 
     format: str
@@ -82,4 +85,4 @@ ENGINES: tuple[Engine, ...] = (
     Engine("tflite", "edgetpu", f"{_EDGE_TPU}:TfliteRuntimeEdgeTpuAdapter", "tflite_runtime"),
     Engine("tflite", "micro", *_TFLITE_MICRO),
 )
-"""Of several for a format and target, the first that is installed is taken."""
+"""Engines in order of preference: the first installed engine for a format and target runs it."""

@@ -1,4 +1,4 @@
-"""Targets of this machine: what can run artifacts here, and what would add to it."""
+"""Targets of this machine, and how to make the missing ones available."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgeml.core.registry.engines import adapter_of, engines
 from edgeml.core.registry.tables import Engine
 from edgeml.core.system.machine import installed_version
 
-__all__ = ["AskSettings", "Asked", "Host", "Target", "exclusion", "targets", "this_host"]
+__all__ = ["Host", "NoSettings", "Target", "TargetProbe", "exclusion", "targets", "this_host"]
 
 _ARCHITECTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -45,15 +45,14 @@ class Target(Struct, frozen=True):
     """A format on a target by an engine.
 
     Attributes:
-        name: The target's name, as sessions accept it.
+        name: Name of the target, as the argument `target` of sessions.
         format: ``tflite`` or ``onnx``.
-        engine: The engine's name on PyPI, or of the distribution that brings it.
-        version: The engine's version; None if it is not installed.
-        recipes: Recipes that the engine is known to support. Whether it supports all operators of a model is known
-            only after a session is opened.
-        available: Whether it can be used on this machine, now.
-        reason: Why it is not available; else empty.
-        fix: A command or another step that makes it available; empty if nothing can on this machine.
+        engine: Name of the engine on PyPI, or of the plug-in's distribution.
+        version: Version of the engine; None if not installed.
+        recipes: Recipes that the engine supports. Unsupported operators of a model show when a session is opened.
+        available: True if the target can be used on this machine now.
+        reason: Reason why the target is not available.
+        fix: Command, or other advice, that makes the target available.
     """
 
     name: str
@@ -188,16 +187,16 @@ def _superfluous(target: Target, other: str | None) -> Target:
     return Target(target.name, target.format, target.engine, target.version, target.recipes, False, reason)
 
 
-class AskSettings(Struct, frozen=True):
-    """Settings of `Asked`, which does not have any."""
+class NoSettings(Struct, frozen=True):
+    """Empty settings."""
 
 
-class Asked:
+class TargetProbe:
     """The list of targets. Runs in a child process."""
 
-    def __init__(self, settings: AskSettings) -> None:
+    def __init__(self, settings: NoSettings) -> None:
         pass
 
     def targets(self) -> tuple[Target, ...]:
-        """See `targets`."""
+        """Return the result of `targets`."""
         return targets()

@@ -1,1 +1,1 @@
-"""The system underneath: child processes, files, digests, the machine."""
+"""The operating system: child processes, files, digests, the machine, the installed copy of edgeml."""

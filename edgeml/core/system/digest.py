@@ -1,4 +1,4 @@
-"""SHA-256, as packages write it."""
+"""SHA-256 in the form that packages store."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["digest_of"]
 
 
 def digest_of(data: bytes) -> str:
-    """``sha256:`` and the hexadecimal digest."""
+    """Return the SHA-256 digest of data, as ``sha256:`` and hexadecimal digits."""
     return f"sha256:{sha256(data).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Files read whole and replaced atomically, and temporary folders that do not outlive their process."""
+"""Atomic replacement of files, errors of reading, and temporary folders that do not outlive their process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["atomic_write", "locked_folder", "read_bytes", "read_errors"]
 
 @contextlib.contextmanager
 def read_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Raise the project's own errors for those of the system, while a file is read in the block.
+    """Translate the system's errors while a file is read in the block.
 
     Raises:
         InputError: The file does not exist.
@@ -23,13 +23,13 @@ def read_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(f"{os.fspath(path)}: there is no such file.") from error
+        raise InputError(f"{os.fspath(path)}: file not found.") from error
     except OSError as error:
         raise StorageError(f"{os.fspath(path)} cannot be read: {error.strerror or error}.") from error
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a whole file, once: what is audited is what is used.
+    """Read a whole file at once, so that the bytes that are checked are the bytes that are used.
 
     Raises:
         InputError: The file does not exist.
@@ -40,13 +40,13 @@ def read_bytes(path: Path) -> bytes:
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Replace a file, so that a crash at any moment leaves the old file or the new one, whole.
+    """Replace a file, so that a crash at any moment leaves either the old file or the new one, complete.
 
-    The data go to a temporary file in the same folder, and to the disk; then it takes the name, and the folder goes
-    to the disk. A temporary file that a killed process left is removed by the next write.
+    The data are written to a temporary file in the same folder and synchronized to the disk; then the file is renamed
+    and the folder synchronized. A temporary file that a killed process left is removed by the next write.
 
     Raises:
-        StorageError: The folder is missing or cannot be written, or the disk is full. The old file is as it was.
+        StorageError: The folder is missing or cannot be written, or the disk is full. The old file is unchanged.
     """
     import secrets
 
@@ -76,9 +76,9 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def locked_folder(prefix: str) -> Iterator[Path]:
-    """Make a temporary folder for the block, and remove it at its end.
+    """Create a temporary folder for the block and remove it at the end.
 
-    A lock shows that its process is alive: the folder of a killed process is removed by the next call.
+    A lock marks the folder as in use: the folder of a killed process is removed by the next call.
 
     Args:
         prefix: Beginning of the folder's name, by which abandoned folders are found.
@@ -86,8 +86,8 @@ def locked_folder(prefix: str) -> Iterator[Path]:
     import shutil
     import tempfile
 
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        _remove_abandoned_folder(left)
+    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        _remove_abandoned_folder(path)
     folder, descriptor = _create_locked_folder(prefix)
     try:
         yield folder
@@ -97,28 +97,28 @@ def locked_folder(prefix: str) -> Iterator[Path]:
 
 
 def _remove_abandoned_files(path: Path) -> None:
-    """Remove the temporary files of dead processes: those that nobody holds locked."""
+    """Remove the temporary files of dead processes: files without a lock."""
     import glob
 
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
         with contextlib.suppress(OSError):
-            descriptor = os.open(left, os.O_WRONLY | os.O_NOFOLLOW)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW)
             try:
                 _lock(descriptor, wait=False)
-                left.unlink()
+                temporary.unlink()
             finally:
                 os.close(descriptor)
 
 
 def _create_locked(path: Path) -> int:
-    """Create a file and give its descriptor, which holds a lock."""
+    """Create a file and return its descriptor, which holds a lock."""
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with contextlib.suppress(OSError):  # a file system without locks: what is left behind there stays
+        with contextlib.suppress(OSError):  # a file system without locks: abandoned files stay there
             _lock(descriptor)
         if os.fstat(descriptor).st_nlink:
             return descriptor
-        os.close(descriptor)  # another writer took it for abandoned before it was locked
+        os.close(descriptor)  # another writer removed it as abandoned before it was locked
 
 
 def _create_locked_folder(prefix: str) -> tuple[Path, int]:
@@ -126,7 +126,7 @@ def _create_locked_folder(prefix: str) -> tuple[Path, int]:
 
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix))
-        with contextlib.suppress(FileNotFoundError):  # another process took it for abandoned before it was locked
+        with contextlib.suppress(FileNotFoundError):  # another process removed it as abandoned before it was locked
             descriptor = os.open(folder, os.O_RDONLY)
             with contextlib.suppress(OSError):  # a file system without locks
                 _lock(descriptor)
@@ -149,7 +149,7 @@ def _remove_abandoned_folder(folder: Path) -> None:
 
 
 def _lock(descriptor: int, *, wait: bool = True) -> None:
-    """Lock a file or folder for this process; raises BlockingIOError where another holds it and `wait` is false."""
+    """Lock a file or folder for this process; raise BlockingIOError if another process holds it and `wait` is false."""
     import fcntl
 
     fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

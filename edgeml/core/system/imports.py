@@ -1,4 +1,4 @@
-"""Modules and attributes by their dotted names, and the extra that installs a third-party module."""
+"""Import by dotted name, and the extra that installs a third-party module."""
 
 from __future__ import annotations
 
@@ -33,11 +33,16 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "jinja2": "report",
     }
 )
-"""Third-party module to the extra that installs it."""
+"""Extra that installs each third-party module."""
 
 
 def resolve(name: str) -> Any:
-    """The module, or with ``module:attribute`` the attribute, of that name."""
+    """Import a module, or with ``module:attribute`` an attribute of one, and return it.
+
+    Raises:
+        ModuleNotFoundError: The module is not installed.
+        AttributeError: The module does not have the attribute.
+    """
     module, _, attribute = name.partition(":")
     loaded = importlib.import_module(module)
     return getattr(loaded, attribute) if attribute else loaded

@@ -1,4 +1,4 @@
-"""What of this machine can change a figure or an answer."""
+"""Properties of this machine that can change a measured figure or a model's output."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 __all__ = ["Cpu", "cores", "cpu", "drivers", "installed_version", "missing_features"]
 
-# Those that choose another kernel in XNNPACK, MLAS or Eigen.
+# Instruction sets by which XNNPACK, MLAS or Eigen choose their kernels.
 _FEATURES = frozenset(
     {
         "sse4_1",
@@ -53,7 +53,7 @@ class Cpu(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         architecture: As `platform.machine` names it.
-        features: Instruction sets that engines choose kernels by, sorted; empty where the system does not tell.
+        features: Instruction sets by which engines choose kernels, sorted; empty where the system does not list them.
     """
 
     architecture: str
@@ -61,7 +61,7 @@ class Cpu(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def cpu() -> Cpu:
-    """This machine's processor."""
+    """Return this machine's processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             text = file.read()
@@ -73,10 +73,10 @@ def cpu() -> Cpu:
         if key.strip().lower() in {"flags", "features"}:
             words.update(value.split())
             break
-    found = words & _FEATURES
-    if found & {"avx_vnni", "avx512_vnni"}:
-        found.add("vnni")  # either of them
-    return Cpu(platform.machine(), tuple(sorted(found)))
+    features = words & _FEATURES
+    if features & {"avx_vnni", "avx512_vnni"}:
+        features.add("vnni")  # VNNI in either encoding
+    return Cpu(platform.machine(), tuple(sorted(features)))
 
 
 def cores() -> int:
@@ -85,10 +85,10 @@ def cores() -> int:
 
 
 def drivers() -> tuple[str, ...]:
-    """What tells one state of this machine's accelerators and their drivers from another."""
-    import glob  # for those that look for accelerators alone
+    """Describe the accelerators and their drivers: the same entries as long as neither changes."""
+    import glob  # seldom needed: only for accelerators
 
-    found = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(_DRIVER_VARIABLES)]
+    entries = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(_DRIVER_VARIABLES)]
     for pattern in _DRIVER_FILES:
         for path in sorted(glob.glob(pattern)):
             try:
@@ -97,28 +97,29 @@ def drivers() -> tuple[str, ...]:
             except OSError:
                 continue
             size = 0 if path.startswith("/dev") else state.st_size
-            found.append(f"{path} {size} {0 if path.startswith('/dev') else state.st_mtime_ns} {readable}")
-    return tuple(found)
+            entries.append(f"{path} {size} {0 if path.startswith('/dev') else state.st_mtime_ns} {readable}")
+    return tuple(entries)
 
 
 def missing_features(needed: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the features, named ``architecture:feature``, that this machine lacks.
+    """Return the features that this machine lacks.
 
-    A feature counts on its own architecture alone.
+    Args:
+        needed: Features as ``architecture:feature``. A feature of another architecture does not count as missing.
     """
     if not needed:
         return ()
-    here = cpu()
+    processor = cpu()
     pairs = [name.partition(":") for name in needed]
     return tuple(
         feature
         for architecture, _, feature in pairs
-        if architecture == here.architecture and feature not in here.features
+        if architecture == processor.architecture and feature not in processor.features
     )
 
 
 def installed_version(distribution: str) -> str | None:
-    """The version of an installed distribution, or None."""
+    """Return the version of an installed distribution, or None."""
     from importlib import metadata  # slow to import, and seldom needed
 
     try:

@@ -1,11 +1,11 @@
-"""Text of others, made fit to be shown."""
+"""Untrusted text, made safe to print."""
 
 __all__ = ["printable"]
 
 
 def printable(text: str) -> str:
-    """The text with what would steer a terminal, turn a line around or end it, shown as an escape.
+    """Escape characters that are not printable: terminal codes, line ends, changes of the writing direction.
 
-    Names and labels come with packages; a right-to-left override among them would show a line as another.
+    Names and labels come from packages; a right-to-left override in a label would disguise the line that shows it.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

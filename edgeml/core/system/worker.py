@@ -1,8 +1,8 @@
-"""A child process that holds an object and answers calls of its methods.
+"""A child process that holds an object and executes calls of its methods.
 
-For work that may print, leak or crash: conversion, and the first run of an artifact. The child is started
-at the first call and again after a crash; what it prints goes to a file; it ends with the thread of its parent
-that started it, however that ends.
+Work that may print, leak or crash runs there: conversion, and the first run of an artifact. The child is started at the
+first call and again after a crash. Its output goes to a file. The child ends with the thread of the parent that started
+it, however that thread ends.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ T = TypeVar("T")
 
 _LENGTH = struct.Struct("<Q")
 _PR_SET_PDEATHSIG = 1
-_LIFE_SIGN_S = 1.0
+_POLL_S = 1.0  # between checks that the child is alive
 
 
 class WorkerCrash(ConversionError):
-    """The child process died; the log holds what it printed."""
+    """The child process died; the log holds its output."""
 
 
 class WorkerTimeout(WorkerCrash):
-    """The child process did not answer in time, and was ended."""
+    """The child process did not reply in time, and was killed."""
 
 
-class _Answer(msgspec.Struct):
+class _Reply(msgspec.Struct):
     value: msgspec.Raw = msgspec.Raw(b"\xc0")  # nil
     error: str = ""
     message: str = ""
@@ -83,28 +83,28 @@ def _decode(data: bytes | msgspec.Raw, kind: Any) -> Any:
     return msgspec.msgpack.decode(data, type=kind, dec_hook=_decode_array)
 
 
-def start_child(factory: str, answers: int, environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
+def start_child(factory: str, replies: int, environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
     """Start a Python process that runs `serve`.
 
-    The process has a group of its own: Ctrl-C in a terminal reaches the parent alone, which then ends the child.
+    The process has a group of its own: Ctrl-C in a terminal reaches only the parent, which then ends the child.
 
     Args:
-        factory: As of `Worker`.
-        answers: Descriptor that the child answers on.
-        environment: Variables that the child has beside this process's.
-        log: File for what the child prints.
+        factory: As for `Worker`.
+        replies: Descriptor that the child writes its replies to.
+        environment: Variables that the child gets in addition to those of this process.
+        log: File for the child's output.
 
     Returns:
-        The process; its standard input takes settings and calls.
+        The process, whose standard input accepts settings and calls.
     """
-    code = f"from edgeml.core.system.worker import serve; serve({factory!r}, {answers}, {os.getpid()})"
+    code = f"from edgeml.core.system.worker import serve; serve({factory!r}, {replies}, {os.getpid()})"
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code],  # -P keeps the working directory off the search path
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
         env=os.environ | environment,
-        pass_fds=(answers,),
+        pass_fds=(replies,),
         process_group=0,
     )
 
@@ -113,11 +113,10 @@ class Worker:
     """An object in a child process.
 
     Args:
-        factory: ``module:Class`` of the object. Its methods must be annotated: arguments and results cross
+        factory: ``module:Class`` of the object. Its methods must be annotated: arguments and results are transferred
             as values (numbers, text, bytes, structs, numpy arrays), never as pickles.
-        settings: The class's one argument, a struct.
-        folder: Where the child's log is kept, and what it may leave among temporary files: it ends without
-            clearing up.
+        settings: The only argument of the class, a struct.
+        folder: Folder for the child's log and temporary files; the child is killed without removing them.
 
     Example:
         >>> with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as worker:
@@ -130,46 +129,46 @@ class Worker:
         self._folder = folder
         self._log_path = folder / f"{factory.rpartition(':')[2].lower()}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._answers = -1
+        self._replies = -1
 
     def call(self, method: str, *arguments: object, returns: type[T], timeout_s: float | None = None) -> T:
-        """Calls a method of the object.
+        """Call a method of the object.
 
         Args:
-            method: Its name.
-            arguments: Its arguments.
-            returns: The type of its result.
-            timeout_s: When to give the child up; None to wait for as long as it lives.
+            method: Name of the method.
+            arguments: Arguments of the method.
+            returns: Type of the result.
+            timeout_s: Time after which the child is killed; None to wait as long as the child lives.
 
         Raises:
-            EdgemlError: What the method raised; with `log` set to what was printed meanwhile.
-            WorkerCrash: The child died or ran out of time. The next call starts another.
+            EdgemlError: The error that the method raised, with `log` set to the output of the call.
+            WorkerCrash: The child died or ran out of time. The next call starts another child.
         """
         if self._process is None or self._process.poll() is not None:
             self._start()
         try:
             begin = self._log_size()
             self._write(_encode([method, [msgspec.Raw(_encode(argument)) for argument in arguments]]))
-            answer = self._read(timeout_s)
+            reply = self._read(timeout_s)
         except BaseException:
             self.close()
             raise
-        if answer is None:
+        if reply is None:
             raise self._crash(method, begin, timeout_s)
-        if answer.error:
-            raise _rebuilt(answer, self._log(begin))
-        return _decode(answer.value, returns)
+        if reply.error:
+            raise _to_exception(reply, self._log(begin))
+        return _decode(reply.value, returns)
 
     def close(self) -> None:
-        """Ends the child at once, and what it may have started."""
+        """Kill the child and its own child processes."""
         process, self._process = self._process, None
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(BrokenPipeError):  # what was still to be written to the dead child
+        with contextlib.suppress(BrokenPipeError):  # input that the dead child has not read
             process.__exit__(None, None, None)
-        os.close(self._answers)
+        os.close(self._replies)
 
     def __enter__(self) -> Self:
         return self
@@ -183,7 +182,7 @@ class Worker:
         self.close()
         read, write = os.pipe()
         environment = {
-            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),  # an edgeml found here is found there
+            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),  # the child imports the same edgeml
             "PYTHONHASHSEED": "0",  # the same bytes from the same input
             "TMPDIR": str(self._folder),
             "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -196,43 +195,43 @@ class Worker:
             raise
         finally:
             os.close(write)
-        self._answers = read
+        self._replies = read
         self._write(self._settings)
 
     def _write(self, data: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the child died: its missing answer tells
+        with contextlib.suppress(BrokenPipeError):  # the child died, and will not reply
             self._process.stdin.write(_LENGTH.pack(len(data)) + data)
             self._process.stdin.flush()
 
-    def _read(self, timeout_s: float | None) -> _Answer | None:
+    def _read(self, timeout_s: float | None) -> _Reply | None:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         header = self._read_bytes(_LENGTH.size, deadline)
         data = header and self._read_bytes(_LENGTH.unpack(header)[0], deadline)
-        return msgspec.msgpack.decode(data, type=_Answer) if data else None
+        return msgspec.msgpack.decode(data, type=_Reply) if data else None
 
     def _read_bytes(self, count: int, deadline: float | None) -> bytes | None:
         data = bytearray()
         while len(data) < count:
             if not self._readable(deadline):
                 return None
-            chunk = os.read(self._answers, min(count - len(data), 1 << 20))
+            chunk = os.read(self._replies, min(count - len(data), 1 << 20))
             if not chunk:
                 return None
             data += chunk
         return bytes(data)
 
     def _readable(self, deadline: float | None) -> bool:
-        """Waits until there is something to read; False where the child is dead or the time is over."""
+        """Wait until data can be read; return False if the child is dead or the time is over."""
         assert self._process is not None
         ready = select.poll()
-        ready.register(self._answers, select.POLLIN)
+        ready.register(self._replies, select.POLLIN)
         while True:
             left_s = math.inf if deadline is None else max(0.0, deadline - time.monotonic())
-            if ready.poll(1000 * min(left_s, _LIFE_SIGN_S)):
+            if ready.poll(1000 * min(left_s, _POLL_S)):
                 return True
             # A process that a dead child had started may hold the pipe open.
-            if left_s <= _LIFE_SIGN_S or self._process.poll() is not None:
+            if left_s <= _POLL_S or self._process.poll() is not None:
                 return False
 
     def _crash(self, method: str, begin: int, timeout_s: float | None) -> WorkerCrash:
@@ -259,41 +258,47 @@ class Worker:
             return log.read().decode("utf-8", errors="replace")
 
 
-def _rebuilt(answer: _Answer, log: str) -> Exception:
-    """The error that the child raised; for one that is not ours a ConversionError.
+def _to_exception(reply: _Reply, log: str) -> Exception:
+    """Return the child's error; a foreign exception becomes a ConversionError.
 
-    Where a tool failed, the log has what it printed and the trace; what we refuse needs neither.
+    The log and the traceback are kept for failures of tools; refusals of edgeml itself do not need them.
     """
-    if answer.error == "MissingDependencyError":
-        return errors.MissingDependencyError(answer.message, answer.extra)
-    kind = getattr(errors, answer.error, None)
+    if reply.error == "MissingDependencyError":
+        return errors.MissingDependencyError(reply.message, reply.extra)
+    kind = getattr(errors, reply.error, None)
     if kind is None:
-        return ConversionError(f"{answer.error}: {answer.message}", log=log + answer.trace)
+        return ConversionError(f"{reply.error}: {reply.message}", log=log + reply.trace)
     tool_failed = issubclass(kind, ConversionError | errors.TargetError)
-    error: EdgemlError = kind(answer.message, fix=answer.fix, log=log + answer.trace if tool_failed else "")
+    error: EdgemlError = kind(reply.message, fix=reply.fix, log=log + reply.trace if tool_failed else "")
     return error
 
 
-def serve(factory: str, answers: int, parent: int) -> None:
-    """The child's main loop: settings first, then calls, each answered on the descriptor `answers`."""
+def serve(factory: str, replies: int, parent: int) -> None:
+    """Run the child's main loop: read settings and then calls from standard input, and reply to each call.
+
+    Args:
+        factory: As for `Worker`.
+        replies: Descriptor to write replies to.
+        parent: Process whose death ends this one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with(parent)
+    _die_with(parent)
     requests = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    with os.fdopen(answers, "wb") as out:
+    with os.fdopen(replies, "wb") as out:
         settings = _receive(requests)
-        held: Any = None
+        instance: Any = None
         while settings is not None and (request := _receive(requests)) is not None:
             try:
-                if held is None:
+                if instance is None:
                     kind = resolve(factory)
-                    held = kind(_decode(settings, next(iter(_hints(kind.__init__).values()))))
-                answer = _Answer(value=msgspec.Raw(_encode(_invoke(held, request))))
-            except Exception as error:  # noqa: BLE001  # reported to the parent, whole
-                answer = _failed(error)
+                    instance = kind(_decode(settings, next(iter(_annotations(kind.__init__).values()))))
+                reply = _Reply(value=msgspec.Raw(_encode(_invoke(instance, request))))
+            except Exception as error:  # noqa: BLE001  # sent to the parent, with its traceback
+                reply = _failure_reply(error)
             sys.stdout.flush()
             sys.stderr.flush()
-            data = msgspec.msgpack.encode(answer)
+            data = msgspec.msgpack.encode(reply)
             out.write(_LENGTH.pack(len(data)) + data)
             out.flush()
 
@@ -306,43 +311,43 @@ def _receive(stream: BinaryIO) -> bytes | None:
     return data or None
 
 
-def _hints(function: Any) -> dict[str, Any]:
+def _annotations(function: Any) -> dict[str, Any]:
     import typing
 
-    hints = typing.get_type_hints(function)
-    hints.pop("return", None)
-    return hints
+    annotations = typing.get_type_hints(function)
+    annotations.pop("return", None)
+    return annotations
 
 
-def _invoke(held: object, request: bytes) -> object:
+def _invoke(instance: object, request: bytes) -> object:
     method, arguments = msgspec.msgpack.decode(request, type=tuple[str, list[msgspec.Raw]])
-    function = getattr(held, method)
-    hints = _hints(function).values()
-    return function(*(_decode(argument, kind) for argument, kind in zip(arguments, hints, strict=True)))
+    function = getattr(instance, method)
+    annotations = _annotations(function).values()
+    return function(*(_decode(argument, kind) for argument, kind in zip(arguments, annotations, strict=True)))
 
 
-def _failed(error: Exception) -> _Answer:
+def _failure_reply(error: Exception) -> _Reply:
     import traceback
 
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, errors.MissingDependencyError):
-        return _Answer(error="MissingDependencyError", message=error.what, extra=error.extra, trace=trace)
+        return _Reply(error="MissingDependencyError", message=error.what, extra=error.extra, trace=trace)
     if isinstance(error, EdgemlError):
-        return _Answer(error=type(error).__name__, message=error.message, fix=error.fix, trace=error.log + trace)
+        return _Reply(error=type(error).__name__, message=error.message, fix=error.fix, trace=error.log + trace)
     if isinstance(error, ModuleNotFoundError) and (name := (error.name or "").partition(".")[0]) in EXTRA_OF_MODULE:
-        return _Answer(
+        return _Reply(
             error="MissingDependencyError",
             message=f"This step (module '{name}')",
             extra=EXTRA_OF_MODULE[name],
             trace=trace,
         )
     message = str(error).strip() or "no message"
-    return _Answer(error=type(error).__name__, message=message, trace=trace)
+    return _Reply(error=type(error).__name__, message=message, trace=trace)
 
 
-def _end_with(parent: int) -> None:
-    """Asks the kernel to end this process when its parent dies, also where the parent is killed outright."""
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies, even if the parent is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # the parent died before the call
         os._exit(1)

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from edgeml.core.errors import EdgemlError, InputError, PackageError
-from edgeml.core.records.record import UPGRADE, Record, decode_strict
+from edgeml.core.records.record import Record, decode_strict
+from tests.support.hints import UPGRADE_HINT
 
 FIX = "make it anew."
 
@@ -90,7 +91,8 @@ def test_the_format_that_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "age", "fix"), [(4, "newer", UPGRADE), (900, "newer", UPGRADE), (2, "older", FIX), (-1, "older", FIX)]
+    ("number", "age", "fix"),
+    [(4, "newer", UPGRADE_HINT), (900, "newer", UPGRADE_HINT), (2, "older", FIX), (-1, "older", FIX)],
 )
 def test_another_format_number(number: int, age: str, fix: str) -> None:
     error = refusal(b'{"format": %d, "what": {"nobody": ["knows"]}}' % number, Numbered, format_=3)
@@ -125,13 +127,13 @@ def test_an_unknown_field_tells_of_a_newer_version_however_deep_it_is(data: byte
     error = refusal(data)
     assert error.message.startswith("the file is not sound: ")
     assert "later" in error.message
-    assert UPGRADE in error.fix
+    assert UPGRADE_HINT in error.fix
     assert "newer edgeml" in error.fix
     assert isinstance(error.__cause__, msgspec.ValidationError)
 
 
 def test_a_field_of_another_kind_of_a_union_is_unknown() -> None:
-    assert UPGRADE in refusal(b'{"name": "a", "shape": {"kind": "round", "radius": 1.0, "width": 1.0}}').fix
+    assert UPGRADE_HINT in refusal(b'{"name": "a", "shape": {"kind": "round", "radius": 1.0, "width": 1.0}}').fix
 
 
 # What is not sound

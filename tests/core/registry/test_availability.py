@@ -43,9 +43,9 @@ def test_what_runs_is_available_and_is_tried_once(trials: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Wrong", r"does not run a tiny model by onnx: It gives .* in place of"),
+        ("Wrong", r"does not run a tiny model with onnx: expected the output .*, got"),
         ("LeavesItToTheCpu", r"these would run elsewhere: MatMul ×1 \(CPU\)"),
-        ("Raises", r"does not run a tiny model by onnx: no device is good enough"),
+        ("Raises", r"does not run a tiny model with onnx: no device is good enough"),
         ("Aborts", r"died of SIGABRT"),
     ],
 )

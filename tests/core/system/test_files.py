@@ -278,7 +278,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     for path in (tmp_path / "absent", tmp_path / "none" / "x"):
-        with pytest.raises(InputError, match=r"/(absent|none/x): there is no such file\.") as caught:
+        with pytest.raises(InputError, match=r"/(absent|none/x): file not found\.") as caught:
             read_bytes(path)
         assert str(path) in caught.value.message
         assert isinstance(caught.value.__cause__, FileNotFoundError)
@@ -301,7 +301,7 @@ def test_a_file_that_the_user_may_not_read(tmp_path: Path) -> None:
 
 
 def test_errors_of_reading_are_told_wherever_in_the_block_they_come(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a name: there is no such file"), read_errors("a name"):
+    with pytest.raises(InputError, match="a name: file not found"), read_errors("a name"):
         (tmp_path / "absent").open()
     with pytest.raises(StorageError, match="a name cannot be read: Input/output error"), read_errors("a name"):
         raise OSError(errno.EIO, "Input/output error")

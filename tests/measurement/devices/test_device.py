@@ -66,5 +66,5 @@ def test_a_lab_that_is_none(text: str, words: str, tmp_path: Path) -> None:
 
 
 def test_a_lab_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such file"):
+    with pytest.raises(InputError, match="file not found"):
         read_lab(tmp_path / "lab.toml")
