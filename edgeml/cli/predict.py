@@ -11,7 +11,15 @@ from msgspec import Struct
 
 from edgeml.cli.options import options_as
 from edgeml.cli.output import console, json_option, notes, print_json
-from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_option, is_predictions, write_output
+from edgeml.cli.output_files import (
+    STDOUT,
+    OutputPath,
+    check_output,
+    check_stdout,
+    force_option,
+    is_predictions,
+    write_output,
+)
 from edgeml.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +51,7 @@ class PredictOptions(Struct, frozen=True, kw_only=True):
 @click.command("predict", short_help="Run a package on arrays, an image, sound or a table.")
 @click.argument("package", type=_PATH)
 @click.argument("inputs", type=_PATH)
-@click.option("-o", "--output", type=_PATH, required=True, help="The .csv or .npz file to write; - prints CSV.")
+@click.option("-o", "--output", type=OutputPath(), required=True, help="The .csv or .npz file to write; - prints CSV.")
 @click.option("--artifact", "recipe", help="Which to run, for instance tflite-int8; by default the best released.")
 @click.option("--target", default="auto", show_default=True, help="Where to run it: see edgeml targets.")
 @click.option("--allow-fallback", is_flag=True, help="Let the CPU run operators that the target does not support.")
