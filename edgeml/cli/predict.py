@@ -11,7 +11,7 @@ import click
 from msgspec import Struct
 
 from edgeml.cli.options import options_as
-from edgeml.cli.output import check_output, console, json_option, print_json, printable
+from edgeml.cli.output import check_output, console, json_option, print_json
 from edgeml.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,8 +88,6 @@ def command(ctx: click.Context, options: PredictOptions) -> None:  # noqa: ARG00
         data = encode_npz({**_as_arrays(id_columns), **arrays})
     if output == STDOUT:
         sys.stdout.buffer.write(data)
-        for line in _summary(predicted, output):
-            click.echo(printable(line), err=True)
         return
     atomic_write(output, data)
     if options.as_json:
@@ -163,8 +161,7 @@ def _record(predicted: Predicted, output: Path) -> dict[str, object]:
 
 def _summary(predicted: Predicted, output: Path) -> Iterator[str]:
     count = len(next(iter(predicted.arrays.values())))
-    where = "standard output" if str(output) == "-" else output
-    yield f"{count} samples by {predicted.artifact} on {predicted.engine} {predicted.engine_version}: {where}"
+    yield f"{count} samples by {predicted.artifact} on {predicted.engine} {predicted.engine_version}: {output}"
     if predicted.reason:
         yield predicted.reason
     if predicted.target != "cpu":
