@@ -10,7 +10,7 @@ import click
 from msgspec import Struct
 
 from edgeml.cli.options import options_as
-from edgeml.cli.output import console, json_option, notes, print_json
+from edgeml.cli.output import console, json_option, print_json
 from edgeml.cli.output_files import (
     STDOUT,
     OutputPath,
@@ -96,10 +96,12 @@ def command(ctx: click.Context, options: PredictOptions) -> None:  # noqa: ARG00
     else:
         data = encode_npz({**_as_arrays(id_columns), **arrays})
     write_output(output, data)
+    if output == STDOUT:
+        return
     if options.as_json:
         print_json(_record(predicted, output))
         return
-    out = notes() if output == STDOUT else console()
+    out = console()
     for line in _summary(predicted, output):
         out.print(line, soft_wrap=True)
 
@@ -171,8 +173,7 @@ def _record(predicted: Predicted, output: Path) -> dict[str, object]:
 
 def _summary(predicted: Predicted, output: Path) -> Iterator[str]:
     count = len(next(iter(predicted.arrays.values())))
-    where = "standard output" if output == STDOUT else output
-    yield f"{count} samples by {predicted.artifact} on {predicted.engine} {predicted.engine_version}: {where}"
+    yield f"{count} samples by {predicted.artifact} on {predicted.engine} {predicted.engine_version}: {output}"
     if predicted.reason:
         yield predicted.reason
     if predicted.target != "cpu":

@@ -72,7 +72,7 @@ def test_classes_that_have_the_name_of_another_column_get_a_prefix(run: Run, fol
     head, first, *_ = lines_of(done.stdout)
     assert head == ["yes", "labels", "score_-1", f"score_{FORMULA}", "score_yes"]
     assert first[0] == "'@x"
-    assert "20 samples by onnx-fp32" in done.stderr
+    assert done.stderr == ""
 
 
 @pytest.mark.slow
