@@ -69,10 +69,10 @@ class Running:
             choice.recipe, target=choice.target, threads=threads, allow_fallback=allow_fallback
         )
         if inputs.suffix.lower() in RAW_SUFFIXES:
-            data = session.prepared(read_raw(inputs, session.signature, session.preprocessing), raw=True)
+            data = session.prepare(read_raw(inputs, session.signature, session.preprocessing), raw=True)
         else:
             names = [spec.name for spec in session.signature.inputs]
-            data = session.prepared(inputs_of(read_arrays(inputs), names))
+            data = session.prepare(inputs_of(read_arrays(inputs), names))
         outputs = session.run(data)
         plain = {spec.name: outputs[spec.name] for spec in session.signature.outputs if spec.meaning not in DECIDED}
         arrays = {"scores": next(iter(plain.values()))} if len(plain) == 1 else plain

@@ -248,7 +248,7 @@ def _preprocessing(
     if raw is None:
         return None
     found = back_to_back(
-        lambda: session.prepared(raw, raw=True),
+        lambda: session.prepare(raw, raw=True),
         scenario="single-stream",
         seconds=min(options.seconds, _ALONE_S),
         clock_ns=clock_ns,

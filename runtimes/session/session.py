@@ -20,7 +20,7 @@ from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.session import Session
 from edgeml.core.system.machine import missing_features
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import Label, Signature
 
 from .batching import Batches, joined
 from .pool import closed_error
@@ -126,6 +126,20 @@ class EngineSession(Session):
         self._sample_shape = self._single_shape[1:] if self._single_shape != (-1,) else None
         self._batches = Batches(adapter, signature, needs, threads=threads)
         self._singles, self._small = self._batches.singles, self._batches.small
+
+    def __repr__(self) -> str:
+        from .description import session_text
+
+        return session_text(self)
+
+    def _repr_html_(self) -> str:
+        from .description import session_html
+
+        return session_html(self)
+
+    @property
+    def labels(self) -> tuple[Label, ...] | None:
+        return self.decision.labels if self.decision is not None else None
 
     @property
     def engine(self) -> str:
@@ -312,11 +326,11 @@ class EngineSession(Session):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def prepared(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
+    def prepare(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
         if raw:
-            from .raw_input import of_raw
+            from .raw_input import preprocess
 
-            data = of_raw(data, self.signature, self.preprocessing)
+            data = preprocess(data, self.signature, self.preprocessing)
         return arrays_by_input(data, self.signature, "data")
 
     def _refuse_labels(self) -> NoReturn:
@@ -353,7 +367,7 @@ class EngineSession(Session):
             outputs = self._answer_stream(data, batch_size=batch_size, raw=raw, progress=progress)
             return list(outputs.values())
         if raw:
-            arrays = self.prepared(data, raw=True)
+            arrays = self.prepare(data, raw=True)
             data = arrays if len(arrays) > 1 else arrays[self._input_name]
         if batch_size is None and progress is None:
             answers = self._answer_few(data)
@@ -396,7 +410,7 @@ class EngineSession(Session):
             told = None if progress is None else lambda count: progress(first + count)
             return self._answer(arrays, batch_size=batch_size, first=first, progress=told)
 
-        found = raw_items(items, partial(self.prepared, raw=True)) if raw else plain_items(items, self.signature)
+        found = raw_items(items, partial(self.prepare, raw=True)) if raw else plain_items(items, self.signature)
         if max_delay_ms is None:
             return gathered(found, answer)
         return answer_live(found, answer, max_delay_s=max_delay_ms / 1e3, latest=latest, workers=self._batches.workers)

@@ -214,7 +214,7 @@ def test_an_unwritable_folder(run: Run, net_file: Path, tmp_path: Path) -> None:
         (None, 2, ["no such file"]),
         (b"", 3, ["it is empty"]),
         (b"PK", 3, ["too short"]),
-        (b"x" * 100, 3, ["cut off, or no package"]),
+        (b"x" * 100, 3, ["truncated, or not a package"]),
     ],
 )
 def test_a_file_that_is_no_package(
@@ -231,7 +231,7 @@ def test_a_file_that_is_no_package(
 def test_a_truncated_package(run: Run, net_package_file: Path, tmp_path: Path) -> None:
     package = tmp_path / "p.edgeml"
     package.write_bytes(net_package_file.read_bytes()[:-100])
-    failed(run("verify", package), 3, "no sound package")
+    failed(run("verify", package), 3, "not a valid package")
 
 
 def test_a_package_of_a_newer_format(run: Run, net_package_file: Path, tmp_path: Path) -> None:

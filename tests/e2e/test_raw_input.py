@@ -131,7 +131,7 @@ def test_forged_declarations_are_no_sound_package(folder: Path, change: dict[str
         edgeml.open_package(path)
     renamed = forged(data, lambda manifest, _: manifest.update(preprocessing={"x": manifest["preprocessing"]["image"]}))
     path.write_bytes(renamed)
-    with pytest.raises(PackageError, match="preprocessing of input 'x' is not sound: there is no such input"):
+    with pytest.raises(PackageError, match="preprocessing of input 'x' is invalid: the model does not have this input"):
         edgeml.open_package(path)
 
 
