@@ -22,6 +22,7 @@ from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
 from edgeml.core.system.digest import digest_of
+from edgeml.core.system.log import log_info
 from edgeml.core.system.paths import checked_path
 from edgeml.core.system.text import printable
 from edgeml.package.archive import FIRST, Archive, pack
@@ -224,7 +225,7 @@ class Package(Struct, frozen=True):
     def _open(self, recipe: str, target: str, threads: int | None, *, allow_fallback: bool) -> Session:
         record = self.artifact(recipe)
         open_session = find_engine(find_recipe(recipe).format, target)
-        return open_session(
+        session = open_session(
             self.read(record.file),
             record.signature,
             needs=record.needs,
@@ -234,6 +235,8 @@ class Package(Struct, frozen=True):
             threads=threads,
             allow_fallback=allow_fallback,
         )
+        log_info("opened %s of %s on %s by %s %s", recipe, self.label, target, session.engine, session.engine_version)
+        return session
 
     def choose(self, recipe: str | None = None, *, target: str = AUTO) -> Choice:
         """Choose the artifact and the target for this machine.

@@ -265,7 +265,7 @@ def test_inputs_of_the_caller(small_package: edgeml.Package) -> None:
     assert [prediction.samples for prediction in found.predictions] == [3, 3]
     old = int(small_package.session("tflite-fp32").classify(x)[0])
     assert found.predictions[0].flips[0] == Flip("row 0", old, 2 - old)
-    for wrong, told in ((x[:0], "no samples"), (x[:, :2], "got shape"), (x * np.nan, "NaN")):
+    for wrong, told in ((x[:0], "got 0 samples"), (x[:, :2], "got shape"), (x * np.nan, "NaN")):
         with pytest.raises(InputError, match=f"inputs.*{told}"):
             diff_packages(small_package, small_package, inputs=wrong)
 
@@ -276,7 +276,7 @@ def test_other_golden_inputs_are_all_run(small_package: edgeml.Package) -> None:
     x, y = load_iris(return_X_y=True)
     other = edgeml.build(
         LogisticRegression(C=1e-4).fit(x[50:], y[50:]), name="iris", version="1.3.0", evaluation=(x[50:], y[50:]),
-        recipes=["onnx-fp32"], goal=edgeml.Goal(max_drop=1.0), licence="Apache-2.0",
+        recipes=["onnx-fp32"], goal=edgeml.Goal(max_drop=0.4), licence="Apache-2.0",
     )  # fmt: skip
     found = diff_packages(small_package, other)
     (prediction,) = found.predictions

@@ -80,7 +80,9 @@ def test_an_unknown_field_anywhere_says_that_the_package_is_newer(text: bytes, p
 
 def test_an_unknown_recipe_says_that_the_package_is_newer(text: bytes) -> None:
     newer = text.replace(b'"recipe": "onnx-fp32"', b'"recipe": "onnx-int4"')
-    with pytest.raises(PackageError, match=r"no recipe 'onnx-int4'.*newer edgeml: pip install --upgrade edgeml"):
+    with pytest.raises(
+        PackageError, match=r"recipe 'onnx-int4' is not known.*newer version: pip install --upgrade edgeml"
+    ):
         decode_manifest(newer, "x")
 
 

@@ -78,7 +78,7 @@ def test_what_is_rejected_or_needs_another_cpu_is_not_chosen(net_package: edgeml
     session = package.session(target="auto")
     assert session.reason == choice.reason
     assert package.session("tflite-int8").reason == ""
-    assert "no other artifact" in package.session("tflite-int8", target="auto").reason
+    assert "the only candidate" in package.session("tflite-int8", target="auto").reason
 
 
 def test_what_was_measured_elsewhere_is_told(net_package: edgeml.Package) -> None:

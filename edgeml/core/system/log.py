@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["log_debug", "log_info"]
+__all__ = ["debug_enabled", "log_debug", "log_info"]
 
 _LOGGER = "edgeml"
 
@@ -31,6 +31,12 @@ def log_debug(message: str, *arguments: object) -> None:
         arguments: Values of the places.
     """
     _log("DEBUG", message, arguments)
+
+
+def debug_enabled() -> bool:
+    """Return whether somebody listens at level DEBUG, for records that cost time to collect."""
+    logging = sys.modules.get("logging")
+    return logging is not None and bool(logging.getLogger(_LOGGER).isEnabledFor(logging.DEBUG))
 
 
 def _log(level: str, message: str, arguments: tuple[object, ...]) -> None:
