@@ -91,7 +91,7 @@ def test_verify_holds_the_whole_file_to_a_digest(small_package_file: Path, diges
 
 def test_artifacts_that_are_not_there(small_package: edgeml.Package) -> None:
     with pytest.raises(
-        InputError, match="does not contain an artifact 'tflite-int8'. Fix: choose one of tflite-fp32, onnx-fp32"
+        InputError, match=r"does not contain an artifact 'tflite-int8'\. Fix: choose one of tflite-fp32, onnx-fp32"
     ):
         small_package.artifact("tflite-int8")
     with pytest.raises(InputError, match="does not contain an artifact 'x'"):
