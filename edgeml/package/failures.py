@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from msgspec import Struct
 
 from edgeml.core.errors import StorageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["Failure", "write_failures"]
 

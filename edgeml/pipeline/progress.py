@@ -33,7 +33,7 @@ Progress: TypeAlias = Callable[[Step], object] | bool | None
 
 
 @contextlib.contextmanager
-def show_progress(progress: Progress) -> Iterator[Callable[[Step], object]]:
+def show_progress(progress: Progress) -> Iterator[Callable[[Step], Any]]:
     """Show the progress of the work in the block.
 
     Args:
@@ -73,7 +73,7 @@ def _in_notebook() -> bool:
 
 
 @contextlib.contextmanager
-def _terminal_bar() -> Iterator[Callable[[Step], object]]:
+def _terminal_bar() -> Iterator[Callable[[Step], Any]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -94,7 +94,7 @@ def _terminal_bar() -> Iterator[Callable[[Step], object]]:
 
 
 @contextlib.contextmanager
-def _notebook_bar() -> Iterator[Callable[[Step], object]]:
+def _notebook_bar() -> Iterator[Callable[[Step], Any]]:
     """Show a bar by HTML alone: rich needs ipywidgets in a notebook, which not every environment has."""
     import html
     import importlib
