@@ -482,7 +482,7 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
     from edgeml.pipeline.assessment import Assessor
     from edgeml.pipeline.children.convert import Conversion, ConversionSettings
     from edgeml.pipeline.children.prove import Proof, ProofSettings
-    from edgeml.pipeline.evaluation_data import Judged
+    from edgeml.pipeline.evaluation_data import EvaluationData
     from edgeml.pipeline.reference import Answers, ReferenceOutputs
     from edgeml.pipeline.saved_inputs import save_arrays
     from edgeml.pipeline.task import with_task
@@ -513,7 +513,7 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
         except Exception as error:  # noqa: BLE001  # tools raise many kinds; a build's child tells them so
             found.append(Outcome(name, recipe, "refused", None, f"{type(error).__name__}: {error}"))
             continue
-        data = Judged("evaluation", judged, None)
+        data = EvaluationData("evaluation", judged, None)
         source = ReferenceOutputs(reference, info)
         own = ReferenceOutputs(Reference(reference.own), info) if reference.own else None
         answers = Answers(source, None, own.fidelity_to(source) if own else None)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError
-from edgeml.core.preprocessing import GAPS
+from edgeml.core.errors import EdgemlError, InputError
 from edgeml.core.system.files import read_errors
+from edgeml.preprocessing.csv_table import CsvColumn, CsvTable, read_csv
 
 __all__ = ["encode_csv", "evaluation_of", "inputs_of", "read_arrays", "read_frame"]
 
@@ -68,38 +68,25 @@ def inputs_of(arrays: Mapping[str, np.ndarray], names: Sequence[str] = ()) -> ob
     return arrays["x"] if "x" in arrays and set(arrays) <= {"x", "y"} else {n: a for n, a in arrays.items() if n != "y"}
 
 
-def read_frame(path: Path, target: str | None = None) -> object:
-    """A CSV file as a data frame, or with a target ``(frame, column)``; in the first line are the columns' names.
+def read_frame(path: Path, target: str | None = None) -> CsvTable | tuple[CsvTable, CsvColumn]:
+    """Read a CSV file for `edgeml.build`, which converts its columns by the types that the model declares.
+
+    Args:
+        path: The file, with the columns' names in its first line.
+        target: The column of true labels or values.
+
+    Returns:
+        The table; with a target ``(table without it, column)``.
 
     Raises:
-        InputError: It is no such file, holds no rows, or has no such column.
-        MissingDependencyError: pandas is not installed.
-        StorageError: It cannot be read.
+        InputError: The file is not CSV or has no rows, or the target is missing.
+        StorageError: The file cannot be read.
     """
-    try:
-        import pandas as pd
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError("Reading a table for a build", "sklearn") from error
-    try:
-        with read_errors(path):
-            frame = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False, na_values=sorted(GAPS))
-    except ValueError as error:  # pandas's own errors are of it
-        raise InputError(
-            f"{path.name} cannot be read as CSV: {str(error).strip()}.", fix="save it as CSV in UTF-8, with commas."
-        ) from error
-    if frame.empty:
-        raise InputError(f"{path.name} has no rows.")
+    table = read_csv(path)
     if target is None:
-        return frame
-    if target not in frame.columns:
-        raise InputError(
-            f"{path.name}: there is no column '{target}'; it has {', '.join(map(str, frame.columns[:20]))}.",
-            fix="name the target by --target, and part the fields by commas.",
-        )
-    if frame[target].isna().any():
-        line = int(frame[target].isna().to_numpy().argmax()) + 2
-        raise InputError(f"{path.name}, line {line}, column '{target}': is empty, and it is the target.")
-    return frame.drop(columns=target), frame[target].to_numpy()
+        return table
+    (column,) = table.select([target], fix="name the column of true labels or values by --target.")
+    return table.without(target), column
 
 
 def evaluation_of(arrays: Mapping[str, np.ndarray]) -> object:

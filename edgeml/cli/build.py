@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 import msgspec
@@ -19,6 +19,7 @@ from edgeml.core.goal import Goal
 from edgeml.core.recipe import RECIPES
 from edgeml.core.source import Task
 from edgeml.core.system.files import read_bytes
+from edgeml.preprocessing.csv_table import read_csv
 
 __all__ = ["command"]
 
@@ -136,8 +137,8 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
 def _calibration(path: Path, target: str | None) -> object:
     if path.suffix.lower() != ".csv":
         return inputs_of(read_arrays(path))
-    frame: Any = read_frame(path)
-    return frame if target is None else frame.drop(columns=target, errors="ignore")
+    table = read_csv(path)
+    return table if target is None else table.without(target)
 
 
 def _evaluation(path: Path, target: str | None) -> object:

@@ -39,6 +39,8 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         gaps: Where an input may lack a value, which is NaN for numbers and "" for text: everywhere, nowhere, or in
             these columns of its last axis.
         texts: The only texts that an input takes; none where it takes any.
+        literal_texts: Texts that the model knows as values of their own although files spell missing values so, as
+            ``None`` and ``NA``.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     encoding: Encoding | None = None
     gaps: bool | tuple[int, ...] = False
     texts: tuple[str, ...] = ()
+    literal_texts: tuple[str, ...] = ()
 
 
 def taken(spec: TensorSpec) -> str:

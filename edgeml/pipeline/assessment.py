@@ -30,7 +30,7 @@ from edgeml.evaluation import (
     worst_classes,
     worst_samples,
 )
-from edgeml.pipeline.evaluation_data import Judged
+from edgeml.pipeline.evaluation_data import EvaluationData
 from edgeml.pipeline.missing_values import lacks_values
 from edgeml.pipeline.outcome import Proven, Run
 from edgeml.pipeline.reference import Answers, Labels, ReferenceOutputs
@@ -56,7 +56,7 @@ class Assessor:
 
     info: SourceInfo
     goal: Goal
-    data: Judged
+    data: EvaluationData
     vouched: bool = True
 
     def assess(self, recipe: Recipe, answers: Answers, artifact: Artifact, run: Run) -> Proven:

@@ -1,4 +1,4 @@
-"""The caller's data, checked against the source and brought into one form."""
+"""Evaluation, calibration and reference data, checked against the source and brought into one form."""
 
 from __future__ import annotations
 
@@ -6,42 +6,46 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from edgeml.core.caller_inputs import arrays_by_input
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError
-from edgeml.core.preprocessing import Table
+from edgeml.core.preprocessing import Declaration, Table
 from edgeml.core.source import FILES, Reference, SourceInfo
 from edgeml.core.tensors import Label, Signature
 from edgeml.preprocessing import table
+from edgeml.preprocessing.csv_table import CsvColumn, CsvTable
+from edgeml.preprocessing.table_files import inputs_of_table
 
 __all__ = [
-    "Judged",
+    "EvaluationData",
     "calibration_arrays",
     "digest_of_arrays",
-    "judged_data",
+    "evaluation_arrays",
     "overlap",
     "reference_arrays",
     "split_evaluation",
     "truth_of",
 ]
 
-_DRAWN = 256
-_DRAWN_SEED = 0
+_RANDOM_SAMPLES = 256
+_RANDOM_SEED = 0
+_NO_DECLARATIONS: Mapping[str, Declaration] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class EvaluationData:
     """The data that artifacts are judged on.
 
     Attributes:
-        origin: ``evaluation``, ``calibration`` or ``drawn``.
+        origin: ``evaluation``, ``calibration``, or ``drawn`` for random inputs.
         inputs: Arrays ``[samples, ...]`` by input name, of the source's dtypes.
         truth: Positions of true labels ``[samples]``, or true values; None without.
-        wide: The inputs as float64, where the source takes float32, could take them so, and float32 does not hold
-            them; else None.
+        wide: The inputs as float64, for a source that accepts float64 where its signature says float32 and where
+            float32 cannot represent them; else None.
     """
 
     origin: str
@@ -55,44 +59,56 @@ class Judged:
         return len(next(iter(self.inputs.values())))
 
 
-def _inputs(given: object, info: SourceInfo) -> object:
-    """What was given as inputs; of a table the columns that each input is made of."""
+def _select_inputs(data: object, info: SourceInfo, declarations: Mapping[str, Declaration], what: str) -> object:
+    """Select the columns of each input from a table; return other data unchanged."""
     specs = info.signature.inputs
-    if hasattr(given, "columns") and hasattr(given, "to_numpy"):
+    if isinstance(data, CsvTable):
+        tables = {name: Table(columns=columns) for name, columns in info.columns.items()}
+        tables |= {name: value for name, value in declarations.items() if isinstance(value, Table)}
+        return inputs_of_table(data, info.signature, tables, what)
+    if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         if info.columns:
-            return {spec.name: table.prepare(Table(columns=info.columns[spec.name]), given, spec) for spec in specs}
-        given = given.to_numpy()
+            return {spec.name: table.prepare(Table(columns=info.columns[spec.name]), data, spec) for spec in specs}
+        data = data.to_numpy()
     columns = len(specs) > 1 and all(spec.shape == (None, 1) for spec in specs)
-    if columns and isinstance(given, np.ndarray) and given.shape[1:] == (len(specs),):
-        return {spec.name: given[:, place] for place, spec in enumerate(specs)}
-    return given
+    if columns and isinstance(data, np.ndarray) and data.shape[1:] == (len(specs),):
+        return {spec.name: data[:, place] for place, spec in enumerate(specs)}
+    return data
 
 
-def calibration_arrays(data: object, info: SourceInfo) -> dict[str, np.ndarray] | None:
-    """Calibration samples by input name, or None where none were given.
+def calibration_arrays(
+    data: object, info: SourceInfo, declarations: Mapping[str, Declaration] = _NO_DECLARATIONS
+) -> dict[str, np.ndarray] | None:
+    """Return calibration samples by input name, or None without calibration data.
+
+    Args:
+        data: The caller's data.
+        info: The source.
+        declarations: The caller's declarations of preprocessing by input name.
 
     Raises:
-        InputError: They are empty, all the same, or do not fit the model.
+        InputError: The data are empty, all samples are equal, or the data do not fit the model.
     """
     if data is None:
         return None
     if isinstance(data, tuple) and len(data) == 2:
-        data = data[0]  # as evaluation is given; labels do not matter here
-    arrays = arrays_by_input(_inputs(data, info), info.signature, "calibration")
+        data = data[0]  # the form of evaluation data; calibration needs no labels
+    inputs = _select_inputs(data, info, declarations, "calibration")
+    arrays = arrays_by_input(inputs, info.signature, "calibration")
     if not all(len(array) for array in arrays.values()):
-        raise InputError("calibration: there are no samples.", fix="give some 100 that are typical of the use.")
+        raise InputError("calibration: got 0 samples.", fix="give about 100 that are typical of the use.")
     if all(_equal(array, np.broadcast_to(array[:1], array.shape)) for array in arrays.values()):
         count = len(next(iter(arrays.values())))
         raise InputError(
-            f"calibration: {'the one sample shows' if count == 1 else f'all {count} samples are the same and show'}"
+            f"calibration: {'a single sample shows' if count == 1 else f'all {count} samples are the same and show'}"
             " no range of values.",
-            fix="give some 100 different samples that are typical of the use.",
+            fix="give about 100 different samples that are typical of the use.",
         )
     return arrays
 
 
 def split_evaluation(evaluation: object) -> tuple[object, object]:
-    """Inputs and truth of what was given as evaluation."""
+    """Return the inputs and the truth of evaluation data; the truth is None without."""
     if isinstance(evaluation, tuple):
         if len(evaluation) != 2:
             raise InputError(f"evaluation: got a tuple of {len(evaluation)}, expected (x, y).")
@@ -100,69 +116,98 @@ def split_evaluation(evaluation: object) -> tuple[object, object]:
     return evaluation, None
 
 
-def truth_of(evaluation: object) -> np.ndarray | None:
-    """The truth of what was given as evaluation; None without."""
+def truth_of(evaluation: object, labels: Sequence[Label] = (), *, values: bool = False) -> np.ndarray | None:
+    """Return the truth of evaluation data; None without.
+
+    Args:
+        evaluation: The caller's data.
+        labels: The model's labels; fields of a CSV file are converted to their type.
+        values: Whether the truth is numbers, not labels.
+
+    Raises:
+        InputError: The truth is not a regular array, or fields of a CSV file are missing or not numbers.
+    """
     truth = split_evaluation(evaluation)[1]
     if truth is None:
         return None
+    if isinstance(truth, CsvColumn):
+        return truth.numbers(fix="for a classifier say task='classification'.") if values else truth.labels(labels)
     try:
         return np.asarray(truth)
     except ValueError as error:
-        raise InputError(f"evaluation: y is no regular array ({error}).") from error
+        raise InputError(f"evaluation: y is not a regular array ({error}).") from error
 
 
-def judged_data(evaluation: object, calibration: dict[str, np.ndarray] | None, info: SourceInfo) -> Judged:
-    """What to judge on: evaluation data, else calibration data, else 256 seeded inputs drawn from the signature.
+def evaluation_arrays(
+    evaluation: object,
+    calibration: dict[str, np.ndarray] | None,
+    info: SourceInfo,
+    declarations: Mapping[str, Declaration] = _NO_DECLARATIONS,
+) -> EvaluationData:
+    """Return the data to judge on: evaluation data, else calibration data, else 256 seeded random inputs.
+
+    Args:
+        evaluation: The caller's data, ``(x, y)`` or ``x``.
+        calibration: Calibration samples by input name, or None.
+        info: The source, with its task.
+        declarations: The caller's declarations of preprocessing by input name.
 
     Raises:
         InputError: The evaluation data are empty or do not fit the model.
     """
-    _check_whole(calibration or {}, info, "calibration")
+    _check_whole_numbers(calibration or {}, info, "calibration")
     if evaluation is None and calibration is not None:
-        return Judged("calibration", calibration, None)
+        return EvaluationData("calibration", calibration, None)
     text = [spec.name for spec in info.signature.inputs if spec.dtype == "string"]
     if evaluation is None and (info.whole_inputs or text):
         raise InputError(
-            f"The inputs {', '.join(text or info.whole_inputs)} take {'text' if text else 'whole numbers'}, and "
-            "nothing tells which.",
+            f"The inputs {', '.join(text or info.whole_inputs)} accept {'text' if text else 'whole numbers'}, and "
+            "random inputs cannot replace them.",
             fix="give evaluation or calibration data.",
         )
     if evaluation is None:
-        rng = np.random.default_rng(_DRAWN_SEED)
-        drawn = {
-            spec.name: rng.standard_normal((_DRAWN, *(size or 1 for size in spec.shape[1:])), dtype=np.float32).astype(
-                spec.dtype
-            )
-            for spec in info.signature.inputs
-        }
-        return Judged("drawn", drawn, None)
-    x = _inputs(split_evaluation(evaluation)[0], info)
+        return EvaluationData("drawn", _random_inputs(info), None)
+    x = _select_inputs(split_evaluation(evaluation)[0], info, declarations, "evaluation")
     inputs = arrays_by_input(x, info.signature, "evaluation")
     count = len(next(iter(inputs.values())))
     if count == 0:
-        raise InputError("evaluation: there are no samples.")
-    _check_whole(inputs, info, "evaluation")
-    truth = truth_of(evaluation)
+        raise InputError("evaluation: got 0 samples.")
+    _check_whole_numbers(inputs, info, "evaluation")
+    values = info.task in {"regression", "reconstruction"}
+    truth = truth_of(evaluation, info.decision.labels if info.decision is not None else (), values=values)
     if truth is None and info.task == "reconstruction":
         truth = next(iter(inputs.values()))
     if truth is not None:
-        truth = _checked_truth(truth, count, info)
-    return Judged("evaluation", inputs, truth, _wide(x, inputs) if info.framework == "sklearn" else None)
+        truth = _check_truth(truth, count, info)
+    wide = _float64_inputs(x, inputs) if info.framework == "sklearn" else None
+    return EvaluationData("evaluation", inputs, truth, wide)
 
 
-def _check_whole(inputs: Mapping[str, np.ndarray], info: SourceInfo, what: str) -> None:
-    """Holds what stands for whole numbers to be such: the model would cut the rest off without a word."""
+def _random_inputs(info: SourceInfo) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(_RANDOM_SEED)
+    inputs = {}
+    for spec in info.signature.inputs:
+        shape = (_RANDOM_SAMPLES, *(size or 1 for size in spec.shape[1:]))
+        inputs[spec.name] = rng.standard_normal(shape, dtype=np.float32).astype(spec.dtype)
+    return inputs
+
+
+def _check_whole_numbers(inputs: Mapping[str, np.ndarray], info: SourceInfo, what: str) -> None:
+    """Refuse fractions in inputs of whole numbers: the model would truncate them silently."""
     for name in info.whole_inputs:
         if name in inputs and (inputs[name] != np.trunc(inputs[name])).any():
             raise InputError(
-                f"{what}, input '{name}': the model takes whole numbers there, and there are others.",
+                f"{what}, input '{name}': got fractions, expected whole numbers.",
                 fix="give what the model was trained with, as token numbers or bytes, not scaled.",
             )
 
 
-def _wide(given: object, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
-    """What was given, in float64, where it is not what float32 makes of it. Keras models are float32 themselves."""
-    arrays = given if isinstance(given, Mapping) else dict.fromkeys(inputs, given)
+def _float64_inputs(data: object, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """Return the caller's data in float64 where float32 changes them, else None.
+
+    Only for scikit-learn: Keras models compute in float32 themselves.
+    """
+    arrays = data if isinstance(data, Mapping) else dict.fromkeys(inputs, data)
     wide = {
         name: array if array.dtype.kind == "U" else np.asarray(arrays[name], dtype=np.float64).reshape(array.shape)
         for name, array in inputs.items()
@@ -175,11 +220,11 @@ def _equal(first: np.ndarray, second: np.ndarray) -> bool:
     return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
 
 
-def _checked_truth(truth: np.ndarray, count: int, info: SourceInfo) -> np.ndarray | None:
+def _check_truth(truth: np.ndarray, count: int, info: SourceInfo) -> np.ndarray | None:
     if len(truth.shape) == 0 or len(truth) != count:
         raise InputError(f"evaluation: y has the shape {list(truth.shape)}, x has {count} samples.")
     if info.decision is not None:
-        return _positions(truth, info.decision)
+        return _label_positions(truth, info.decision)
     if info.task not in {"regression", "reconstruction"}:
         return None  # transformers and clusterers have no main metric
     (output, *more) = info.signature.outputs
@@ -187,8 +232,8 @@ def _checked_truth(truth: np.ndarray, count: int, info: SourceInfo) -> np.ndarra
         raise InputError("evaluation: y for several outputs is not supported.", fix="leave y out.")
     if truth.dtype.kind not in "fiub" or truth.size != count * math.prod(size or 1 for size in output.shape[1:]):
         raise InputError(
-            f"evaluation: y is {truth.dtype} of shape {list(truth.shape)}, the model gives numbers "
-            f"of shape {[count, *output.shape[1:]]}.",
+            f"evaluation: y is {truth.dtype} of shape {list(truth.shape)}, expected numbers of shape "
+            f"{[count, *output.shape[1:]]}, as the model returns them.",
             fix="for a classifier say task='classification'.",
         )
     values = truth.astype(np.float64).reshape(count, *output.shape[1:])
@@ -197,8 +242,11 @@ def _checked_truth(truth: np.ndarray, count: int, info: SourceInfo) -> np.ndarra
     return values
 
 
-def _positions(truth: np.ndarray, decision: Decision) -> np.ndarray:
-    """Positions in the decision's labels. Whole numbers that are no labels themselves count as positions."""
+def _label_positions(truth: np.ndarray, decision: Decision) -> np.ndarray:
+    """Convert true labels to positions in the decision's labels.
+
+    Whole numbers that are not labels themselves count as positions.
+    """
     labels = np.array(decision.labels)
     if truth.ndim == 2 and truth.shape[1] == len(labels) > 1 and truth.dtype.kind in "fiub":
         if not (np.isin(truth, (0, 1)).all() and (truth.sum(axis=1) == 1).all()):
@@ -209,57 +257,62 @@ def _positions(truth: np.ndarray, decision: Decision) -> np.ndarray:
     if truth.ndim != 1:
         raise InputError(f"evaluation: y has the shape {list(truth.shape)}, expected one label for each sample.")
     if labels.dtype.kind == "U" and (truth.dtype.kind in "OS" or _any_number(decision.labels)):
-        truth = truth.astype(str)  # a 3 stands for the label '3', never for the fourth one, if labels are numbers
+        truth = truth.astype(str)  # with numeric text as labels, 3 means the label '3', never the fourth label
     by_position = labels.dtype.kind == "U" and truth.dtype.kind in "iub"
     known: Mapping[object, int] = {
         label: i for i, label in enumerate(range(len(labels)) if by_position else labels.tolist())
     }
-    found = [known.get(value, -1) for value in truth.tolist()]
-    unseen = sorted({str(value) for value, position in zip(truth.tolist(), found, strict=True) if position < 0})
+    positions = [known.get(value, -1) for value in truth.tolist()]
+    unseen = sorted({str(value) for value, position in zip(truth.tolist(), positions, strict=True) if position < 0})
     if unseen:
         shown = ", ".join(map(str, list(known)[:10])) + (", …" if len(known) > 10 else "")
         raise InputError(
             f"evaluation: y holds classes that the model has never seen: {', '.join(unseen[:5])}; it knows {shown}.",
-            fix="leave these samples out, or mend `labels`; where y are values, say task='regression'.",
+            fix="leave these samples out, or correct `labels`; where y are values, say task='regression'.",
         )
-    return np.array(found, dtype=np.int64)
+    return np.array(positions, dtype=np.int64)
 
 
 def _any_number(labels: Sequence[Label]) -> bool:
     return any(str(label).lstrip("-").isdigit() for label in labels)
 
 
-def reference_arrays(data: object, info: SourceInfo, judged: Judged) -> Reference | None:
-    """The answers of the model that an existing file was made from, as the caller gave them; None where not.
+def reference_arrays(data: object, info: SourceInfo, evaluation: EvaluationData) -> Reference | None:
+    """Return the outputs of the model that an existing file was made from; None where the caller has none.
+
+    Args:
+        data: The caller's outputs, one array ``[samples, ...]`` or one by output name.
+        info: The source.
+        evaluation: The inputs that the outputs belong to.
 
     Raises:
-        InputError: The source answers for itself, there are no inputs that they belong to, or they do not fit.
+        InputError: The source computes its own reference, the inputs are random, or the outputs do not fit.
     """
     if data is None:
         return None
     if info.framework not in FILES:
-        raise InputError(f"reference: a {info.framework} model answers for itself.", fix="leave reference out.")
-    if judged.origin == "drawn":
-        raise InputError("reference: there are no inputs that it belongs to.", fix="give evaluation=x too.")
-    outputs = Signature(info.signature.outputs, ())  # checked as inputs are
+        raise InputError(f"reference: a {info.framework} model computes its own reference.", fix="leave reference out.")
+    if evaluation.origin == "drawn":
+        raise InputError("reference: got outputs without the inputs that they belong to.", fix="give evaluation=x too.")
+    outputs = Signature(info.signature.outputs, ())  # arrays_by_input checks inputs
     arrays = arrays_by_input(data, outputs, "reference")
     for name, values in arrays.items():
-        if len(values) != judged.samples:
+        if len(values) != evaluation.samples:
             raise InputError(
-                f"reference: '{name}' has {len(values)} samples, the {judged.origin} data {judged.samples}."
+                f"reference: '{name}' has {len(values)} samples, the {evaluation.origin} data {evaluation.samples}."
             )
     return Reference(arrays)
 
 
 def overlap(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> int:
-    """How many samples of the second set are among the first, bit for bit."""
+    """Count the samples of the second set that are among the first, bit for bit."""
 
     def rows(arrays: dict[str, np.ndarray]) -> list[bytes]:
         columns = [array.reshape(len(array), -1) for array in arrays.values()]
-        # An array of text is as wide as its longest: the same text has other bytes in another array.
+        # NumPy pads text to the longest of its array: equal texts differ in bytes between arrays.
         columns = [column.astype(object) if column.dtype.kind == "U" else column for column in columns]
         return [
-            hashlib.blake2b(b"".join(_bytes(column[i]) for column in columns), digest_size=16).digest()
+            hashlib.blake2b(b"".join(_row_bytes(column[i]) for column in columns), digest_size=16).digest()
             for i in range(len(columns[0]))
         ]
 
@@ -267,12 +320,12 @@ def overlap(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> int:
     return sum(row in seen for row in rows(second))
 
 
-def _bytes(row: np.ndarray) -> bytes:
+def _row_bytes(row: np.ndarray) -> bytes:
     return repr(row.tolist()).encode() if row.dtype.hasobject else row.tobytes()
 
 
 def digest_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
-    """``sha256:…`` of names, shapes and values."""
+    """Return ``sha256:…`` of names, shapes and values."""
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())

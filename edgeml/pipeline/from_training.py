@@ -11,9 +11,9 @@ import numpy as np
 from edgeml.core.recipe import find_recipe
 from edgeml.package import Package
 from edgeml.pipeline.build import Step, build, check_texts
+from edgeml.preprocessing.csv_table import read_csv
 from edgeml.trainers import Csv, Packaging, Sklearn, Trained
-from edgeml.trainers.csv_table import read_csv_table
-from edgeml.trainers.result import ColumnKind, TrainingCurves
+from edgeml.trainers.result import TrainingCurves
 
 __all__ = ["build_trained", "check_packaging"]
 
@@ -81,18 +81,8 @@ def _samples(trained: Trained, folder: Path) -> tuple[Any, Any]:
             calibration = file["x"]
         with np.load(folder / "evaluation.npz") as file:
             return calibration, (file["x"], file["y"]) if "y" in file.files else file["x"]
-    assert trained.columns is not None
-    kinds: dict[str, ColumnKind] = {column.name: column.kind for column in trained.columns}
-    columns = tuple(kinds)
-    target = data.target if trained.task in {"classification", "regression"} else ""
-    if target:
-        kinds[target] = "text" if trained.classes is not None and isinstance(trained.classes[0], str) else "numbers"
-    held_out = read_csv_table(folder / "evaluation.csv", target=target, columns=columns, kinds=kinds)
-    x: Any = held_out.inputs
-    calibration = read_csv_table(folder / "calibration.csv", columns=columns, kinds=kinds).inputs
-    if all(column.kind == "numbers" for column in trained.columns):  # one array, as the model's one input takes it
-        x, calibration = x.to_numpy(), calibration.to_numpy()
-    if held_out.target is None:
-        return calibration, x
-    y = held_out.target
-    return calibration, (x, y.astype(np.int64) if trained.classes is not None and y.dtype.kind == "f" else y)
+    held_out, calibration = (read_csv(folder / name) for name in ("evaluation.csv", "calibration.csv"))
+    if trained.task not in {"classification", "regression"}:
+        return calibration, held_out
+    (truth,) = held_out.select([data.target])
+    return calibration, (held_out.without(data.target), truth)

@@ -126,6 +126,7 @@ class _Maker:
                 spec,
                 gaps=sources[spec.name].gaps if spec.dtype in {"float32", "float64", "string"} else False,
                 texts=sources[spec.name].texts,
+                literal_texts=sources[spec.name].literal_texts,
             )
             if spec.name in sources
             else spec

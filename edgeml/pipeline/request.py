@@ -10,7 +10,7 @@ from edgeml.core.goal import Goal
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import Recipe
 from edgeml.core.source import Reference, SourceInfo
-from edgeml.pipeline.evaluation_data import Judged
+from edgeml.pipeline.evaluation_data import EvaluationData
 from edgeml.pipeline.saved_inputs import SavedInputs
 from edgeml.pipeline.source_model import ModelFile
 from edgeml.trainers.result import TrainingCurves
@@ -45,7 +45,7 @@ class Request:
     recipes: list[Recipe]
     named: bool
     goal: Goal
-    data: Judged
+    data: EvaluationData
     calibration: dict[str, np.ndarray] | None
     inputs: SavedInputs
     reference: Reference | None

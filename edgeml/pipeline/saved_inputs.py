@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core.source import SourceInfo
-from edgeml.pipeline.evaluation_data import Judged
+from edgeml.pipeline.evaluation_data import EvaluationData
 from edgeml.pipeline.missing_values import complete_rows, gap_rows
 
 __all__ = ["SavedInputs", "save_arrays", "save_inputs"]
@@ -40,7 +40,7 @@ class SavedInputs:
 
 
 def save_inputs(
-    judged: Judged, calibration: Mapping[str, np.ndarray] | None, info: SourceInfo, folder: Path
+    judged: EvaluationData, calibration: Mapping[str, np.ndarray] | None, info: SourceInfo, folder: Path
 ) -> SavedInputs:
     """Save the inputs of a build.
 

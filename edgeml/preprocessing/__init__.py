@@ -1,4 +1,4 @@
-"""What an input's numbers mean, and how raw images, sound and tables become them; numpy alone."""
+"""Preprocessing of raw images, sound and tables, as declared for a model's inputs. Needs NumPy alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw input to the values of an input, by its declaration."""
+"""Apply a declaration of preprocessing to raw input."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["apply"]
 
 
 def apply(declaration: Declaration, raw: object, spec: TensorSpec) -> np.ndarray:
-    """Apply a declaration. Only the module of its kind is loaded: a program with images needs no sound.
+    """Apply a declaration. Only the module of its kind is imported: a program for images does not load audio.
 
     Args:
-        declaration: The meaning of the values.
-        raw: Raw samples, as the module of the declaration's kind takes them.
+        declaration: The meaning of the input's values.
+        raw: Raw samples, as the `prepare` of the declaration's kind accepts them.
         spec: The input.
 
     Returns:
         Values ``[samples, ...]``.
 
     Raises:
-        InputError: The samples are not as declared.
+        InputError: The samples do not fit the declaration.
     """
     if isinstance(declaration, Image):
         from edgeml.preprocessing import image

@@ -1,4 +1,4 @@
-"""Sound to an input's values: log-mel spectrograms and MFCCs as `tf.signal` gives them."""
+"""Convert audio to the values of an input: log-mel spectrograms and MFCCs as in `tf.signal`."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Audio
 from edgeml.core.tensors import TensorSpec
 
-__all__ = ["features", "mel_matrix", "prepare"]
+__all__ = ["compute_features", "mel_matrix", "prepare"]
 
 _INT16_SCALE = 32768.0
-# Floats above are surely int16 values that lost their dtype; resampling overshoots 1 by less.
+# Larger floats are int16 values that lost their dtype; resampling overshoots 1 by less.
 _LOUDEST = 2.0
-# The mel scale of the Hidden Markov Model Toolkit, as tf.signal.linear_to_mel_weight_matrix has it.
+# The mel scale of the Hidden Markov Model Toolkit, as in tf.signal.linear_to_mel_weight_matrix.
 _MEL_BREAK_HZ, _MEL_Q = 700.0, 1127.0
 
 
 def prepare(declaration: Audio, raw: object, spec: TensorSpec) -> np.ndarray:
-    """Clips to the values of an input.
+    """Convert clips to the values of an input.
 
     Args:
-        declaration: What the values mean.
-        raw: One clip, float samples from -1 to 1 or int16 ones, ``[length]``; or several, in a list or as
+        declaration: The front end.
+        raw: One clip ``[length]``, float samples from -1 to 1 or int16 samples; or several, in a list or as
             ``[clips, length]``.
         spec: The input.
 
@@ -30,26 +30,26 @@ def prepare(declaration: Audio, raw: object, spec: TensorSpec) -> np.ndarray:
         float32 ``[clips, ...]``.
 
     Raises:
-        InputError: They are no such clips.
+        InputError: The clips are of another type, shape or range, or too long or too short.
     """
     where = f"raw input '{spec.name}'"
-    clips = [_clip(clip, declaration, f"{where}, clip {i}") for i, clip in enumerate(_clips(raw, where))]
+    clips = [_scale(clip, declaration, f"{where}, clip {i}") for i, clip in enumerate(_clips(raw, where))]
     if len({len(clip) for clip in clips}) > 1:
-        raise InputError(f"{where}: the clips have different lengths.", fix="run them one by one.")
+        raise InputError(f"{where}: the clips have different lengths.", fix="run them separately.")
     if not clips:
         return np.empty((0, *(size or 0 for size in spec.shape[1:])), np.float32)
-    made = np.stack([features(clip, declaration) for clip in clips])
-    return made.reshape(len(made), *_shape(made.shape[1:], spec.shape[1:]))
+    values = np.stack([compute_features(clip, declaration) for clip in clips])
+    return values.reshape(len(values), *_input_shape(values.shape[1:], spec.shape[1:]))
 
 
-def _shape(made: tuple[int, ...], wanted: tuple[int | None, ...]) -> tuple[int, ...]:
-    """``[frames, features]``, flat or with the axes of size 1 that the input has."""
-    if len(wanted) == 1:
-        return (made[0] * made[1],)
-    if len(wanted) == 2:
-        return made
-    sizes = iter(made)
-    return tuple(1 if size == 1 else next(sizes) for size in wanted)
+def _input_shape(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Return the shape ``[frames, features]`` flattened, or with the axes of size 1 that the input has."""
+    if len(expected) == 1:
+        return (shape[0] * shape[1],)
+    if len(expected) == 2:
+        return shape
+    sizes = iter(shape)
+    return tuple(1 if size == 1 else next(sizes) for size in expected)
 
 
 def _clips(raw: object, where: str) -> list[object]:
@@ -57,16 +57,16 @@ def _clips(raw: object, where: str) -> list[object]:
         return [raw] if raw.ndim == 1 else list(raw)
     if isinstance(raw, list | tuple) and all(isinstance(clip, np.ndarray | list | tuple) for clip in raw):
         return list(raw)
-    found = f"shape {list(raw.shape)}" if isinstance(raw, np.ndarray) else type(raw).__name__
-    raise InputError(f"{where}: got {found}, expected samples [length] as an array, or a list of them.")
+    actual = f"shape {list(raw.shape)}" if isinstance(raw, np.ndarray) else type(raw).__name__
+    raise InputError(f"{where}: got {actual}, expected samples [length] as an array, or a list of them.")
 
 
-def _clip(raw: object, declaration: Audio, where: str) -> np.ndarray:
-    """float32 ``[length]``, scaled and filled up as declared."""
+def _scale(raw: object, declaration: Audio, where: str) -> np.ndarray:
+    """Return a clip as float32 ``[length]``, scaled and padded as declared."""
     try:
         clip = np.asarray(raw)
     except ValueError as error:
-        raise InputError(f"{where}: is no regular array ({error}).") from error
+        raise InputError(f"{where}: got sequences of different lengths, expected an array ({error}).") from error
     if clip.ndim != 1 or not (clip.dtype == np.int16 or clip.dtype.kind == "f"):
         raise InputError(
             f"{where}: got {clip.dtype} {list(clip.shape)}, expected one channel of float samples from -1 to 1, or of "
@@ -81,20 +81,22 @@ def _clip(raw: object, declaration: Audio, where: str) -> np.ndarray:
     if declaration.samples is not None:
         if len(samples) > declaration.samples:
             raise InputError(
-                f"{where}: has {len(samples)} samples, at most {declaration.samples} are taken.", fix="cut it."
+                f"{where}: got {len(samples)} samples, expected at most {declaration.samples}.", fix="shorten it."
             )
         samples = np.pad(samples, (0, declaration.samples - len(samples)))
     if len(samples) < declaration.frame_length:
-        raise InputError(f"{where}: has {len(samples)} samples, a frame has {declaration.frame_length}.")
+        raise InputError(
+            f"{where}: got {len(samples)} samples, expected at least the {declaration.frame_length} of a frame."
+        )
     return samples * np.float32(declaration.scale)
 
 
-def features(clip: np.ndarray, declaration: Audio) -> np.ndarray:
-    """The front end.
+def compute_features(clip: np.ndarray, declaration: Audio) -> np.ndarray:
+    """Compute the features of a clip.
 
     Args:
         clip: Scaled float32 samples ``[length]``.
-        declaration: Its parameters.
+        declaration: Parameters of the front end.
 
     Returns:
         float32 ``[frames, mel bins or coefficients]``.
@@ -108,33 +110,35 @@ def features(clip: np.ndarray, declaration: Audio) -> np.ndarray:
         spectrum = np.square(spectrum)
     bins = spectrum @ mel_matrix(declaration) + declaration.log_offset
     if not bins.min() > 0.0:
-        raise InputError("A mel bin is 0 and has no logarithm.", fix="declare a log_offset above 0.")
+        raise InputError(
+            "The energy of a mel bin is 0, and the logarithm of 0 is undefined.", fix="declare a log_offset above 0."
+        )
     mel = np.log(bins)
     if declaration.front_end == "mfcc":
         mel = (mel @ _dct(declaration.mel_bins))[:, : declaration.coefficients]
-    made: np.ndarray = mel.astype(np.float32)
-    return made
+    features: np.ndarray = mel.astype(np.float32)
+    return features
 
 
 def _window(declaration: Audio) -> np.ndarray:
-    """A window ``[frame_length]`` as tf.signal has it: periodic if the length is even, symmetric if it is odd."""
+    """Return a window ``[frame_length]`` as in tf.signal: periodic for even lengths, symmetric for odd ones."""
     if declaration.window == "none":
         return np.ones(declaration.frame_length)
-    make = np.hanning if declaration.window == "hann" else np.hamming
+    window = np.hanning if declaration.window == "hann" else np.hamming
     even = 1 - declaration.frame_length % 2
-    return make(declaration.frame_length + even)[: declaration.frame_length]
+    return window(declaration.frame_length + even)[: declaration.frame_length]
 
 
 def mel_matrix(declaration: Audio) -> np.ndarray:
-    """float64 ``[FFT bins, mel bins]``: triangles on the mel scale, as tf.signal.linear_to_mel_weight_matrix's."""
+    """Return float64 ``[FFT bins, mel bins]``: triangles on the mel scale, as in linear_to_mel_weight_matrix."""
     bins = declaration.fft_size // 2 + 1
-    places = _mel(np.linspace(0.0, declaration.sample_rate / 2, bins))[1:, None]
+    positions = _mel(np.linspace(0.0, declaration.sample_rate / 2, bins))[1:, None]
     low, high = _mel(np.array([declaration.low_hz, declaration.high_hz]))
     edges = np.linspace(low, high, declaration.mel_bins + 2)
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    rising, falling = (places - left) / (centre - left), (right - places) / (right - centre)
+    left, center, right = edges[:-2], edges[1:-1], edges[2:]
+    rising, falling = (positions - left) / (center - left), (right - positions) / (right - center)
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return np.concatenate([np.zeros((1, declaration.mel_bins)), triangles])  # the constant part belongs to no bin
+    return np.concatenate([np.zeros((1, declaration.mel_bins)), triangles])  # no bin contains the constant component
 
 
 def _mel(hertz: np.ndarray) -> np.ndarray:
@@ -142,6 +146,6 @@ def _mel(hertz: np.ndarray) -> np.ndarray:
 
 
 def _dct(size: int) -> np.ndarray:
-    """float64 ``[size, size]``: DCT-II times 1 / sqrt(2 size), as tf.signal.mfccs_from_log_mel_spectrograms's."""
+    """Return float64 ``[size, size]``: DCT-II times 1 / sqrt(2 size), as in mfccs_from_log_mel_spectrograms."""
     n, k = np.arange(size)[:, None], np.arange(size)[None]
     return 2.0 * np.cos(np.pi * k * (2 * n + 1) / (2 * size)) / np.sqrt(2.0 * size)

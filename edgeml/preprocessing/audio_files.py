@@ -1,4 +1,4 @@
-"""Sound from files."""
+"""Read audio from files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _BYTES = 2
 
 
 def read_audio(path: Path, declaration: Audio) -> np.ndarray:
-    """The samples of a WAV file of one channel with 16 bits at the declared rate.
+    """Read a WAV file of one channel with 16 bits at the declared rate.
 
     Returns:
         int16 ``[length]``.
 
     Raises:
-        InputError: It is no such file.
-        StorageError: It cannot be read.
+        InputError: The file does not exist or is not such a file.
+        StorageError: The file cannot be read.
     """
     try:
         with wave.open(io.BytesIO(read_bytes(path)), "rb") as file:
@@ -34,14 +34,14 @@ def read_audio(path: Path, declaration: Audio) -> np.ndarray:
             data = file.readframes(file.getnframes())
     except (wave.Error, EOFError, ZeroDivisionError) as error:
         raise InputError(
-            f"{path.name} is no WAV file of 16-bit samples: {str(error) or 'it ends too early'}.",
+            f"{path.name} cannot be read as a WAV file of 16-bit samples: {str(error) or 'it ends too early'}.",
             fix="save it as 16-bit PCM.",
         ) from error
-    for what, found, expected in (
+    for what, actual, expected in (
         ("channels", channels, 1),
         ("bits per sample", 8 * width, 8 * _BYTES),
         ("samples per second", rate, declaration.sample_rate),
     ):
-        if found != expected:
-            raise InputError(f"{path.name} has {found} {what}, expected {expected}.", fix="convert it first.")
+        if actual != expected:
+            raise InputError(f"{path.name} has {actual} {what}, expected {expected}.", fix="convert it first.")
     return np.frombuffer(data[: len(data) // _BYTES * _BYTES], "<i2").astype(np.int16)

@@ -1,4 +1,4 @@
-"""Declarations from a TOML file."""
+"""Read declarations of preprocessing from TOML files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["read_declarations"]
 
 
 def read_declarations(path: Path) -> dict[str, Declaration]:
-    """Declarations by input name, each a table of the file.
+    """Read declarations by input name, each a table of the file.
 
     Raises:
-        InputError: There is no such file, or it holds something else.
-        StorageError: It cannot be read.
+        InputError: The file does not exist, is not TOML, or holds something else.
+        StorageError: The file cannot be read.
 
     Example:
         A file with the table ``[image]`` and in it ``kind = "image"``, ``height = 96``, ``width = 96``.
@@ -25,7 +25,10 @@ def read_declarations(path: Path) -> dict[str, Declaration]:
     try:
         tables = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path.name}: the preprocessing cannot be read: {error}.") from error
+        raise InputError(f"{path.name} cannot be read as TOML: {error}.") from error
     if not tables:
-        raise InputError(f"{path.name}: declares nothing.", fix='write a table [INPUT] with kind = "image".')
+        raise InputError(
+            f"{path.name} is empty, expected a declaration for an input.",
+            fix='write a table [INPUT] with kind = "image".',
+        )
     return {name: checked_declaration(table, name) for name, table in tables.items()}

@@ -1,4 +1,4 @@
-"""Images from files."""
+"""Read images from files."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ _PILLOW = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 IMAGE_SUFFIXES = (*_PILLOW, ".ppm", ".pgm")
 
 _OPAQUE = 255
-_MODES = frozenset({"1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"})  # those of 8 bits or fewer
-# Sizes, parted by white space and comments, and one white space before the pixels: netpbm's own words.
+_MODES = frozenset({"1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"})  # Pillow's modes of up to 8 bits
+# Netpbm's header: sizes separated by whitespace and comments, then a single whitespace before the pixels.
 _PNM = re.compile(rb"P(?P<kind>[56])(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The pixels of a file as they lie in it: an orientation that it names beside them is not applied.
+    """Read the pixels of a file as stored: an orientation in its metadata is not applied.
 
-    PNG and JPEG need Pillow; PPM and PGM (binary, of 8 bits) do not.
+    PNG and JPEG need Pillow; binary PPM and PGM of 8 bits do not.
 
     Returns:
         uint8 ``[height, width, channels]``: one channel for gray, three for RGB.
 
     Raises:
-        InputError: It is no such image, or has transparent pixels.
-        StorageError: It cannot be read.
+        InputError: The file does not exist, is not such an image, or has transparent pixels.
+        StorageError: The file cannot be read.
         MissingDependencyError: Pillow is not installed.
     """
     data = read_bytes(path)
-    return _pillow(data, path) if path.suffix.lower() in _PILLOW else _pnm(data, path)
+    return _decode_by_pillow(data, path) if path.suffix.lower() in _PILLOW else _decode_pnm(data, path)
 
 
-def _pnm(data: bytes, path: Path) -> np.ndarray:
+def _decode_pnm(data: bytes, path: Path) -> np.ndarray:
     header = _PNM.match(data)
     if header is None:
-        raise InputError(f"{path.name} is no binary PPM or PGM image.", fix="save it as P6 or P5.")
+        raise InputError(f"{path.name}: expected a binary PPM or PGM image (P6 or P5).", fix="save it in binary form.")
     width, height, largest = (int(header[i]) for i in (2, 3, 4))
     channels = 3 if header["kind"] == b"6" else 1
     if largest != _OPAQUE:
         raise InputError(
-            f"{path.name}: its largest value is {largest}, expected {_OPAQUE}.", fix="save it with 8 bits."
+            f"{path.name}: the maximum value is {largest}, expected {_OPAQUE}.", fix="save it with 8 bits."
         )
     body = memoryview(data)[header.end() :]
     if len(body) < height * width * channels or not height * width:
-        raise InputError(f"{path.name}: is {width} × {height} pixels by its header, and {len(body)} bytes follow.")
+        raise InputError(f"{path.name}: the header says {width} × {height} pixels, and {len(body)} bytes follow.")
     return np.frombuffer(body[: height * width * channels], np.uint8).reshape(height, width, channels)
 
 
-def _pillow(data: bytes, path: Path) -> np.ndarray:
+def _decode_by_pillow(data: bytes, path: Path) -> np.ndarray:
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
@@ -81,7 +81,7 @@ def _pillow(data: bytes, path: Path) -> np.ndarray:
 
 
 def _refuse_transparency(opened: object, path: Path) -> None:
-    """What shows through is not in the file."""
+    """Refuse images with transparent pixels: the background that shows through is unknown."""
     image: object = opened
     alpha = getattr(image, "has_transparency_data", False)
     if alpha and np.asarray(image.convert("RGBA"))[..., 3].min() < _OPAQUE:  # type: ignore[attr-defined]

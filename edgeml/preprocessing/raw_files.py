@@ -1,4 +1,4 @@
-"""Raw input from a file, as the declarations of the inputs say."""
+"""Read raw input from image, WAV and CSV files."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ RAW_SUFFIXES = (*IMAGE_SUFFIXES, *AUDIO_SUFFIXES, *TABLE_SUFFIXES)
 
 
 def read_raw(path: Path, signature: Signature, declarations: Mapping[str, Declaration]) -> object:
-    """A file's content as `predict(..., raw=True)` takes it.
+    """Read a file as input for `predict(..., raw=True)`.
 
     Args:
         path: An image, a WAV file or a CSV file.
-        signature: The artifact's, or the source's; of its inputs only those that are columns of one table may be
-            several.
-        declarations: Of the inputs, by name.
+        signature: Signature of the artifact or the source. Several inputs must all be columns of one table.
+        declarations: Declarations by input name.
 
     Returns:
         An image ``[height, width, channels]``, sound ``[length]``, or columns ``[rows]`` by name.
 
     Raises:
-        InputError: An input declares nothing, the file is of another kind, or is damaged.
-        MissingDependencyError: What reads it is not installed.
+        InputError: An input is not declared, the file is of another kind, or is damaged.
+        MissingDependencyError: The extra that reads the file is not installed.
+        StorageError: The file cannot be read.
     """
     for spec in signature.inputs:
         if spec.name not in declarations:
             raise InputError(
-                f"{path.name}: the package does not declare what input '{spec.name}' is made of.",
-                fix="give arrays (.npy, .npz) as the model takes them, or build the package with --preprocessing.",
+                f"{path.name}: the package does not declare how to make input '{spec.name}' from a file.",
+                fix="give the model's own arrays (.npy, .npz), or build the package with --preprocessing.",
             )
-    tables = [(spec, found) for spec in signature.inputs if isinstance(found := declarations[spec.name], Table)]
+    tables = [(spec, table) for spec in signature.inputs if isinstance(table := declarations[spec.name], Table)]
     if len(signature.inputs) > max(1, len(tables)):
         raise InputError(
-            f"{path.name}: the model has {len(signature.inputs)} inputs.",
-            fix="give an .npz file with an array for each.",
+            f"{path.name}: a single file cannot fill the model's {len(signature.inputs)} inputs.",
+            fix="give an .npz file with one array for each input.",
         )
     first = signature.inputs[0].name
     declaration = declarations[first]

@@ -1,109 +1,102 @@
-"""Tables from files."""
+"""Read the inputs of a model from the columns of CSV files."""
 
 from __future__ import annotations
 
-import csv
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.preprocessing import GAPS, Table
-from edgeml.core.system.files import read_errors
-from edgeml.core.tensors import TensorSpec
+from edgeml.core.preprocessing import Table
+from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.preprocessing.csv_table import CsvColumn, CsvTable, check_separator, read_csv
 
-__all__ = ["TABLE_SUFFIXES", "read_table"]
+__all__ = ["TABLE_SUFFIXES", "inputs_of_table", "read_table"]
 
 TABLE_SUFFIXES = (".csv",)
 
 
 def read_table(path: Path, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[str, np.ndarray]:
-    """The declared columns of a CSV file, found by the names in its first line; other columns are left out.
-
-    The file is UTF-8, with or without a byte-order mark, its fields parted by commas, its numbers with a point.
-    A field of `GAPS` is a missing value.
+    """Read the declared columns of a CSV file; the file's other columns are ignored.
 
     Args:
         path: The file.
-        inputs: The inputs, and the columns that each is made of.
+        inputs: The inputs, each with the columns that it consists of.
 
     Returns:
-        By column ``[rows]``: float64, NaN where a number is missing; or text, "" where it is.
+        By column ``[rows]``: float64, NaN where a number is missing; or text, "" where it is missing.
 
     Raises:
-        InputError: A column is missing or there twice, a field is no number, a value is missing that the model
-            needs, or there are no rows.
+        InputError: The file is not CSV, a column is missing or there twice, a field is not of the column's type, or
+            a value is missing that the model needs.
+        StorageError: The file cannot be read.
     """
-    columns = {
-        column: _Field(spec.dtype == "string", spec.gaps is True or (spec.gaps is not False and place in spec.gaps))
-        for spec, table in inputs
-        for place, column in enumerate(table.columns)
-    }
-    values: dict[str, list[float | str]] = {column: [] for column in columns}
-    try:
-        with read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, strict=True)
-            places, width = _places(next(lines, []), columns, path.name)
-            for line in lines:
-                where = f"{path.name}, line {lines.line_num}"
-                if line and len(line) != width:
-                    raise InputError(
-                        f"{where}: got {len(line)} fields, expected {width}.", fix="part the fields by commas alone."
-                    )
-                for column, place in places.items() if line else ():
-                    values[column].append(columns[column].value(line[place], f"{where}, column '{column}'"))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name} cannot be read as CSV: {error}.", fix="save it as CSV in UTF-8.") from error
-    if not all(values.values()):
-        raise InputError(f"{path.name} has no rows.")
-    return {
-        column: np.array(found, np.str_ if columns[column].text else np.float64) for column, found in values.items()
-    }
+    return _declared_columns(read_csv(path), inputs)
 
 
-def _places(header: list[str], columns: Mapping[str, _Field], name: str) -> tuple[dict[str, int], int]:
-    """Where each declared column is, and how many columns the file has."""
-    found = [column.strip() for column in header]
-    count = Counter(found)
-    missing = [column for column in columns if not count[column]]
-    twice = [column for column in columns if count[column] > 1]
-    if missing:
-        there = ", ".join(found[:20]) or "none"
-        parted = next((mark for mark in (";", "\t", "|") if len(found) == 1 and mark in found[0]), None)
+def inputs_of_table(
+    table: CsvTable, signature: Signature, declarations: Mapping[str, Table], what: str
+) -> dict[str, np.ndarray]:
+    """Convert a CSV file to the inputs of a model, each column by the type that the model declares.
+
+    Args:
+        table: The file.
+        signature: The model's signature.
+        declarations: The columns of each input. Without them columns belong to inputs ``[samples, 1]`` by name if all
+            names are there, and otherwise by their order in the file.
+        what: What to call the data in messages, for instance ``calibration``.
+
+    Returns:
+        By input ``[rows, columns]``: float64, NaN where a number is missing; or text, "" where it is missing.
+
+    Raises:
+        InputError: As `read_table`; or the number of columns is not that of the model.
+    """
+    specs = signature.inputs
+    if all(spec.name in declarations for spec in specs):
+        columns = _declared_columns(table, [(spec, declarations[spec.name]) for spec in specs])
+        return {
+            spec.name: np.stack([columns[name] for name in declarations[spec.name].columns], axis=1) for spec in specs
+        }
+    check_separator(table)
+    if len(specs) == 1 and len(specs[0].shape) == 2:
+        (spec,) = specs
+        _check_count(table, spec.shape[1], what)
+        return {spec.name: np.stack([_values(table.at(i), spec, i) for i in range(len(table.header))], axis=1)}
+    if any(spec.shape != (None, 1) for spec in specs):
+        shapes = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in specs)
         raise InputError(
-            f"{name}: columns are missing: {', '.join(missing[:10])}; it has {there[:200]}.",
-            fix=f"part the fields by commas, not by {parted!r}." if parted else "name the columns in the first line.",
+            f"{what}: {table.file} is a table, and the model's inputs are not: {shapes}.",
+            fix="give arrays: an .npz file with one array for each input.",
         )
-    if twice:
-        raise InputError(f"{name}: column '{twice[0]}' is there twice.")
-    return {column: found.index(column) for column in columns}, len(found)
+    names = [spec.name for spec in specs]
+    if set(names) <= set(table.names):
+        selected = table.select(names)
+    else:
+        _check_count(table, len(specs), what)
+        selected = [table.at(i) for i in range(len(specs))]
+    return {spec.name: _values(column, spec, 0)[:, None] for spec, column in zip(specs, selected, strict=True)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """How a column's fields are read: as text or numbers, with or without gaps."""
+def _declared_columns(table: CsvTable, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[str, np.ndarray]:
+    specs = {name: (spec, place) for spec, declaration in inputs for place, name in enumerate(declaration.columns)}
+    columns = table.select(list(specs))
+    return {name: _values(column, *specs[name]) for name, column in zip(specs, columns, strict=True)}
 
-    text: bool
-    gaps: bool
 
-    def value(self, field: str, where: str) -> float | str:
-        """The number or text of a field, NaN or "" where it is missing."""
-        kind = "text" if self.text else "a number"
-        if field.strip() in GAPS:
-            if self.gaps:
-                return "" if self.text else math.nan
-            told = "is empty" if not field.strip() else f"got {field!r}, which is a missing value"
-            raise InputError(f"{where}: {told}, expected {kind}.")
-        if self.text:
-            return field
-        try:
-            number = float(field) if "_" not in field else math.nan  # Python's own 1_000
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise InputError(f"{where}: got {field[:40]!r}, expected a number.")
-        return number
+def _values(column: CsvColumn, spec: TensorSpec, place: int) -> np.ndarray:
+    """Convert a column by the spec of its input, in which it has a place."""
+    missing = spec.gaps is True or (spec.gaps is not False and place in spec.gaps)
+    if spec.dtype == "string":
+        return column.texts(missing=missing, known=(*spec.texts, *spec.literal_texts), closed=bool(spec.texts))
+    return column.numbers(missing=missing)
+
+
+def _check_count(table: CsvTable, expected: int | None, what: str) -> None:
+    if expected is not None and len(table.header) != expected:
+        raise InputError(
+            f"{what}: {table.file} has {len(table.header)} columns ({', '.join(table.names[:10])}"
+            f"{', …' if len(table.names) > 10 else ''}), and the model takes {expected} columns without names.",
+            fix="keep the model's columns alone, in its order; on the command line --target names that of the labels.",
+        )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.preprocessing import GAPS
 
 __all__ = ["Column", "first_step", "table_columns"]
 
@@ -26,6 +27,7 @@ class Column:
         gap: What stands for a missing text in that table: NaN, None, or "" where the model knows none.
         known: The texts that it was trained on, as far as it keeps them.
         closed: Whether it takes no other texts.
+        literal: Texts that it knows although files spell missing values so.
     """
 
     name: str | None
@@ -34,6 +36,7 @@ class Column:
     gap: float | str | None = ""
     known: tuple[str, ...] = ()
     closed: bool = False
+    literal: tuple[str, ...] = ()
 
 
 def table_columns(model: Any) -> tuple[Column, ...]:
@@ -49,7 +52,7 @@ def table_columns(model: Any) -> tuple[Column, ...]:
     for place, text in _uses(model, None):
         name = None if names is None else str(names[place])
         use = text or _Text()
-        new = Column(name, place, text is not None, use.gap, use.known, use.closed)
+        new = Column(name, place, text is not None, use.gap, use.known, use.closed, use.literal)
         old = found.setdefault(place, new)
         if old.text != new.text:
             raise UnsupportedModelError(
@@ -77,6 +80,7 @@ class _Text:
     gap: float | str | None = ""
     known: tuple[str, ...] = ()
     closed: bool = False
+    literal: tuple[str, ...] = ()
 
 
 def _uses(model: Any, places: Sequence[int] | None) -> Iterator[tuple[int, _Text | None]]:
@@ -100,7 +104,7 @@ def _uses(model: Any, places: Sequence[int] | None) -> Iterator[tuple[int, _Text
                 yield from _uses(part, places)
         return
     if hasattr(first, "vocabulary_") or name == "HashingVectorizer":
-        yield from ((place, _Text()) for place in places)
+        yield from ((place, _Text(literal=_literal_words(first))) for place in places)
         return
     for number, place in enumerate(places):
         yield place, _text(model, first, number)
@@ -115,7 +119,7 @@ def _text(model: Any, first: Any, number: int) -> _Text | None:
         gaps = [value for value in values if not isinstance(value, str)]
         if not texts:
             return None
-        return _Text(gaps[0] if gaps else "", texts, getattr(first, "handle_unknown", "") == "error")
+        return _Text(gaps[0] if gaps else "", texts, getattr(first, "handle_unknown", "") == "error", _literal(texts))
     statistics = getattr(first, "statistics_", None)
     if statistics is None or not isinstance(np.asarray(statistics, dtype=object)[number], str):
         return None
@@ -123,7 +127,18 @@ def _text(model: Any, first: Any, number: int) -> _Text | None:
     later = _later(model, first)
     after = None if later is None or not hasattr(later, "categories_") else _text(later, later, number)
     known, closed = (after.known, after.closed) if after else ((), False)
-    return _Text(gap, known, closed)
+    return _Text(gap, known, closed, _literal(known))
+
+
+def _literal(known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the known texts that files use for missing values too."""
+    return tuple(text for text in known if text and text.strip() in GAPS)
+
+
+def _literal_words(vectorizer: Any) -> tuple[str, ...]:
+    """Return the spellings of missing values in which a vectorizer counts words."""
+    words, vocabulary = vectorizer.build_analyzer(), getattr(vectorizer, "vocabulary_", None)
+    return tuple(text for text in sorted(GAPS) if any(vocabulary is None or word in vocabulary for word in words(text)))
 
 
 def _later(model: Any, first: Any) -> Any:

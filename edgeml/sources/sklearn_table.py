@@ -72,6 +72,7 @@ class ModelTable:
                 (None, 1),
                 "string" if column.text else self._numbers,
                 texts=column.known if column.closed else (),
+                literal_texts=column.literal,
             )
             for name, column in zip(self.input_names, self.columns, strict=True)
         )

@@ -1,6 +1,6 @@
-"""Models trained here: nets by Keras, estimators and pipelines by scikit-learn.
+"""Training of models: neural networks by Keras, estimators and pipelines by scikit-learn.
 
-Importing it loads no framework.
+Importing this package does not load a framework.
 
 Example:
     >>> from pathlib import Path
@@ -18,6 +18,7 @@ from edgeml.trainers.training_schema import (
     Autoencoder,
     Conv,
     Csv,
+    Data,
     Dense,
     Digits,
     DsCnn,
@@ -25,6 +26,7 @@ from edgeml.trainers.training_schema import (
     Idx,
     Images,
     MobileNetV1,
+    Model,
     Npz,
     Packaging,
     ResNet8,
@@ -39,6 +41,7 @@ __all__ = [
     "Autoencoder",
     "Conv",
     "Csv",
+    "Data",
     "Dense",
     "Digits",
     "DsCnn",
@@ -47,6 +50,7 @@ __all__ = [
     "Idx",
     "Images",
     "MobileNetV1",
+    "Model",
     "Npz",
     "Packaging",
     "ResNet8",

@@ -66,9 +66,9 @@ def read_dataset(data: Data) -> Dataset:
         MissingDependencyError: What reads it is not installed.
     """
     if isinstance(data, Csv):
-        from edgeml.trainers.csv_table import read_csv_table
+        from edgeml.trainers.training_table import read_training_table
 
-        table = read_csv_table(data.path, target=data.target, columns=data.columns, text=data.text)
+        table = read_training_table(data.path, target=data.target, columns=data.columns, drop=data.drop, text=data.text)
         return Dataset(table.inputs, table.target, data.task, remarks=table.remarks)
     if isinstance(data, Digits):
         from sklearn.datasets import load_digits

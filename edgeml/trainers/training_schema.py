@@ -77,6 +77,7 @@ class Csv(_Data, frozen=True, tag="csv"):
         path: The file.
         target: The column that is to be predicted; empty for what learns without one.
         columns: The columns to learn from, in their order; by default all others.
+        drop: Columns that are not learned from, as identifiers; an alternative to `columns`.
         text: Columns that are text whatever their fields look like: postcodes, numbers of types.
         task: What the target is, where neither it nor the model tells: a column of numbers is a regression's.
     """
@@ -84,6 +85,7 @@ class Csv(_Data, frozen=True, tag="csv"):
     path: Path
     target: str = ""
     columns: tuple[_Name, ...] = ()
+    drop: tuple[_Name, ...] = ()
     text: tuple[_Name, ...] = ()
     task: TargetTask | None = None
 

@@ -198,7 +198,7 @@ def test_a_table_by_command(table: edgeml.Package, tmp_path: Path) -> None:
     [
         ("x.wav", b"", "declares input 'image' to be an image"),
         ("x.csv", b"", "declares input 'image' to be an image"),
-        ("x.ppm", b"P6", "no binary PPM"),
+        ("x.ppm", b"P6", "expected a binary PPM"),
         ("absent.ppm", None, "no such file"),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_raw_file_for_a_package_without_a_declaration(small_package_file: Path
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     done = command("predict", small_package_file, "x.csv", "-o", "out.npz", cwd=tmp_path)
     assert done.returncode == 2
-    assert "does not declare what input 'features' is made of" in done.stderr
+    assert "does not declare how to make input 'features' from a file" in done.stderr
     assert "--preprocessing" in done.stderr
 
 

@@ -157,6 +157,27 @@ def test_house_prices_go_from_a_table_to_a_package(run: Run, tmp_path: Path) -> 
     assert artifact["evaluation"]["metrics"]["r2"] == pytest.approx(r2_score(rows["price"], prices), abs=1e-6)
 
 
+@pytest.mark.slow
+def test_dropped_columns_are_not_learned_from(run: Run, tmp_path: Path) -> None:
+    rows = [f"{i},{i % 9},{3 * (i % 9)}" for i in range(60)]
+    (tmp_path / "a.csv").write_text("\n".join(["customer id,a,y", *rows]))
+    (tmp_path / "b.csv").write_text("\n".join(["a,y", *(row.partition(",")[2] for row in rows)]))
+    build = '[build]\nname = "tree"\nrecipes = ["onnx-fp32"]\n'
+    dropped = TABLE.replace("[model]", 'drop = ["customer id"]\n[model]')
+    trainings = {}
+    for name, text in {"first": dropped, "again": dropped, "without": TABLE.replace("a.csv", "b.csv")}.items():
+        done = run("train", written(tmp_path, text + build), "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        trainings[name] = json.loads((tmp_path / name / "training.json").read_bytes())
+        assert (tmp_path / name / "evaluation.csv").read_text().startswith("a,y\n")
+    assert trainings["first"] == trainings["again"]
+    assert trainings["first"]["training"]["data"]["drop"] == ["customer id"]
+    for key in ("data_digest", "metrics", "columns"):
+        assert trainings["first"][key] == trainings["without"][key]
+    done = run("predict", tmp_path / "first" / "tree.edgeml", tmp_path / "a.csv", "-o", tmp_path / "out.csv")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_recipe_that_is_refused_is_exit_1_and_the_model_is_there(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,y\n" + "".join(f"{i},{i % 7}\n" for i in range(60)))
     text = TABLE.replace("Ridge", "DecisionTreeRegressor") + '[build]\nname = "tree"\nrecipes = ["tflite-fp16"]\n'
@@ -171,9 +192,14 @@ def test_a_recipe_that_is_refused_is_exit_1_and_the_model_is_there(run: Run, tmp
     ("text", "table", "words"),
     [
         (TABLE, "a;y\n1;2\n", ["a.csv", "semicolons", "fix: save it"]),
-        (TABLE, "a,b\n1,2\n", ["a.csv", "no column 'y'", "it has a, b"]),
+        (TABLE, "a,b\n1,2\n", ["a.csv", "columns are missing: y", "it has a, b"]),
         (TABLE.replace("Ridge", "Rigde"), "a,y\n1,2\n3,4\n", ["'Rigde'", "fix: did you mean", "Ridge"]),
         (TABLE + '[build]\nname = "A B"\n', "a,y\n1,2\n", ["name: got 'A B'"]),
+        (
+            TABLE.replace("[model]", 'drop = ["customer_ids"]\n[model]'),
+            "a,customer_id,y\n1,1,2\n",
+            ["a.csv: data.drop: columns are missing: customer_ids", "fix: did you mean 'customer_id'"],
+        ),
         (TABLE + "[fit]\n", "a,y\n1,2\n", ["training.toml: fit: it is for nets"]),
     ],
 )

@@ -12,10 +12,10 @@ import edgeml
 from edgeml.core.errors import InputError
 from edgeml.core.source import SourceInfo
 from edgeml.pipeline.evaluation_data import (
-    Judged,
+    EvaluationData,
     calibration_arrays,
     digest_of_arrays,
-    judged_data,
+    evaluation_arrays,
     overlap,
 )
 from edgeml.pipeline.task import with_task
@@ -26,7 +26,7 @@ from tests.support.source_infos import PLAIN, SIGMOID, SOFTMAX, X, Y, source_inf
 def truth(evaluation: object, source: SourceInfo, **said: Any) -> np.ndarray | None:
     """The truth as it is judged by, after the task is settled."""
     settled = with_task(source, said.pop("task", None), said.pop("labels", None), evaluation)
-    return judged_data(evaluation, None, settled).truth
+    return evaluation_arrays(evaluation, None, settled).truth
 
 
 # The truth
@@ -91,7 +91,7 @@ def test_forms_of_true_labels_of_a_sigmoid(y: object) -> None:
         (np.ones((12, 3)), "is not one-hot"),
         (np.zeros((12, 2)), "expected one label for each sample"),
         (np.zeros((12, 1, 1)), "expected one label for each sample"),
-        ([[1, 2], [3]] * 6, "y is no regular array"),
+        ([[1, 2], [3]] * 6, "y is not a regular array"),
     ],
 )
 def test_true_labels_that_do_not_fit(y: object, message: str) -> None:
@@ -133,7 +133,7 @@ def test_true_values() -> None:
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.ones((12, 2)), r"shape \[12, 2\], the model gives numbers of shape \[12, 3\]"),
+        (np.ones((12, 2)), r"shape \[12, 2\], expected numbers of shape \[12, 3\]"),
         (np.full((12, 3), np.nan), "y holds NaN or infinity"),
         (np.full((12, 3), np.inf), "y holds NaN or infinity"),
         (np.full((12, 3), "1"), "y is <U1"),
@@ -174,17 +174,17 @@ def test_a_tuple_of_three() -> None:
 
 
 def test_evaluation_is_what_is_judged_on() -> None:
-    found = judged_data((X, Y), {"x": X[:3]}, SOFTMAX)
+    found = evaluation_arrays((X, Y), {"x": X[:3]}, SOFTMAX)
     assert (found.origin, found.samples) == ("evaluation", 12)
 
 
 def test_without_evaluation_it_is_calibration() -> None:
-    found = judged_data(None, {"x": X[:3]}, SOFTMAX)
+    found = evaluation_arrays(None, {"x": X[:3]}, SOFTMAX)
     assert (found.origin, found.samples, found.truth) == ("calibration", 3, None)
 
 
 def test_without_anything_it_is_drawn_and_always_the_same() -> None:
-    first, second = (judged_data(None, None, source_info(2, inputs={"a": 3, "b": 5})) for _ in range(2))
+    first, second = (evaluation_arrays(None, None, source_info(2, inputs={"a": 3, "b": 5})) for _ in range(2))
     assert (first.origin, first.samples, first.truth) == ("drawn", 256, None)
     assert {name: array.shape for name, array in first.inputs.items()} == {"a": (256, 3), "b": (256, 5)}
     assert all(array.dtype == np.float32 for array in first.inputs.values())
@@ -200,7 +200,7 @@ GAPS[3, 1] = np.nan
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (X[:0], "evaluation: there are no samples"),
+        (X[:0], "evaluation: got 0 samples"),
         (X[:, :3], r"evaluation, input 'x': got shape \[12, 3\], expected \[samples, 4\]"),
         (GAPS, r"evaluation, input 'x': sample 3 holds NaN or infinity \(1 of 12 samples do\)"),
         (X.astype(str), "evaluation, input 'x': got dtype <U"),
@@ -210,17 +210,17 @@ GAPS[3, 1] = np.nan
 )
 def test_evaluation_that_does_not_fit(x: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        judged_data(x, None, SOFTMAX)
+        evaluation_arrays(x, None, SOFTMAX)
 
 
 def test_several_inputs() -> None:
     source = source_info(2, inputs={"a": 3, "b": 5}, task="regression")
     a, b = np.ones((7, 3)), np.ones((7, 5))
-    assert list(judged_data({"b": b, "a": a}, None, source).inputs) == ["a", "b"]
+    assert list(evaluation_arrays({"b": b, "a": a}, None, source).inputs) == ["a", "b"]
     with pytest.raises(InputError, match="the model has 2 inputs"):
-        judged_data(a, None, source)
+        evaluation_arrays(a, None, source)
     with pytest.raises(InputError, match=r"different numbers of samples: \{'a': 7, 'b': 6\}"):
-        judged_data({"a": a, "b": b[:6]}, None, source)
+        evaluation_arrays({"a": a, "b": b[:6]}, None, source)
 
 
 # Calibration
@@ -246,8 +246,8 @@ def test_no_calibration() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (X[:0], "calibration: there are no samples"),
-        (X[:1], "calibration: the one sample shows no range of values"),
+        (X[:0], "calibration: got 0 samples"),
+        (X[:1], "calibration: a single sample shows no range of values"),
         (np.ones((9, 4)), "calibration: all 9 samples are the same"),
         (GAPS, "calibration, input 'x': sample 3 holds NaN"),
         (X[:, :2], r"calibration, input 'x': got shape \[12, 2\], expected \[samples, 4\]"),
@@ -298,9 +298,9 @@ def test_digests_tell_arrays_apart() -> None:
 
 
 def test_judged_counts_its_samples() -> None:
-    assert Judged("evaluation", {"x": X}, None).samples == 12
+    assert EvaluationData("evaluation", {"x": X}, None).samples == 12
 
 
 def test_whole_numbers_are_not_drawn(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="inputs x take whole numbers"):
+    with pytest.raises(InputError, match="inputs x accept whole numbers"):
         edgeml.build(write_identity_onnx(tmp_path, "int64"), recipes=["onnx-fp32"])

@@ -9,7 +9,7 @@ import pytest
 
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.source import Reference
-from edgeml.pipeline.evaluation_data import Judged
+from edgeml.pipeline.evaluation_data import EvaluationData
 from edgeml.pipeline.reference import ReferenceOutputs, ask_source
 from edgeml.pipeline.saved_inputs import save_inputs
 from tests.support.source_infos import PLAIN, SOFTMAX, X
@@ -48,7 +48,7 @@ def test_a_source_without_labels() -> None:
 def test_a_source_that_gives_nan(tmp_path: Path) -> None:
     info = PLAIN
     (output,) = info.signature.outputs
-    data = Judged("evaluation", {"x": X}, None)
+    data = EvaluationData("evaluation", {"x": X}, None)
     inputs = save_inputs(data, None, info, tmp_path)
     spoilt = Reference({output.name: np.full((12, 2), np.nan, np.float32)})
     with pytest.raises(UnsupportedModelError, match=r"gives NaN or infinity in .* on the evaluation data"):

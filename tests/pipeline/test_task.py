@@ -72,15 +72,23 @@ def test_what_the_caller_says_counts() -> None:
 @pytest.mark.parametrize(
     ("source", "said", "message"),
     [
-        (SOFTMAX, {"labels": ["a", "b"]}, "labels: got 2, the model tells 3 classes apart"),
-        (SOFTMAX, {"labels": ["a", "b", "a"]}, "two classes have the same name"),
-        (SOFTMAX, {"labels": ["a", "b", None]}, "labels: got other than names"),
-        (SOFTMAX, {"labels": [["a"], ["b"], ["c"]]}, "labels: got other than names"),
-        (SOFTMAX, {"labels": ["a", 1, 2]}, "names of several kinds"),
-        (SOFTMAX, {"labels": ["a", "b", "c"], "task": "regression"}, "the task is regression, which has none"),
-        (SOFTMAX, {"task": "guesswork"}, "there is no task 'guesswork'"),
-        (source_info(3, 2), {"task": "classification"}, "a classifier has one output of scores, the model has 2"),
-        (source_info(1), {"task": "classification"}, "has no score for each class"),
+        (SOFTMAX, {"labels": ["a", "b"]}, "labels: got 2, expected 3, one for each class"),
+        (SOFTMAX, {"labels": ["a", "b", "a"]}, "labels: 'a' is at index 0 and at index 2"),
+        (SOFTMAX, {"labels": ["a", "b", None]}, "labels: expected a list of str, .*got NoneType at index 2"),
+        (SOFTMAX, {"labels": [["a"], ["b"], ["c"]]}, "labels: expected a list of str, .*got list at index 0"),
+        (SOFTMAX, {"labels": ["a", 1, 2]}, "got str at index 0 and int at index 1"),
+        (
+            SOFTMAX,
+            {"labels": ["a", "b", "c"], "task": "regression"},
+            "only classifiers have labels, .* is regression",
+        ),
+        (SOFTMAX, {"task": "guesswork"}, "task: 'guesswork' is not supported"),
+        (
+            source_info(3, 2),
+            {"task": "classification"},
+            "a classifier has one output of scores, .* 2 outputs",
+        ),
+        (source_info(1), {"task": "classification"}, "expected a score for each class"),
         (
             source_info(3, framework="sklearn", task="classification", decision=Decision(("a", "b", "c"))),
             {"labels": ["x", "y", "z"]},
@@ -89,7 +97,7 @@ def test_what_the_caller_says_counts() -> None:
         (
             source_info(3, framework="sklearn", task="regression"),
             {"task": "classification"},
-            "the estimator does regression",
+            "the estimator's task is regression",
         ),
     ],
 )

@@ -109,13 +109,13 @@ def test_several_clips() -> None:
     [
         (clip() * 32768, "samples reach .*, expected -1 to 1.*as int16"),
         (clip() * np.nan, "samples reach nan"),
-        (clip(16001), "has 16001 samples, at most 16000"),
+        (clip(16001), "got 16001 samples, expected at most 16000"),
         (np.zeros(16000, np.int32), "got int32"),
         (np.zeros(16000, np.uint8), "got uint8"),
         (np.zeros((1, 2, 3)), r"shape \[1, 2, 3\]"),
         ([np.zeros((2, 100))], r"clip 0: got float64 \[2, 100\]"),
         ("x.wav", "got str"),
-        ([[0.0, [1.0]]], "no regular array"),
+        ([[0.0, [1.0]]], "sequences of different lengths"),
     ],
 )
 def test_what_is_no_clip(raw: Any, words: str) -> None:
@@ -129,7 +129,7 @@ def test_clips_of_any_length() -> None:
     assert prepare(free, clip(3200), spec).shape == (1, 9, 40)
     with pytest.raises(InputError, match="different lengths"):
         prepare(free, [clip(3200), clip(3201)], spec)
-    with pytest.raises(InputError, match="has 639 samples, a frame has 640"):
+    with pytest.raises(InputError, match="got 639 samples, expected at least the 640 of a frame"):
         prepare(free, clip(639), spec)
 
 

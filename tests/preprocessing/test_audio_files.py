@@ -27,8 +27,8 @@ def test_sound(tmp_path: Path) -> None:
         (wav(tmp_path / "a.wav", rate=44100), "44100 samples per second, expected 16000"),
         (wav(tmp_path / "b.wav", channels=2), "2 channels, expected 1"),
         (wav(tmp_path / "c.wav", width=1), "8 bits per sample, expected 16"),
-        (write(tmp_path / "d.wav", b""), "no WAV file"),
-        (write(tmp_path / "e.wav", b"RIFF\x10\0\0\0WAVEfmt "), "no WAV file"),
+        (write(tmp_path / "d.wav", b""), "cannot be read as a WAV file"),
+        (write(tmp_path / "e.wav", b"RIFF\x10\0\0\0WAVEfmt "), "cannot be read as a WAV file"),
         (tmp_path / "absent.wav", "no such file"),
     ):
         with pytest.raises(InputError, match=words):

@@ -31,7 +31,7 @@ columns = ["area", "rooms"]
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "declares nothing"),
+        ("", "is empty, expected a declaration"),
         ("kind = 1", "input 'kind'"),
         ("[x", "cannot be read"),
         ("[x]", "input 'x'.*kind"),

@@ -10,7 +10,7 @@ from edgeml.core.errors import InputError
 from edgeml.core.tensors import TensorSpec
 from edgeml.preprocessing import Image
 from edgeml.preprocessing.image import prepare
-from edgeml.preprocessing.resize import resized
+from edgeml.preprocessing.resize import resize_image
 
 SPEC = TensorSpec("image", (None, None, None, None), "float32")
 # TensorFlow adds areas up in float32: 4e-3 of 255 at most over these sizes. The other two methods are the same.
@@ -34,7 +34,7 @@ def test_resizes_as_tensorflow(method: Literal["bilinear", "nearest", "area"]) -
     wanted = [(8, 8), (96, 96), (7, 5), (1, 3), (224, 100)]
     for (height, width), size in itertools.product(given, wanted):
         image = pixels(height, width, 3).astype(np.float32)
-        found = resized(image, *size, method)
+        found = resize_image(image, *size, method)
         assert found.shape == (*size, 3)
         assert found.dtype == np.float32
         reference = tf.image.resize(image, size, method=method).numpy()
@@ -123,7 +123,7 @@ def test_one_image_and_several(raw: Any, samples: int) -> None:
         (pixels(3, 30, 40), r"shape \[3, 30, 40\].*x\[..., None\]"),
         (pixels(30), r"shape \[30\]"),
         ([photo(), pixels(30)], r"image 1: got shape \[30\]"),
-        (pixels(30, 40, 4), "1 or 3 channels.*transparency"),
+        (pixels(30, 40, 4), "1 or 3 channels.*alpha channel"),
         (pixels(0, 40, 3), r"shape \[0, 40, 3\]"),
         ([photo().tolist()], "image 0: got list"),
         ("photo.png", "got str"),

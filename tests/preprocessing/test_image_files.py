@@ -21,13 +21,13 @@ def test_portable_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "no binary PPM or PGM"),
-        (b"P3 1 1 255 1 2 3", "no binary PPM or PGM"),
-        (b"P6 7 5 255\n" + PIXELS.tobytes()[:-1], "7 × 5 pixels by its header, and 104 bytes follow"),
+        (b"", "expected a binary PPM or PGM image"),
+        (b"P3 1 1 255 1 2 3", "expected a binary PPM or PGM image"),
+        (b"P6 7 5 255\n" + PIXELS.tobytes()[:-1], "the header says 7 × 5 pixels, and 104 bytes follow"),
         (b"P6 999999999 999999999 255\n", "999999999 × 999999999 pixels"),
         (b"P6 0 5 255\n", "0 × 5 pixels"),
-        (b"P6 7 5 65535\n" + PIXELS.tobytes() * 2, "largest value is 65535"),
-        (b"P6 7" + b"#" * 100_000, "no binary PPM or PGM"),
+        (b"P6 7 5 65535\n" + PIXELS.tobytes() * 2, "maximum value is 65535"),
+        (b"P6 7" + b"#" * 100_000, "expected a binary PPM or PGM image"),
     ],
 )
 def test_damaged_portable_images(data: bytes, words: str, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from tests.support.raw_input_files import IMAGE, SOUND, TABLE, read_one
 def test_a_file_for_several_inputs(tmp_path: Path) -> None:
     signature = Signature((TensorSpec("a", (None, 1), "float32"), TensorSpec("b", (None, 1), "float32")), ())
     cases: tuple[tuple[dict[str, Declaration], str], ...] = (
-        ({"a": Table(columns=("a",))}, "does not declare what input 'b' is made of"),
-        ({"a": Table(columns=("a",)), "b": IMAGE}, "the model has 2 inputs"),
+        ({"a": Table(columns=("a",))}, "does not declare how to make input 'b' from a file"),
+        ({"a": Table(columns=("a",)), "b": IMAGE}, "cannot fill the model's 2 inputs"),
     )
     for tables, words in cases:
         with pytest.raises(InputError, match=words):

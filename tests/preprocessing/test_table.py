@@ -45,7 +45,7 @@ def test_one_row_and_none() -> None:
         ({"area": [1], "age": [2]}, "columns are missing: rooms"),
         ([{"area": 1, "rooms": "3", "age": 2}], "row 0, column 'rooms': got '3', expected a number"),
         ({"area": [1], "rooms": ["3"], "age": [2]}, "column 'rooms': got '3', expected a number"),
-        ([{"area": 1, "rooms": [3, 4], "age": 2}], "row 0, column 'rooms': got several values"),
+        ([{"area": 1, "rooms": [3, 4], "age": 2}], "row 0, column 'rooms': got 2 values, expected a single one"),
         ({"area": [1, 2], "rooms": [3], "age": [4, 5]}, "different lengths"),
         ([[1, 2, 3], [1, 2]], "row 1: got 2 values, expected 3"),
         ([[1, 2, "x"]], "row 0, column 'age': got 'x', expected a number"),

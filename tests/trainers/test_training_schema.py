@@ -13,6 +13,7 @@ from edgeml.trainers import (
     Autoencoder,
     Conv,
     Csv,
+    Data,
     Dense,
     Digits,
     DsCnn,
@@ -20,13 +21,13 @@ from edgeml.trainers import (
     Idx,
     Images,
     MobileNetV1,
+    Model,
     Npz,
     ResNet8,
     Search,
     Sklearn,
     Training,
 )
-from edgeml.trainers.training_schema import Data, Model
 
 GRID = Search(grid={"estimator__alpha": [1.0, 2.0]})
 NETS = [Dense(), Conv(), DsCnn(), ResNet8(), MobileNetV1(), Autoencoder()]
