@@ -371,5 +371,5 @@ def _read_results(
 def _several(values: T | Iterable[T]) -> tuple[T, ...]:
     """Return one or several values as a tuple."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        return (values,)  # type: ignore[return-value]
+        return (values,)
     return tuple(values)

@@ -109,7 +109,7 @@ def test_signatures_and_types_of_public_names_are_readable(name: str) -> None:
             try:
                 typing.get_type_hints(function)
             except NameError as error:
-                missing = error.name
+                missing = error.name or ""
             lazy = name.startswith(("edgeml.cli.", "edgeml.core.registry."))
             assert lazy or missing in LAZY_HINTS | {""}, part
 

@@ -107,12 +107,12 @@ def read_array_file(path: Path, name: str = "data") -> dict[str, np.ndarray]:
             fix="write arrays by np.savez(path, x=x, y=y).",
         )
     try:
-        with read_errors(path):
-            loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}
-        with loaded:
-            arrays = {key: array for key in loaded.files if isinstance(array := loaded[key], np.ndarray)}
+        with read_errors(path), path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
+            with loaded:
+                arrays = {key: array for key in loaded.files if isinstance(array := loaded[key], np.ndarray)}
     except EdgemlError:
         raise
     except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for other or damaged files

@@ -29,7 +29,7 @@ class Step:
 
 
 Progress: TypeAlias = Callable[[Step], object] | bool | None
-"""How progress is shown: None for a bar in a terminal or notebook, False for nothing, or a function of a `Step`."""
+"""Display of progress: None or True for a bar in a terminal or notebook, False for none, or a function of a `Step`."""
 
 
 @contextlib.contextmanager
@@ -37,8 +37,8 @@ def show_progress(progress: Progress) -> Iterator[Callable[[Step], Any]]:
     """Show the progress of the work in the block.
 
     Args:
-        progress: None shows a bar on stderr in a terminal, or in the output of a notebook, and nothing elsewhere.
-            False shows nothing. True shows the bar everywhere. A function is called before each step.
+        progress: None or True shows a bar on stderr in a terminal, or in the output of a notebook, and nothing
+            elsewhere. False shows nothing. A function is called before each step.
 
     Yields:
         Function to call before each step. The bar disappears at the end of the block.
@@ -50,7 +50,7 @@ def show_progress(progress: Progress) -> Iterator[Callable[[Step], Any]]:
     elif _in_notebook():
         with _notebook_bar() as update:
             yield update
-    elif progress or _is_terminal():
+    elif _is_terminal():
         with _terminal_bar() as update:
             yield update
     else:
