@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from msgspec.structs import replace
+
 from edgeml.core.errors import InputError
 from edgeml.core.records.benchmark_results import Results, Scenario, encode_results, read_results
 from edgeml.core.source import is_bare
 from edgeml.core.system.files import atomic_write
 from edgeml.core.system.paths import checked_path, is_path
 from edgeml.measurement.cases import DEFAULT_SCENARIOS, Case, Options
+from edgeml.measurement.devices.device import Device
 from edgeml.package import Package, PackageDiff, open_package
 from edgeml.pipeline.progress import Progress, Step, show_progress
 from edgeml.trainers.result import Trained, TrainingMetrics
@@ -39,9 +42,10 @@ def bench(
     latency_bound_ms: float | None = None,
     cold_starts: int = 6,
     seed: int = 0,
+    device: str | Device | None = None,
     progress: Progress = None,
 ) -> Results:
-    """Measure artifacts × targets × scenarios × threads × batch sizes on this machine.
+    """Measure artifacts × targets × scenarios × threads × batch sizes, on this machine or on a device over SSH.
 
     Args:
         package: A package, its path, or the path of a ``.tflite`` or ``.onnx`` file.
@@ -57,6 +61,8 @@ def bench(
         latency_bound_ms: Bound of the 99th percentile, for the scenario ``server``.
         cold_starts: Number of fresh processes for the cold start of each artifact on each target; 0 for none.
         seed: Seed of the arrivals in the scenario ``server``.
+        device: Address of a device, ``[user@]host[:port]``, or a `Device` of `edgeml.measurement.devices`; None for
+            this machine. The package's golden vectors are checked on the device first.
         progress: None shows a progress bar in a terminal or notebook, False shows nothing; or a function that is
             called with a `Step` before each measurement.
 
@@ -65,11 +71,13 @@ def bench(
 
     Raises:
         InputError: The package does not contain the artifact, an argument is not valid, or the file does not exist.
-        TargetError: A named artifact or target cannot run here.
+        TargetError: A named artifact or target cannot run here, or the device lacks something or is unreachable.
         MissingDependencyError: An engine is not installed.
         PackageError: The file is not a valid package.
 
     Example:
+        >>> edgeml.bench("digits.edgeml", device="pi@raspberrypi.local")
+        <Results of digits 1.0.0 on pi@raspberrypi.local: 4 measurements>
         >>> results = edgeml.bench("digits.edgeml", artifacts="tflite-int8")
         >>> results
         <Results of digits 1.0.0 on AMD EPYC: 2 measurements>
@@ -79,9 +87,6 @@ def bench(
     from edgeml.measurement.bench import bench as measure_cases
     from edgeml.measurement.model_file import open_bare_file
 
-    bare = is_path(package) and is_bare(os.fspath(package))  # type: ignore[arg-type]
-    subject = open_bare_file(Path(checked_path(package, "package"))) if bare else _package(package)  # type: ignore[arg-type]
-    options = Options(seconds, latency_bound_ms, 0 if bare else cold_starts, seed)
     selection: dict[str, Any] = {
         "artifacts": _several(artifacts),
         "targets": _several(targets),
@@ -89,6 +94,12 @@ def bench(
         "threads": _several(threads),
         "batches": _several(batches),
     }
+    options = Options(seconds, latency_bound_ms, cold_starts, seed)
+    if device is not None:
+        return _bench_on_device(_package(package), device, selection, options, progress)
+    bare = is_path(package) and is_bare(os.fspath(package))  # type: ignore[arg-type]
+    subject = open_bare_file(Path(checked_path(package, "package"))) if bare else _package(package)  # type: ignore[arg-type]
+    options = replace(options, cold_starts=0) if bare else options
     total = _count_cases(len(selection["artifacts"] or subject.released), selection)
     done = 0
     with show_progress(progress) as show:
@@ -99,6 +110,32 @@ def bench(
             done += 1
 
         return measure_cases(subject, **selection, options=options, progress=show_case)
+
+
+def _bench_on_device(
+    package: Package, device: str | Device, selection: Mapping[str, Sequence[Any]], options: Options, progress: Progress
+) -> Results:
+    import tempfile
+
+    from edgeml.measurement.devices import Job, News, bench_on_device
+
+    flags = {"artifacts": "--artifact", "targets": "--target", "scenarios": "--scenario", "batches": "--batch"}
+    flags["threads"] = "--threads"
+    values = [(flag, value) for key, flag in flags.items() for value in selection[key] if value is not None]
+    values += [("--seconds", options.seconds), ("--cold-starts", options.cold_starts), ("--seed", options.seed)]
+    values += [] if options.latency_bound_ms is None else [("--latency-bound", options.latency_bound_ms)]
+    words = tuple(word for flag, value in values for word in (flag, str(value)))
+    formats = tuple(dict.fromkeys(record.recipe.partition("-")[0] for record in package.manifest.artifacts))
+    total = _count_cases(len(selection["artifacts"] or package.released), selection)
+    with show_progress(progress) as show, tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
+        file = Path(folder) / "package.edgeml"
+        package.save(file)
+
+        def show_news(news: News) -> None:
+            show(Step(news.done, max(total, news.done), news.text))
+
+        target = Device(device) if isinstance(device, str) else device
+        return bench_on_device(target, Job(file, package.digest(), formats, words), report=show_news)
 
 
 def _count_cases(artifacts: int, selection: Mapping[str, Sequence[Any]]) -> int:
