@@ -26,7 +26,7 @@ def decode_evidence(data: bytes, label: str, classes: int) -> Evidence:
     for confusion in (evidence.confusion, evidence.source_confusion):
         if confusion is not None and any(max(true, predicted) >= classes for true, predicted, _ in confusion.cells):
             raise PackageError(
-                f"{label} is invalid: its confusion matrix has more classes than the package ({classes})."
+                f"{label} is not sound: its confusion matrix has more classes than the package's {classes}."
             )
 
     return evidence

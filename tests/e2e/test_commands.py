@@ -271,7 +271,7 @@ def test_predict_names_the_artifacts_that_are_there(
     run: Run, net_package_file: Path, data: Path, tmp_path: Path
 ) -> None:
     done = run("predict", net_package_file, data / "x.npy", "-o", tmp_path / "o.npz", "--artifact", "tflite-int4")
-    failed(done, 2, "no artifact 'tflite-int4'", "tflite-int8")
+    failed(done, 2, "does not contain an artifact 'tflite-int4'", "tflite-int8")
 
 
 @pytest.mark.slow
