@@ -28,5 +28,4 @@ def decode_evidence(data: bytes, label: str, classes: int) -> Evidence:
             raise PackageError(
                 f"{label} is not sound: its confusion matrix has more classes than the package's {classes}."
             )
-
     return evidence

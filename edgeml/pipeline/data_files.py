@@ -27,7 +27,8 @@ def read_inputs(data: object, name: str) -> object:
     """Return inputs: those of a file if the data are its path, else the data themselves.
 
     Args:
-        data: Path of a ``.npy``, ``.npz`` or ``.csv`` file, or anything else.
+        data: Path of a ``.npy``, ``.npz`` or ``.csv`` file; or a mapping, in which paths of ``.npy`` files may stand
+            for arrays; or anything else.
         name: Name of the argument, for messages.
 
     Returns:
@@ -38,6 +39,8 @@ def read_inputs(data: object, name: str) -> object:
         InputError: The file does not exist, has another ending, or does not contain arrays.
         StorageError: The file cannot be read.
     """
+    if isinstance(data, Mapping):
+        return {key: _read_array(value, name) for key, value in data.items()}
     return _split(read_evaluation(data, name))[0] if is_path(data) else data
 
 
@@ -59,9 +62,9 @@ def read_evaluation(data: object, name: str = "evaluation") -> object:
             table = _read_table(_file(x, name))
             (column,) = table.select([y], fix=f"name the column of true labels or values: {name}=(path, column).")
             return table.without(y), column
-        return read_inputs(x, name), _truth(y, name)
+        return read_inputs(x, name), _read_array(y, name, "y")
     if not is_path(data):
-        return data
+        return read_inputs(data, name)
     if _suffix(data, name) == _TABLE:
         return _read_table(_file(data, name))
     arrays = read_array_file(_file(data, name), name)
@@ -80,6 +83,8 @@ def read_calibration(data: object, evaluation: object) -> object:
         StorageError: A file cannot be read.
     """
     name = "calibration"
+    if isinstance(data, tuple) and len(data) == 2:
+        data = data[0]  # the form of evaluation data
     table = read_inputs(data, name)
     if is_path(data) and _suffix(data, name) == _TABLE and isinstance(evaluation, tuple) and len(evaluation) == 2:
         target = evaluation[1]
@@ -175,10 +180,11 @@ def _inputs(arrays: Mapping[str, np.ndarray]) -> object:
     return {key: array for key, array in arrays.items() if key != "y"}
 
 
-def _truth(truth: object, name: str) -> object:
-    if not is_path(truth):
-        return truth
-    arrays = read_array_file(_file(truth, name), name)
-    if "y" not in arrays and len(arrays) > 1:
-        raise InputError(f"{name}: got the arrays {', '.join(arrays)} as y, expected one array or 'y'.")
-    return arrays.get("y", next(iter(arrays.values())))
+def _read_array(value: object, name: str, key: str = "x") -> object:
+    """Return the array of a file, of several arrays that of the key, in place of its path; other values as they are."""
+    if not is_path(value):
+        return value
+    arrays = read_array_file(_file(value, name), name)
+    if key not in arrays and len(arrays) > 1:
+        raise InputError(f"{name}: got the arrays {', '.join(arrays)} as {key}, expected one array or '{key}'.")
+    return arrays.get(key, next(iter(arrays.values())))

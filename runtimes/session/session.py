@@ -336,6 +336,10 @@ class EngineSession(Session):
     def _refuse_labels(self) -> NoReturn:
         raise InputError("The model does not classify: it has no labels.", fix="use predict.")
 
+    def _refuse_path(self, path: object) -> NoReturn:
+        fix = "pass raw=True." if self.preprocessing else "pass the arrays: np.load(path)."
+        raise InputError(f"data: got {str(path)[:80]!r}, expected arrays.", fix=fix)
+
     def _answer_few(self, data: object) -> list[np.ndarray] | None:
         """The outputs of one plain sample, or of a few, as fast as they can be had; None where they must be looked at.
 
@@ -363,6 +367,8 @@ class EngineSession(Session):
         self, data: object, *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
     ) -> list[np.ndarray]:
         """The outputs in the signature's order, in the source's units."""
+        if not raw and (type(data) is str or hasattr(data, "__fspath__")):
+            self._refuse_path(data)
         if isinstance(data, Iterator):
             outputs = self._answer_stream(data, batch_size=batch_size, raw=raw, progress=progress)
             return list(outputs.values())

@@ -97,6 +97,10 @@ def test_inputs_of_several_arrays_are_read_by_name(folder: Path) -> None:
     assert set(found[0]) == {"a", "b"}
     np.testing.assert_array_equal(found[1], Y)
     assert read_inputs(X, "calibration") is X
+    mixed: Any = read_inputs({"a": str(folder / "x.npy"), "b": X}, "calibration")
+    np.testing.assert_array_equal(mixed["a"], X[1::2])
+    assert mixed["b"] is X
+    np.testing.assert_array_equal(np.asarray(read_calibration((folder / "x.npy", folder / "y.npy"), None)), X[1::2])
     assert read_calibration(None, None) is None
 
 

@@ -116,6 +116,16 @@ def test_a_row_of_text_is_not_taken_for_paths() -> None:
         assert session.classify([{"color": "blue", "size": "s"}], raw=True).tolist() == [False]
 
 
+def test_a_path_of_what_is_not_raw_is_refused(images: Session, small_package: edgeml.Package, folder: Path) -> None:
+    for path in (folder / "0.ppm", str(folder / "0.ppm")):
+        with pytest.raises(edgeml.InputError, match=r"got '.*0\.ppm', expected arrays.*raw=True"):
+            images.predict(path)
+        with small_package.session("onnx-fp32") as session:
+            for call in (session.predict, session.classify, session.top):
+                with pytest.raises(edgeml.InputError, match=r"got '.*np\.load"):
+                    call(path)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
