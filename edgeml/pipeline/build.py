@@ -196,6 +196,8 @@ def check_texts(**texts: str) -> None:
             msgspec.convert(value, type=kind)
         except msgspec.ValidationError as error:
             raise InputError(f"{field}: got {value!r:.80}, expected {expected}.") from error
+        if field in types and value.endswith("\n"):  # which the patterns let pass
+            raise InputError(f"{field}: got {value!r:.80}, expected {expected}.")
 
 
 class _StepCounter:

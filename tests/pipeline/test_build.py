@@ -337,7 +337,9 @@ def test_texts_that_the_manifest_cannot_hold(what: str) -> None:
         edgeml.build("no.keras", **{what: "x" * 10_001})  # type: ignore[arg-type]  # one of the two texts
 
 
-@pytest.mark.parametrize("version", ["", "1", "1.0", "v1.0.0", "1.0.0.0", "01.0.0", "1.0.x", "1.0.0 ", None, 1.0])
+@pytest.mark.parametrize(
+    "version", ["", "1", "1.0", "v1.0.0", "1.0.0.0", "01.0.0", "1.0.x", "1.0.0 ", "1.0.0\n", None, 1.0]
+)
 def test_malformed_versions(version: Any) -> None:
     with pytest.raises(InputError, match=r"version: got .* semantic version"):
         edgeml.build("no.keras", version=version)

@@ -90,8 +90,7 @@ def test_labels_of_a_file_are_those_of_the_sessions(net_file: Path, tmp_path: Pa
 
 
 def test_inputs_of_several_arrays_are_read_by_name(folder: Path) -> None:
-    inputs = read_inputs(folder / "two.npz", "calibration")
-    assert isinstance(inputs, dict)
+    inputs: Any = read_inputs(folder / "two.npz", "calibration")
     assert set(inputs) == {"a", "b"}
     found: Any = read_evaluation(folder / "two.npz")
     assert set(found[0]) == {"a", "b"}
