@@ -23,7 +23,12 @@ from edgeml.package.manifest import Name, Text, Version
 from edgeml.pipeline.arguments import convert_goal, select_recipes
 from edgeml.pipeline.children.convert import ConversionSettings
 from edgeml.pipeline.data_files import read_calibration, read_evaluation, read_inputs, read_labels
-from edgeml.pipeline.evaluation_data import calibration_arrays, evaluation_arrays, reference_arrays
+from edgeml.pipeline.evaluation_data import (
+    calibration_arrays,
+    csv_declarations,
+    evaluation_arrays,
+    reference_arrays,
+)
 from edgeml.pipeline.outcome import Made
 from edgeml.pipeline.packaging import assembled
 from edgeml.pipeline.progress import Progress, Step, show_progress
@@ -146,6 +151,7 @@ def build(
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info = with_task(_describe(converting, file), task, labels, evaluation)
                 declared = declarations(preprocessing, info)  # type: ignore[arg-type]  # a path was read above
+                declared = declared or csv_declarations(info, evaluation, calibration)
                 samples = calibration_arrays(calibration, info, declared)
                 data = evaluation_arrays(evaluation, samples, info, declared)
                 if bounds.max_drop is not None and data.truth is None:

@@ -18,11 +18,12 @@ from edgeml.core.source import FILES, Reference, SourceInfo
 from edgeml.core.tensors import Label, Signature
 from edgeml.preprocessing import table
 from edgeml.preprocessing.csv_table import CsvColumn, CsvTable
-from edgeml.preprocessing.table_files import inputs_of_table
+from edgeml.preprocessing.table_files import declare_columns, inputs_of_table
 
 __all__ = [
     "EvaluationData",
     "calibration_arrays",
+    "csv_declarations",
     "digest_of_arrays",
     "evaluation_arrays",
     "overlap",
@@ -59,13 +60,26 @@ class EvaluationData:
         return len(next(iter(self.inputs.values())))
 
 
-def _select_inputs(data: object, info: SourceInfo, declarations: Mapping[str, Declaration], what: str) -> object:
+def csv_declarations(info: SourceInfo, *samples: object) -> dict[str, Declaration]:
+    """Declare the columns of the first CSV file among samples; empty without one.
+
+    For models that do not name their columns: the package then finds them by the names in that file.
+
+    Raises:
+        InputError: The file does not have as many columns as the model.
+    """
+    for data in samples:
+        table = split_evaluation(data)[0] if isinstance(data, tuple) else data
+        if isinstance(table, CsvTable):
+            return declare_columns(table, info.signature)
+    return {}
+
+
+def _select_inputs(data: object, info: SourceInfo, declarations: Mapping[str, Declaration]) -> object:
     """Select the columns of each input from a table; return other data unchanged."""
     specs = info.signature.inputs
     if isinstance(data, CsvTable):
-        tables = {name: Table(columns=columns) for name, columns in info.columns.items()}
-        tables |= {name: value for name, value in declarations.items() if isinstance(value, Table)}
-        return inputs_of_table(data, info.signature, tables, what)
+        return inputs_of_table(data, info.signature, declarations or csv_declarations(info, data))
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         if info.columns:
             return {spec.name: table.prepare(Table(columns=info.columns[spec.name]), data, spec) for spec in specs}
@@ -93,7 +107,7 @@ def calibration_arrays(
         return None
     if isinstance(data, tuple) and len(data) == 2:
         data = data[0]  # the form of evaluation data; calibration needs no labels
-    inputs = _select_inputs(data, info, declarations, "calibration")
+    inputs = _select_inputs(data, info, declarations)
     arrays = arrays_by_input(inputs, info.signature, "calibration")
     if not all(len(array) for array in arrays.values()):
         raise InputError("calibration: got 0 samples.", fix="give about 100 that are typical of the use.")
@@ -167,7 +181,7 @@ def evaluation_arrays(
         )
     if evaluation is None:
         return EvaluationData("drawn", _random_inputs(info), None)
-    x = _select_inputs(split_evaluation(evaluation)[0], info, declarations, "evaluation")
+    x = _select_inputs(split_evaluation(evaluation)[0], info, declarations)
     inputs = arrays_by_input(x, info.signature, "evaluation")
     count = len(next(iter(inputs.values())))
     if count == 0:

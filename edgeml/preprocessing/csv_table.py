@@ -235,8 +235,15 @@ class CsvTable:
             rows=[[*row[:position], *row[position + 1 :]] for row in self.rows],
         )
 
+    @cached_property
+    def _index(self) -> dict[str, list[int]]:
+        index: dict[str, list[int]] = {}
+        for place, name in enumerate(self.names):
+            index.setdefault(name, []).append(place)
+        return index
+
     def _positions(self, name: str) -> list[int]:
-        return [place for place, stripped in enumerate(self.names) if stripped == name.strip()]
+        return self._index.get(name.strip(), [])
 
     def _position(self, name: str, names: Sequence[str]) -> int:
         """Return a column's position. Of names that differ in spaces alone each finds its own."""
@@ -291,6 +298,7 @@ def read_csv(path: Path) -> CsvTable:
                 if not row:
                     continue
                 if len(row) != len(header):
+                    _check_header(path.name, header)
                     raise InputError(
                         f"{path.name}, line {reader.line_num}: got {len(row)} fields, expected {len(header)} as in the "
                         "first line.",
@@ -313,12 +321,7 @@ def check_separator(table: CsvTable) -> None:
     Raises:
         InputError: The first line is a single name that contains another separator.
     """
-    separator = _separator(table.header)
-    if separator:
-        raise InputError(
-            f"{table.file}: the fields are separated by {_SEPARATORS[separator]}, expected commas.",
-            fix="save it with fields separated by commas, and numbers with a decimal point.",
-        )
+    _check_header(table.file, table.header)
 
 
 def is_missing(field: str) -> bool:
@@ -343,6 +346,15 @@ def number_of(field: str) -> float | None:
     except ValueError:
         return _BOOLEANS.get(field.strip().lower())
     return value if math.isfinite(value) else None
+
+
+def _check_header(file: str, header: Sequence[str]) -> None:
+    separator = _separator(header)
+    if separator:
+        raise InputError(
+            f"{file}: the fields are separated by {_SEPARATORS[separator]}, expected commas.",
+            fix="save it with fields separated by commas, and numbers with a decimal point.",
+        )
 
 
 def _separator(header: Sequence[str]) -> str:

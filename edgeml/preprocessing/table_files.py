@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.preprocessing import Table
+from edgeml.core.preprocessing import Declaration, Table
 from edgeml.core.tensors import Signature, TensorSpec
-from edgeml.preprocessing.csv_table import CsvColumn, CsvTable, check_separator, read_csv
+from edgeml.preprocessing.csv_table import CsvColumn, CsvTable, check_separator, number_of, read_csv
 
-__all__ = ["TABLE_SUFFIXES", "inputs_of_table", "read_table"]
+__all__ = ["TABLE_SUFFIXES", "declare_columns", "inputs_of_table", "read_table"]
 
 TABLE_SUFFIXES = (".csv",)
 
@@ -36,47 +36,70 @@ def read_table(path: Path, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[s
 
 
 def inputs_of_table(
-    table: CsvTable, signature: Signature, declarations: Mapping[str, Table], what: str
+    table: CsvTable, signature: Signature, declarations: Mapping[str, Declaration]
 ) -> dict[str, np.ndarray]:
     """Convert a CSV file to the inputs of a model, each column by the type that the model declares.
 
     Args:
         table: The file.
         signature: The model's signature.
-        declarations: The columns of each input. Without them columns belong to inputs ``[samples, 1]`` by name if all
-            names are there, and otherwise by their order in the file.
-        what: What to call the data in messages, for instance ``calibration``.
+        declarations: The columns of each input.
 
     Returns:
         By input ``[rows, columns]``: float64, NaN where a number is missing; or text, "" where it is missing.
 
     Raises:
-        InputError: As `read_table`; or the number of columns is not that of the model.
+        InputError: As `read_table`; or an input does not consist of columns.
     """
-    specs = signature.inputs
-    if all(spec.name in declarations for spec in specs):
-        columns = _declared_columns(table, [(spec, declarations[spec.name]) for spec in specs])
-        return {
-            spec.name: np.stack([columns[name] for name in declarations[spec.name].columns], axis=1) for spec in specs
-        }
-    check_separator(table)
-    if len(specs) == 1 and len(specs[0].shape) == 2:
-        (spec,) = specs
-        _check_count(table, spec.shape[1], what)
-        return {spec.name: np.stack([_values(table.at(i), spec, i) for i in range(len(table.header))], axis=1)}
-    if any(spec.shape != (None, 1) for spec in specs):
-        shapes = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in specs)
+    inputs = [(spec, declarations.get(spec.name)) for spec in signature.inputs]
+    tables = [(spec, declaration) for spec, declaration in inputs if isinstance(declaration, Table)]
+    if len(tables) < len(inputs):
+        others = ", ".join(spec.name for spec, declaration in inputs if not isinstance(declaration, Table))
         raise InputError(
-            f"{what}: {table.file} is a table, and the model's inputs are not: {shapes}.",
+            f"{table.file} is a table, and the model's inputs {others} are not declared as columns of one.",
             fix="give arrays: an .npz file with one array for each input.",
         )
+    columns = _declared_columns(table, tables)
+    return {
+        spec.name: np.stack([columns[name] for name in declaration.columns], axis=1) for spec, declaration in tables
+    }
+
+
+def declare_columns(table: CsvTable, signature: Signature) -> dict[str, Declaration]:
+    """Declare the columns of a CSV file as the inputs of a model that does not name its columns.
+
+    Columns belong to inputs ``[samples, 1]`` by name if all names are there, and otherwise by their order in the file.
+
+    Returns:
+        Declarations by input name; empty if the inputs are not columns of a table.
+
+    Raises:
+        InputError: The number of columns is not that of the model.
+    """
+    specs = signature.inputs
     names = [spec.name for spec in specs]
-    if set(names) <= set(table.names):
-        selected = table.select(names)
-    else:
-        _check_count(table, len(specs), what)
-        selected = [table.at(i) for i in range(len(specs))]
-    return {spec.name: _values(column, spec, 0)[:, None] for spec, column in zip(specs, selected, strict=True)}
+    single = len(specs) == 1 and len(specs[0].shape) == 2
+    if not single and any(spec.shape != (None, 1) for spec in specs):
+        return {}
+    check_separator(table)
+    if not single and set(names) <= set(table.names):
+        return {name: Table(columns=(name,)) for name in names}
+    expected = specs[0].shape[1] if single else len(specs)
+    if expected is not None and len(table.names) != expected:
+        raise InputError(
+            f"{table.file} has {len(table.names)} columns ({', '.join(table.names[:10])}"
+            f"{', …' if len(table.names) > 10 else ''}), and the model expects {expected} columns without names.",
+            fix="keep the model's columns alone, in its order; on the command line --target names that of the labels.",
+        )
+    numbers = [name for name in table.names if number_of(name) is not None]
+    if len(numbers) == len(table.names) and numbers != [str(place) for place in range(len(numbers))]:
+        raise InputError(
+            f"{table.file}: got the numbers {', '.join(numbers[:5])} in the first line, expected the columns' names.",
+            fix="insert a line of names.",
+        )
+    if single:
+        return {names[0]: Table(columns=table.names)}
+    return {name: Table(columns=(column,)) for name, column in zip(names, table.names, strict=True)}
 
 
 def _declared_columns(table: CsvTable, inputs: Sequence[tuple[TensorSpec, Table]]) -> dict[str, np.ndarray]:
@@ -91,12 +114,3 @@ def _values(column: CsvColumn, spec: TensorSpec, place: int) -> np.ndarray:
     if spec.dtype == "string":
         return column.texts(missing=missing, known=(*spec.texts, *spec.literal_texts), closed=bool(spec.texts))
     return column.numbers(missing=missing)
-
-
-def _check_count(table: CsvTable, expected: int | None, what: str) -> None:
-    if expected is not None and len(table.header) != expected:
-        raise InputError(
-            f"{what}: {table.file} has {len(table.header)} columns ({', '.join(table.names[:10])}"
-            f"{', …' if len(table.names) > 10 else ''}), and the model takes {expected} columns without names.",
-            fix="keep the model's columns alone, in its order; on the command line --target names that of the labels.",
-        )

@@ -1,4 +1,4 @@
-"""The samples of a training, whatever file they come from."""
+"""Read the samples of a training from files."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _DIGITS_LARGEST = np.float32(16.0)
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Samples and what they should give.
+    """Inputs and targets.
 
     Attributes:
         inputs: float32 ``[samples, ...]``, or a table: columns of numbers are float64, columns of text are objects,
-            gaps are NaN.
+            missing values are NaN.
         target: Labels ``[samples]``, int64 or text; or float64 values ``[samples]`` or ``[samples, values]``; or None.
-        task: What the target is for; None where the model decides.
-        image: What the inputs' numbers mean, where they are images.
-        remarks: What is odd about the data.
+        task: The task that the target belongs to; None if the model decides.
+        image: Declaration of the inputs, if they are images.
+        remarks: Peculiarities of the data.
     """
 
     inputs: np.ndarray | pd.DataFrame
@@ -43,7 +43,7 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """``sha256:…`` over all values, dtypes and names of columns."""
+        """``sha256:…`` of all values, dtypes and names of columns."""
         sha = hashlib.sha256()
         columns = (
             [self.inputs]
@@ -58,12 +58,12 @@ class Dataset:
 
 
 def read_dataset(data: Data) -> Dataset:
-    """Reads what a training file names.
+    """Read the data that a training file names.
 
     Raises:
-        InputError: The files are not what they are said to be, or hold nothing to learn from.
+        InputError: A file is of another kind, is damaged, or does not contain samples to learn from.
         StorageError: A file cannot be read.
-        MissingDependencyError: What reads it is not installed.
+        MissingDependencyError: The extra that reads a file is not installed.
     """
     if isinstance(data, Csv):
         from edgeml.trainers.training_table import read_training_table
@@ -76,7 +76,7 @@ def read_dataset(data: Data) -> Dataset:
         x, y = load_digits(return_X_y=True)
         images = (x.astype(np.float32) / _DIGITS_LARGEST).reshape(-1, 8, 8, 1)
         image = Image(height=8, width=8, colour="gray", resize="area", scale=1 / 255)
-        return Dataset(images, _named(y.astype(np.int64), data.classes, "the digits"), "classification", image)
+        return Dataset(images, _name_labels(y.astype(np.int64), data.classes, "the digits"), "classification", image)
     if isinstance(data, Idx):
         from edgeml.trainers.idx_files import read_idx_pair
 
@@ -84,7 +84,7 @@ def read_dataset(data: Data) -> Dataset:
         _, height, width = images.shape
         image = Image(height=height, width=width, colour="gray", resize="area", scale=1 / 255)
         scaled = images[..., None].astype(np.float32) * np.float32(image.scale)
-        return Dataset(scaled, _named(labels, data.classes, data.labels.name), "classification", image)
+        return Dataset(scaled, _name_labels(labels, data.classes, data.labels.name), "classification", image)
     if isinstance(data, Images):
         from edgeml.trainers.image_folder import read_image_folder
 
@@ -98,18 +98,18 @@ def _read_npz(data: Npz) -> Dataset:
     x, y = arrays.get("x"), arrays.get("y")
     if x is None:
         raise InputError(
-            f"{name} has no array 'x'; it has {', '.join(arrays) or 'none'}.",
+            f"{name}: expected an array 'x', got {', '.join(arrays) or 'no arrays'}.",
             fix="write it by np.savez(path, x=x, y=y).",
         )
     if x.dtype.kind not in "fiub" or x.ndim < 2:
         raise InputError(f"{name}: x is {x.dtype} {list(x.shape)}, expected numbers [samples, ...].")
     if not x.size:
-        raise InputError(f"{name}: x is {list(x.shape)}: there are no samples.")
+        raise InputError(f"{name}: x is {list(x.shape)}, expected at least one sample.")
     with np.errstate(over="ignore"):
         inputs = x.astype(np.float32)
     if not np.isfinite(inputs).all():
         sample = int(np.argmin(np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1)))
-        raise InputError(f"{name}: sample {sample} of x has NaN, infinity or what float32 cannot hold.")
+        raise InputError(f"{name}: sample {sample} of x has NaN, infinity or a number that float32 cannot hold.")
     if y is None:
         return Dataset(inputs, None, data.task)
     if len(y.shape) not in {1, 2} or len(y) != len(x):
@@ -118,43 +118,43 @@ def _read_npz(data: Npz) -> Dataset:
         y = y[:, 0]
     if y.dtype.kind in "iubU" and y.ndim == 1:
         labels = y if y.dtype.kind == "U" else y.astype(np.int64)
-        return Dataset(inputs, _named(labels, data.classes, name), data.task or "classification")
+        return Dataset(inputs, _name_labels(labels, data.classes, name), data.task or "classification")
     if y.dtype.kind not in "fiub" or not np.isfinite(values := y.astype(np.float64)).all():
         raise InputError(f"{name}: y is {y.dtype} or has NaN or infinity, expected labels or finite numbers.")
     if data.classes:
-        raise InputError(f"{name}: y is {y.dtype} {list(y.shape)}, and 'classes' names labels of whole numbers.")
+        raise InputError(f"{name}: y is {y.dtype} {list(y.shape)}; 'classes' only applies to labels of whole numbers.")
     return Dataset(inputs, values, data.task or "regression")
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with read_errors(path), path.open("rb") as file:  # numpy leaves it open where it is no archive
+        with read_errors(path), path.open("rb") as file:  # NumPy does not close a file that is not an archive
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return {"x": loaded}
             return {name: loaded[name] for name in loaded.files}
     except EdgemlError:
         raise
-    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for files that are none or damaged
+    except Exception as error:  # NumPy, zipfile and zlib raise about ten types for other and damaged files
         raise InputError(
-            f"{path.name} holds no arrays of numbers: {error}.",
-            fix="write it by np.savez; arrays of Python objects are not loaded, they could run code.",
+            f"{path.name} cannot be read as arrays of numbers: {error}.",
+            fix="write it by np.savez; arrays of Python objects are not loaded, since they could run code.",
         ) from error
 
 
-def _named(labels: np.ndarray, classes: tuple[str, ...], where: str) -> np.ndarray:
-    """Labels of whole numbers by their names, where there are some."""
+def _name_labels(labels: np.ndarray, classes: tuple[str, ...], where: str) -> np.ndarray:
+    """Replace labels of whole numbers by their names, if the training file has names."""
     if not classes:
         return labels
     if labels.dtype.kind != "i":
-        raise InputError(f"{where}: the labels are text, and 'classes' names labels of whole numbers.")
+        raise InputError(f"{where}: the labels are text; 'classes' only applies to labels of whole numbers.")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes) or len(set(classes)) != len(classes):
         raise InputError(
             f"{where}: the labels go from {low} to {high}, and 'classes' has {len(set(classes))} different names.",
-            fix="name the classes 0, 1, … in this order, each once.",
+            fix="name the classes 0, 1, … in this order, each a single time.",
         )
     missing = next((name for i, name in enumerate(classes) if i not in labels), None)
     if missing is not None:
-        raise InputError(f"{where}: there is no sample of class '{missing}'.", fix="name the classes that there are.")
+        raise InputError(f"{where}: no sample is of class '{missing}'.", fix="name only classes that have samples.")
     return np.array(classes)[labels]

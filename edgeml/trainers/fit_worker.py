@@ -1,4 +1,4 @@
-"""Training of one model, from its data to its files."""
+"""Train a model in a child process, from data to files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edgeml.core.errors import InputError
 from edgeml.core.system.machine import installed_version
 from edgeml.trainers.dataset import read_dataset
 from edgeml.trainers.metrics import classification_metrics, reconstruction_metrics, regression_metrics
-from edgeml.trainers.problem import posed
+from edgeml.trainers.problem import Problem
 from edgeml.trainers.result import Epoch, Trained, TrainingMetrics
-from edgeml.trainers.sample_files import sample_files, taken
-from edgeml.trainers.split import Parts, part
+from edgeml.trainers.sample_files import sample_files, select_rows
+from edgeml.trainers.split import Parts, split_samples
 from edgeml.trainers.training_schema import Fit, Net, Sklearn, Training
 
 if TYPE_CHECKING:
@@ -31,24 +31,29 @@ _BATCH = 256
 
 
 class TrainerSettings(Struct, frozen=True):
-    """What to train, and the folder that the files go to."""
+    """Settings of a `Trainer`.
+
+    Attributes:
+        training: The training.
+        folder: The folder to write files to.
+    """
 
     training: Training
     folder: Path
 
 
 class Trainer:
-    """Lives in a `Worker`, which keeps the frameworks and what they print out of the caller's process."""
+    """Train a model. Runs in a `Worker`, which keeps frameworks and their output out of the caller's process."""
 
     def __init__(self, settings: TrainerSettings) -> None:
-        # Where what writes the files is missing, that is told now, and not when all is learnt.
+        # Import first what writes the files: a missing extra is reported before the training, not after.
         for module in ("matplotlib", "skops.io" if isinstance(settings.training.model, Sklearn) else "keras"):
             importlib.import_module(module)
 
         self._training, self._folder = settings.training, settings.folder
-        self._problem = posed(self._training, read_dataset(self._training.data))
+        self._problem = Problem.from_training(self._training, read_dataset(self._training.data))
         problem, net = self._problem, not isinstance(self._training.model, Sklearn)
-        self._parts = part(
+        self._parts = split_samples(
             len(problem.x), problem.target, problem.task, self._training.split,
             seed=self._training.seed, validate=net,
         )  # fmt: skip
@@ -56,11 +61,11 @@ class Trainer:
         self._history: list[Epoch] = []
 
     def epochs(self) -> int:
-        """The most epochs that there will be; 0 where the model is fitted at once."""
+        """Return the maximum number of epochs; 0 for models that are fitted at once."""
         return 0 if isinstance(self._training.model, Sklearn) else (self._training.fit or Fit()).epochs
 
     def epoch(self) -> Epoch | None:
-        """Makes the net's next epoch; None where there are no more."""
+        """Train the net for one more epoch; return None after the last."""
         if self._fitting is None:
             self._fitting = self._net()
         if self._fitting.done:
@@ -69,24 +74,24 @@ class Trainer:
         return self._history[-1]
 
     def finish(self) -> Trained:
-        """Finds the metrics and writes all files; for scikit-learn fits the model first."""
+        """Compute the metrics and write all files; fit scikit-learn's models first."""
         problem, parts = self._problem, self._parts
-        x, truth = taken(problem.x, parts.evaluation), taken(problem.target, parts.evaluation)
-        remarks, found = problem.data.remarks, dict[str, Any]()
+        x, truth = select_rows(problem.x, parts.evaluation), select_rows(problem.target, parts.evaluation)
+        remarks, details = problem.data.remarks, dict[str, Any]()
         if problem.estimator is not None:
             from edgeml.trainers.sklearn_fitting import fit_model
 
             fitted = fit_model(
-                problem.estimator, taken(problem.x, parts.train), taken(problem.target, parts.train),
+                problem.estimator, select_rows(problem.x, parts.train), select_rows(problem.target, parts.train),
                 self._training.search,
             )  # fmt: skip
             model, remarks = fitted.model, (*remarks, *fitted.remarks)
-            found["search"] = fitted.search
+            details["search"] = fitted.search
             metrics = self._estimator_metrics(model, x, truth)
         else:
             assert self._fitting is not None
-            model = self._fitting.finished()
-            found |= {
+            model = self._fitting.restore_best()
+            details |= {
                 "history": tuple(self._history),
                 "best_epoch": self._fitting.best_epoch,
                 "parameters": int(model.count_params()),
@@ -95,7 +100,7 @@ class Trainer:
         files = {
             **self._model_file(model),
             **sample_files(self._training.data, problem, parts),
-            **self._pictures(metrics, found.get("best_epoch")),
+            **self._pictures(metrics, details.get("best_epoch")),
         }
         trained = Trained(
             training=self._training,
@@ -114,9 +119,9 @@ class Trainer:
                 if (version := installed_version(name)) is not None
             },
             files=(*files, SUMMARY),
-            **found,
+            **details,
         )
-        files[SUMMARY] = msgspec.json.format(msgspec.json.encode(trained, enc_hook=_name_of_path), indent=2)
+        files[SUMMARY] = msgspec.json.format(msgspec.json.encode(trained, enc_hook=_encode_path), indent=2)
         for name, data in files.items():
             (self._folder / name).write_bytes(data)
         return trained
@@ -124,25 +129,25 @@ class Trainer:
     def _net(self) -> NetFitting:
         from edgeml.trainers.keras_fitting import NetFitting, NetSamples
 
-        wanted = self._training.model
-        assert not isinstance(wanted, Sklearn)
-        net: Net = wanted
+        model = self._training.model
+        assert not isinstance(model, Sklearn)
+        net: Net = model
         problem, train, validation = self._problem, self._parts.train, self._parts.validation
         samples = NetSamples(
-            problem.x[train], self._wanted(train), problem.x[validation], self._wanted(validation),
+            problem.x[train], self._expected_outputs(train), problem.x[validation], self._expected_outputs(validation),
             pixels=problem.data.inputs.ndim > 2,
         )  # fmt: skip
         classes = None if problem.classes is None else len(problem.classes)
         return NetFitting(net, self._training.fit or Fit(), samples, classes=classes, seed=self._training.seed)
 
-    def _wanted(self, positions: np.ndarray) -> np.ndarray:
-        """What a net should give: positions of classes ``[samples]``, or values ``[samples, size]``."""
+    def _expected_outputs(self, positions: np.ndarray) -> np.ndarray:
+        """Return a net's expected outputs: positions of classes ``[samples]``, or values ``[samples, size]``."""
         if self._problem.task == "reconstruction":
             return self._problem.x[positions]
-        target = taken(self._problem.target, positions)
+        target = select_rows(self._problem.target, positions)
         if self._problem.classes is not None:
-            place = {label: i for i, label in enumerate(self._problem.classes.tolist())}
-            return np.array([place[label] for label in target.tolist()])
+            position = {label: i for i, label in enumerate(self._problem.classes.tolist())}
+            return np.array([position[label] for label in target.tolist()])
         return target.reshape(len(positions), -1)
 
     def _net_metrics(self, model: Any, x: np.ndarray, truth: np.ndarray | None) -> TrainingMetrics:
@@ -176,28 +181,28 @@ class Trainer:
 
             try:
                 return {"model.skops": skops.io.dumps(model)}
-            except Exception as error:  # skops names no error of its own
+            except Exception as error:  # skops does not have an exception type of its own
                 raise InputError(
-                    f"model: skops cannot save it: {error}", fix="leave out the part that it names."
+                    f"model: skops cannot save it: {error}", fix="remove the part that the message names."
                 ) from error
         path = self._folder / "model.keras"
         model.save(path)
         return {path.name: path.read_bytes()}
 
     def _pictures(self, metrics: TrainingMetrics, best: int | None) -> dict[str, bytes]:
-        from edgeml.trainers.pictures import confusion_picture, curves_picture
+        from edgeml.trainers.pictures import draw_confusion, draw_curves
 
-        found = {}
+        pictures = {}
         if best is not None:
             assert self._fitting is not None
-            found["curves.png"] = curves_picture(self._history, best, standardized=self._fitting.standardized)
+            pictures["curves.png"] = draw_curves(self._history, best, standardized=self._fitting.standardized)
         if metrics.confusion is not None and self._problem.classes is not None:
-            found["confusion.png"] = confusion_picture(metrics.confusion, self._problem.classes.tolist())
-        return found
+            pictures["confusion.png"] = draw_confusion(metrics.confusion, self._problem.classes.tolist())
+        return pictures
 
 
-def _name_of_path(value: Any) -> str:
-    """Files by their names alone: where they lie says nothing of what was learnt."""
+def _encode_path(value: Any) -> str:
+    """Encode a path by its name alone: the folder does not affect the result."""
     if isinstance(value, Path):
         return value.name
     raise TypeError(f"{type(value).__name__} cannot be written to {SUMMARY}")

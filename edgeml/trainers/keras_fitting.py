@@ -1,4 +1,4 @@
-"""Fitting a net, epoch by epoch."""
+"""Fit a net epoch by epoch."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from edgeml.trainers.training_schema import Augmentation, Autoencoder, Fit, Net
 
 __all__ = ["NetFitting", "NetSamples"]
 
-_FALL = 0.01  # what the falling schedules end at, as a share of the first learning rate
+_FINAL_RATE = 0.01  # last learning rate of the exponential and step schedules, as a share of the first
 
 
 @dataclass(frozen=True, slots=True)
 class NetSamples:
-    """What a net is fitted on.
+    """Training and validation samples of a net.
 
     Attributes:
-        x: float32 ``[samples, ...]``. `y`: positions of classes ``[samples]``, or values ``[samples, size]``.
-        validation_x: What chooses the epoch, the same way. `validation_y`: the same way.
-        pixels: Whether all values of `x` have one unit, which standardizing each of them would spoil.
+        x: float32 ``[samples, ...]``.
+        y: Positions of classes ``[samples]``, or values ``[samples, size]``.
+        validation_x: Inputs that choose the best epoch, in the form of `x`.
+        validation_y: Expected outputs for them, in the form of `y`.
+        pixels: Whether all values of `x` have the same unit, so that they are not standardized separately.
     """
 
     x: np.ndarray
@@ -36,18 +38,18 @@ class NetSamples:
 
 
 class NetFitting:
-    """Makes a net and fits it; the same seed gives the same weights on the same machine.
+    """Create and fit a net. The same seed gives the same weights on the same machine.
 
     Args:
-        net: Which.
-        fit: How.
-        samples: On what.
-        classes: How many; None where values are learnt.
-        seed: Of weights, order, dropout and augmentation. Keras has one generator for the whole process.
+        net: Architecture of the net.
+        fit: Hyperparameters of the fitting.
+        samples: The samples.
+        classes: Number of classes; None for a net that outputs values.
+        seed: Seed of weights, order, dropout and augmentation. Keras has a single generator for the whole process.
 
     Attributes:
         model: The Keras model.
-        standardized: Whether losses are those of values standardized over the training samples.
+        standardized: Whether losses refer to values that are standardized over the training samples.
     """
 
     def __init__(self, net: Net, fit: Fit, samples: NetSamples, *, classes: int | None, seed: int) -> None:
@@ -58,21 +60,21 @@ class NetFitting:
         tf.config.experimental.enable_op_determinism()
         self._fit, self._samples = fit, samples
         self._order = np.random.default_rng(seed)
-        given_back = isinstance(net, Autoencoder) and samples.pixels
-        head = _head(samples.y, classes, standardized=classes is None and not given_back)
+        reconstructs_pixels = isinstance(net, Autoencoder) and samples.pixels
+        head = _head(samples.y, classes, standardized=classes is None and not reconstructs_pixels)
         self.standardized = bool(head.mean)
         self.model = make_net(net, samples.x.shape[1:], head, inputs=None if samples.pixels else samples.x)
         self._metric = "mae" if classes is None else "accuracy"
         if self.standardized:
             self._samples = NetSamples(
                 samples.x,
-                _standardized(samples.y, head),
+                _standardize(samples.y, head),
                 samples.validation_x,
-                _standardized(samples.validation_y, head),
+                _standardize(samples.validation_y, head),
             )
-        self._learning = _learning(self.model, fit.augmentation)
+        self._trained_model = _add_augmentation(self.model, fit.augmentation)
         steps = math.ceil(len(samples.x) / fit.batch_size) * fit.epochs
-        self._learning.compile(
+        self._trained_model.compile(
             keras.optimizers.Adam(_schedule(fit, steps)),
             "mse" if classes is None else "sparse_categorical_crossentropy",
             metrics=[self._metric],
@@ -82,45 +84,45 @@ class NetFitting:
 
     @property
     def best_epoch(self) -> int:
-        """The number of the epoch with the best validation loss so far."""
+        """Number of the epoch with the lowest validation loss so far."""
         return self._best[1]
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are made, or the last ones were no better for long enough."""
+        """Whether the last epoch is reached, or the validation loss has stopped improving."""
         patience = self._fit.patience or self._fit.epochs
         return self._number >= self._fit.epochs or self._number - self.best_epoch >= patience
 
     def epoch(self) -> Epoch:
-        """Makes one more epoch.
+        """Train for one more epoch.
 
         Raises:
             InputError: The loss is no longer finite.
         """
-        samples, metric, learning = self._samples, self._metric, self._learning
-        # Batch by batch: `fit` takes 0.2 s to set an epoch up, which is more than small data sets take to learn.
+        samples, metric, model = self._samples, self._metric, self._trained_model
+        # Batch by batch: `fit` needs 0.2 s to set up an epoch, which is more than small data sets need in all.
         order = self._order.permutation(len(samples.x))
         size = self._fit.batch_size
-        told = _over_batches(learning.train_on_batch, samples.x[order], samples.y[order], size)
-        validation = _over_batches(learning.test_on_batch, samples.validation_x, samples.validation_y, size)
+        training = _run_batches(model.train_on_batch, samples.x[order], samples.y[order], size)
+        validation = _run_batches(model.test_on_batch, samples.validation_x, samples.validation_y, size)
         self._number += 1
-        if not math.isfinite(told["loss"]) or not math.isfinite(validation["loss"]):
+        if not math.isfinite(training["loss"]) or not math.isfinite(validation["loss"]):
             raise InputError(
-                f"fit: the loss is no longer finite in epoch {self._number}.",
-                fix="take a smaller fit.learning_rate, and look for extreme values in the data.",
+                f"fit: the loss became infinite or NaN in epoch {self._number}.",
+                fix="use a smaller fit.learning_rate, and look for extreme values in the data.",
             )
         if validation["loss"] < self._best[0]:
             self._best = (validation["loss"], self._number, self.model.get_weights())
         return Epoch(
             number=self._number,
             of=self._fit.epochs,
-            loss=told["loss"],
+            loss=training["loss"],
             validation_loss=validation["loss"],
-            **{metric: told[metric], f"validation_{metric}": validation[metric]},
+            **{metric: training[metric], f"validation_{metric}": validation[metric]},
         )
 
-    def finished(self) -> Any:
-        """The Keras model with the best epoch's weights."""
+    def restore_best(self) -> Any:
+        """Return the Keras model with the weights of the best epoch."""
         self.model.set_weights(self._best[2])
         return self.model
 
@@ -128,17 +130,17 @@ class NetFitting:
 def _head(y: np.ndarray, classes: int | None, *, standardized: bool) -> Head:
     if not standardized:
         return Head(classes or y.shape[1], scores=classes is not None)
-    # A value that is always the same has a deviation of 0, and the net gives its mean.
+    # A constant value has a deviation of 0, and the net outputs its mean.
     return Head(y.shape[1], scores=False, mean=y.mean(axis=0).tolist(), std=y.std(axis=0).tolist())
 
 
-def _standardized(y: np.ndarray, head: Head) -> np.ndarray:
+def _standardize(y: np.ndarray, head: Head) -> np.ndarray:
     std = np.array(head.std)
     return ((y - np.array(head.mean)) / np.where(std > 0.0, std, 1.0)).astype(np.float32)
 
 
-def _over_batches(step: Any, x: np.ndarray, y: np.ndarray, size: int) -> dict[str, float]:
-    """Loss and metrics over all samples: Keras tells those of each batch."""
+def _run_batches(step: Any, x: np.ndarray, y: np.ndarray, size: int) -> dict[str, float]:
+    """Run a Keras step on all batches; return loss and metrics averaged over the samples."""
     sums: dict[str, float] = {}
     for start in range(0, len(x), size):
         batch = x[start : start + size]
@@ -147,38 +149,42 @@ def _over_batches(step: Any, x: np.ndarray, y: np.ndarray, size: int) -> dict[st
     return {name: total / len(x) for name, total in sums.items()}
 
 
-def _learning(model: Any, augmentation: Augmentation) -> Any:
-    """What is fitted in the model's place: its samples are varied, and its values standardized."""
+def _add_augmentation(model: Any, augmentation: Augmentation) -> Any:
+    """Return the model to fit: augmented inputs in front, without the layer that undoes the standardization."""
     import keras
 
     start, last = model.inputs[0], model.layers[-1]
-    ended = keras.Model(start, last.input) if isinstance(last, keras.layers.Rescaling) else model
-    layers = _augmenting(augmentation, start)
+    standardized = keras.Model(start, last.input) if isinstance(last, keras.layers.Rescaling) else model
+    layers = _augmentation_layers(augmentation, start)
     if not layers:
-        return ended
-    x = varied = keras.Input(start.shape[1:])
+        return standardized
+    x = augmented = keras.Input(start.shape[1:])
     for layer in layers:
-        varied = layer(varied)
-    return keras.Model(x, ended(varied))
+        augmented = layer(augmented)
+    return keras.Model(x, standardized(augmented))
 
 
-def _augmenting(wanted: Augmentation, start: Any) -> list[Any]:
+def _augmentation_layers(augmentation: Augmentation, start: Any) -> list[Any]:
     import keras
 
     layers = keras.layers
-    flip = "horizontal_and_vertical" if wanted.flip == "both" else wanted.flip
-    found = [
+    flip = "horizontal_and_vertical" if augmentation.flip == "both" else augmentation.flip
+    image_layers = [
         *([layers.RandomFlip(flip)] if flip else []),
-        *([layers.RandomTranslation(wanted.translation, wanted.translation)] if wanted.translation else []),
-        *([layers.RandomRotation(wanted.rotation)] if wanted.rotation else []),
-        *([layers.RandomZoom((-wanted.zoom, wanted.zoom))] if wanted.zoom else []),
+        *(
+            [layers.RandomTranslation(augmentation.translation, augmentation.translation)]
+            if augmentation.translation
+            else []
+        ),
+        *([layers.RandomRotation(augmentation.rotation)] if augmentation.rotation else []),
+        *([layers.RandomZoom((-augmentation.zoom, augmentation.zoom))] if augmentation.zoom else []),
     ]
-    if found and len(start.shape) != 4:
+    if image_layers and len(start.shape) != 4:
         raise InputError(
-            f"fit.augmentation: samples are {list(start.shape[1:])}, and all but 'noise' is for images.",
+            f"fit.augmentation: got samples {list(start.shape[1:])}; all keys but 'noise' are for images.",
             fix="leave flip, translation, rotation and zoom out.",
         )
-    return [*found, *([layers.GaussianNoise(wanted.noise)] if wanted.noise else [])]
+    return [*image_layers, *([layers.GaussianNoise(augmentation.noise)] if augmentation.noise else [])]
 
 
 def _schedule(fit: Fit, steps: int) -> Any:
@@ -188,7 +194,7 @@ def _schedule(fit: Fit, steps: int) -> Any:
     if fit.schedule == "cosine":
         return schedules.CosineDecay(rate, steps)
     if fit.schedule == "exponential":
-        return schedules.ExponentialDecay(rate, steps, _FALL)
+        return schedules.ExponentialDecay(rate, steps, _FINAL_RATE)
     if fit.schedule == "step":
-        return schedules.PiecewiseConstantDecay([steps // 3, 2 * steps // 3], [rate, rate / 10, rate * _FALL])
+        return schedules.PiecewiseConstantDecay([steps // 3, 2 * steps // 3], [rate, rate / 10, rate * _FINAL_RATE])
     return rate

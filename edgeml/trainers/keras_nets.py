@@ -1,4 +1,4 @@
-"""Nets, parametrized by the shape of their input and by what they give.
+"""Architectures of nets, for any shape of input and output.
 
 DS-CNN, ResNet-8, MobileNetV1 and the autoencoder have the topologies of the MLPerf Tiny reference models
 (https://github.com/mlcommons/tiny), layer for layer.
@@ -17,7 +17,7 @@ from edgeml.trainers.training_schema import Autoencoder, Conv, Dense, DsCnn, Mob
 
 __all__ = ["Head", "make_net"]
 
-_MOMENTUM = 0.9  # of batch norm: Keras's 0.99 takes more steps to settle than small data sets have
+_MOMENTUM = 0.9  # of batch norm: Keras's 0.99 needs more steps to converge than small data sets have
 # Filters of the original's depthwise separable convolutions, and their strides: https://arxiv.org/abs/1704.04861.
 _MOBILENET = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1),
@@ -26,13 +26,13 @@ _MOBILENET = (
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a net gives.
+    """Output of a net.
 
     Attributes:
-        size: Classes, or values.
-        scores: Whether it gives a score for each class, by a softmax; else values.
-        mean: Of each value over the training samples ``[size]``; nets learn values standardized by it.
-        std: Of each value, the same way.
+        size: Number of classes or values.
+        scores: Whether the output is a score for each class, by a softmax; else it is values.
+        mean: Mean of each value over the training samples ``[size]``; nets learn values standardized by it.
+        std: Standard deviation of each value over the training samples ``[size]``.
     """
 
     size: int
@@ -42,30 +42,30 @@ class Head:
 
 
 def make_net(net: Net, shape: tuple[int, ...], head: Head, *, inputs: np.ndarray | None = None) -> Any:
-    """A Keras model, not compiled, its weights drawn from Keras's global seed.
+    """Create a Keras model, not compiled, its weights initialized by Keras's global seed.
 
     Args:
-        net: Which, and its parameters.
-        shape: Of a sample.
-        head: What it gives; of an autoencoder the input itself.
-        inputs: Training samples float32 ``[samples, ...]``, from which a dense net and an autoencoder take the mean
-            and variance of each value; without them values are taken as they are.
+        net: Architecture and its parameters.
+        shape: Shape of a sample.
+        head: Output of the net; for an autoencoder of the size of its input.
+        inputs: Training samples float32 ``[samples, ...]``, by whose mean and variance a dense net and an autoencoder
+            standardize each value; None to use values as they are.
 
     Raises:
-        InputError: The net does not take samples of this shape.
+        InputError: The net does not support samples of this shape.
     """
     import keras
 
     images = isinstance(net, Conv | DsCnn | ResNet8 | MobileNetV1)
     if images and len(shape) != 3:
         raise InputError(
-            f"model: samples are {list(shape)}, and this net takes [height, width, channels].",
-            fix='take kind = "dense", or give x an axis of channels.',
+            f"model: got samples {list(shape)}, expected [height, width, channels].",
+            fix='use kind = "dense", or give x an axis of channels.',
         )
     start = keras.Input(shape, name="image" if len(shape) == 3 else "features")
     body = _BODIES[type(net)]
-    ended = body(net, _Layers(net), start if images else _standardized(start, inputs))
-    return keras.Model(start, _head(ended, head), name=str(net.__struct_config__.tag))
+    features = body(net, _Layers(net), start if images else _standardize(start, inputs))
+    return keras.Model(start, _head(features, head), name=str(net.__struct_config__.tag))
 
 
 class _Layers:
@@ -104,13 +104,13 @@ class _Layers:
     def dropout(self, x: Any, share: float) -> Any:
         return self._layers.Dropout(share)(x) if share else x
 
-    def pooled(self, x: Any) -> Any:
-        """The mean of each channel."""
+    def average_pool(self, x: Any) -> Any:
+        """Return the mean of each channel."""
         return self._layers.Flatten()(self._layers.AveragePooling2D(tuple(x.shape[1:3]))(x))
 
 
-def _standardized(start: Any, inputs: np.ndarray | None) -> Any:
-    """Flat values, each minus its mean and by its deviation; a constant one stays as it is, less its mean."""
+def _standardize(start: Any, inputs: np.ndarray | None) -> Any:
+    """Flatten values, subtract the mean of each, and divide by its deviation unless the value is constant."""
     import keras
 
     flat = keras.layers.Flatten()(start) if len(start.shape) > 2 else start
@@ -118,10 +118,10 @@ def _standardized(start: Any, inputs: np.ndarray | None) -> Any:
         return flat
     rows = inputs.reshape(len(inputs), -1).astype(np.float64)
     std = rows.std(axis=0)
-    # Keras's Normalization holds tensors of its own, which tf2onnx takes for inputs. In one step, x * a + b, large
-    # means would cost digits.
-    centred = keras.layers.Rescaling(1.0, (-rows.mean(axis=0)).tolist())(flat)
-    return keras.layers.Rescaling((1.0 / np.where(std > 0.0, std, 1.0)).tolist())(centred)
+    # Keras's Normalization holds tensors of its own, which tf2onnx mistakes for inputs. In a single step, x * a + b,
+    # large means would cost digits.
+    centered = keras.layers.Rescaling(1.0, (-rows.mean(axis=0)).tolist())(flat)
+    return keras.layers.Rescaling((1.0 / np.where(std > 0.0, std, 1.0)).tolist())(centered)
 
 
 def _dense(net: Dense, layers: _Layers, x: Any) -> Any:
@@ -147,7 +147,7 @@ def _ds_cnn(net: DsCnn, layers: _Layers, x: Any) -> Any:
     x = layers.dropout(layers.norm_relu(layers.conv(x, net.filters, net.kernel, 2)), net.dropout)
     for _ in range(net.blocks):
         x = layers.separable(x, net.filters)
-    return layers.pooled(layers.dropout(x, 2 * net.dropout))
+    return layers.average_pool(layers.dropout(x, 2 * net.dropout))
 
 
 def _resnet_8(net: ResNet8, layers: _Layers, x: Any) -> Any:
@@ -160,14 +160,14 @@ def _resnet_8(net: ResNet8, layers: _Layers, x: Any) -> Any:
         y = layers.norm(layers.conv(y, filters, 3))
         x = layers.conv(x, filters, 1, strides) if i else x
         x = keras.layers.Activation("relu")(keras.layers.Add()([x, y]))
-    return layers.pooled(x)
+    return layers.average_pool(x)
 
 
 def _mobilenet_v1(net: MobileNetV1, layers: _Layers, x: Any) -> Any:
     x = layers.norm_relu(layers.conv(x, max(1, int(32 * net.alpha)), 3, 2))
     for filters, strides in _MOBILENET:
         x = layers.separable(x, max(1, int(filters * net.alpha)), strides)
-    return layers.dropout(layers.pooled(x), net.dropout)
+    return layers.dropout(layers.average_pool(x), net.dropout)
 
 
 def _autoencoder(net: Autoencoder, layers: _Layers, x: Any) -> Any:

@@ -12,11 +12,11 @@ __all__ = ["classification_metrics", "reconstruction_metrics", "regression_metri
 def classification_metrics(
     truth: np.ndarray, predicted: np.ndarray, scores: np.ndarray | None, classes: np.ndarray
 ) -> TrainingMetrics:
-    """Metrics of a classifier.
+    """Compute the metrics of a classifier.
 
     Args:
-        truth: Labels ``[samples]``.
-        predicted: Labels ``[samples]``.
+        truth: True labels ``[samples]``.
+        predicted: Predicted labels ``[samples]``.
         scores: float ``[samples]`` of the second of two classes, or ``[samples, classes]``; None without.
         classes: All labels, in the order of the scores.
     """
@@ -39,7 +39,7 @@ def classification_metrics(
 
 
 def regression_metrics(truth: np.ndarray, predicted: np.ndarray) -> TrainingMetrics:
-    """Metrics of values ``[samples]`` or ``[samples, values]``."""
+    """Compute the metrics of values ``[samples]`` or ``[samples, values]``."""
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
     return TrainingMetrics(
@@ -50,7 +50,7 @@ def regression_metrics(truth: np.ndarray, predicted: np.ndarray) -> TrainingMetr
 
 
 def reconstruction_metrics(inputs: np.ndarray, outputs: np.ndarray) -> TrainingMetrics:
-    """Metrics of inputs ``[samples, values]`` that were to be given back."""
+    """Compute the metrics of reconstructed inputs ``[samples, values]``."""
     from sklearn.metrics import mean_absolute_error, mean_squared_error
 
     mse, spread = float(mean_squared_error(inputs, outputs)), float(inputs.astype(np.float64).var(axis=0).mean())
@@ -64,9 +64,9 @@ def _roc_auc(truth: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> floa
 
     columns = scores.reshape(len(scores), -1)
     if len(np.unique(truth)) < len(classes) or columns.shape[1] not in {len(classes), 1 if len(classes) == 2 else 0}:
-        return None  # a class without samples has no curve, nor has one without scores of its own
-    marks = (truth[:, None] == classes[None]).astype(np.int64)
+        return None  # the curve of a class needs samples of the class, and scores for it
+    one_hot = (truth[:, None] == classes[None]).astype(np.int64)
     if len(classes) == 2:
-        return float(roc_auc_score(marks[:, 1], columns[:, -1]))
-    # One column for each class is what `multi_class="ovr"` makes of them, and takes scores that are no probabilities.
-    return float(roc_auc_score(marks, columns, average="macro"))
+        return float(roc_auc_score(one_hot[:, 1], columns[:, -1]))
+    # The same as `multi_class="ovr"`, which however accepts only probabilities.
+    return float(roc_auc_score(one_hot, columns, average="macro"))

@@ -1,4 +1,4 @@
-"""Pictures of a training, as PNG files."""
+"""Plots of a training, as PNG files."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["confusion_picture", "curves_picture"]
+__all__ = ["draw_confusion", "draw_curves"]
 
 _DPI = 120
-# Okabe and Ito's colours, which differ to colour-blind eyes too, and in their lightness.
+# Okabe and Ito's palette: distinguishable with color blindness, and by lightness.
 _TRAINING, _VALIDATION, _BEST = "#0072B2", "#D55E00", "#1A1A1A"
-_LEGIBLE = 20  # classes from which on the counts no longer fit into the cells
-_LONGEST = 18
+_MAX_ANNOTATED_CLASSES = 20  # with more, the counts do not fit into the cells
+_MAX_NAME_LENGTH = 18
 
 
-def curves_picture(history: Sequence[Epoch], best: int, *, standardized: bool = False) -> bytes:
-    """Loss and metric of each epoch, with the epoch whose weights were kept.
+def draw_curves(history: Sequence[Epoch], best: int, *, standardized: bool = False) -> bytes:
+    """Draw loss and metric of each epoch, and mark the epoch whose weights were kept.
 
     Args:
         history: The epochs, at least one.
-        best: The number of the one that was kept.
+        best: Number of the epoch that was kept.
         standardized: Whether errors are those of standardized values.
+
+    Returns:
+        A PNG file.
     """
     classifies = history[0].accuracy is not None
     unit = ", standard deviations" if standardized else ""
@@ -39,28 +42,28 @@ def curves_picture(history: Sequence[Epoch], best: int, *, standardized: bool = 
     name, factor = ("accuracy", 100.0) if classifies else ("mae", 1.0)
     figure = _figure(10.0, 4.2)
     left, right = figure.subplots(1, 2)
-    _curve(left, history, best, "loss", loss, 1.0)
-    _curve(right, history, best, name, metric, factor)
+    _draw_curve(left, history, best, "loss", loss, 1.0)
+    _draw_curve(right, history, best, name, metric, factor)
     left.legend(frameon=False)
     kept = history[best - 1]
     figure.suptitle(f"Best validation loss {kept.validation_loss:.4g} in epoch {best} of {len(history)}: weights kept")
     return _png(figure)
 
 
-def _curve(axes: Axes, history: Sequence[Epoch], best: int, name: str, label: str, factor: float) -> None:
+def _draw_curve(axes: Axes, history: Sequence[Epoch], best: int, name: str, label: str, factor: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
     epochs = [epoch.number for epoch in history]
     training, validation = (
         [factor * getattr(epoch, f"{kind}{name}") for epoch in history] for kind in ("", "validation_")
     )
-    marker = "o" if len(epochs) < 3 else None  # a line of one point is not seen
+    marker = "o" if len(epochs) < 3 else None  # a line with a single point is invisible
     axes.plot(epochs, training, color=_TRAINING, linestyle="--", marker=marker, label="training")
     axes.plot(epochs, validation, color=_VALIDATION, marker=marker, label="validation")
     axes.axvline(best, color=_BEST, linewidth=0.8, linestyle=":")
     value = validation[best - 1]
     axes.plot([best], [value], "o", color=_BEST, zorder=3)
-    # Above the axes, where no curve is.
+    # Above the axes, so that the text does not cover a curve.
     axes.text(best, 1.01, f"{value:.4g}", transform=axes.get_xaxis_transform(), ha="center", va="bottom")
     axes.set_xlabel("Epoch")
     axes.set_ylabel(label)
@@ -70,25 +73,30 @@ def _curve(axes: Axes, history: Sequence[Epoch], best: int, name: str, label: st
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[Label]) -> bytes:
-    """A confusion matrix as a heat map; a cell's colour is its share of the true class, its number a count.
+def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[Label]) -> bytes:
+    """Draw a confusion matrix as a heat map: colors are shares of the true class, numbers are counts.
 
     Args:
         confusion: Samples of each true class, in rows, by predicted class.
-        classes: The classes' names.
+        classes: Names of the classes.
+
+    Returns:
+        A PNG file.
     """
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [text if len(text := str(label)) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for label in classes]
+    names = [
+        text if len(text := str(label)) <= _MAX_NAME_LENGTH else f"{text[: _MAX_NAME_LENGTH - 1]}…" for label in classes
+    ]
     size = min(16.0, 3.2 + 0.45 * len(names) + 0.07 * max(map(len, names)))
     figure = _figure(size + 1.0, size)
     axes = figure.subplots()
     image = axes.imshow(100.0 * shares, cmap="Blues", vmin=0.0, vmax=100.0)
-    if len(names) <= _LEGIBLE:
+    if len(names) <= _MAX_ANNOTATED_CLASSES:
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                colour = "white" if shares[row, column] > 0.5 else "black"  # noqa: PLR2004  # where "Blues" is dark
-                axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
+                color = "white" if shares[row, column] > 0.5 else "black"  # noqa: PLR2004  # where "Blues" is dark
+                axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=9)
     upright = max(map(len, names)) <= 3
     axes.set_xticks(range(len(names)), names, rotation=0 if upright else 45, ha="center" if upright else "right",
                     rotation_mode="anchor" if not upright else "default")  # fmt: skip
@@ -103,7 +111,7 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[Labe
 
 
 def _figure(width: float, height: float) -> Figure:
-    """A figure of its own: pyplot would keep it, and choose a window for it."""
+    """Return a figure without pyplot, which would keep it and choose a window system."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")

@@ -1,4 +1,4 @@
-"""What is to be learnt: data and model, held to each other before anything is fitted."""
+"""Match data and model before training."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from edgeml.trainers.dataset import Dataset
 from edgeml.trainers.result import Column
 from edgeml.trainers.training_schema import Autoencoder, Model, Sklearn, Training, TrainingTask
 
-__all__ = ["Problem", "posed"]
+__all__ = ["Problem"]
 
 _NEED_TARGETS = ("classification", "regression")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Data in the form that the model takes.
+    """A learning problem: the data in the form that the model accepts.
 
     Attributes:
-        data: As they were read.
-        estimator: A scikit-learn pipeline, not fitted; None where a net learns.
-        task: What the model does.
+        data: The data as read from files.
+        estimator: A scikit-learn pipeline, not fitted; None for a net.
+        task: Task of the model.
         x: float32 ``[samples, ...]``, or a table.
-        target: int64 or text labels ``[samples]``, or float64 values; None where nothing is predicted.
-        classes: The labels in the order of the scores; None where there are none.
+        target: int64 or text labels ``[samples]``, or float64 values; None for models that predict nothing.
+        classes: The labels in the order of the scores; None for models that are not classifiers.
     """
 
     data: Dataset
@@ -38,9 +38,30 @@ class Problem:
     target: np.ndarray | None
     classes: np.ndarray | None
 
+    @classmethod
+    def from_training(cls, training: Training, data: Dataset) -> Problem:
+        """Match a training's model and its data.
+
+        Raises:
+            InputError: Model and data do not fit.
+        """
+        estimator = None
+        if isinstance(training.model, Sklearn):
+            from edgeml.trainers.sklearn_models import make_model
+
+            estimator = make_model(training.model, data.inputs, seed=training.seed)
+        task = _task(training.model, estimator, data, getattr(training.data, "task", None))
+        target = _target(task, data.target)
+        # Sorted, as in scikit-learn; for nets in the order of the training file.
+        names = getattr(training.data, "classes", ()) if estimator is None else ()
+        classes = None
+        if task == "classification" and target is not None:
+            classes = np.array(names) if names else np.unique(target)
+        return cls(data, estimator, task, _inputs(training.model, data.inputs), target, classes)
+
     @property
     def columns(self) -> tuple[Column, ...] | None:
-        """What the columns of a table are; None for arrays."""
+        """Names and kinds of a table's columns; None for arrays."""
         inputs = self.data.inputs
         if isinstance(inputs, np.ndarray):
             return None
@@ -51,7 +72,7 @@ class Problem:
 
     @property
     def declaration(self) -> Declaration | None:
-        """What the numbers of the model's one input mean, where that is known."""
+        """Meaning of the values of the model's single input, if known."""
         columns = self.columns
         if columns is None:
             return self.data.image if self.x.ndim == 4 else None
@@ -60,59 +81,38 @@ class Problem:
         return Table(columns=tuple(column.name for column in columns))
 
 
-def posed(training: Training, data: Dataset) -> Problem:
-    """Holds data and model to each other.
-
-    Raises:
-        InputError: They do not fit.
-    """
-    estimator = None
-    if isinstance(training.model, Sklearn):
-        from edgeml.trainers.sklearn_models import make_model
-
-        estimator = make_model(training.model, data.inputs, seed=training.seed)
-    said = getattr(training.data, "task", None)
-    task = _task(training.model, estimator, data, said)
-    target = _target(task, data.target)
-    # Sorted, as scikit-learn has them; of a net as the file names them.
-    named = getattr(training.data, "classes", ()) if estimator is None else ()
-    classes = None
-    if task == "classification" and target is not None:
-        classes = np.array(named) if named else np.unique(target)
-    return Problem(data, estimator, task, _inputs(training.model, data.inputs), target, classes)
-
-
-def _task(model: Model, estimator: Any, data: Dataset, said: TrainingTask | None) -> TrainingTask:
+def _task(model: Model, estimator: Any, data: Dataset, stated: TrainingTask | None) -> TrainingTask:
+    """Return the model's task, if it fits the data's."""
     if estimator is not None:
         from edgeml.trainers.sklearn_models import task_of_model
 
-        found = task_of_model(estimator)
+        task = task_of_model(estimator)
     elif isinstance(model, Autoencoder):
-        found = "reconstruction"
+        task = "reconstruction"
     else:
         numbers = data.target is not None and data.target.dtype.kind == "f"
-        found = data.task or ("regression" if numbers else "classification")
-    if found in _NEED_TARGETS and data.target is None:
+        task = data.task or ("regression" if numbers else "classification")
+    if task in _NEED_TARGETS and data.target is None:
         raise InputError(
-            f"data: there is nothing to predict, and the model does {found}.",
-            fix="name data.target, or give an array y.",
+            f"data: the model does {task}, which needs a target.",
+            fix="name the column in data.target, or give an array y.",
         )
-    told = said or (data.task if found == "regression" else None)
-    if told is not None and found in _NEED_TARGETS and told != found:
+    expected = stated or (data.task if task == "regression" else None)
+    if expected is not None and task in _NEED_TARGETS and expected != task:
         raise InputError(
-            f"data: the target is for {told}, and the model does {found}.",
-            fix="take another model, or mend data.task.",
+            f"data: the target is for {expected}, and the model does {task}.",
+            fix="use another model, or correct data.task.",
         )
-    return found
+    return task
 
 
 def _target(task: TrainingTask, target: np.ndarray | None) -> np.ndarray | None:
-    """The target as the task needs it: labels as whole numbers or text, or values."""
+    """Convert the target for the task: to whole numbers or text as labels, or to values."""
     if task not in _NEED_TARGETS or target is None:
         return None
     if task == "regression":
         if target.dtype.kind not in "fi":
-            raise InputError("data: the target is text, and the model does regression.", fix="take a classifier.")
+            raise InputError("data: the target is text, and the model does regression.", fix="use a classifier.")
         return target.astype(np.float64)
     if target.ndim != 1:
         raise InputError(
@@ -122,23 +122,23 @@ def _target(task: TrainingTask, target: np.ndarray | None) -> np.ndarray | None:
     if target.dtype.kind == "f" and (target != np.rint(target)).any():
         raise InputError(
             "data: the target has numbers that are not whole, and the model does classification.",
-            fix="take a model for regression, or name the classes by text or whole numbers.",
+            fix="use a model for regression, or name the classes by text or whole numbers.",
         )
     return target.astype(np.int64) if target.dtype.kind == "f" else target
 
 
 def _inputs(model: Model, inputs: Any) -> Any:
-    """The inputs in the shape that the model takes."""
+    """Convert the inputs to the shape that the model accepts."""
     if isinstance(inputs, np.ndarray):
         return inputs.reshape(len(inputs), -1) if isinstance(model, Sklearn | Autoencoder) else inputs
     if isinstance(model, Sklearn):
         return inputs
     for name, column in inputs.items():
         if column.dtype == object or column.isna().any():
-            what = "text" if column.dtype == object else "gaps"
+            what = "text" if column.dtype == object else "missing values"
             raise InputError(
-                f"data: column '{name}' has {what}, and a net takes numbers alone.",
-                fix='take kind = "sklearn", which prepares them, or leave the column out by data.columns.',
+                f"data: column '{name}' has {what}, and nets support only numbers.",
+                fix=f"use kind = \"sklearn\", which prepares them, or leave the column out: data.drop = ['{name}'].",
             )
     with np.errstate(over="ignore"):
         rows = inputs.to_numpy(np.float32)

@@ -1,4 +1,4 @@
-"""What came of a training."""
+"""Results of a training."""
 
 from __future__ import annotations
 
@@ -31,14 +31,18 @@ class _Record(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Epoch(_Record, frozen=True):
-    """An epoch of a net: means over its training samples while they were learnt, and over the validation samples after.
+    """An epoch of a net: means over the training samples during the epoch, and over the validation samples after it.
 
     Attributes:
-        number: From 1. `of`: at most so many are made.
-        loss: What was minimized: cross-entropy, or the mean squared error, of values (but for pixels) standardized
-            over the training samples; with the penalties of l1 and l2. `validation_loss`: the same.
-        accuracy: Of a classifier. `validation_accuracy`: the same.
-        mae: Mean absolute error of the same values. `validation_mae`: the same.
+        number: Number of the epoch, from 1.
+        of: Maximum number of epochs.
+        loss: The training loss, with the penalties of l1 and l2: cross-entropy, or the mean squared error of values
+            that are standardized over the training samples (pixels are not).
+        validation_loss: The loss over the validation samples.
+        accuracy: Accuracy of a classifier.
+        validation_accuracy: Accuracy over the validation samples.
+        mae: Mean absolute error of the values that the loss refers to.
+        validation_mae: Mean absolute error over the validation samples.
     """
 
     number: int
@@ -52,10 +56,11 @@ class Epoch(_Record, frozen=True):
 
 
 class TrainingCurves(_Record, frozen=True):
-    """What a package keeps of the training of a net.
+    """Training curves of a net, as a package keeps them.
 
     Attributes:
-        history: Its epochs, at least one. `best_epoch`: the number of the one whose weights were kept.
+        history: The epochs, at least one.
+        best_epoch: Number of the epoch whose weights were kept.
     """
 
     history: Annotated[tuple[Epoch, ...], Meta(min_length=1, max_length=100_000)]
@@ -63,11 +68,12 @@ class TrainingCurves(_Record, frozen=True):
 
 
 class Candidate(_Record, frozen=True):
-    """One point of a searched grid.
+    """A point of a searched grid.
 
     Attributes:
-        parameters: Its values; estimators by their representation.
-        score: Mean of the folds' scores. `deviation`: their standard deviation.
+        parameters: Values of the parameters; estimators by their representation.
+        score: Mean of the folds' scores.
+        deviation: Standard deviation of the folds' scores.
         rank: 1 for the best.
     """
 
@@ -78,11 +84,11 @@ class Candidate(_Record, frozen=True):
 
 
 class Column(_Record, frozen=True):
-    """A column of a table that is learnt from.
+    """A feature of a table.
 
     Attributes:
-        name: As in the table.
-        kind: What its fields are.
+        name: Name of the column.
+        kind: Kind of its values.
     """
 
     name: str
@@ -90,12 +96,12 @@ class Column(_Record, frozen=True):
 
 
 class SearchResult(_Record, frozen=True):
-    """What a search found.
+    """Result of a search over parameters.
 
     Attributes:
-        best: The parameters that were taken.
-        score: Their mean score in cross-validation.
-        candidates: All, in the grid's order.
+        best: The chosen parameters.
+        score: Mean score of the chosen parameters in cross-validation.
+        candidates: All points of the grid, in its order.
     """
 
     best: dict[str, Any]
@@ -104,12 +110,14 @@ class SearchResult(_Record, frozen=True):
 
 
 class ClassMetrics(_Record, frozen=True):
-    """Of one class.
+    """Metrics of a class.
 
     Attributes:
-        label: The class. `samples`: how many of the evaluation samples are of it.
-        precision: Share of what was taken for it that is. `recall`: share of it that was found. `f1`: their
-            harmonic mean.
+        label: The class.
+        precision: Share of the samples with this predicted label that are of the class.
+        recall: Share of the samples of the class that have this predicted label.
+        f1: Harmonic mean of precision and recall.
+        samples: Number of evaluation samples of the class.
     """
 
     label: Label
@@ -120,16 +128,20 @@ class ClassMetrics(_Record, frozen=True):
 
 
 class TrainingMetrics(_Record, frozen=True):
-    """Metrics on the evaluation samples, by scikit-learn's functions. Which are set depends on the task.
+    """Metrics on the evaluation samples, by scikit-learn's functions. Metrics of other tasks are None.
 
     Attributes:
-        accuracy: Share of right labels.
-        precision: Plain mean over the classes. `recall`: the same. `f1`: the same.
-        roc_auc: Area under the ROC curve; of more than two classes one against the rest, the plain mean.
-        confusion: Samples of each true class, in rows, by the label that they got.
+        accuracy: Share of correct labels.
+        precision: Precision, unweighted mean over the classes.
+        recall: Recall, unweighted mean over the classes.
+        f1: F1 score, unweighted mean over the classes.
+        roc_auc: Area under the ROC curve; for more than two classes one-vs-rest, unweighted mean.
+        confusion: Samples of each true class, in rows, by predicted label.
         classes: Metrics of each class.
-        mse: Mean squared error. `mae`: mean absolute error. `r2`: coefficient of determination.
-        relative_mse: Mean squared error by the variance of the values.
+        mse: Mean squared error.
+        mae: Mean absolute error.
+        r2: Coefficient of determination.
+        relative_mse: Mean squared error divided by the variance of the values.
     """
 
     accuracy: float | None = None
@@ -146,23 +158,24 @@ class TrainingMetrics(_Record, frozen=True):
 
 
 class Trained(_Record, frozen=True):
-    """A trained model and what is known of it; ``training.json`` holds this.
+    """A trained model and its record, the content of ``training.json``.
 
     Attributes:
-        training: The settings as they were understood.
-        model: The model's file.
-        task: What it does.
-        data_digest: ``sha256:…`` over all samples and their targets.
-        samples: How many each part of the data has.
+        training: The settings, with defaults filled in.
+        model: Name of the model's file.
+        task: Task of the model.
+        data_digest: ``sha256:…`` of all samples and their targets.
+        samples: Number of samples of each part of the data.
         classes: A classifier's labels, in the order of its scores.
-        columns: Those of a table, in their order.
-        preprocessing: What the input's numbers mean, where that is known.
-        metrics: On the held-out samples.
-        search: What was found over the grid.
-        history: A net's epochs. `best_epoch`: the number of the one whose weights were kept.
-        parameters: How many numbers a net has learnt, or holds.
-        remarks: What limits the result: warnings of the framework, what is odd about the data.
-        versions: Of what it was made with.
+        columns: Features of a table, in their order.
+        preprocessing: Meaning of the input's values, if known.
+        metrics: Metrics on the held-out samples.
+        search: Result of the search over parameters.
+        history: Epochs of a net.
+        best_epoch: Number of the epoch whose weights were kept.
+        parameters: Number of a net's parameters, trainable or not.
+        remarks: Limits of the result: warnings of the framework, peculiarities of the data.
+        versions: Versions of the packages that trained the model.
         files: All files that the training wrote.
     """
 

@@ -1,4 +1,4 @@
-"""The samples to calibrate and to judge a package with, as files."""
+"""Write the calibration and evaluation samples of a package to files."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from edgeml.trainers.training_schema import Csv, Data
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["sample_files", "taken"]
+__all__ = ["sample_files", "select_rows"]
 
 
 def sample_files(data: Data, problem: Problem, parts: Parts) -> dict[str, bytes]:
-    """``calibration`` and ``evaluation`` by file name: ``.csv`` of a table, else ``.npz`` with ``x``, and ``y``."""
-    truth = taken(problem.target, parts.evaluation)
+    """Return the files ``calibration`` and ``evaluation`` by name.
+
+    Tables become ``.csv``; other data ``.npz`` with ``x``, and of evaluation data ``y``.
+    """
+    truth = select_rows(problem.target, parts.evaluation)
     if isinstance(data, Csv):
         calibration, evaluation = (
-            taken(problem.data.inputs, places) for places in (parts.calibration, parts.evaluation)
+            select_rows(problem.data.inputs, positions) for positions in (parts.calibration, parts.evaluation)
         )
         if truth is not None:
             evaluation = evaluation.copy()
             evaluation[data.target] = truth
         return {"calibration.csv": _csv(calibration), "evaluation.csv": _csv(evaluation)}
-    arrays = {"x": taken(problem.x, parts.evaluation), **({} if truth is None else {"y": truth})}
-    return {"calibration.npz": _npz({"x": taken(problem.x, parts.calibration)}), "evaluation.npz": _npz(arrays)}
+    arrays = {"x": select_rows(problem.x, parts.evaluation), **({} if truth is None else {"y": truth})}
+    return {"calibration.npz": _npz({"x": select_rows(problem.x, parts.calibration)}), "evaluation.npz": _npz(arrays)}
 
 
-def taken(values: Any, positions: np.ndarray) -> Any:
-    """Some of the samples of an array or a table; None of None."""
+def select_rows(values: Any, positions: np.ndarray) -> Any:
+    """Select samples of an array or a table by position; return None for None."""
     if values is None:
         return None
     return values[positions] if isinstance(values, np.ndarray) else values.iloc[positions]

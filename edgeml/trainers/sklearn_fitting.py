@@ -1,4 +1,4 @@
-"""Fitting a scikit-learn model, after a search over its parameters where one was asked for."""
+"""Fit a scikit-learn model, optionally after a search over its parameters."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class FittedModel:
 
     Attributes:
         model: The pipeline.
-        search: What a search found; None without one.
-        remarks: What scikit-learn warned of.
+        search: Result of the search; None without a search.
+        remarks: Warnings of scikit-learn.
     """
 
     model: Any
@@ -31,10 +31,10 @@ class FittedModel:
 
 
 def fit_model(model: Any, x: Any, y: np.ndarray | None, search: Search | None) -> FittedModel:
-    """Fits a pipeline on one thread, so that sums come out the same every time.
+    """Fit a pipeline on a single thread, so that sums are reproducible.
 
     Raises:
-        InputError: scikit-learn does not take the parameters or the data, with its own words.
+        InputError: scikit-learn refuses the parameters or the data; the message is scikit-learn's.
     """
     from sklearn.model_selection import GridSearchCV
     from threadpoolctl import threadpool_limits
@@ -47,16 +47,16 @@ def fit_model(model: Any, x: Any, y: np.ndarray | None, search: Search | None) -
                 model = model.fit(x, y)
             else:
                 _check_grid(model, search)
-                found = GridSearchCV(
+                grid_search = GridSearchCV(
                     model, search.grid, cv=search.folds, scoring=search.scoring, error_score="raise"
                 ).fit(x, y)
-                model, result = found.best_estimator_, _result(found)
+                model, result = grid_search.best_estimator_, _search_result(grid_search)
         except (ValueError, TypeError, AttributeError, NotImplementedError, np.linalg.LinAlgError) as error:
             raise InputError(
                 f"model: scikit-learn cannot fit it: {str(error).strip() or type(error).__name__}",
-                fix="mend the parameters or the data that it names.",
+                fix="correct the parameters or the data that the message names.",
             ) from error
-    return FittedModel(model, result, tuple(dict.fromkeys(_told(warning) for warning in caught)))
+    return FittedModel(model, result, tuple(dict.fromkeys(_first_sentence(warning) for warning in caught)))
 
 
 def _check_grid(model: Any, search: Search) -> None:
@@ -65,25 +65,25 @@ def _check_grid(model: Any, search: Search) -> None:
         if name not in known:
             near = sorted(key for key in known if key.endswith(name) or key.rpartition("__")[0] == name)
             raise InputError(
-                f"search.grid: there is no parameter '{name}'.",
+                f"search.grid: the model does not have a parameter '{name}'.",
                 fix=f"the parameters are {', '.join(near or sorted(key for key in known if '__' in key))}.",
             )
         if not values:
-            raise InputError(f"search.grid: '{name}' has no values to try.")
+            raise InputError(f"search.grid: the list of values of '{name}' is empty.")
 
 
-def _result(search: Any) -> SearchResult:
-    found = search.cv_results_
+def _search_result(search: Any) -> SearchResult:
+    results = search.cv_results_
     return SearchResult(
         best=_plain(search.best_params_),
         score=float(search.best_score_),
         candidates=tuple(
             Candidate(parameters=_plain(parameters), score=float(score), deviation=float(deviation), rank=int(rank))
             for parameters, score, deviation, rank in zip(
-                found["params"],
-                found["mean_test_score"],
-                found["std_test_score"],
-                found["rank_test_score"],
+                results["params"],
+                results["mean_test_score"],
+                results["std_test_score"],
+                results["rank_test_score"],
                 strict=True,
             )
         ),
@@ -97,6 +97,6 @@ def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(warning: warnings.WarningMessage) -> str:
-    """The first sentence of a warning: scikit-learn's go on about where to read more."""
+def _first_sentence(warning: warnings.WarningMessage) -> str:
+    """Return the first sentence of a warning; the rest of scikit-learn's warnings is references."""
     return " ".join(str(warning.message).split()).partition(". ")[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""scikit-learn's estimators and pipelines, by name."""
+"""Create scikit-learn estimators and pipelines by name."""
 
 from __future__ import annotations
 
@@ -17,45 +17,48 @@ if TYPE_CHECKING:
 __all__ = ["make_model", "task_of_model"]
 
 _ESTIMATOR = {"estimator", "parameters"}
-# They split one column at a time, which no scaling changes.
+# Trees split a single column at a time, so that scaling does not change them.
 _SCALE_FREE = ("sklearn.tree.", "sklearn.ensemble.", "sklearn.dummy.")
 
 
-def make_model(wanted: Sklearn, inputs: np.ndarray | pd.DataFrame, *, seed: int) -> Any:
-    """A pipeline, not fitted; its last step is called ``estimator`` where one was named, else its steps by class.
+def make_model(model: Sklearn, inputs: np.ndarray | pd.DataFrame, *, seed: int) -> Any:
+    """Create a pipeline, not fitted.
 
-    Every ``random_state`` that was not given is the seed.
+    A single estimator is the step ``estimator``; several steps are named after their classes. Every ``random_state``
+    without a value is set to the seed.
 
     Args:
-        wanted: The estimator or the steps, and their parameters.
-        inputs: All samples. For a table, what its gaps and texts need comes first, as step ``prepare``.
-        seed: Of whatever is drawn.
+        model: The estimator or the steps, and their parameters.
+        inputs: All samples. A table with missing values or text gets a first step ``prepare``.
+        seed: Seed of all random states.
 
     Raises:
-        InputError: There is no such estimator or parameter.
+        InputError: scikit-learn does not have such an estimator or parameter.
     """
     from sklearn.pipeline import Pipeline, make_pipeline
 
-    if wanted.steps:
-        made = [_made(step, f"model.steps[{i}]") for i, step in enumerate(wanted.steps)]
-        steps = make_pipeline(*made).steps
+    if model.steps:
+        estimators = [_make_estimator(step, f"model.steps[{i}]") for i, step in enumerate(model.steps)]
+        steps = make_pipeline(*estimators).steps
     else:
-        steps = [("estimator", _made({"estimator": wanted.estimator, "parameters": wanted.parameters}, "model"))]
-    front = [] if isinstance(inputs, np.ndarray) or wanted.table == "as is" else _front(inputs, wanted, steps[-1][1])
-    model = Pipeline([*front, *steps])
+        settings = {"estimator": model.estimator, "parameters": model.parameters}
+        steps = [("estimator", _make_estimator(settings, "model"))]
+    if not isinstance(inputs, np.ndarray) and model.table == "prepared":
+        steps = [*_preparation(inputs, model, steps[-1][1]), *steps]
+    pipeline = Pipeline(steps)
     unseeded = [
         name
-        for name, value in model.get_params().items()
+        for name, value in pipeline.get_params().items()
         if name.rpartition("__")[2] == "random_state" and value is None
     ]
-    return model.set_params(**dict.fromkeys(unseeded, seed))
+    return pipeline.set_params(**dict.fromkeys(unseeded, seed))
 
 
 def task_of_model(model: Any) -> TrainingTask:
-    """What an estimator does.
+    """Return the task of an estimator.
 
     Raises:
-        InputError: It is of no kind that can be trained here.
+        InputError: The estimator is of another kind.
     """
     from sklearn.base import is_classifier, is_clusterer, is_regressor
 
@@ -67,11 +70,14 @@ def task_of_model(model: Any) -> TrainingTask:
         return "clustering"
     if hasattr(model, "transform"):
         return "transformation"
-    raise InputError(f"model: {type(model[-1]).__name__} is no classifier, regressor, clusterer or transformer.")
+    raise InputError(
+        f"model: {type(model[-1]).__name__} is not supported; expected a classifier, regressor, clusterer or "
+        "transformer."
+    )
 
 
-def _front(inputs: pd.DataFrame, wanted: Sklearn, last: Any) -> list[tuple[str, Any]]:
-    """What a table needs before an estimator can take it; nothing where it needs nothing."""
+def _preparation(inputs: pd.DataFrame, model: Sklearn, last: Any) -> list[tuple[str, Any]]:
+    """Return the step that prepares a table for an estimator; empty if the table can be used as it is."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -79,16 +85,16 @@ def _front(inputs: pd.DataFrame, wanted: Sklearn, last: Any) -> list[tuple[str, 
 
     text = [name for name, column in inputs.items() if column.dtype == object]
     numbers = [name for name in inputs.columns if name not in text]
-    gaps = bool(inputs.isna().to_numpy().any())
-    scale = wanted.scale if wanted.scale is not None else not type(last).__module__.startswith(_SCALE_FREE)
+    incomplete = bool(inputs.isna().to_numpy().any())
+    scale = model.scale if model.scale is not None else not type(last).__module__.startswith(_SCALE_FREE)
     for_numbers = [
-        *([SimpleImputer(strategy="median")] if gaps else []),
+        *([SimpleImputer(strategy="median")] if incomplete else []),
         *([StandardScaler()] if scale else []),
     ]
     if not text:
         return [("prepare", make_pipeline(*for_numbers))] if for_numbers else []
     for_text = make_pipeline(
-        *([SimpleImputer(strategy="most_frequent")] if gaps else []),
+        *([SimpleImputer(strategy="most_frequent")] if incomplete else []),
         OneHotEncoder(handle_unknown="ignore", sparse_output=False),
     )
     columns: list[tuple[str, Any, list[Any]]] = [("text", for_text, text)]
@@ -105,52 +111,53 @@ def _estimators() -> dict[str, type]:
     return {**dict(all_estimators()), "Pipeline": Pipeline, "FeatureUnion": FeatureUnion}
 
 
-def _made(wanted: dict[str, Any], where: str) -> Any:
-    """An estimator of ``{estimator = "…", parameters = {…}}``."""
-    name, parameters = wanted.get("estimator"), wanted.get("parameters", {})
-    if set(wanted) - _ESTIMATOR or not isinstance(name, str) or not isinstance(parameters, dict):
-        got = ", ".join(map(str, wanted)) or "nothing"
+def _make_estimator(settings: dict[str, Any], where: str) -> Any:
+    """Create an estimator from ``{estimator = "…", parameters = {…}}``."""
+    name, parameters = settings.get("estimator"), settings.get("parameters", {})
+    if set(settings) - _ESTIMATOR or not isinstance(name, str) or not isinstance(parameters, dict):
+        got = ", ".join(map(str, settings)) or "nothing"
         raise InputError(f"{where}: got {got}, expected a table with 'estimator' and 'parameters'.")
     kind = _estimators().get(name)
     if kind is None:
         near = difflib.get_close_matches(name, _estimators(), 3)
         raise InputError(
-            f"{where}: scikit-learn has no estimator '{name}'.",
+            f"{where}: scikit-learn does not have an estimator '{name}'.",
             fix=f"did you mean {' or '.join(near)}?" if near else "give the name of a class of scikit-learn.",
         )
-    given = {key: _value(value, f"{where}.parameters.{key}") for key, value in parameters.items()}
-    # Of the class, as `get_params` has them; some classes cannot be made without one, so that none can be asked.
+    arguments = {key: _make_value(value, f"{where}.parameters.{key}") for key, value in parameters.items()}
+    # From the class, not an instance: some classes cannot be created without parameters.
     known = kind._get_param_names()  # type: ignore[attr-defined]  # noqa: SLF001
-    unknown = next((key for key in given if key not in known), None)
+    unknown = next((key for key in arguments if key not in known), None)
     if unknown is not None:
         raise InputError(
-            f"{where}: {name} has no parameter '{unknown}'.", fix=f"its parameters are {', '.join(known) or 'none'}."
+            f"{where}: {name} does not have a parameter '{unknown}'.",
+            fix=f"the parameters are {', '.join(known) or 'none'}.",
         )
     try:
-        estimator = kind(**given)
+        estimator = kind(**arguments)
     except TypeError as error:
-        raise InputError(f"{where}: {name} cannot be made: {error}.") from error
-    return estimator.set_params(**_tuples(kind, given))
+        raise InputError(f"{where}: {name} cannot be created: {error}.") from error
+    return estimator.set_params(**_tuple_arguments(kind, arguments))
 
 
-def _value(value: Any, where: str) -> Any:
-    """A parameter's value, with the estimators in it made."""
+def _make_value(value: Any, where: str) -> Any:
+    """Convert a parameter's value: create the estimators in it."""
     if isinstance(value, dict):
         if "estimator" in value and set(value) <= _ESTIMATOR and isinstance(value["estimator"], str):
-            return _made(value, where)
-        return {key: _value(item, f"{where}.{key}") for key, item in value.items()}
+            return _make_estimator(value, where)
+        return {key: _make_value(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, list):
-        return [_value(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return [_make_value(item, f"{where}[{i}]") for i, item in enumerate(value)]
     return value
 
 
-def _tuples(kind: type, given: dict[str, Any]) -> dict[str, Any]:
-    """The lists that scikit-learn takes as tuples alone: those whose default is one. TOML has no tuples."""
+def _tuple_arguments(kind: type, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Convert lists to tuples where the default is a tuple: scikit-learn checks types, and TOML only has lists."""
     import inspect
 
     defaults = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
     return {
         name: tuple(value)
-        for name, value in given.items()
+        for name, value in arguments.items()
         if isinstance(value, list) and isinstance(defaults.get(name), tuple)
     }

@@ -1,4 +1,4 @@
-"""train(): from a training file to a trained model, its metrics and its pictures."""
+"""Train a model from a training file, and write the model, its metrics and plots."""
 
 from __future__ import annotations
 
@@ -18,33 +18,36 @@ from edgeml.trainers.training_schema import Training
 
 __all__ = ["train"]
 
-_OWN = (
+_FILES = (
     "model.keras", "model.skops", "calibration.npz", "calibration.csv", "evaluation.npz", "evaluation.csv",
     "curves.png", "confusion.png",
 )  # fmt: skip
 
 
-class _Written(msgspec.Struct):
+class _FormerTraining(msgspec.Struct):
     files: tuple[str, ...] = ()
 
 
 def train(training: Training, folder: Path, progress: Callable[[Epoch], None] | None = None) -> Trained:
-    """Trains a model in a child process, judges it on held-out samples, and writes what came of it.
+    """Train a model in a child process, evaluate it on held-out samples, and write the results.
 
-    The folder gets the model (``model.keras`` or ``model.skops``), ``training.json`` (a `Trained`), the samples to
-    calibrate and to judge a package with (``.npz``, of a table ``.csv``), ``curves.png`` of a net, and
-    ``confusion.png`` of a classifier. They are written when the training is over, each whole or not at all; a former
-    training's files are replaced. The same settings and data give the same bytes on the same machine, but for the
-    model's own file, which may hold the time.
+    The folder gets the model (``model.keras`` or ``model.skops``), ``training.json`` (a `Trained`), the calibration
+    and evaluation samples for a package (``.npz``, for tables ``.csv``), ``curves.png`` of a net, and
+    ``confusion.png`` of a classifier. Files are written after the training, each whole or not at all, and replace
+    those of a former training. The same settings and data give the same bytes on the same machine, except for the
+    model's own file, which may contain the time.
 
     Args:
-        training: What to train, on what, and how; `read_training` reads it from a file.
-        folder: Where the files go; made if it is not there.
+        training: The training; `read_training` reads it from a file.
+        folder: The folder to write to; created if missing.
         progress: Called after each epoch of a net.
 
+    Returns:
+        The record of the training.
+
     Raises:
-        InputError: The data or the settings are not what they should be, or files in the folder that no training
-            wrote would be lost.
+        InputError: The data or the settings are invalid, or files in the folder that did not come from a training
+            would be overwritten.
         StorageError: A file cannot be written.
         MissingDependencyError: An extra is not installed.
 
@@ -80,31 +83,32 @@ def train(training: Training, folder: Path, progress: Callable[[Epoch], None] | 
 
 
 def _former_files(folder: Path, training: Training) -> set[str]:
-    """What a former training wrote there, once it is sure that nothing else would be lost, and all can be written.
+    """Return the files of a former training, after checking that the folder is writable and nothing else is lost.
 
     Raises:
-        InputError: A file of that name is one of the data, or was written by no training.
+        InputError: A file of the training's data, or one that did not come from a training, would be overwritten.
         StorageError: The folder cannot be written.
     """
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        why = "may not be written to" if nearest.is_dir() else "is no folder"
-        raise StorageError(f"{folder} cannot be written: {nearest} {why}.", fix="give another folder.")
-    there = {name for name in (*_OWN, SUMMARY) if (folder / name).exists()}
+        reason = "the folder is not writable" if nearest.is_dir() else "it is not a folder"
+        raise StorageError(f"{folder} cannot be written: {nearest}: {reason}.", fix="give another folder.")
+    existing = {name for name in (*_FILES, SUMMARY) if (folder / name).exists()}
     for path in training.paths:
-        for name in there:
+        for name in existing:
             if path.exists() and path.samefile(folder / name):
                 raise InputError(
-                    f"{folder / name} is what is trained on, and would be overwritten.", fix="give another folder."
+                    f"{folder / name} belongs to the training data, and would be overwritten.",
+                    fix="give another folder.",
                 )
     try:
-        written = set(msgspec.json.decode((folder / SUMMARY).read_bytes(), type=_Written).files)
+        written = set(msgspec.json.decode((folder / SUMMARY).read_bytes(), type=_FormerTraining).files)
     except (OSError, msgspec.DecodeError):
         written = set()
-    strange = sorted(there - written)
-    if strange:
+    foreign = sorted(existing - written)
+    if foreign:
         raise InputError(
-            f"{folder} has a file {strange[0]} that no training wrote, and it would be overwritten.",
+            f"{folder / foreign[0]} does not come from a training, and would be overwritten.",
             fix="give another folder, or move the file away.",
         )
-    return written & {*_OWN}
+    return written & {*_FILES}

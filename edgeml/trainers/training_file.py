@@ -1,4 +1,4 @@
-"""Training files: TOML to a `Training`, with each key checked."""
+"""Read training files: TOML to a `Training`, with every key checked."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ __all__ = ["convert_training", "read_training"]
 
 
 def read_training(path: str | os.PathLike[str]) -> Training:
-    """Reads a training file; paths in it start at its folder.
+    """Read a training file. Paths in it are relative to its folder.
 
     Raises:
-        InputError: There is no such file, it is no TOML, or a key or value in it is not expected there.
+        InputError: The file does not exist, is not TOML, or has an unknown key or a value of another type.
+        StorageError: The file cannot be read.
 
     Example:
         ::
@@ -43,7 +44,7 @@ def read_training(path: str | os.PathLike[str]) -> Training:
     try:
         tables = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path.name}: the training file cannot be read: {error}.") from error
+        raise InputError(f"{path.name} cannot be read as TOML: {error}.") from error
     return convert_training(tables, path.parent, path.name)
 
 
@@ -60,15 +61,15 @@ def convert_training(tables: Mapping[str, Any], folder: Path, name: str = "train
     """
     folder = folder.absolute()
 
-    def convert(kind: type, value: Any) -> Any:
+    def decode_path(kind: type, value: Any) -> Any:
         if kind is Path and isinstance(value, str | os.PathLike):
             return folder / checked_path(value, name)
         raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
 
     _check_keys(tables, Training, "", name)
     try:
-        return msgspec.convert(tables, type=Training, dec_hook=convert)
-    except InputError as error:  # of Training and Goal themselves
+        return msgspec.convert(tables, type=Training, dec_hook=decode_path)
+    except InputError as error:  # raised by Training and Goal themselves
         raise InputError(f"{name}: {error.message}", fix=error.fix) from error
     except (msgspec.ValidationError, TypeError) as error:
         reason, _, place = str(error).partition(" - at `$")
@@ -77,10 +78,10 @@ def convert_training(tables: Mapping[str, Any], folder: Path, name: str = "train
 
 
 def _check_keys(table: Any, kind: Any, place: str, file: str) -> None:
-    """Refuses keys that are not known, and kinds, with what is: msgspec's own message has only the wrong one."""
+    """Refuse unknown keys and kinds, and list the known ones; msgspec's message has only the unknown one."""
     if not isinstance(table, dict):
         return
-    structs = {_tag(one): one for one in _structs(kind)}
+    structs = {_tag(struct): struct for struct in _structs(kind)}
     if len(structs) > 1:
         if table.get("kind") not in structs:
             raise InputError(
@@ -97,7 +98,7 @@ def _check_keys(table: Any, kind: Any, place: str, file: str) -> None:
     for key, value in table.items():
         if key not in allowed:
             raise InputError(
-                f"{file}, {place or 'the file'}: there is no key '{key}' here.",
+                f"{file}, {place or 'the file'}: unknown key '{key}'.",
                 fix=f"the keys are {', '.join(allowed)}.",
             )
         if key != "kind":

@@ -1,7 +1,7 @@
-"""The training file: what is trained, on which data, and how.
+"""Schema of training files: data, model and hyperparameters.
 
-``edgeml train TRAINING.toml`` reads it from TOML; each table is a struct here, and `edgeml.trainers.train` takes the
-whole as a `Training`.
+``edgeml train TRAINING.toml`` reads a training file from TOML; each of its tables is a struct here. In Python,
+`edgeml.trainers.train` accepts the whole as a `Training`.
 """
 
 from __future__ import annotations
@@ -71,15 +71,17 @@ class Digits(_Data, frozen=True, tag="digits"):
 
 
 class Csv(_Data, frozen=True, tag="csv"):
-    """A CSV file in UTF-8, fields parted by commas, the columns' names in its first line.
+    """A CSV file in UTF-8, comma-separated, with the columns' names in its first line.
 
     Attributes:
         path: The file.
-        target: The column that is to be predicted; empty for what learns without one.
-        columns: The columns to learn from, in their order; by default all others.
-        drop: Columns that are not learned from, as identifiers; an alternative to `columns`.
-        text: Columns that are text whatever their fields look like: postcodes, numbers of types.
-        task: What the target is, where neither it nor the model tells: a column of numbers is a regression's.
+        target: The column to predict; empty for models that learn without a target.
+        columns: The features, in their order; by default all columns but the target and the dropped ones.
+        drop: Columns that are not features, such as identifiers.
+        text: Columns that are text whatever their fields look like, such as postcodes. ``None`` and ``NA`` are texts
+            in them, and only empty fields are missing values.
+        task: Task of the target, where neither the target nor the model determines it. A column of numbers is a
+            target of regression by default.
     """
 
     path: Path
@@ -98,7 +100,7 @@ class Npz(_Data, frozen=True, tag="npz"):
     Attributes:
         path: The file.
         classes: Names of the classes 0, 1, … of a ``y`` of whole numbers.
-        task: What ``y`` is, where its dtype does not tell it rightly.
+        task: Task of ``y``, where it differs from the one that the dtype implies.
     """
 
     path: Path
@@ -107,7 +109,7 @@ class Npz(_Data, frozen=True, tag="npz"):
 
 
 class Idx(_Data, frozen=True, tag="idx"):
-    """Two IDX files as MNIST has them, plain or ``.gz``; pixels become 0 to 1.
+    """Two IDX files as those of MNIST, plain or ``.gz``; pixels are scaled to 0 to 1.
 
     Attributes:
         images: uint8 ``[samples, height, width]``.
@@ -121,13 +123,14 @@ class Idx(_Data, frozen=True, tag="idx"):
 
 
 class Images(_Data, frozen=True, tag="images"):
-    """A folder of images with a folder for each class, named as the class; pixels become 0 to 1.
+    """A folder of images with a folder for each class, named after the class; pixels are scaled to 0 to 1.
 
     Attributes:
         path: The folder.
-        height: Rows to resize to. `width`: columns. Both may be left out where all images have one size.
-        colour: Order of the channels; ``gray`` has one.
-        resize: How, as in `edgeml.preprocessing.Image`.
+        height: Rows to resize to; optional, with `width`, if all images have the same size.
+        width: Columns to resize to.
+        colour: Order of the channels; ``gray`` has a single one.
+        resize: Interpolation, as in `edgeml.preprocessing.Image`.
     """
 
     path: Path
@@ -141,13 +144,13 @@ Data = Digits | Csv | Npz | Idx | Images
 
 
 class Split(_Table, frozen=True):
-    """How the samples are parted.
+    """The split of the samples.
 
     Attributes:
-        evaluation: Share that is held out, and never seen in training.
-        validation: Share of the rest by which a net's best epoch is chosen.
-        calibration: How many of the samples that are trained on are kept for the ranges of quantized recipes.
-        stratified: Whether all parts have the classes in the same shares.
+        evaluation: Share that is held out of the training.
+        validation: Share of the rest that chooses a net's best epoch.
+        calibration: Number of training samples that are kept to calibrate quantized recipes.
+        stratified: Whether the classes have the same shares in all parts.
     """
 
     evaluation: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.25
@@ -161,16 +164,16 @@ class _Model(_Table, frozen=True, tag_field="kind"):
 
 
 class Sklearn(_Model, frozen=True, tag="sklearn"):
-    """An estimator of scikit-learn, or a pipeline of several, by name.
+    """A scikit-learn estimator, or a pipeline of several, by name.
 
-    A parameter that is an estimator itself is a table of its own, ``{estimator = "…", parameters = {…}}``.
+    A parameter that is an estimator itself is a table, ``{estimator = "…", parameters = {…}}``.
 
     Attributes:
-        estimator: Name of its class.
-        parameters: What it is made with; all others keep scikit-learn's defaults.
+        estimator: Name of the class.
+        parameters: Arguments; all others keep scikit-learn's defaults.
         steps: A pipeline, each step a table with ``estimator`` and ``parameters``, in place of `estimator`.
-        table: ``prepared`` puts in front of it what a table needs: gaps are filled (the median of a column of
-            numbers, the commonest text), text becomes a column of 0 and 1 for each value seen. ``as is`` does not.
+        table: ``prepared`` fills missing values (by the median of a column of numbers, by the most frequent text) and
+            one-hot encodes text. ``as is`` passes tables unchanged.
         scale: Whether columns of numbers are standardized too; by default for all but trees and ensembles, which
             do not need it.
     """
@@ -193,7 +196,8 @@ class Dense(_Net, frozen=True, tag="dense"):
     Attributes:
         hidden: Units of each hidden layer.
         dropout: Share of a hidden layer's outputs that training drops.
-        l1: Weight of the sum of the kernels' absolute values in the loss. `l2`: of their squares.
+        l1: Weight of the sum of the kernels' absolute values in the loss.
+        l2: Weight of the sum of the kernels' squares in the loss.
     """
 
     hidden: tuple[_Count, ...] = (64, 32)
@@ -204,10 +208,10 @@ class Conv(_Net, frozen=True, tag="conv"):
     """A small convolutional net: blocks of convolution, batch norm, ReLU and pooling, then a dense layer.
 
     Attributes:
-        filters: Filters of each block; each but those on a single pixel ends in 2 × 2 pooling.
+        filters: Filters of each block; blocks end in 2 × 2 pooling, except on a single pixel.
         kernel: Size of the kernels.
         hidden: Units of the dense layer.
-        dropout: Share of what goes into the dense layers that training drops.
+        dropout: Share of the dense layers' inputs that training drops.
     """
 
     filters: Annotated[tuple[_Count, ...], Meta(min_length=1)] = (16, 32)
@@ -220,8 +224,8 @@ class DsCnn(_Net, frozen=True, tag="ds-cnn"):
     """DS-CNN, MLPerf Tiny's net for keyword spotting: a convolution, then depthwise separable ones.
 
     Attributes:
-        filters: Of every convolution.
-        blocks: How many depthwise separable convolutions.
+        filters: Filters of every convolution.
+        blocks: Number of depthwise separable convolutions.
         kernel: Rows and columns of the first convolution, which has stride 2.
         dropout: Share dropped after the first convolution; twice as much before the last layer.
     """
@@ -237,7 +241,7 @@ class ResNet8(_Net, frozen=True, tag="resnet-8"):
     """ResNet-8, MLPerf Tiny's net for image classification: three residual blocks.
 
     Attributes:
-        filters: Of each block; every block but the first halves rows and columns.
+        filters: Filters of each block; every block but the first halves rows and columns.
     """
 
     l2: _NotNegative = 1e-4
@@ -249,7 +253,7 @@ class MobileNetV1(_Net, frozen=True, tag="mobilenet-v1"):
 
     Attributes:
         alpha: Share of the original's filters.
-        dropout: Share of what goes into the last layer that training drops.
+        dropout: Share of the last layer's inputs that training drops.
     """
 
     l2: _NotNegative = 1e-4
@@ -258,10 +262,10 @@ class MobileNetV1(_Net, frozen=True, tag="mobilenet-v1"):
 
 
 class Autoencoder(_Net, frozen=True, tag="autoencoder"):
-    """The autoencoder of MLPerf Tiny's anomaly detection; it learns to give its inputs back.
+    """The autoencoder of MLPerf Tiny's anomaly detection, which learns to reconstruct its inputs.
 
     Attributes:
-        hidden: Units of the layers before the code, and mirrored of those after it.
+        hidden: Units of the layers before the code; the layers after the code mirror them.
         code: Units of the code.
     """
 
@@ -274,12 +278,12 @@ Model = Sklearn | Net
 
 
 class Search(_Table, frozen=True):
-    """A search over a grid of parameters with cross-validation on the training part, as `GridSearchCV` does it.
+    """A grid search over parameters with cross-validation on the training part, by `GridSearchCV`.
 
     Attributes:
         grid: Parameters by name, each with a list of values to try: ``estimator__max_depth``, or for a pipeline
-            the step's name in small letters first, as in ``pca__n_components``.
-        folds: How many; stratified for classifiers.
+            with the step's name in lower case first, as in ``pca__n_components``.
+        folds: Number of folds; stratified for classifiers.
         scoring: Name of a scorer of scikit-learn; by default the estimator's own score.
     """
 
@@ -289,14 +293,14 @@ class Search(_Table, frozen=True):
 
 
 class Augmentation(_Table, frozen=True):
-    """How training varies the samples; the saved net does none of it.
+    """Random augmentation of the samples in training; the saved net does not include it.
 
     Attributes:
-        flip: Mirrors images along an axis, at random.
-        translation: Moves images by up to so much of their size.
-        rotation: Turns them by up to so much of a full turn.
-        zoom: Enlarges or shrinks them by up to so much of their size.
-        noise: Standard deviation of Gaussian noise that is added, in the inputs' own units.
+        flip: Axis along which images are mirrored.
+        translation: Largest shift, as a share of the image size.
+        rotation: Largest rotation, as a share of a full turn.
+        zoom: Largest change of scale, as a share of the image size.
+        noise: Standard deviation of added Gaussian noise, in the units of the inputs.
     """
 
     flip: Literal["horizontal", "vertical", "both"] | None = None
@@ -307,18 +311,18 @@ class Augmentation(_Table, frozen=True):
 
 
 class Fit(_Table, frozen=True):
-    """How a net is fitted, by Adam.
+    """Hyperparameters of fitting a net by Adam.
 
-    The weights that are kept are those of the epoch with the best validation loss.
+    The weights of the epoch with the lowest validation loss are kept.
 
     Attributes:
-        epochs: The most that are made.
-        patience: Stop after so many epochs without a better validation loss; None makes all.
-        batch_size: Samples of a step.
-        learning_rate: Of the first step.
-        schedule: How it falls over the epochs: ``cosine`` to 0; ``exponential`` and ``step`` (a tenth at 1/3 and at
-            2/3 of the epochs) to a hundredth.
-        augmentation: How samples are varied.
+        epochs: Maximum number of epochs.
+        patience: Number of epochs without a lower validation loss after which fitting stops; None for never.
+        batch_size: Samples per step.
+        learning_rate: Learning rate of the first step.
+        schedule: Decay of the learning rate over the epochs: ``cosine`` to 0; ``exponential`` and ``step`` (by ten at
+            1/3 and at 2/3 of the epochs) to a hundredth.
+        augmentation: Augmentation of the samples.
     """
 
     epochs: _Count = 20
@@ -330,10 +334,10 @@ class Fit(_Table, frozen=True):
 
 
 class Packaging(_Table, frozen=True):
-    """How the trained model becomes a package; the fields are `edgeml.build`'s.
+    """Arguments of `edgeml.build` for the trained model; fields that are not listed have the same names there.
 
     Attributes:
-        goals: What an artifact must meet, as `edgeml.Goal` has it.
+        goals: Goals that an artifact must meet, the fields of `edgeml.Goal`.
     """
 
     name: str = "model"
@@ -350,12 +354,13 @@ class Training(_Table, frozen=True):
     """A whole training file.
 
     Attributes:
-        data: The samples. `split`: how they are parted.
-        model: What is trained.
-        seed: Of the split, of initial weights, and of everything else that is drawn.
-        search: Over parameters, for scikit-learn.
-        fit: How a net is fitted.
-        build: How a package is made of it; None makes none.
+        data: The samples.
+        model: The model to train.
+        seed: Seed of the split, of initial weights, and of all other random numbers.
+        split: The split of the samples.
+        search: A search over parameters, for scikit-learn.
+        fit: Hyperparameters of fitting, for nets.
+        build: Settings of the package; None to train without packaging.
 
     Example:
         >>> Training(data=Digits(), model=Conv(filters=(8, 16)), fit=Fit(epochs=5))
@@ -374,11 +379,11 @@ class Training(_Table, frozen=True):
             if bool(self.model.estimator) == bool(self.model.steps):
                 raise InputError("model: give either 'estimator' or 'steps'.")
             if self.fit is not None:
-                raise InputError("fit: it is for nets; scikit-learn's estimators have parameters instead.")
+                raise InputError("fit: only nets support it; scikit-learn's estimators have parameters instead.")
         elif self.search is not None:
-            raise InputError('search: it is for kind = "sklearn"; nets are not searched.')
+            raise InputError('search: only kind = "sklearn" supports a search.')
 
     @property
     def paths(self) -> list[Path]:
-        """The files and folders that the data come from."""
+        """Files and folders of the data."""
         return [value for value in msgspec.structs.asdict(self.data).values() if isinstance(value, Path)]

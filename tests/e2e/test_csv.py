@@ -102,6 +102,22 @@ def test_labels_are_read_by_the_type_of_the_models_labels(run: Run, labels: tupl
     assert out["labels"].tolist() == [str(label) for label in model.predict(frame).tolist()]
 
 
+def test_a_model_without_names_of_columns_has_those_of_the_file_that_it_was_built_from(
+    run: Run, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    model = LogisticRegression().fit(x, np.where(x[:, 0] > x[:, 2], "01", "02"))
+    frame = pd.DataFrame(x, columns=["width", "height", "depth"])
+    text = frame.assign(y=model.predict(x)).to_csv(index=False)
+    out = build_and_predict(run, tmp_path, model, text, frame[["depth", "width", "height"]].to_csv(index=False))
+    assert out["labels"].tolist() == model.predict(x).tolist()
+    (tmp_path / "more.csv").write_text(frame.assign(y=0, z=1).to_csv(index=False))
+    done = run("build", "model.skops", "-o", "x.edgeml", "--evaluation", "more.csv", "--target", "y", cwd=tmp_path)
+    assert done.returncode == 2
+    words = "more.csv has 4 columns (width, height, depth, z), and the model expects 3 columns without names"
+    assert words in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

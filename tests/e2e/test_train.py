@@ -200,7 +200,7 @@ def test_a_recipe_that_is_refused_is_exit_1_and_the_model_is_there(run: Run, tmp
             "a,customer_id,y\n1,1,2\n",
             ["a.csv: data.drop: columns are missing: customer_ids", "fix: did you mean 'customer_id'"],
         ),
-        (TABLE + "[fit]\n", "a,y\n1,2\n", ["training.toml: fit: it is for nets"]),
+        (TABLE + "[fit]\n", "a,y\n1,2\n", ["training.toml: fit: only nets support it"]),
     ],
 )
 def test_bad_files_are_exit_2_and_nothing_is_written(

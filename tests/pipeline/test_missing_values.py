@@ -52,7 +52,7 @@ def test_every_other_recipe_says_why_not(package: edgeml.Package) -> None:
 
 
 def test_text_without_data_is_refused() -> None:
-    with pytest.raises(InputError, match=r"inputs district take text.*Fix: give evaluation or calibration"):
+    with pytest.raises(InputError, match=r"inputs district accept text.*Fix: give evaluation or calibration"):
         edgeml.build(pipeline(Ridge()).fit(FRAME, PRICES))
 
 
@@ -62,7 +62,7 @@ def test_text_without_data_is_refused() -> None:
         (HELD_OUT.drop(columns="area"), "columns are missing: area"),
         (HELD_OUT.assign(area="large"), "column 'area': got 'large', expected a number"),
         (HELD_OUT.assign(district=3), "column 'district': got 3, expected text"),
-        (HELD_OUT[:0], "there are no samples"),
+        (HELD_OUT[:0], "got 0 samples"),
     ],
 )
 def test_tables_that_do_not_fit(frame: object, words: str) -> None:

@@ -161,6 +161,16 @@ def test_a_table_without_a_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("mark", "words"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")], ids=["semicolon", "tab", "bar"]
+)
+def test_decimal_commas_with_another_separator_are_refused_for_the_separator(
+    mark: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"the fields are separated by {words}, expected commas"):
+        read(tmp_path, f"a{mark}b\n1,5{mark}2\n")
+
+
+@pytest.mark.parametrize(
     ("header", "name", "fix"),
     [
         ("Town,age", "town", "make 'Town' the same as 'town': upper and lower case differ"),

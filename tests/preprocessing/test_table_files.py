@@ -10,6 +10,8 @@ import pytest
 from edgeml.core.errors import InputError
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.preprocessing import Table, read_raw
+from edgeml.preprocessing.csv_table import read_csv
+from edgeml.preprocessing.table_files import declare_columns, inputs_of_table
 from tests.support.raw_input_files import TABLE, read_one, write
 
 
@@ -92,3 +94,50 @@ def test_gaps_and_text_that_the_model_does_not_take(
     tables = {"a": Table(columns=("area", "rooms")), "b": Table(columns=("district",))}
     with pytest.raises(InputError, match=words):
         read_raw(write(tmp_path / "x.csv", data), Signature(specs, ()), tables)
+
+
+def one_input(*shape: int) -> Signature:
+    return Signature((TensorSpec("x", (None, *shape), "float32"),), ())
+
+
+TWO = Signature((TensorSpec("a", (None, 1), "float64"), TensorSpec("b", (None, 1), "string")), ())
+
+
+@pytest.mark.parametrize(
+    ("signature", "text", "expected"),
+    [
+        (one_input(2), "p,q\n1,2\n", {"x": ("p", "q")}),
+        (one_input(2), "0,1\n1,2\n", {"x": ("0", "1")}),
+        (TWO, "b,a,c\nx,1,2\n", {"a": ("a",), "b": ("b",)}),
+        (TWO, "p,q\n1,x\n", {"a": ("p",), "b": ("q",)}),
+        (one_input(8, 8, 1), "p,q\n1,2\n", {}),
+    ],
+    ids=["one input", "numbered columns", "by name", "by order", "images"],
+)
+def test_columns_of_a_file_are_declared(
+    signature: Signature, text: str, expected: dict[str, tuple[str, ...]], tmp_path: Path
+) -> None:
+    table = read_csv(write(tmp_path / "x.csv", text.encode()))
+    assert declare_columns(table, signature) == {name: Table(columns=columns) for name, columns in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("signature", "text", "words"),
+    [
+        (one_input(2), "0.5,1.5\n1,2\n", "got the numbers 0.5, 1.5 in the first line, expected the columns' names"),
+        (one_input(3), "p,q\n1,2\n", r"has 2 columns \(p, q\), and the model expects 3"),
+        (TWO, "p\n1\n", r"has 1 columns \(p\), and the model expects 2"),
+    ],
+)
+def test_columns_that_are_not_those_of_the_model_are_refused(
+    signature: Signature, text: str, words: str, tmp_path: Path
+) -> None:
+    table = read_csv(write(tmp_path / "x.csv", text.encode()))
+    with pytest.raises(InputError, match=words):
+        declare_columns(table, signature)
+
+
+def test_a_table_is_refused_for_images(tmp_path: Path) -> None:
+    table = read_csv(write(tmp_path / "x.csv", b"p,q\n1,2\n"))
+    with pytest.raises(InputError, match=r"x\.csv is a table, and the model's inputs x are not declared"):
+        inputs_of_table(table, one_input(8, 8, 1), {})

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.cluster import DBSCAN, Birch, KMeans
+from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingRegressor, IsolationForest, RandomForestClassifier, VotingClassifier
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -207,6 +209,28 @@ def test_digest_sees_one_threshold_of_a_tree(tmp_path: Path) -> None:
     before = opened(model, tmp_path).info.digest
     model.tree_.threshold[0] = np.nextafter(model.tree_.threshold[0], 0)
     assert opened(model, tmp_path).info.digest != before
+
+
+def test_spellings_of_missing_values_that_are_texts_of_the_model(tmp_path: Path) -> None:
+    houses = pd.DataFrame(
+        {
+            "garage": ["None", "Attached", "None", np.nan],
+            "town": ["Ulm", "Bonn", "Ulm", "Bonn"],
+            "note": ["none here", "nan", "so so", "so"],
+            "area": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+    columns = [
+        ("text", OneHotEncoder(handle_unknown="ignore"), ["garage", "town"]),
+        ("note", CountVectorizer(), "note"),
+    ]
+    model = make_pipeline(ColumnTransformer(columns, remainder="passthrough"), Ridge()).fit(houses, houses["area"])
+    specs = {spec.name: spec for spec in opened(model, tmp_path).info.signature.inputs}
+    assert specs["garage"].literal_texts == ("None",)
+    assert specs["town"].literal_texts == ()
+    # The vectorizer counts the words "nan" and "none", in lower case.
+    assert set(specs["note"].literal_texts) == {"-NaN", "-nan", "NaN", "None", "nan"}
+    assert specs["area"].literal_texts == ()
 
 
 def test_only_what_is_harmless_is_loaded(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def test_a_net_has_its_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("a,b,y\n" + "1,low,2\n2,high,3\n" * 9, ["column 'b' has text", "numbers alone"]),
-        ("a,b,y\n" + "1,3,2\n2,,3\n" * 9, ["column 'b' has gaps", "data.columns"]),
+        ("a,b,y\n" + "1,low,2\n2,high,3\n" * 9, ["column 'b' has text", "nets support only numbers"]),
+        ("a,b,y\n" + "1,3,2\n2,,3\n" * 9, ["column 'b' has missing values", "data.drop = ['b']"]),
         ("a,b,y\n" + "1,3,2\n2,1e300,3\n" * 9, ["column 'b' has values that float32 cannot hold"]),
     ],
 )

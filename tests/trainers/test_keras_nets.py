@@ -104,7 +104,7 @@ def test_a_net_learns_classes(net: Net, x: np.ndarray, parameters: int | None) -
     fitting = NetFitting(net, Fit(epochs=1), NetSamples(x, LABELS, x[:6], LABELS[:6]), classes=3, seed=0)
     epoch = fitting.epoch()
     assert fitting.done
-    model = fitting.finished()
+    model = fitting.restore_best()
     scores = np.asarray(model(x))
     assert scores.shape == (24, 3)
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
@@ -121,7 +121,7 @@ def test_an_autoencoder_gives_its_inputs_back() -> None:
     fitting = NetFitting(net, Fit(epochs=60, learning_rate=0.02), NetSamples(x, x, x, x), classes=None, seed=0)
     while not fitting.done:
         epoch = fitting.epoch()
-    given = np.asarray(fitting.finished()(x))
+    given = np.asarray(fitting.restore_best()(x))
     assert given.shape == x.shape
     assert (given[:, 4] == 7).all()
     kept = [0, 1, 2, 3, 5]
@@ -141,7 +141,7 @@ def test_values_are_learnt_in_their_own_units() -> None:
     )  # fmt: skip
     while not fitting.done:
         fitting.epoch()
-    given = np.asarray(fitting.finished()(x[200:]))
+    given = np.asarray(fitting.restore_best()(x[200:]))
     assert (np.square(given - y[200:]).mean(axis=0) / y.var(axis=0)).max() < 0.05
 
 
@@ -164,7 +164,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_it() -> None:
     fitting, losses = fitted(Fit(epochs=60, patience=3, learning_rate=0.1))
     assert 4 <= len(losses) < 60
     assert fitting.best_epoch == len(losses) - 3 == int(np.argmin(losses)) + 1
-    model, small = fitting.finished(), IMAGES[:6, ::4, ::4]
+    model, small = fitting.restore_best(), IMAGES[:6, ::4, ::4]
     loss = keras.losses.sparse_categorical_crossentropy(LABELS[:6][::-1], model(small))
     assert float(np.mean(loss)) == pytest.approx(min(losses), rel=1e-5)
 
@@ -177,11 +177,11 @@ def test_the_same_seed_gives_the_same_net_without_its_augmentation() -> None:
     with eagerly():
         other, _ = fitted(fit, seed=4)
     assert losses == same_losses
-    weights = [fitting.finished().get_weights() for fitting in (one, same, other)]
+    weights = [fitting.restore_best().get_weights() for fitting in (one, same, other)]
     assert all((a == b).all() for a, b in zip(weights[0], weights[1], strict=True))
     assert not all(np.allclose(a, b, atol=1e-2) for a, b in zip(weights[0], weights[2], strict=True))
     plain = make_net(Conv(filters=(4,), hidden=4), (8, 6, 3), Head(3, scores=True))
-    kinds = [[type(layer) for layer in model.layers] for model in (one.finished(), plain)]
+    kinds = [[type(layer) for layer in model.layers] for model in (one.restore_best(), plain)]
     assert kinds[0] == kinds[1]
 
 
@@ -228,10 +228,10 @@ def test_penalties_are_those_of_the_kernels() -> None:
 
 @pytest.mark.usefixtures("eager")
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(InputError, match=r"samples are \[6\], and this net takes \[height, width, channels\]"):
+    with pytest.raises(InputError, match=r"got samples \[6\], expected \[height, width, channels\]"):
         make_net(ResNet8(), (6,), Head(3, scores=True))
     samples = NetSamples(ROWS, LABELS, ROWS, LABELS)
-    with pytest.raises(InputError, match="all but 'noise' is for images"):
+    with pytest.raises(InputError, match="all keys but 'noise' are for images"):
         NetFitting(Dense(), Fit(augmentation=Augmentation(zoom=0.1)), samples, classes=3, seed=0)
-    with pytest.raises(InputError, match=r"no longer finite in epoch 1.*learning_rate"):
+    with pytest.raises(InputError, match=r"became infinite or NaN in epoch 1.*learning_rate"):
         NetFitting(Dense(), Fit(learning_rate=1e38), samples, classes=3, seed=0).epoch()

@@ -7,7 +7,7 @@ import pytest
 from matplotlib._pylab_helpers import Gcf
 from PIL import Image
 
-from edgeml.trainers.pictures import confusion_picture, curves_picture
+from edgeml.trainers.pictures import draw_confusion, draw_curves
 from edgeml.trainers.result import Epoch
 
 
@@ -31,12 +31,12 @@ def epochs(count: int, *, classifies: bool) -> list[Epoch]:
 @pytest.mark.parametrize("classifies", [True, False])
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_curves(count: int, *, classifies: bool) -> None:
-    data = curves_picture(epochs(count, classifies=classifies), count)
+    data = draw_curves(epochs(count, classifies=classifies), count)
     pixels = opened(data)
     assert pixels.shape == (504, 1200, 3)
     for colour in ((0, 114, 178), (213, 94, 0), (26, 26, 26)):  # training, validation, the epoch that was kept
         assert (np.abs(pixels - colour).max(axis=-1) < 8).sum() > 20
-    assert data == curves_picture(epochs(count, classifies=classifies), count)
+    assert data == draw_curves(epochs(count, classifies=classifies), count)
     assert Gcf.get_all_fig_managers() == []  # nothing of pyplot's, which would keep figures
 
 
@@ -45,11 +45,11 @@ def test_curves(count: int, *, classifies: bool) -> None:
 def test_confusion(classes: int) -> None:
     names = [f"class number {i} with a long name" if classes == 2 else i for i in range(classes)]
     matrix = np.eye(classes, dtype=int) * 9 + np.eye(classes, k=1, dtype=int)
-    pixels = opened(confusion_picture(matrix.tolist(), names))
+    pixels = opened(draw_confusion(matrix.tolist(), names))
     assert 300 < min(pixels.shape[:2]) <= max(pixels.shape[:2]) < 2200
     dark = (pixels[..., 2] - pixels[..., 0] > 60).mean()
     assert dark > 0.4 / classes
 
 
 def test_a_class_without_samples_has_a_row() -> None:
-    assert opened(confusion_picture([[0, 0], [1, 3]], ["a", "b"])).size
+    assert opened(draw_confusion([[0, 0], [1, 3]], ["a", "b"])).size

@@ -187,18 +187,18 @@ def test_what_scikit_learn_warns_of_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "search", "words"),
     [
-        (Sklearn(estimator="RandomForest"), None, ["no estimator 'RandomForest'", "RandomForestClassifier"]),
-        (Sklearn(estimator="Ridge", parameters={"alfa": 1}), None, ["Ridge has no parameter 'alfa'", "alpha"]),
-        (Sklearn(estimator="VotingClassifier"), None, ["VotingClassifier cannot be made", "estimators"]),
+        (Sklearn(estimator="RandomForest"), None, ["not have an estimator 'RandomForest'", "RandomForestClassifier"]),
+        (Sklearn(estimator="Ridge", parameters={"alfa": 1}), None, ["Ridge does not have a parameter 'alfa'", "alpha"]),
+        (Sklearn(estimator="VotingClassifier"), None, ["VotingClassifier cannot be created", "estimators"]),
         (Sklearn(estimator="SVC", parameters={"kernel": "round"}), None, ["cannot fit it", "'kernel'"]),
         (Sklearn(steps=({"name": "SVC"},)), None, ["model.steps[0]: got name, expected a table"]),
-        (Sklearn(estimator="SVC"), Search(grid={"C": [1.0]}), ["no parameter 'C'", "estimator__C"]),
-        (Sklearn(estimator="SVC"), Search(grid={"estimator__C": []}), ["'estimator__C' has no values"]),
+        (Sklearn(estimator="SVC"), Search(grid={"C": [1.0]}), ["not have a parameter 'C'", "estimator__C"]),
+        (Sklearn(estimator="SVC"), Search(grid={"estimator__C": []}), ["values of 'estimator__C' is empty"]),
         (Sklearn(estimator="SVC"), Search(grid={"estimator__C": [-1.0]}), ["cannot fit it", "'C'"]),
         (Sklearn(estimator="SVC"), Search(grid={"estimator__C": [1.0]}, scoring="luck"), ["cannot fit it", "luck"]),
         (Sklearn(estimator="SVC"), Search(grid={"estimator__C": [1.0]}, folds=900), ["cannot fit it", "n_splits"]),
         (Sklearn(estimator="Ridge"), None, ["the target is for classification", "the model does regression"]),
-        (Sklearn(estimator="IsolationForest"), None, ["IsolationForest is no classifier"]),
+        (Sklearn(estimator="IsolationForest"), None, ["IsolationForest is not supported; expected a classifier"]),
     ],
 )
 def test_what_cannot_be_made_is_refused(
@@ -215,13 +215,13 @@ def test_what_cannot_be_made_is_refused(
 @pytest.mark.parametrize(
     ("arrays", "model", "words"),
     [
-        ({"y": np.zeros(60, int)}, "LogisticRegression", ["same label, 0", "nothing to learn"]),
+        ({"y": np.zeros(60, int)}, "LogisticRegression", ["same label, 0", "learn nothing"]),
         ({"y": np.ones(60)}, "Ridge", ["same value, 1.0"]),
         ({"y": np.r_[np.zeros(59, int), 1]}, "LogisticRegression", ["too few", "class '1' has 1"]),
         ({"y": np.arange(60) % 50}, "LogisticRegression", ["too few"]),
         ({"y": np.linspace(0, 1, 60)}, "LogisticRegression", ["numbers that are not whole", "classification"]),
         ({"y": np.array(["a", "b"] * 30)}, "Ridge", ["target is for classification"]),
-        ({}, "LogisticRegression", ["nothing to predict"]),
+        ({}, "LogisticRegression", ["needs a target"]),
     ],
 )
 def test_targets_that_teach_nothing(arrays: dict[str, Any], model: str, words: list[str], tmp_path: Path) -> None:
@@ -250,6 +250,6 @@ def test_a_class_that_no_part_to_train_on_has(tmp_path: Path) -> None:
         try:
             Trainer(TrainerSettings(training, tmp_path))
         except InputError as error:
-            assert "class '2' has no sample in the part that is trained on" in str(error)  # noqa: PT017
+            assert "no sample of class '2' is in the training part" in str(error)  # noqa: PT017
             return
     raise AssertionError("every seed kept class 2 among the samples to train on")

@@ -31,7 +31,7 @@ def test_a_former_training_is_replaced_and_what_others_wrote_is_not(data: Npz, t
     assert {path.name for path in folder.iterdir()} == {*again.files, "notes.txt"}
     assert "confusion.png" not in again.files
     (folder / "curves.png").write_bytes(b"mine")
-    with pytest.raises(InputError, match=r"curves\.png that no training wrote"):
+    with pytest.raises(InputError, match=r"curves\.png does not come from a training"):
         train(Training(data=data, model=MODEL), folder)
     assert (folder / "curves.png").read_bytes() == b"mine"
 
@@ -40,13 +40,13 @@ def test_what_is_trained_on_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.csv"
     path.write_text("a,y\n" + "1,low\n2,high\n" * 10)
     before = path.read_bytes()
-    with pytest.raises(InputError, match=r"evaluation\.csv is what is trained on"):
+    with pytest.raises(InputError, match=r"evaluation\.csv belongs to the training data"):
         train(Training(data=Csv(path=path, target="y"), model=MODEL), tmp_path)
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("evaluation.csv", before)]
 
 
 def test_a_training_that_fails_writes_nothing(data: Npz, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no parameter 'D'"):
+    with pytest.raises(InputError, match="not have a parameter 'D'"):
         train(Training(data=data, model=Sklearn(estimator="SVC", parameters={"D": 1})), tmp_path / "out")
     (tmp_path / "file").write_text("no folder")
     for folder in (tmp_path / "file", tmp_path / "file" / "out"):

@@ -40,9 +40,9 @@ def test_a_net_with_its_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sed = 1\n" + DATA + MODEL, ["the file: there is no key 'sed'", "data, model, seed, split"]),
-        (DATA + 'taget = "x"\n' + MODEL, ["data: there is no key 'taget'", "kind, path, target"]),
-        (DATA + MODEL + "[split]\neval = 0.1\n", ["split: there is no key 'eval'", "evaluation, validation"]),
+        ("sed = 1\n" + DATA + MODEL, ["the file: unknown key 'sed'", "data, model, seed, split"]),
+        (DATA + 'taget = "x"\n' + MODEL, ["data: unknown key 'taget'", "kind, path, target"]),
+        (DATA + MODEL + "[split]\neval = 0.1\n", ["split: unknown key 'eval'", "evaluation, validation"]),
         (DATA + MODEL + "[build]\ngoals = { max_dorp = 1 }\n", ["build.goals", "'max_dorp'", "max_drop"]),
         (
             DATA.replace("csv", "xlsx", 1) + MODEL,
@@ -54,8 +54,8 @@ def test_a_net_with_its_fit(tmp_path: Path) -> None:
         (DATA + '[model]\nkind = "dense"\nhidden = [0]\n', ["model.hidden[0]", ">= 1"]),
         (DATA + MODEL + "[split]\nevaluation = 1.0\n", ["split.evaluation"]),
         (DATA + MODEL + "[build]\ngoals = { max_drop = -1 }\n", ["max_drop is -1", "at least 0"]),
-        (DATA + MODEL + "[fit]\nepochs = 3\n", ["fit: it is for nets"]),
-        (DATA + '[model]\nkind = "dense"\n[search]\ngrid = {}\n', ["search: it is for kind"]),
+        (DATA + MODEL + "[fit]\nepochs = 3\n", ["fit: only nets support it"]),
+        (DATA + '[model]\nkind = "dense"\n[search]\ngrid = {}\n', ["search: only kind"]),
         (DATA + '[model]\nkind = "sklearn"\n', ["either 'estimator' or 'steps'"]),
         (DATA.replace('"houses.csv"', "3") + MODEL, ["data.path", "got `int`"]),
         (MODEL, ["missing required field `data`"]),

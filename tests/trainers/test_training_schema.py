@@ -36,13 +36,13 @@ NETS = [Dense(), Conv(), DsCnn(), ResNet8(), MobileNetV1(), Autoencoder()]
 @pytest.mark.parametrize("net", NETS, ids=lambda net: type(net).__name__)
 def test_nets_are_fitted_and_not_searched(net: Model) -> None:
     assert Training(data=Digits(), model=net, fit=Fit(epochs=1)).fit == Fit(epochs=1)
-    with pytest.raises(InputError, match="search: it is for kind"):
+    with pytest.raises(InputError, match="search: only kind"):
         Training(data=Digits(), model=net, search=GRID)
 
 
 def test_estimators_are_searched_and_not_fitted_by_epochs() -> None:
     assert Training(data=Digits(), model=Sklearn(estimator="Ridge"), search=GRID).search == GRID
-    with pytest.raises(InputError, match="fit: it is for nets"):
+    with pytest.raises(InputError, match="fit: only nets support it"):
         Training(data=Digits(), model=Sklearn(estimator="Ridge"), fit=Fit())
 
 
