@@ -90,15 +90,18 @@ def test_labels_of_a_file_are_those_of_the_sessions(net_file: Path, tmp_path: Pa
 
 
 def test_inputs_of_several_arrays_are_read_by_name(folder: Path) -> None:
-    inputs: Any = read_inputs(folder / "two.npz", "calibration")
+    inputs = read_inputs(folder / "two.npz", "calibration")
+    assert isinstance(inputs, dict)
     assert set(inputs) == {"a", "b"}
-    found: Any = read_evaluation(folder / "two.npz")
+    found = read_evaluation(folder / "two.npz")
+    assert isinstance(found, tuple)
     assert set(found[0]) == {"a", "b"}
     np.testing.assert_array_equal(found[1], Y)
     assert read_inputs(X, "calibration") is X
-    mixed: Any = read_inputs({"a": str(folder / "x.npy"), "b": X}, "calibration")
-    np.testing.assert_array_equal(mixed["a"], X[1::2])
+    mixed = read_inputs({"a": str(folder / "x.npy"), "b": X}, "calibration")
+    assert isinstance(mixed, dict)
     assert mixed["b"] is X
+    np.testing.assert_array_equal(mixed["a"], X[1::2])
     np.testing.assert_array_equal(np.asarray(read_calibration((folder / "x.npy", folder / "y.npy"), None)), X[1::2])
     assert read_calibration(None, None) is None
 
