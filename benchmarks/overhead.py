@@ -98,7 +98,7 @@ def frames_of(session: Session, data: bytes, recipe: str) -> tuple[dict[str, Cal
     run = raw.litert(data) if recipe.startswith("tflite") else raw.onnx_bound(data)
     ours, theirs = f"preprocessing, {declared.resize}", f"Pillow, {declared.resize}"
     calls = {
-        ours: lambda: session.prepared(frame, raw=True),
+        ours: lambda: session.prepare(frame, raw=True),
         theirs: by_pillow,
         f"predict raw, {declared.resize}": lambda: session.predict(frame, raw=True),
         f"{theirs}, raw loop": lambda: run(by_pillow()),

@@ -56,7 +56,11 @@ HEAVY = {
 }
 BASE = {"numpy", "msgspec", "click", "rich"}
 LINKED = {"converters", "runtimes"}
-PUBLIC = ["RECIPES", "EdgemlError", "Goal", "Package", "__version__", "build", "load", "open_package", "targets"]
+PUBLIC = [
+    "RECIPES", "ConversionError", "EdgemlError", "Goal", "InputError", "MissingDependencyError", "Package",
+    "PackageError", "Session", "StorageError", "TargetError", "UnsupportedModelError", "VerificationError",
+    "__version__", "bench", "build", "diff", "load", "open_package", "report", "targets", "train",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,10 @@ class Running:
             choice.recipe, target=choice.target, threads=threads, allow_fallback=allow_fallback
         )
         if inputs.suffix.lower() in RAW_SUFFIXES:
-            data = session.prepared(read_raw(inputs, session.signature, session.preprocessing), raw=True)
+            data = session.prepare(read_raw(inputs, session.signature, session.preprocessing), raw=True)
         else:
             names = [spec.name for spec in session.signature.inputs]
-            data = session.prepared(inputs_of(read_arrays(inputs), names))
+            data = session.prepare(inputs_of(read_arrays(inputs), names))
         outputs, specs = session.run(data), session.signature.outputs
         source_specs = [spec for spec in specs if spec.meaning not in DECIDED]
         names_in_file = {spec.name: "scores" if len(source_specs) == 1 else spec.name for spec in source_specs}

@@ -1,4 +1,4 @@
-"""What a converter gives: an artifact, or a refusal."""
+"""Results of a converter: an artifact, or a refusal."""
 
 from msgspec import Struct
 
@@ -8,16 +8,16 @@ __all__ = ["Artifact", "Needs", "Refusal"]
 
 
 class Needs(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an artifact needs of a machine.
+    """Requirements of an artifact on a machine.
 
     Attributes:
-        engine: ``tflite`` (any runtime of that format) or ``onnxruntime``.
-        engine_version: The least version of it; for ``tflite`` in TensorFlow Lite's numbering, to whose 2.17
-            the first release of ai-edge-litert corresponds.
-        operators: The operators it uses, sorted.
+        engine: ``tflite`` (any runtime of the format) or ``onnxruntime``.
+        engine_version: Minimum version of the engine; for ``tflite`` in TensorFlow Lite's numbering, whose 2.17
+            corresponds to the first release of ai-edge-litert.
+        operators: Operators of the model file, sorted.
         opset: Version of the default ONNX operator set; None for TFLite.
-        cpu_features: Features without which the engine gives other answers, each named
-            ``architecture:feature`` and needed on that architecture alone.
+        cpu_features: CPU features without which the outputs differ, each named ``architecture:feature`` and required
+            only on that architecture.
     """
 
     engine: str
@@ -28,13 +28,14 @@ class Needs(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class Artifact(Struct, frozen=True):
-    """One converted model.
+    """A converted model.
 
     Attributes:
-        recipe: Id of its recipe.
-        data: The model file's bytes.
-        signature: Its named tensors, as the engine takes and gives them.
-        lineage: The steps that made it, first to last.
+        recipe: Name of the recipe, such as ``tflite-int8``.
+        data: Bytes of the model file.
+        signature: Inputs and outputs of the model file.
+        needs: Engine, operators and CPU features that the artifact requires.
+        lineage: Steps of the conversion, first to last.
     """
 
     recipe: str
@@ -45,14 +46,14 @@ class Artifact(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """A recipe that was not made.
+    """A recipe that could not be made.
 
     Attributes:
-        reason: Why.
-        fix: What to use or do instead.
-        failed: True where a tool failed or an artifact broke, so that there is something to reproduce;
-            False where edgeml declined by rule.
-        log: What the tools printed.
+        recipe: Name of the recipe.
+        reason: Reason of the refusal.
+        fix: Suggestion for the user; may be empty.
+        failed: True if a tool or an artifact failed, which can be reproduced; False if edgeml refused by a rule.
+        log: Output of the tools.
     """
 
     recipe: str

@@ -1,16 +1,18 @@
-"""Every error that edgeml raises on purpose.
+"""The errors that edgeml raises on purpose.
 
 ::
 
     EdgemlError
-    ├── InputError               what the caller gave is missing, malformed or of the wrong kind
-    ├── UnsupportedModelError    the model is sound, but edgeml cannot do this with it honestly
+    ├── InputError               an argument or input file is missing, malformed or of the wrong type
+    ├── UnsupportedModelError    the model is valid, but edgeml does not support this operation on it
     ├── ConversionError          a converter failed, or its child process died
     ├── StorageError             the disk is full, the folder cannot be written, a file cannot be read
-    ├── PackageError             a file that is no sound package
-    │   └── VerificationError    a digest or a golden vector does not hold
-    ├── TargetError              an engine or a target is not there, or cannot run the artifact
+    ├── PackageError             the file is not a valid package
+    │   └── VerificationError    a digest or a golden vector does not match
+    ├── TargetError              an engine or a target is missing, or cannot run the artifact
     └── MissingDependencyError   an extra is not installed
+
+All classes are names of the top level as well: ``except edgeml.InputError``.
 """
 
 from __future__ import annotations
@@ -29,12 +31,23 @@ __all__ = [
 
 
 class EdgemlError(Exception):
-    """The root of the tree.
+    """Base class of all errors that edgeml raises on purpose.
 
     Args:
-        message: What went wrong and where, with what was got and what was expected.
-        fix: What the caller can do about it; empty where nothing is known.
-        log: What native code printed meanwhile; shown only on failure.
+        message: Description of the problem: place, actual value, expected value.
+        fix: Suggestion for the caller; empty if unknown.
+        log: Output of native code during the operation.
+
+    Attributes:
+        message: Description of the problem, without the fix.
+        fix: Suggestion for the caller; empty if unknown.
+        log: Output of native code during the operation.
+
+    Example:
+        >>> try:
+        ...     package = edgeml.open_package("digits.edgeml")
+        ... except edgeml.EdgemlError as error:
+        ...     print(error.message, error.fix)
     """
 
     def __init__(self, message: str, *, fix: str = "", log: str = "") -> None:
@@ -48,11 +61,11 @@ class EdgemlError(Exception):
 
 
 class InputError(EdgemlError):
-    """What the caller gave is missing, malformed or of the wrong kind."""
+    """An argument or input file is missing, malformed or of the wrong type."""
 
 
 class UnsupportedModelError(EdgemlError):
-    """The model is sound, but edgeml cannot do this with it honestly."""
+    """The model is valid, but edgeml does not support this operation on it."""
 
 
 class ConversionError(EdgemlError):
@@ -60,19 +73,19 @@ class ConversionError(EdgemlError):
 
 
 class StorageError(EdgemlError):
-    """Storage fails: a full disk, an unwritable folder, an unreadable file."""
+    """Storage failed: a full disk, a folder without write permission, an unreadable file."""
 
 
 class PackageError(EdgemlError):
-    """The file is no sound package."""
+    """The file is not a valid package."""
 
 
 class VerificationError(PackageError):
-    """A digest or a golden vector does not hold."""
+    """A digest or a golden vector does not match."""
 
 
 class TargetError(EdgemlError):
-    """An engine or a target is not there, or cannot run the artifact."""
+    """An engine or a target is missing, or cannot run the artifact."""
 
 
 class MissingDependencyError(EdgemlError):

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from edgeml.core.errors import InputError
 from edgeml.core.recipe import Floor
+from edgeml.core.system.text import printable
 
 __all__ = ["DEFAULT_MAX_DROP", "Goal", "Remark", "Verdict", "check_goal", "parse_share"]
 
@@ -141,6 +142,17 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     reasons: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     samples_to_settle: int | None = None
+
+    def __repr__(self) -> str:
+        reasons = "; ".join(self.reasons)
+        remarks = f", {len(self.remarks)} remark{'s' if len(self.remarks) > 1 else ''}" if self.remarks else ""
+        return f"<Verdict {self.status}{reasons and ': '}{printable(reasons)}{remarks}>"
+
+    def _repr_html_(self) -> str:
+        from edgeml.core.html import html_table
+
+        rows = [["reason", reason] for reason in self.reasons] + [["remark", remark] for remark in self.remarks]
+        return html_table(f"Verdict: {self.status}", ["", ""], rows)
 
     @property
     def open_remarks(self) -> tuple[Remark, ...]:

@@ -1,4 +1,4 @@
-"""A session: what every artifact can do once it is open, whatever engine runs it."""
+"""The session protocol: an open artifact, whatever engine runs it."""
 
 from __future__ import annotations
 
@@ -11,52 +11,53 @@ from edgeml.core.artifact import Needs
 from edgeml.core.decisions import Decision, Ranking
 from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import Label, Signature
 
 __all__ = ["HotLoop", "Session", "SessionOpener"]
 
 
 class HotLoop(Protocol):
-    """Inputs and outputs as arrays over an engine's memory. `Bound` in `edgeml.runtimes` documents it."""
+    """Inputs and outputs as arrays over an engine's memory; `Session.bind` returns one."""
 
     @property
     def inputs(self) -> Mapping[str, np.ndarray]:
-        """Written to before each run."""
+        """Arrays to write before each run, by input name."""
         ...
 
     @property
     def outputs(self) -> Mapping[str, np.ndarray]:
-        """Overwritten by each run."""
+        """Arrays that each run overwrites, by output name."""
         ...
 
     @property
     def run(self) -> Callable[[], object]:
-        """Runs."""
+        """Function that runs the artifact on `inputs`."""
         ...
 
     def close(self) -> None:
-        """Lets go of the engine."""
+        """Release the engine."""
         ...
 
 
 class Session(Protocol):
-    """An artifact made ready on a target.
+    """An artifact that is open on a target.
 
-    Takes and gives floats in the source's own units, and text where an input is text, whatever the artifact's
-    dtypes: inputs are encoded where the signature says so, and quantized with rounding and clipping; outputs are
-    dequantized. Results are the caller's own. Safe to use from several threads at once. A context manager: at its
-    end the session is closed.
+    Inputs and outputs are floats in the source's own units, and text for text inputs, whatever the artifact's dtypes:
+    inputs are encoded if the signature says so, and quantized with rounding and clipping; outputs are dequantized.
+    The caller owns the results. A session is safe to use from several threads at once. As a context manager, the
+    session closes at the end of the block.
 
     Attributes:
-        signature: The artifact's tensors.
-        decision: The source's labels; None where it does not classify.
-        preprocessing: How raw input becomes the values of an input, by its name.
-        target: Where it runs.
-        reason: Why this artifact and target were chosen; empty where the caller named both.
+        signature: Inputs and outputs of the artifact.
+        decision: Rule by which scores become labels; None if the source does not classify.
+        preprocessing: Declarations of how raw input becomes an input's values, by input name.
+        target: The target, such as ``cpu``.
+        reason: Reason for the choice of artifact and target; empty if the caller named both.
 
     Example:
         >>> with package.session("tflite-int8") as session:
         ...     labels = session.classify(x)
+        ...     best = session.classify("photo.jpg", raw=True)
     """
 
     signature: Signature
@@ -66,26 +67,36 @@ class Session(Protocol):
     reason: str
 
     @property
+    def labels(self) -> tuple[Label, ...] | None:
+        """The source's labels, in the order of the scores; None if the source does not classify.
+
+        Example:
+            >>> session.labels
+            ('cat', 'dog')
+        """
+        ...
+
+    @property
     def engine(self) -> str:
-        """The engine's name on PyPI."""
+        """Name of the engine on PyPI."""
         ...
 
     @property
     def engine_version(self) -> str:
-        """The engine's version."""
+        """Version of the engine."""
         ...
 
     @property
     def family(self) -> str:
-        """The name of the arithmetic: sessions of one family give the same answers, up to rounding."""
+        """Name of the arithmetic: the outputs of sessions of one family are equal, up to rounding."""
         ...
 
     @property
     def placement(self) -> Placement:
-        """Which operators run where, from the engine's own account.
+        """Number and kind of the operators on each device, as reported by the engine.
 
         Raises:
-            TargetError: This version of the engine does not tell.
+            TargetError: This version of the engine does not report the placement.
 
         Example:
             >>> print(session.placement)
@@ -95,7 +106,7 @@ class Session(Protocol):
 
     @property
     def arena_bytes(self) -> int | None:
-        """Memory that a microcontroller needs for the artifact; None but on target ``micro``."""
+        """Memory that the artifact needs on a microcontroller; None on targets other than ``micro``."""
         ...
 
     def run(
@@ -105,21 +116,21 @@ class Session(Protocol):
         batch_size: int | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> dict[str, np.ndarray]:
-        """Runs any number of samples.
+        """Run any number of samples, by tensor name.
 
         Args:
-            inputs: Arrays ``[samples, ...]`` by input name, in the source's own units; or an iterator of such, or
-                of single samples ``[...]``.
-            batch_size: Samples at a time, where the artifact leaves its batch free; by default what serves it best.
-            progress: Told, in the caller's thread, how many samples are done.
+            inputs: Arrays ``[samples, ...]`` by input name, in the source's own units; or an iterator of such
+                mappings, or of mappings to single samples ``[...]``.
+            batch_size: Samples per call of the engine, for artifacts with a free batch; by default the fastest.
+            progress: Function that is called in the caller's thread with the number of samples that are done.
 
         Returns:
-            Arrays ``[samples, ...]`` by output name: float32, or the labels of an output that gives labels.
+            Arrays ``[samples, ...]`` by output name: float32, or labels for an output of labels.
 
         Raises:
-            InputError: Another set of names, another shape, not numbers, infinite, or a gap (NaN, or "" among text)
-                where the model takes none.
-            TargetError: The session is closed, memory does not suffice, or the engine fails.
+            InputError: Names, shapes or dtypes differ from the signature, values are infinite, or a value is missing
+                (NaN, or "" among text) where the model does not accept missing values.
+            TargetError: The session is closed, memory is exhausted, or the engine fails.
 
         Example:
             >>> session.run({"image": x})["scores"].shape
@@ -128,22 +139,22 @@ class Session(Protocol):
         ...
 
     def run_raw(self, inputs: Mapping[str, object], *, batch_size: int | None = None) -> dict[str, np.ndarray]:
-        """Like `run`, but gives the outputs in the artifact's own dtypes."""
+        """Run any number of samples, as `run` does, and return the outputs in the artifact's own dtypes."""
         ...
 
     def run_quantized(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs any number of samples from integers to integers, for callers that quantize themselves.
+        """Run any number of samples from integers to integers, for callers that quantize themselves.
 
         Args:
-            inputs: Arrays ``[samples, ...]`` by input name, in exactly the artifact's dtypes. Where the signature
-                says that an input is encoded, they hold encoded values.
+            inputs: Arrays ``[samples, ...]`` by input name, in exactly the artifact's dtypes. Inputs that the
+                signature declares as encoded contain encoded values.
 
         Returns:
             Arrays ``[samples, ...]`` by output name, in the artifact's dtypes.
 
         Raises:
-            InputError: The artifact takes no integers, or another set of names, another shape or dtype was given.
-            TargetError: As `run`.
+            InputError: The artifact's inputs are not integers, or names, shapes or dtypes differ from the signature.
+            TargetError: See `run`.
 
         Example:
             >>> session.run_quantized({"image": np.zeros((1, 96, 96, 3), np.int8)})
@@ -158,29 +169,33 @@ class Session(Protocol):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> np.ndarray | dict[str, np.ndarray]:
-        """What the source's own reference gives: probabilities, scores, values.
+        """Predict as the source does: probabilities, scores or values.
 
         Args:
             data: One array ``[samples, ...]``, which may be a memory map larger than memory; or a mapping from input
-                names where there are several; or an iterator of such, or of single samples.
-            batch_size: Samples at a time, where the artifact leaves its batch free; by default what serves it best.
-            raw: The data are images, sound or rows, and become the model's numbers as the package declares:
-                images as uint8 arrays ``[height, width, channels]`` of any size, sound as float or int16 samples
-                ``[length]``, rows as mappings from column names or as sequences; or lists of these. A table may also
-                be a mapping from column names to columns, or a data frame; inputs that are all columns of one table
-                are given together as that table.
-            progress: Told, in the caller's thread, how many samples are done.
+                names for several inputs; or an iterator of such, or of single samples.
+            batch_size: Samples per call of the engine, for artifacts with a free batch; by default the fastest.
+            raw: Whether the data are raw: images, audio or rows, which are preprocessed as the package declares.
+                Images are uint8 arrays ``[height, width, channels]`` of any size, audio is float or int16 samples
+                ``[length]``, rows are mappings from column names, or sequences; lists of these are several samples.
+                A table may also be a mapping from column names to columns, or a data frame; inputs that are all
+                columns of one table are passed together as that table. Instead of an image, audio or a table, the
+                path of its file (str or os.PathLike) is accepted, and instead of a list of samples a list of paths.
+            progress: Function that is called in the caller's thread with the number of samples that are done.
 
         Returns:
-            A float32 array ``[samples, ...]``, or one by output name, in the source's order, where there are
-            several.
+            A float32 array ``[samples, ...]``; for models with several outputs one per output name, in the source's
+            order.
 
         Raises:
-            InputError: As `run`, or raw data that are not what the package declares.
-            TargetError: As `run`.
+            InputError: See `run`; or a file does not exist, or raw data differ from the package's declaration.
+            TargetError: See `run`.
+            MissingDependencyError: The extra that reads a file is not installed.
 
         Example:
-            >>> session.predict(photo, raw=True)  # uint8 [480, 640, 3]
+            >>> session.predict("photo.jpg", raw=True)
+            >>> session.predict(["first.png", "second.png"], raw=True)
+            >>> session.predict(frame, raw=True)  # uint8 [480, 640, 3]
         """
         ...
 
@@ -215,43 +230,45 @@ class Session(Protocol):
         progress: Callable[[int], object] | None = None,
         scores: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """The source's own labels ``[samples]``, as its `predict` gives them.
+        """Predict the source's own labels.
 
         Args:
-            data: As for `predict`. So are `batch_size`, `raw` and `progress`.
-            batch_size: Samples at a time.
-            raw: Whether the data are raw.
-            progress: Told how many samples are done.
-            scores: Whether to give the labels' scores too, of the same run.
+            data: See `predict`.
+            batch_size: See `predict`.
+            raw: See `predict`.
+            progress: See `predict`.
+            scores: Whether to return the scores of the labels too.
 
         Returns:
-            The labels; with `scores`, the labels and their scores, float32 ``[samples]``, as `top` tells of them.
+            The labels ``[samples]``; with `scores`, the labels and their scores, float32 ``[samples]``, as described
+            by `top`.
 
         Raises:
-            InputError: As `predict`, or the model does not classify.
-            TargetError: As `run`.
+            InputError: See `predict`; or the model does not classify.
+            TargetError: See `run`.
 
         Example:
-            >>> label, score = session.classify(x, scores=True)
+            >>> labels = session.classify("photo.jpg", raw=True)
+            >>> labels, scores = session.classify(x, scores=True)
         """
         ...
 
     def top(self, data: object, k: int = 1, *, batch_size: int | None = None, raw: bool = False) -> Ranking:
-        """The best labels and their scores, of one run.
+        """Return the best labels and their scores.
 
-        The first label is the one that `classify` gives; the others follow by their scores. A model with one score
-        for two labels has that score for the second label, and for the first one minus it where scores are
+        The first label is the label that `classify` returns; the others follow by their scores. In a model with a
+        single score for two labels, the score belongs to the second label; the first label's score is 1 minus it for
         probabilities, else its mirror image at the threshold.
 
         Args:
-            data: As for `predict`. So are `batch_size` and `raw`.
-            k: Labels of each sample; all where there are fewer.
-            batch_size: Samples at a time.
-            raw: Whether the data are raw.
+            data: See `predict`.
+            k: Labels per sample; all labels if there are fewer.
+            batch_size: See `predict`.
+            raw: See `predict`.
 
         Raises:
-            InputError: As `classify`, or `k` is no whole number of at least 1.
-            TargetError: As `run`.
+            InputError: See `classify`; or `k` is not an integer of at least 1.
+            TargetError: See `run`.
 
         Example:
             >>> labels, scores = session.top(x, 3)
@@ -267,29 +284,29 @@ class Session(Protocol):
         max_delay_ms: float | None = 20.0,
         latest: bool = False,
     ) -> Iterator[np.ndarray | dict[str, np.ndarray]]:
-        """What `predict` gives to each item of a stream without end, in its order and in bounded memory.
+        """Predict each item of an endless stream, in order and in bounded memory.
 
-        Each item is answered soon after it came: with those that came with it, on all cores. A thread takes the items
-        from their source, which is let go of after the item that it waits for.
+        Items that arrive close together are predicted together, on all cores. A thread reads the items from their
+        source; the thread ends after the item that it waits for.
 
         Args:
             items: Samples ``[...]``, or batches ``[samples, ...]`` of any lengths; or mappings from input names to
-                such. Raw ones are each as for `predict`.
-            batch_size: Samples at a time, where the artifact leaves its batch free.
-            raw: Whether the items are raw.
-            max_delay_ms: How long an item may wait for others, in milliseconds: the most is gained where items are
-                ready. None gathers without a bound in time, up to 4,096 samples or 16 MB of input, and takes the
-                items in the caller's own thread.
-            latest: Whether the newest item alone is answered, and those that came before it while others were
-                answered are dropped: for a camera that is faster than the model.
+                these. Raw items are each as for `predict`.
+            batch_size: See `predict`.
+            raw: See `predict`.
+            max_delay_ms: Time in milliseconds that an item may wait for others; larger batches are faster per item.
+                None collects items without a time limit, up to 4,096 samples or 16 MB of input, and reads the items
+                in the caller's own thread.
+            latest: Whether to predict only the newest item, and to drop items that arrived before it during a
+                prediction: for a camera that is faster than the model.
 
         Yields:
-            To a sample its output ``[...]``, to a batch or raw item its outputs ``[samples, ...]``.
+            The output ``[...]`` of a sample, or the outputs ``[samples, ...]`` of a batch or raw item.
 
         Raises:
-            InputError: As `predict`. A bad sample is told by its position in the whole stream, after the answers to
-                the items before it.
-            TargetError: As `run`.
+            InputError: See `predict`. The message names an invalid sample by its position in the whole stream; the
+                items before it are yielded first.
+            TargetError: See `run`.
 
         Example:
             >>> for scores in session.stream(camera.frames()):
@@ -298,21 +315,27 @@ class Session(Protocol):
         ...
 
     def bind(self, batch: int = 1) -> HotLoop:
-        """The engine's own memory, for a loop that copies nothing and checks nothing.
+        """Return arrays over the engine's own memory, for a loop without copies and checks.
 
         Args:
-            batch: Samples at a time, where the artifact leaves its batch free.
+            batch: Samples per run, for artifacts with a free batch.
 
         Raises:
-            InputError: The artifact takes another number of samples at a time.
+            InputError: The artifact has another fixed batch.
             TargetError: The session is closed, or the artifact's shapes are not fixed.
+
+        Example:
+            >>> loop = session.bind()
+            >>> loop.inputs["image"][...] = frame
+            >>> loop.run()
+            >>> loop.outputs["scores"]
         """
         ...
 
     def close(self) -> None:
-        """Lets go of the engine and of all its memory. Any later use raises TargetError; closing again does nothing.
+        """Release the engine and all its memory; later calls raise TargetError, except of `close` itself.
 
-        Calls that run in other threads come to their end.
+        Calls that run in other threads are completed first.
         """
         ...
 
@@ -320,21 +343,21 @@ class Session(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def prepared(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
-        """Inputs as `run` takes them: float32 arrays ``[samples, ...]`` by name, made of raw ones where they are.
+    def prepare(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
+        """Convert data to the inputs of `run`: float32 arrays ``[samples, ...]`` by input name.
 
         Args:
-            data: As for `predict`.
-            raw: Whether the package's preprocessing is to be applied.
+            data: See `predict`.
+            raw: Whether to apply the package's preprocessing.
 
         Raises:
-            InputError: The data are not what the model takes, or the package declares no preprocessing.
+            InputError: The data do not fit the model, or the package does not declare preprocessing.
         """
         ...
 
 
 class SessionOpener(Protocol):
-    """What opens sessions on one engine and target."""
+    """A function that opens sessions on an engine."""
 
     def __call__(
         self,
@@ -351,19 +374,20 @@ class SessionOpener(Protocol):
         """Open a session.
 
         Args:
-            data: The artifact's bytes.
-            signature: Its tensors, as the package declares them; the engine's own account must agree.
-            needs: What it needs of the machine.
-            decision: The source's labels, for `classify`.
-            preprocessing: How raw input becomes the values of an input, by its name.
-            target: Where to run.
-            threads: Cores that one call may use. None: one for a single sample, which is the fastest for small models,
-                and all of this process for many samples, each on one core.
-            allow_fallback: Whether operators that the target does not take may run elsewhere; `placement` tells.
+            data: Bytes of the model file.
+            signature: Inputs and outputs as the package declares them; the model file must have the same.
+            needs: Requirements of the artifact.
+            decision: Rule by which scores become labels, for `classify`.
+            preprocessing: Declarations of how raw input becomes an input's values, by input name.
+            target: The target.
+            threads: Cores that one call may use. None: one core for a single sample, which is the fastest for small
+                models, and all cores of this process for many samples, each sample on one core.
+            allow_fallback: Whether operators that the target does not support may run elsewhere; `placement` lists
+                them.
 
         Raises:
-            TargetError: The engine does not know the target, cannot load the artifact, finds other tensors in it,
-                the machine lacks what it needs, or the target does not take all operators.
+            TargetError: The engine does not support the target, cannot load the artifact, reports other tensors, the
+                machine does not meet the needs, or the target does not support all operators.
             MissingDependencyError: The engine is not installed.
         """
         ...

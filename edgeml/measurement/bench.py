@@ -265,7 +265,7 @@ def _measure_preprocessing(
     if raw is None:
         return None
     times = run_back_to_back(
-        lambda: session.prepared(raw, raw=True),
+        lambda: session.prepare(raw, raw=True),
         scenario="single-stream",
         seconds=min(options.seconds, _PILOT_S),
         clock_ns=clock_ns,

@@ -1,7 +1,7 @@
-"""A canonical ZIP: entries stored, in one order, with fixed metadata and no gaps.
+"""Canonical ZIP archives: entries stored, in one order, with fixed metadata and no gaps.
 
-Only one sequence of bytes stands for given entries, so whatever differs from it is damage. Written out here
-rather than by `zipfile`, whose bytes are no promise from one Python to the next; every ZIP tool reads it.
+A set of entries has exactly one sequence of bytes, so every difference is damage. The format is implemented here
+because `zipfile` does not guarantee the same bytes from one Python version to the next; every ZIP tool reads it.
 Field meanings: PKWARE's APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16.
 """
 
@@ -25,14 +25,15 @@ MAX_ENTRIES = 4096
 MAX_BYTES = 2**32 - 2**20  # offsets have 32 bits; the margin holds the directory
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _MAX_NAME = 255
+_MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".skops", ".tflite", ".onnx")  # files that `edgeml build` reads
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _VERSION = 20
-_DATE = 0x0021  # 1 January 1980, the earliest that a ZIP can tell
+_DATE = 0x0021  # 1 January 1980, the earliest date of the ZIP format
 _MODE = 0o100644 << 16
-_MADE_BY_UNIX = 3 << 8 | _VERSION
+_UNIX_VERSION = 3 << 8 | _VERSION
 
 
 class _Entry(Struct, frozen=True):
@@ -50,7 +51,7 @@ class _Entry(Struct, frozen=True):
         return (
             _CENTRAL.pack(
                 b"PK\1\2",
-                _MADE_BY_UNIX,
+                _UNIX_VERSION,
                 _VERSION,
                 0,
                 0,
@@ -72,7 +73,7 @@ class _Entry(Struct, frozen=True):
 
 
 def _is_plain(name: str) -> bool:
-    """Whether all parts of a path are of plain letters, and none begins with a dot or a hyphen."""
+    """Return whether all parts of a path consist of plain letters, and none begins with a dot or a hyphen."""
     return all(part and part[0] not in ".-" and not part.strip(_LETTERS) for part in name.split("/"))
 
 
@@ -81,7 +82,7 @@ def _order(name: str) -> tuple[bool, str]:
 
 
 def _layout(parts: list[tuple[str, int, int]]) -> list[_Entry]:
-    """Where entries of these names, checksums and sizes lie."""
+    """Return the entries with these names, checksums and sizes, each with its offset in the file."""
     entries, offset = [], 0
     for name, crc, size in parts:
         entries.append(_Entry(name, crc, size, offset))
@@ -90,7 +91,7 @@ def _layout(parts: list[tuple[str, int, int]]) -> list[_Entry]:
 
 
 def _directory(entries: list[_Entry]) -> bytes:
-    """The part of the file behind the last entry."""
+    """Return the part of the file after the last entry: the central directory and its end record."""
     last = entries[-1]
     begin = last.offset + len(last.local()) + last.size
     central = b"".join(entry.central() for entry in entries)
@@ -98,16 +99,16 @@ def _directory(entries: list[_Entry]) -> bytes:
 
 
 def pack(contents: Mapping[str, bytes]) -> bytes:
-    """The one archive that holds these entries.
+    """Return the archive of these entries as bytes.
 
     Raises:
-        InputError: More or larger than format 1 can hold.
+        InputError: The entries are more or larger than format 1 allows.
     """
     names = sorted(contents, key=_order)
     if sum(map(len, contents.values())) > MAX_BYTES or len(names) > MAX_ENTRIES:
         raise InputError(
-            f"A package holds at most {MAX_BYTES} bytes in {MAX_ENTRIES} entries; these are "
-            f"{sum(map(len, contents.values()))} in {len(names)}.",
+            f"The package has {sum(map(len, contents.values()))} bytes in {len(names)} entries, expected at most "
+            f"{MAX_BYTES} bytes in {MAX_ENTRIES} entries.",
             fix="leave out some recipes.",
         )
     entries = _layout([(name, zlib.crc32(contents[name]), len(contents[name])) for name in names])
@@ -116,84 +117,84 @@ def pack(contents: Mapping[str, bytes]) -> bytes:
 
 
 class Archive:
-    """Reads an archive, from memory or from a file, which is opened anew for each read.
+    """Reader of an archive in memory or in a file; a file is opened for each read.
 
-    Its directory is checked on opening, an entry's own header and checksum when it is read.
+    The directory is checked on opening, the header and checksum of an entry when the entry is read.
 
     Args:
         source: The bytes, or a path.
 
     Raises:
         InputError: The file does not exist.
-        StorageError: It cannot be read.
-        PackageError: It is no canonical archive.
+        StorageError: The file cannot be read.
+        PackageError: The file is not a canonical archive.
     """
 
     def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
         self._source = source if isinstance(source, bytes) else os.fspath(source)
         self.label = "the package" if isinstance(source, bytes) else os.path.basename(os.path.normpath(source))
-        self._entries = {entry.name: entry for entry in self._opened()}
+        self._entries = {entry.name: entry for entry in self._read_directory()}
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Size in bytes by name, in the archive's order."""
+        """Size of each entry in bytes, by name, in the archive's order."""
         return {name: entry.size for name, entry in self._entries.items()}
 
     def read(self, name: str, *, checksum: bool = True) -> bytes:
-        """An entry's bytes.
+        """Return the bytes of an entry.
 
         Args:
-            name: The entry's.
-            checksum: Whether to hold them to the archive's checksum; needless where a digest is checked.
+            name: Name of the entry.
+            checksum: Whether to check the archive's checksum; redundant where a digest is checked.
 
         Raises:
-            PackageError: There is none of that name, or it is damaged.
+            PackageError: The archive does not contain the entry, or the entry is damaged.
         """
         entry = self._entries.get(name)
         if entry is None:
-            raise self._unsound(f"it has no entry '{name}'")
+            raise self._invalid(f"entry '{name}' is missing")
         header = entry.local()
-        found, body = self._bytes(entry.offset, len(header), entry.size)
-        if found != header:
-            raise self._unsound(f"the header of '{name}' differs from the directory's account")
+        stored_header, body = self._bytes(entry.offset, len(header), entry.size)
+        if stored_header != header:
+            raise self._invalid(f"the header of '{name}' differs from the directory")
         if checksum and zlib.crc32(body) != entry.crc:
-            raise self._unsound(f"the checksum of '{name}' does not hold")
+            raise self._invalid(f"the checksum of '{name}' does not match")
         return body
 
-    def _opened(self) -> list[_Entry]:
+    def _read_directory(self) -> list[_Entry]:
         size = self._size()
         if size == 0:
-            raise self._unsound("it is empty")
+            raise self._invalid("it is empty")
         if size < _END.size:
-            raise self._unsound("it is too short")
+            raise self._invalid("it is too short")
         (end,) = self._bytes(size - _END.size, _END.size)
         signature, _, _, _, count, length, begin, _ = _END.unpack(end)
         if signature != b"PK\5\6":
-            raise self._unsound("it does not end as a package does: it is cut off, or no package at all")
+            raise self._invalid("it is truncated, or not a package at all")
         fits = 0 < count <= MAX_ENTRIES and length <= count * (_CENTRAL.size + _MAX_NAME)
         if not fits or begin + length + _END.size != size:
-            raise self._unsound("its directory does not fit the file")
+            raise self._invalid("its directory does not fit the file")
         (directory,) = self._bytes(begin, length)
         parts, position = [], 0
         for _ in range(count):
             if position + _CENTRAL.size > length:
-                raise self._unsound("its directory is cut off")
+                raise self._invalid("its directory is truncated")
             fields = _CENTRAL.unpack_from(directory, position)
             crc, stored, name_length = fields[7], fields[9], fields[10]
             raw = directory[position + _CENTRAL.size : position + _CENTRAL.size + name_length]
             name = raw.decode("latin-1")
             if not _is_plain(name) or len(name) > _MAX_NAME:
-                raise self._unsound(f"it has an entry of the forbidden name {name[:80]!r}")
+                raise self._invalid(f"the entry name {name[:80]!r} is not allowed")
             parts.append((name, crc, stored))
             position += _CENTRAL.size + name_length
         if sum(stored for _, _, stored in parts) > begin:
-            raise self._unsound("its directory promises more than the file holds")
+            raise self._invalid("its directory lists more bytes than the file contains")
         names = [name for name, _, _ in parts]
         if names[0] != FIRST or names != sorted(set(names), key=_order):
-            raise self._unsound(f"its entries are not in order, with {FIRST} first")
+            raise self._invalid(f"its entries are not in order, with {FIRST} first")
         entries = _layout(parts)
         if _directory(entries) != directory + end:
-            raise self._unsound("its directory is not in canonical form")
+            raise self._invalid("its directory is not in canonical form")
         return entries
 
     def _size(self) -> int:
@@ -203,7 +204,7 @@ class Archive:
             return os.stat(self._source).st_size
 
     def _bytes(self, begin: int, *counts: int) -> list[bytes]:
-        """Parts that follow each other."""
+        """Return consecutive parts of the archive."""
         if isinstance(self._source, bytes):
             ends = list(accumulate(counts, initial=begin))
             parts = [self._source[first:last] for first, last in pairwise(ends)]
@@ -212,10 +213,15 @@ class Archive:
                 file.seek(begin)
                 parts = [file.read(count) for count in counts]
         if list(map(len, parts)) != list(counts):
-            raise self._unsound("it is cut off")
+            raise self._invalid("it is truncated")
         return parts
 
-    def _unsound(self, why: str) -> PackageError:
+    def _invalid(self, reason: str) -> PackageError:
+        if self.label.lower().endswith(_MODEL_SUFFIXES):
+            return PackageError(
+                f"{self.label} is a model file, not a package.",
+                fix=f"build a package from it: edgeml build {self.label} -o {self.label.rpartition('.')[0]}.edgeml",
+            )
         return PackageError(
-            f"{self.label} is no sound package: {why}.", fix="get the file again, or build the package again."
+            f"{self.label} is not a valid package: {reason}.", fix="get the file again, or build the package again."
         )

@@ -1,4 +1,4 @@
-"""Reading an artifact's evidence file."""
+"""Reader of an artifact's evidence file."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ MAX_EVIDENCE_BYTES = 64 * 2**20
 
 
 def decode_evidence(data: bytes, label: str, classes: int) -> Evidence:
-    """Reads an evidence file strictly.
+    """Read an evidence file strictly.
 
     Args:
         data: The JSON text.
-        label: What to call it in messages.
-        classes: How many labels the package has.
+        label: Name of the file in messages.
+        classes: Number of the package's labels.
 
     Raises:
-        PackageError: It is none, or tells of classes that the package does not have.
+        PackageError: The data are not a valid evidence file, or name classes that the package does not have.
     """
     evidence = decode_strict(data, Evidence, label, error=PackageError)
     for confusion in (evidence.confusion, evidence.source_confusion):
-        if confusion is not None and any(max(true, given) >= classes for true, given, _ in confusion.cells):
-            raise PackageError(f"{label} is not sound: it tells of more classes than the package's {classes}.")
+        if confusion is not None and any(max(true, predicted) >= classes for true, predicted, _ in confusion.cells):
+            raise PackageError(
+                f"{label} is not sound: its confusion matrix has more classes than the package's {classes}."
+            )
     return evidence

@@ -1,4 +1,4 @@
-"""Why each artifact's verdict is what it is: all figures, and the details behind them."""
+"""Explanation of verdicts: all figures of each artifact, and the details behind them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ __all__ = ["Explanation", "PackageExplanation", "explain"]
 
 
 class Explanation(Struct, frozen=True, omit_defaults=True):
-    """What the verdict on an artifact rests on.
+    """The figures that the verdict on an artifact rests on.
 
     Attributes:
-        max_drop: The most that the main metric may drop; None where no drop was due.
-        evidence: The details, where the package has them.
+        recipe: The artifact's recipe.
+        verdict: The verdict.
+        evaluation: Accuracy and parity of the artifact.
+        max_drop: Largest allowed drop of the main metric; None if no drop was computed.
+        evidence: The details, if the package contains them.
     """
 
     recipe: str
@@ -29,22 +32,27 @@ class Explanation(Struct, frozen=True, omit_defaults=True):
 
 
 class PackageExplanation(Struct, frozen=True):
-    """Of a package's artifacts, and of what was refused."""
+    """Explanations of a package's artifacts, and its refused recipes.
+
+    Attributes:
+        artifacts: One explanation per artifact.
+        refused: Recipes that were refused, with the reasons.
+    """
 
     artifacts: tuple[Explanation, ...]
     refused: tuple[RefusalRecord, ...]
 
 
 def explain(package: Package, recipe: str | None = None) -> PackageExplanation:
-    """What the verdicts of a package rest on, by its manifest and its evidence files; nothing is run.
+    """Collect the figures behind a package's verdicts from its manifest and evidence files; nothing is run.
 
     Args:
-        package: Which.
+        package: The package.
         recipe: Only this artifact or refusal; None for all.
 
     Raises:
-        InputError: There is neither of that recipe.
-        PackageError: An evidence file is damaged, or not sound.
+        InputError: The package contains neither an artifact nor a refusal of that recipe.
+        PackageError: An evidence file is damaged or invalid.
     """
     manifest = package.manifest
     refused = tuple(item for item in manifest.refused if recipe in {None, item.recipe})

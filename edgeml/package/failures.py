@@ -1,27 +1,25 @@
-"""What is kept of failed recipes, in a folder beside the package."""
+"""Logs and scripts of failed recipes, kept in a folder beside the package."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
+
 from edgeml.core.errors import StorageError
-from edgeml.core.recipe import RECIPES
 
 __all__ = ["Failure", "write_failures"]
 
 _SHARED = ("source.*", "judged.npz", "calibration.npz")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What is kept of a recipe that failed.
+class Failure(Struct, frozen=True):
+    """The log and the script of a recipe that failed.
 
     Attributes:
-        recipe: The recipe.
-        files: Content by file name: the captured log and a script that reproduces it.
+        recipe: Name of the recipe.
+        files: Content by file name: the captured log, and a script that reproduces the failure.
     """
 
     recipe: str
@@ -29,9 +27,9 @@ class Failure:
 
 
 def write_failures(folder: Path, failures: tuple[Failure, ...], shared: Mapping[str, bytes]) -> None:
-    """Writes ``FOLDER/RECIPE/…``, and into the folder itself what all scripts need.
+    """Write ``FOLDER/RECIPE/…`` for each failure, and the files that all scripts need into the folder itself.
 
-    What an earlier build left there goes; other files in the folder stay.
+    The files of an earlier build are removed; other files in the folder stay.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -48,10 +46,17 @@ def write_failures(folder: Path, failures: tuple[Failure, ...], shared: Mapping[
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(data)
     except OSError as error:
-        raise StorageError(f"The package is saved, but {folder} cannot be written: {error.strerror}.") from error
+        raise StorageError(
+            f"The package is saved, but {folder} cannot be written: {error.strerror or error}.",
+            fix="free some space, or save to a folder that you may write to.",
+        ) from error
 
 
 def _clear(folder: Path) -> None:
+    import shutil
+
+    from edgeml.core.recipe import RECIPES
+
     for recipe in RECIPES:
         if (folder / recipe.id).is_dir():
             shutil.rmtree(folder / recipe.id)

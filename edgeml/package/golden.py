@@ -1,4 +1,4 @@
-"""Golden vectors: inputs and answers by which any device proves itself with numpy and one engine."""
+"""Golden vectors: inputs and outputs that prove an artifact on any device with numpy and an engine."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ _INTEGER_STEPS = 1.0
 
 
 class GoldenCheck(Struct, frozen=True):
-    """The result of one golden run.
+    """Result of a golden run.
 
     Attributes:
+        recipe: The artifact's recipe.
+        family: The engine family, for instance ``xnnpack``.
         status: ``holds``, ``fails``, or ``not run``.
-        detail: How far from the bound, or why it was not run.
+        detail: Distance from the bound, or the reason why the run was skipped.
     """
 
     recipe: str
@@ -42,36 +44,40 @@ def bounds(
     reference: Mapping[str, np.ndarray],
     signature: Signature,
 ) -> dict[str, float]:
-    """How far another run of the same family may be off, by output name.
+    """Return the allowed difference to another run of the same family, by output name.
 
-    One step for integers. For floats a ten-thousandth of the largest output, or where that is more, the
-    artifact's own largest error against the source: another CPU must not move the outputs by more than the
-    conversion did.
+    The bound is one step for integers. For floats the bound is a ten-thousandth of the largest output, or the
+    artifact's own largest error against the source if that is larger: another CPU must not move the outputs by more
+    than the conversion did.
 
     Args:
         raw: Outputs ``[samples, ...]`` in the artifact's dtypes.
         reference: The source's outputs.
         signature: The artifact's signature.
     """
-    found = {}
+    limits = {}
     for spec in signature.outputs:
         if spec.meaning in DECIDED:
             continue
         if np.issubdtype(raw[spec.name].dtype, np.integer):
-            found[spec.name] = _INTEGER_STEPS
+            limits[spec.name] = _INTEGER_STEPS
         else:
             real = raw[spec.name].astype(np.float32)
             peak = float(np.abs(real).max(initial=0.0))
             error = float(np.abs(real - reference[spec.name]).max(initial=0.0))
-            found[spec.name] = max(_FLOAT_SHARE * peak, error)
-    return found
+            limits[spec.name] = max(_FLOAT_SHARE * peak, error)
+    return limits
 
 
 def golden_inputs(golden: Golden, read: Callable[[str], bytes]) -> dict[str, np.ndarray]:
-    """The inputs, by tensor name.
+    """Return the golden inputs ``[samples, ...]`` by tensor name.
+
+    Args:
+        golden: The manifest's record of the golden vectors.
+        read: Function that returns the bytes of an entry.
 
     Raises:
-        PackageError: An entry is damaged, or holds another number of samples than the manifest says.
+        PackageError: An entry is damaged, or its number of samples differs from the manifest.
     """
     inputs = {name: decode_array(read(file), file) for name, file in golden.inputs.items()}
     for name, array in inputs.items():
@@ -88,13 +94,13 @@ def check_run(
     read: Callable[[str], bytes],
     open_session: Callable[..., Session],
 ) -> GoldenCheck:
-    """Runs the golden inputs and compares the raw outputs with the stored ones.
+    """Run the golden inputs and compare the raw outputs with the stored outputs.
 
     Args:
-        run: What was given, and is to be given again.
+        run: The stored run, which is to be reproduced.
         inputs: The golden inputs.
-        read: Gives an entry's bytes.
-        open_session: As `Package.session`.
+        read: Function that returns the bytes of an entry.
+        open_session: `Package.session`, or a function like it.
     """
     expected = {name: decode_array(read(file), file) for name, file in run.outputs.items()}
     try:
@@ -103,15 +109,15 @@ def check_run(
         return GoldenCheck(run.recipe, run.family, "not run", str(error))
     with session:
         if session.family != run.family:
-            detail = f"the engine here is of the family {session.family}"
+            detail = f"the engine of this machine belongs to the family {session.family}"
             return GoldenCheck(run.recipe, run.family, "not run", detail)
         try:
-            found = session.run_raw(inputs)
+            outputs = session.run_raw(inputs)
         except (InputError, TargetError) as error:
             return GoldenCheck(run.recipe, run.family, "fails", str(error))
     problems, nearest = [], []
     for name, values in expected.items():
-        problem, note = _compare(name, found.get(name), values, run.bounds.get(name))
+        problem, note = _compare(name, outputs.get(name), values, run.bounds.get(name))
         problems += [problem] if problem else []
         nearest += [note] if note else []
     if problems:
@@ -119,14 +125,15 @@ def check_run(
     return GoldenCheck(run.recipe, run.family, "holds", "; ".join(nearest))
 
 
-def _compare(name: str, found: np.ndarray | None, expected: np.ndarray, bound: float | None) -> tuple[str, str]:
-    if found is None or found.shape != expected.shape or found.dtype.kind != expected.dtype.kind:
-        return f"'{name}' has another shape or dtype", ""
+def _compare(name: str, output: np.ndarray | None, expected: np.ndarray, bound: float | None) -> tuple[str, str]:
+    if output is None or output.shape != expected.shape or output.dtype.kind != expected.dtype.kind:
+        got = "nothing" if output is None else f"{output.dtype} {list(output.shape)}"
+        return f"'{name}': got {got}, expected {expected.dtype} {list(expected.shape)}", ""
     if bound is None:
-        wrong = int((found != expected).sum())
-        return (f"'{name}' has {wrong} other labels", "") if wrong else ("", f"'{name}' equal")
-    difference = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+        wrong = int((output != expected).sum())
+        return (f"'{name}': {wrong} of {expected.size} labels differ", "") if wrong else ("", f"'{name}' equal")
+    difference = np.abs(output.astype(np.float64) - expected.astype(np.float64))
     largest = float(difference.max(initial=0.0))
     if not largest <= bound:  # NaN fails too
-        return f"'{name}' is off by {largest:.3g}, at most {bound:.3g} is allowed", ""
-    return "", f"'{name}' off by {largest:.3g} of {bound:.3g}"
+        return f"'{name}' differs by {largest:.3g}, at most {bound:.3g} is allowed", ""
+    return "", f"'{name}' differs by {largest:.3g} of {bound:.3g}"

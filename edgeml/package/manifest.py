@@ -1,4 +1,4 @@
-"""What a package says of itself: format 1, as canonical JSON."""
+"""The manifest of a package, format 1: canonical JSON."""
 
 from typing import Annotated
 
@@ -53,20 +53,30 @@ Size = Annotated[int, Meta(ge=0)]
 
 
 class FileRecord(Record, frozen=True):
-    """An entry of the archive."""
+    """An entry of the archive.
+
+    Attributes:
+        size_bytes: Size of the entry.
+        sha256: Digest of the entry, ``sha256:…``.
+    """
 
     size_bytes: Size
     sha256: Digest
 
 
 class ArtifactRecord(Record, frozen=True):
-    """An artifact and all that is known of it.
+    """An artifact, with its proof.
 
     Attributes:
-        recipe: Its recipe, which also names it.
-        file: The entry with its bytes.
-        evidence: The entry with the details, a `core.records.evidence_details.Evidence`, if there is one.
-        lineage: The steps that made it.
+        recipe: The artifact's recipe, which is also the artifact's name.
+        file: Name of the entry with the model file.
+        signature: Inputs and outputs of the model file.
+        needs: Engine, operators and CPU features that the artifact requires.
+        lineage: Steps of the conversion, first to last.
+        evaluation: Accuracy and parity with the source.
+        verdict: Whether the artifact is released or rejected, with the reasons.
+        measurement: Latency of one sample on one thread, if measured.
+        evidence: Name of the entry with the details, a `core.records.evidence_details.Evidence`, if present.
     """
 
     recipe: str
@@ -81,7 +91,13 @@ class ArtifactRecord(Record, frozen=True):
 
 
 class RefusalRecord(Record, frozen=True):
-    """A recipe that was asked for and is not in the package."""
+    """A recipe that was requested and refused.
+
+    Attributes:
+        recipe: The recipe.
+        reason: Reason of the refusal.
+        fix: Suggestion for the user; may be empty.
+    """
 
     recipe: str
     reason: Text
@@ -89,12 +105,15 @@ class RefusalRecord(Record, frozen=True):
 
 
 class GoldenRun(Record, frozen=True):
-    """What one engine family gave for the golden inputs, in the artifact's own dtypes.
+    """Outputs of one engine family for the golden inputs, in the artifact's own dtypes.
 
     Attributes:
-        outputs: Entry by output name.
-        bounds: The most that another run of the family may differ, by output name: in steps for integers, in
-            absolute value for floats. Labels must be equal and have none.
+        recipe: The artifact's recipe.
+        family: The engine family, for instance ``xnnpack``.
+        engine_version: Version of the engine.
+        outputs: Name of the entry with each output, by output name.
+        bounds: Largest allowed difference to another run of the family, by output name: in steps for integers, in
+            absolute value for floats. Labels must be equal and do not have a bound.
     """
 
     recipe: str
@@ -105,7 +124,14 @@ class GoldenRun(Record, frozen=True):
 
 
 class Golden(Record, frozen=True):
-    """The golden vectors: inputs, the source's answers, each engine family's answers."""
+    """The golden vectors: inputs, the source's outputs, the outputs of each engine family.
+
+    Attributes:
+        samples: Number of golden inputs.
+        inputs: Name of the entry with each input, by input name.
+        outputs: Name of the entry with each of the source's outputs, by output name.
+        runs: One run per artifact and engine family.
+    """
 
     samples: Size
     inputs: dict[str, str]
@@ -117,13 +143,14 @@ class DataRecord(Record, frozen=True):
     """The data that the proof rests on.
 
     Attributes:
-        judged_on: ``evaluation``, ``calibration``, or ``drawn``: seeded inputs drawn from the signature.
-        judged_samples: How many.
-        labelled: Whether true labels or targets were there.
-        calibration_samples: How many; 0 without.
-        overlap: Number of the evaluation samples that are among the calibration samples too.
-        calibration: Digest of the calibration inputs. `evaluation`: of the evaluation data.
-        reference: Digest of the answers that the caller gave for the source's own; None where it gave them itself.
+        judged_on: ``evaluation``, ``calibration``, or ``drawn``: seeded random inputs of the signature's shapes.
+        judged_samples: Number of samples that artifacts were judged on.
+        labelled: Whether true labels or values were available.
+        calibration_samples: Number of calibration samples; 0 without calibration data.
+        overlap: Number of evaluation samples that are calibration samples too.
+        calibration: Digest of the calibration inputs.
+        evaluation: Digest of the evaluation data.
+        reference: Digest of the reference outputs that the caller passed; None if the source computed them.
     """
 
     judged_on: str
@@ -140,12 +167,23 @@ class Manifest(Record, frozen=True):
     """The manifest of a package.
 
     Attributes:
-        source: The model that was converted; its labels are the package's.
-        tools: Version by name of all that took part.
-        cpu: The processor on which figures and golden vectors were found.
-        files: All entries but the manifest.
-        preprocessing: How raw input becomes the values of an input, by its name, where that was declared.
-        training: The entry with the epochs of the training, where edgeml trained the model.
+        format: Number of the package format.
+        edgeml: Version of edgeml that built the package.
+        name: Name of the package.
+        version: Semantic version of the package.
+        source: Description of the model that was converted; its labels are the package's labels.
+        data: Description of the data that the proof rests on.
+        goal: Bounds that a released artifact keeps.
+        tools: Versions of the tools that took part, by name.
+        cpu: The processor on which figures and golden vectors were computed.
+        artifacts: Released and rejected artifacts.
+        refused: Recipes that were refused.
+        golden: The golden vectors.
+        files: All entries except the manifest, by name.
+        licence: License of the model, an SPDX expression; may be empty.
+        author: Author of the model; may be empty.
+        preprocessing: Declarations of how raw input becomes an input's values, by input name.
+        training: Name of the entry with the epochs of the training, if edgeml trained the model.
     """
 
     format: int
@@ -168,22 +206,22 @@ class Manifest(Record, frozen=True):
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """The one JSON text of a manifest."""
+    """Return the canonical JSON text of a manifest."""
     return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
 
 
 def decode_manifest(data: bytes, label: str) -> Manifest:
-    """Reads a manifest strictly.
+    """Read a manifest strictly.
 
     Args:
         data: The JSON text.
-        label: What to call the package in messages.
+        label: Name of the package in messages.
 
     Raises:
-        PackageError: It is not a manifest of format 1 in canonical form, or names entries that it does not list.
+        PackageError: The data are not a manifest of format 1 in canonical form, or name entries that are not listed.
     """
-    unsound = f"{label}: the manifest is not sound"
-    manifest = decode_strict(data, Manifest, label, error=PackageError, unsound=unsound, format_=FORMAT)
+    invalid = f"{label}: the manifest is invalid"
+    manifest = decode_strict(data, Manifest, label, error=PackageError, unsound=invalid, format_=FORMAT)
     if encode_manifest(manifest) != data:
         raise PackageError(f"{label}: the manifest is not in the canonical form of format {FORMAT}.")
     _check_references(manifest, label)
@@ -199,13 +237,15 @@ def _check_references(manifest: Manifest, label: str) -> None:
     for group in (golden.inputs, golden.outputs, *(run.outputs for run in golden.runs)):
         named += group.values()
     if sorted(named) != sorted(manifest.files):
-        odd = sorted(set(named) ^ set(manifest.files)) or ["one is named twice"]
-        raise PackageError(f"{label}: the manifest's list of files does not match what it names: {', '.join(odd[:5])}.")
+        differing = sorted(set(named) ^ set(manifest.files)) or ["a name occurs twice"]
+        raise PackageError(
+            f"{label}: the manifest's list of files does not match its references: {', '.join(differing[:5])}."
+        )
     specs = {spec.name: spec for spec in manifest.source.signature.inputs}
     for name, declaration in manifest.preprocessing.items():
-        problem = check_declaration(declaration, specs[name]) if name in specs else "there is no such input"
+        problem = check_declaration(declaration, specs[name]) if name in specs else "the model does not have this input"
         if problem:
-            raise PackageError(f"{label}: the preprocessing of input '{name}' is not sound: {problem}.")
+            raise PackageError(f"{label}: the preprocessing of input '{name}' is invalid: {problem}.")
     for signature in (manifest.source.signature, *(record.signature for record in manifest.artifacts)):
         for spec in signature.inputs:
             columns = spec.shape[-1] or 0 if spec.shape else 0
@@ -213,29 +253,28 @@ def _check_references(manifest: Manifest, label: str) -> None:
                 0 <= place < columns for place in spec.missing_values
             ):
                 raise PackageError(
-                    f"{label}: input '{spec.name}' has no such columns as {list(spec.missing_values)[:5]}."
+                    f"{label}: input '{spec.name}': got columns {list(spec.missing_values)[:5]} with missing values, "
+                    f"expected numbers below {columns}."
                 )
     recipes = {record.recipe: record for record in manifest.artifacts}
     unknown = sorted(set(recipes) - {recipe.id for recipe in RECIPES})
     if unknown:
         raise PackageError(
-            f"{label}: this edgeml knows no recipe '{unknown[0]}'.",
-            fix=f"it was made by a newer edgeml: {upgrade_command()}",
+            f"{label}: recipe '{unknown[0]}' is not known to this version of edgeml.",
+            fix=f"the package was made by a newer version: {upgrade_command()}",
         )
     if len(recipes) != len(manifest.artifacts) or not {run.recipe for run in golden.runs} <= set(recipes):
-        raise PackageError(f"{label}: the manifest names an artifact twice, or a golden run of none.")
+        raise PackageError(f"{label}: the manifest lists an artifact twice, or a golden run without its artifact.")
     if golden.runs and golden.samples < MIN_GOLDEN_SAMPLES:
-        raise PackageError(
-            f"{label}: there are {golden.samples} golden inputs, expected at least {MIN_GOLDEN_SAMPLES}."
-        )
+        raise PackageError(f"{label}: got {golden.samples} golden inputs, expected at least {MIN_GOLDEN_SAMPLES}.")
     for run in golden.runs:
         signature = recipes[run.recipe].signature
         if not _same_names(golden.inputs, signature.inputs) or not _same_names(run.outputs, signature.outputs):
-            raise PackageError(f"{label}: the golden vectors of {run.recipe} are not those of its tensors.")
+            raise PackageError(f"{label}: the golden vectors of {run.recipe} do not match its tensors.")
 
 
 def _check_encodings(manifest: Manifest, label: str) -> None:
-    """Holds the encodings of artifacts' inputs to their shapes, and finds none elsewhere."""
+    """Check that encodings fit the shapes of artifacts' inputs, and that other tensors do not have any."""
     plain = [*manifest.source.signature.inputs, *manifest.source.signature.outputs]
     for record in manifest.artifacts:
         plain += record.signature.outputs
@@ -243,7 +282,7 @@ def _check_encodings(manifest: Manifest, label: str) -> None:
             problem = spec.encoding and check_encoding(spec.encoding, spec.shape)
             if problem:
                 raise PackageError(
-                    f"{label}: the encoding of input '{spec.name}' of {record.recipe} is not sound: {problem}."
+                    f"{label}: the encoding of input '{spec.name}' of {record.recipe} is invalid: {problem}."
                 )
     if any(spec.encoding for spec in plain):
         raise PackageError(f"{label}: a tensor other than an artifact's input has an encoding.")

@@ -1,4 +1,4 @@
-"""Arrays as ``.npy`` bytes, the same bytes for the same array, read with no trust in the header."""
+"""Arrays as ``.npy`` bytes: the same bytes for the same array, read without trusting the header."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgeml.core.errors import PackageError
 
 __all__ = ["decode_array", "encode_array", "encode_npz"]
 
-# The one form that `encode_array` writes. numpy's own reader evaluates the header as Python.
+# The only form that `encode_array` writes. numpy's own reader evaluates the header as Python.
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype><f[248]|[<|][iu][1248]|\|b1|<U[1-9]\d{0,5})', "
     rb"'fortran_order': False, 'shape': \((?P<shape>(?:\d{1,18}, ?)*(?:\d{1,18})?)\), \} *\n",
@@ -24,14 +24,14 @@ _CODE_POINTS = 0x110000
 
 
 def encode_array(array: np.ndarray) -> bytes:
-    """The ``.npy`` file (format version 1.0) of an array of numbers, booleans or text."""
+    """Return the ``.npy`` file (format version 1.0) of an array of numbers, booleans or text."""
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
 
 
 def encode_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An ``.npz`` file, whatever the arrays' names: `np.savez` takes some of them for its own options."""
+    """Return an ``.npz`` file of arrays of any names; `np.savez` mistakes some names for its own options."""
     import zipfile  # seldom needed
 
     buffer = io.BytesIO()
@@ -42,19 +42,23 @@ def encode_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def decode_array(data: bytes, label: str) -> np.ndarray:
-    """The array of a ``.npy`` file.
+    """Return the array of a ``.npy`` file.
+
+    Args:
+        data: The bytes of the file.
+        label: Name of the file in messages.
 
     Raises:
-        PackageError: It is none, it is empty, or its header promises other than what follows it.
+        PackageError: The data are not a ``.npy`` file, are empty, or do not match the header.
     """
     header = _HEADER.match(data)
     if header is None or int.from_bytes(data[8:10], "little") != header.end() - 10:
-        raise PackageError(f"{label} is no .npy array of numbers or text in the form that packages hold.")
+        raise PackageError(f"{label} is not a .npy array of numbers or text in the form that packages use.")
     dtype = np.dtype(header["dtype"].decode())
     shape = tuple(int(size) for size in header["shape"].split(b",") if size.strip())
     body = memoryview(data)[header.end() :]
     if not 0 < math.prod(shape) * dtype.itemsize == len(body) or len(shape) > _MAX_DIMENSIONS:
-        raise PackageError(f"{label}: the header promises {dtype} {list(shape)}, and {len(body)} bytes follow.")
+        raise PackageError(f"{label}: got {len(body)} bytes after the header, expected {dtype} {list(shape)}.")
     if dtype.kind == "U" and (np.frombuffer(body, "<u4") >= _CODE_POINTS).any():
-        raise PackageError(f"{label}: there is text that is no Unicode.")
+        raise PackageError(f"{label}: the text is not valid Unicode.")
     return np.frombuffer(body, dtype).reshape(shape)

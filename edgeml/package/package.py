@@ -1,4 +1,4 @@
-"""A package as an object."""
+"""The package as an object: opening, choosing an artifact, verifying, saving."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from edgeml.core.errors import (
@@ -19,8 +20,13 @@ from edgeml.core.errors import (
 )
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.engines import find_engine
+from edgeml.core.session import Session
 from edgeml.core.system.digest import digest_of
+from edgeml.core.system.log import log_info
+from edgeml.core.system.paths import checked_path
+from edgeml.core.system.text import printable
 from edgeml.package.archive import FIRST, Archive, pack
+from edgeml.package.failures import Failure
 from edgeml.package.manifest import (
     MAX_MANIFEST_BYTES,
     ArtifactRecord,
@@ -29,29 +35,31 @@ from edgeml.package.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from edgeml.package.selection import AUTO
+from edgeml.package.selection import AUTO, Choice
 
-if TYPE_CHECKING:  # what choosing, verifying and saving need is loaded when it is needed
-    from pathlib import Path
-
-    import numpy as np
-
+if TYPE_CHECKING:  # modules that only some programs need are loaded at their first use
     from edgeml.core.records.evidence_details import Evidence
-    from edgeml.core.session import Session
-    from edgeml.package.failures import Failure
-    from edgeml.package.selection import Choice
     from edgeml.package.verify import Verification
 
 __all__ = ["Package", "load", "open_package"]
 
 
 class Package(Struct, frozen=True):
-    """An opened or built package.
+    """A package: a model's artifacts, each proven against the source, with the evidence.
+
+    `edgeml.build` returns one, and `edgeml.open_package` opens one from a file. In a notebook a package is shown as
+    a table of its artifacts.
 
     Attributes:
-        manifest: What it says of itself.
-        failures: After `build`: what is kept of recipes that failed. Saved beside the package, not in it.
-        shared_failure_files: Files that all failures' scripts need: the model and the calibration data.
+        manifest: The package's description: name, version, source, data, and a record of each artifact.
+        failures: After `build`: logs and scripts of the recipes that failed. `save` writes them beside the package.
+        shared_failure_files: Files that the scripts of all failures need: the model and the calibration data.
+
+    Example:
+        >>> package = edgeml.open_package("digits.edgeml")
+        >>> package
+        <Package digits 1.0.0: 2 of 2 recipes released (tflite-int8, onnx-fp32), 142.7 kB>
+        >>> labels = package.session("tflite-int8").classify(x)
     """
 
     manifest: Manifest
@@ -61,17 +69,17 @@ class Package(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """What messages call it: its file's name."""
+        """Name of the package in messages: its file's name."""
         return self._archive.label
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """Name of the model."""
         return self.manifest.name
 
     @property
     def version(self) -> str:
-        """Its version."""
+        """Semantic version of the model."""
         return self.manifest.version
 
     @property
@@ -79,40 +87,64 @@ class Package(Struct, frozen=True):
         """Recipes of the released artifacts."""
         return tuple(record.recipe for record in self.manifest.artifacts if record.verdict.released)
 
+    def __repr__(self) -> str:
+        total = len(self.manifest.artifacts) + len(self.manifest.refused)
+        names = f" ({', '.join(self.released)})" if self.released else ""
+        size = sum(self._archive.sizes.values()) / 1000
+        title = printable(f"{self.name} {self.version}")
+        return f"<Package {title}: {len(self.released)} of {total} recipes released{names}, {size:,.1f} kB>"
+
+    def _repr_html_(self) -> str:
+        from edgeml.package.notebook import package_html
+
+        return package_html(self.manifest)
+
     def artifact(self, recipe: str) -> ArtifactRecord:
-        """What is known of the artifact.
+        """Return the record of an artifact: file, signature, needs, evaluation, verdict.
+
+        Args:
+            recipe: The artifact's recipe, such as ``tflite-int8``.
 
         Raises:
-            InputError: The package has none of that recipe.
+            InputError: The package does not contain an artifact of that recipe.
         """
         for record in self.manifest.artifacts:
             if record.recipe == recipe:
                 return record
         for refused in self.manifest.refused:
             if refused.recipe == recipe:
-                raise InputError(f"{self._archive.label} has no artifact '{recipe}': {refused.reason}", fix=refused.fix)
-        there = ", ".join(record.recipe for record in self.manifest.artifacts) or "none"
-        raise InputError(f"{self._archive.label} has no artifact '{recipe}'; it has {there}.")
+                raise InputError(
+                    f"{self._archive.label} does not contain '{recipe}': {refused.reason}", fix=refused.fix
+                )
+        names = ", ".join(record.recipe for record in self.manifest.artifacts)
+        raise InputError(
+            f"{self._archive.label} does not contain an artifact '{recipe}'.",
+            fix=f"choose one of {names}." if names else "",
+        )
 
     def read(self, name: str) -> bytes:
-        """An entry's bytes, checked against the manifest.
+        """Return the bytes of an entry, checked against its digest in the manifest.
+
+        Args:
+            name: Name of the entry, such as ``artifacts/tflite-int8.tflite``.
 
         Raises:
-            PackageError: There is none of that name, or it is damaged.
+            PackageError: The package does not contain the entry, or the entry is damaged.
         """
-        return self._entry(name, checksum=False)  # which a digest that holds makes needless
+        return self._entry(name, checksum=False)  # a digest that matches makes the checksum redundant
 
     def _entry(self, name: str, *, checksum: bool = True) -> bytes:
         data = self._archive.read(name, checksum=checksum)
         expected = self.manifest.files.get(name)
         if expected is None or digest_of(data) != expected.sha256:
             raise VerificationError(
-                f"{self._archive.label}: the digest of '{name}' does not hold.", fix="get the file again."
+                f"{self._archive.label}: the digest of '{name}' does not match the manifest.",
+                fix="get the file again.",
             )
         return data
 
     def golden_inputs(self) -> dict[str, np.ndarray]:
-        """Typical inputs ``[samples, ...]`` by tensor name, in the source's own units.
+        """Return typical inputs ``[samples, ...]`` by tensor name, in the source's own units.
 
         Raises:
             PackageError: An entry is damaged.
@@ -122,19 +154,19 @@ class Package(Struct, frozen=True):
         return golden_inputs(self.manifest.golden, self.read)
 
     def size_bytes(self, recipe: str) -> int:
-        """Of the artifact's file.
+        """Return the size of an artifact's file in bytes.
 
         Raises:
-            InputError: The package has no such artifact.
+            InputError: The package does not contain an artifact of that recipe.
         """
         return self.manifest.files[self.artifact(recipe).file].size_bytes
 
     def evidence(self, recipe: str) -> Evidence | None:
-        """The details behind an artifact's figures: flips, confusion, calibration; None where it has none.
+        """Return the details behind an artifact's figures: flips, confusion, calibration; None without any.
 
         Raises:
-            InputError: The package has no artifact of that recipe.
-            PackageError: The entry is damaged, or not sound.
+            InputError: The package does not contain an artifact of that recipe.
+            PackageError: The entry is damaged or invalid.
         """
         from edgeml.package.evidence import MAX_EVIDENCE_BYTES, decode_evidence
 
@@ -143,7 +175,7 @@ class Package(Struct, frozen=True):
             return None
         size = self.manifest.files[name].size_bytes
         if size > MAX_EVIDENCE_BYTES:
-            raise PackageError(f"{self.label}: '{name}' has {size} bytes, at most {MAX_EVIDENCE_BYTES} are allowed.")
+            raise PackageError(f"{self.label}: '{name}' has {size} bytes, expected at most {MAX_EVIDENCE_BYTES}.")
         decision = self.manifest.source.decision
         return decode_evidence(self.read(name), f"{self.label}: '{name}'", len(decision.labels) if decision else 0)
 
@@ -155,20 +187,22 @@ class Package(Struct, frozen=True):
         threads: int | None = None,
         allow_fallback: bool = False,
     ) -> Session:
-        """Makes an artifact ready to run.
+        """Open an artifact on a target.
 
         Args:
-            recipe: Which, for instance ``tflite-int8``. A rejected one runs too. None for the best released one.
-            target: Where; ``auto`` for where it runs best, which `reason` of the session then explains.
-            threads: Cores that a call may use. None: one for a single sample, all for many.
-            allow_fallback: Whether operators that the target does not take may run on the CPU; `placement` of the
-                session tells which.
+            recipe: The artifact's recipe, such as ``tflite-int8``; a rejected artifact runs too. None for the best
+                released artifact.
+            target: Where to run; ``auto`` for the target that suits this machine best. The session's `reason`
+                explains the choice.
+            threads: Cores that one call may use. None: one core for a single sample, all cores for many samples.
+            allow_fallback: Whether operators that the target does not support may run on the CPU; the session's
+                `placement` lists them.
 
         Raises:
-            InputError: The package has no such artifact.
+            InputError: The package does not contain the artifact.
             MissingDependencyError: The engine is not installed.
-            TargetError: There is no such target, or the engine cannot run the artifact there, or not all of it. Where
-                artifact or target are to be chosen, the next best is taken, and `reason` says so.
+            TargetError: The target does not exist, or the engine cannot run the artifact, or all of it, there. If
+                the artifact or the target is to be chosen, the next best is opened instead, and `reason` says so.
 
         Example:
             >>> package.session("tflite-int8").predict(x)
@@ -176,22 +210,22 @@ class Package(Struct, frozen=True):
         if recipe is not None and target != AUTO:
             return self._open(recipe, target, threads, allow_fallback=allow_fallback)
         failures: list[EdgemlError] = []
-        passed = ""
+        skipped = ""
         for choice in self._choices(recipe, target):
             try:
                 session = self._open(choice.recipe, choice.target, threads, allow_fallback=allow_fallback)
             except (TargetError, MissingDependencyError) as error:
                 failures.append(error)
-                passed += f" {choice.recipe} on {choice.target} did not open: {error.message}"
+                skipped += f" {choice.recipe} on {choice.target} did not open: {error.message}"
                 continue
-            session.reason = choice.reason + passed
+            session.reason = choice.reason + skipped
             return session
         raise failures[0]
 
     def _open(self, recipe: str, target: str, threads: int | None, *, allow_fallback: bool) -> Session:
         record = self.artifact(recipe)
-        opener = find_engine(find_recipe(recipe).format, target)
-        return opener(
+        open_session = find_engine(find_recipe(recipe).format, target)
+        session = open_session(
             self.read(record.file),
             record.signature,
             needs=record.needs,
@@ -201,18 +235,23 @@ class Package(Struct, frozen=True):
             threads=threads,
             allow_fallback=allow_fallback,
         )
+        log_info("opened %s of %s on %s by %s %s", recipe, self.label, target, session.engine, session.engine_version)
+        return session
 
     def choose(self, recipe: str | None = None, *, target: str = AUTO) -> Choice:
-        """The artifact and the target for this machine, and why.
+        """Choose the artifact and the target for this machine.
 
         Args:
-            recipe: The artifact, where only the target is to be chosen.
-            target: The target, where only the artifact is to be chosen.
+            recipe: The artifact, if only the target is to be chosen.
+            target: The target, if only the artifact is to be chosen.
+
+        Returns:
+            The artifact, the target, and the reason.
 
         Raises:
-            InputError: The package has no such artifact.
-            TargetError: There is no such target, none is released, or none can run here.
-            MissingDependencyError: None can run here for want of an engine.
+            InputError: The package does not contain the artifact.
+            TargetError: The target does not exist, no artifact is released, or none can run here.
+            MissingDependencyError: No artifact can run here because an engine is not installed.
 
         Example:
             >>> print(package.choose().reason)
@@ -226,62 +265,66 @@ class Package(Struct, frozen=True):
             return choices(self.manifest, [self.artifact(recipe)], target=target)
         if not self.released:
             raise TargetError(
-                f"{self._archive.label} has no released artifact.",
-                fix="name a rejected one if you must: --artifact, or package.session(recipe).",
+                f"{self._archive.label} does not contain a released artifact.",
+                fix="run a rejected one by its name: package.session(recipe), or --artifact RECIPE.",
             )
         records = [record for record in self.manifest.artifacts if record.verdict.released]
         return choices(self.manifest, records, target=target)
 
     def best(self) -> str:
-        """The released artifact for this machine: the fastest where latency was measured, else the smallest.
+        """Return the recipe of the released artifact for this machine: the fastest if measured, else the smallest.
 
         Raises:
-            TargetError: None is released, or none can run here.
-            MissingDependencyError: None can run here for want of an engine.
+            TargetError: No artifact is released, or none can run here.
+            MissingDependencyError: No artifact can run here because an engine is not installed.
         """
         return self.choose().recipe
 
     def digest(self) -> str:
-        """Digest of the whole file. Every entry is checked against its own on the way.
+        """Return the digest of the whole file; every entry is checked against its own digest on the way.
 
         Raises:
-            VerificationError: An entry's digest does not hold.
-            PackageError: The file is not sound.
+            VerificationError: The digest of an entry does not match.
+            PackageError: The file is not a valid package.
         """
         return digest_of(
             pack({FIRST: self._archive.read(FIRST)} | {name: self._entry(name) for name in self.manifest.files})
         )
 
     def verify(self, *, digest: str | None = None) -> Verification:
-        """Checks every digest, then the golden vectors on the engines that are installed.
+        """Check every digest, then the golden vectors on the engines that are installed.
 
         Args:
-            digest: ``sha256:…`` that the whole file must have, or None.
+            digest: Expected digest of the whole file, ``sha256:…``, or None.
 
         Raises:
-            VerificationError: A digest or a golden vector does not hold.
-            PackageError: The file is not sound.
-            TargetError: No artifact can run here, so that nothing was proven.
+            VerificationError: A digest or a golden vector does not match.
+            PackageError: The file is not a valid package.
+            TargetError: No artifact can run here, so that nothing is proven.
         """
         from edgeml.package.verify import verify
 
         return verify(self, digest)
 
-    def save(self, path: str | Path) -> None:
-        """Writes the package, durably; and what is kept of failed recipes into ``PATH.failed`` beside it.
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the package, durably, and the logs and scripts of failed recipes to ``PATH.failed``.
+
+        Args:
+            path: File to write, by convention ``NAME.edgeml``.
 
         Raises:
-            StorageError: It cannot be written. A file that was there before is as it was.
+            InputError: The path is empty or contains a null character.
+            StorageError: The file cannot be written. A file that existed before is unchanged.
         """
         from pathlib import Path
 
         from edgeml.core.system.files import atomic_write
         from edgeml.package.failures import write_failures
 
-        path = Path(path)
+        file = Path(checked_path(path))
         contents = {name: self._archive.read(name) for name in self._archive.sizes}
-        atomic_write(path, pack(contents))
-        write_failures(path.with_name(f"{path.name}.failed"), self.failures, self.shared_failure_files)
+        atomic_write(file, pack(contents))
+        write_failures(file.with_name(f"{file.name}.failed"), self.failures, self.shared_failure_files)
 
     @classmethod
     def of(
@@ -292,58 +335,68 @@ class Package(Struct, frozen=True):
         failures: tuple[Failure, ...] = (),
         shared_failure_files: Mapping[str, bytes] | None = None,
     ) -> Package:
-        """A package in memory; the manifest's list of files is made from the contents."""
+        """Create a package in memory; the manifest's list of files is computed from the contents."""
         files = {name: FileRecord(len(data), digest_of(data)) for name, data in sorted(contents.items())}
         complete = msgspec.structs.replace(manifest, files=files)
         data = pack({FIRST: encode_manifest(complete), **contents})
-        return cls(_checked(archive := Archive(data)), archive, failures, shared_failure_files or {})
+        return cls(_read_manifest(archive := Archive(data)), archive, failures, shared_failure_files or {})
 
 
-def _checked(archive: Archive) -> Manifest:
+def _read_manifest(archive: Archive) -> Manifest:
     if archive.sizes[FIRST] > MAX_MANIFEST_BYTES:
         raise PackageError(
-            f"{archive.label}: the manifest has {archive.sizes[FIRST]} bytes, at most {MAX_MANIFEST_BYTES} are allowed."
+            f"{archive.label}: the manifest has {archive.sizes[FIRST]} bytes, expected at most {MAX_MANIFEST_BYTES}."
         )
     manifest = decode_manifest(archive.read(FIRST), archive.label)
     listed = {name: record.size_bytes for name, record in manifest.files.items()}
-    there = {name: size for name, size in archive.sizes.items() if name != FIRST}
-    if listed != there:
-        odd = sorted({name for name, _ in listed.items() ^ there.items()})
+    stored = {name: size for name, size in archive.sizes.items() if name != FIRST}
+    if listed != stored:
+        differing = sorted({name for name, _ in listed.items() ^ stored.items()})
         raise VerificationError(
-            f"{archive.label}: the manifest's list of files and the archive differ in {', '.join(odd[:5])}."
+            f"{archive.label}: the manifest's list of files and the archive differ in {', '.join(differing[:5])}."
         )
     return manifest
 
 
-def open_package(path: str | Path) -> Package:
-    """Opens a package. Its form and its manifest are checked now, each entry's digest when it is read.
+def open_package(path: str | os.PathLike[str]) -> Package:
+    """Open a package.
+
+    The form of the file and its manifest are checked now, the digest of each entry when it is read.
+
+    Args:
+        path: The package, ``NAME.edgeml``.
 
     Raises:
         InputError: The file does not exist.
-        StorageError: It cannot be read.
-        PackageError: It is no sound package, or of a newer format.
+        StorageError: The file cannot be read.
+        PackageError: The file is not a valid package, or has a newer format.
 
     Example:
-        >>> package = open_package("digits.edgeml")
+        >>> package = edgeml.open_package("digits.edgeml")
         >>> session = package.session("tflite-int8")
     """
-    archive = Archive(os.fsdecode(path))
-    return Package(_checked(archive), archive)
+    archive = Archive(checked_path(path))
+    return Package(_read_manifest(archive), archive)
 
 
-def load(path: str | Path, *, target: str = AUTO, threads: int | None = None, allow_fallback: bool = False) -> Session:
-    """The best released artifact of a package, ready to run on this machine. The session's `reason` says why it is.
+def load(
+    path: str | os.PathLike[str], *, target: str = AUTO, threads: int | None = None, allow_fallback: bool = False
+) -> Session:
+    """Open the best released artifact of a package for this machine.
+
+    The session's `reason` explains the choice; ``logging.getLogger("edgeml")`` reports it at level INFO.
 
     Args:
-        path: The package.
-        target: Where to run; by default where it runs best.
-        threads: Cores that a call may use. None: one for a single sample, all for many.
-        allow_fallback: Whether operators that the target does not take may run on the CPU.
+        path: The package, ``NAME.edgeml``.
+        target: Where to run; by default the target that suits this machine best.
+        threads: Cores that one call may use. None: one core for a single sample, all cores for many samples.
+        allow_fallback: Whether operators that the target does not support may run on the CPU.
 
     Raises:
-        PackageError: As `open_package`.
+        InputError: The file does not exist.
+        PackageError: The file is not a valid package, or has a newer format.
         TargetError: No artifact is released, or none can run here.
-        MissingDependencyError: None can run here for want of an engine.
+        MissingDependencyError: No artifact can run here because an engine is not installed.
 
     Example:
         >>> labels = edgeml.load("digits.edgeml").classify(x)

@@ -1,4 +1,4 @@
-"""What a package's manifest says in sentences: rejections, refusals and the limits of the proof."""
+"""Sentences about a package's manifest: rejections, refusals and the limits of the proof."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def manifest_remarks(manifest: Manifest, shown: Callable[[str, int], str] = lamb
 
     Args:
         manifest: The manifest of a package.
-        shown: Makes a text from the package fit to be shown, within a number of characters.
+        shown: Function that escapes a text from the package and cuts it to a number of characters.
     """
     records, data = manifest.artifacts, manifest.data
     lines = [
@@ -36,7 +36,7 @@ def manifest_remarks(manifest: Manifest, shown: Callable[[str, int], str] = lamb
         lines.append(f"{who}: {shown(remark, _MOST_REASON)}.")
     if data.overlap:
         lines.append(
-            f"{data.overlap:,} of the {data.judged_samples:,} evaluation samples are calibration samples too, which "
-            "flatters the quantized artifacts."
+            f"{data.overlap:,} of the {data.judged_samples:,} evaluation samples are calibration samples too: the "
+            "figures of the quantized artifacts are too good."
         )
     return lines

@@ -1,4 +1,4 @@
-"""Which artifact and target suit this machine, by what the package proves and measured."""
+"""Choice of the artifact and target for a machine, by the figures of the package."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.availability import unavailable
 from edgeml.core.registry.engines import adapter_of, engines, find_engine
+from edgeml.core.system.log import log_info
 from edgeml.core.system.machine import cpu, missing_features
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
 __all__ = ["AUTO", "Choice", "choices"]
 
 AUTO = "auto"
-"""For the target that suits this machine best."""
+"""Name that stands for the target that suits this machine best."""
 
 
 class Choice(Struct, frozen=True):
-    """An artifact and a target.
+    """An artifact and a target, with the reason.
 
     Attributes:
         recipe: The artifact's recipe.
-        target: Where to run it.
-        reason: Why these: what was chosen among, by which figure, and what stood against others.
+        target: The target.
+        reason: Reason of the choice: the candidates, the figure that decided, and the obstacles of the others.
     """
 
     recipe: str
@@ -34,26 +35,26 @@ class Choice(Struct, frozen=True):
 
 
 def choices(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: str = AUTO) -> Iterator[Choice]:
-    """The best of some artifacts for this machine, and the next best where that does not open.
+    """Rank artifacts and targets for this machine.
 
-    The CPU goes first: it is the only target that a package has evidence for. Another is taken where no artifact can
-    run on the CPU here. Among artifacts the fastest where latency was measured, else the smallest.
+    The CPU comes first, as the only target that a package has evidence for; other targets follow for artifacts that
+    cannot run on the CPU. Among artifacts the fastest comes first if latency was measured, else the smallest.
 
     Args:
-        manifest: The package's.
+        manifest: Manifest of the package.
         records: The artifacts to choose among.
-        target: Where it is to run; ``auto`` for wherever it can.
+        target: The target; ``auto`` for all targets.
 
     Yields:
         Choices, the best first.
 
     Raises:
-        TargetError: There is no such target, or none of them can run here.
-        MissingDependencyError: None of them can, for want of an engine.
+        TargetError: The target does not exist, or none of the artifacts can run here.
+        MissingDependencyError: None of the artifacts can run here because an engine is not installed.
     """
     problems: list[EdgemlError] = []
-    misfits: list[EdgemlError] = []  # of formats that do not run there: the last to be told
-    against: list[str] = []
+    wrong_formats: list[EdgemlError] = []  # of formats that do not run on the target: raised only without others
+    obstacles: list[str] = []
     chosen = False
     for place in [target] if target != AUTO else _places():
         usable = []
@@ -63,27 +64,28 @@ def choices(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: st
             if problem is None:
                 usable.append(record)
             else:
-                (problems if find_recipe(record.recipe).format in formats else misfits).append(problem)
-                against.append(f"{record.recipe} cannot: {problem.message}")
+                (problems if find_recipe(record.recipe).format in formats else wrong_formats).append(problem)
+                obstacles.append(f"{record.recipe} cannot: {problem.message}")
         while usable:
             best, why = _best(manifest, usable, place)
-            told = f"{best.recipe} on {place}: {why}"
+            reason = f"{best.recipe} on {place}: {why}"
             if place == "cpu":
-                told += "".join(f"; {item.rstrip('.')}" for item in dict.fromkeys(against))
-                told += "; the package has no figures of another target" if target == AUTO else ""
+                reason += "".join(f"; {item.rstrip('.')}" for item in dict.fromkeys(obstacles))
+                reason += "; the package does not have figures of other targets" if target == AUTO else ""
             elif target == AUTO and problems:
-                told += f"; not on cpu: {problems[0].message.rstrip('.')}"
-            yield Choice(best.recipe, place, f"{told}.")
+                reason += f"; not on cpu: {problems[0].message.rstrip('.')}"
+            log_info("chose %s", reason)
+            yield Choice(best.recipe, place, f"{reason}.")
             usable.remove(best)
             chosen = True
-    for problem in () if chosen else (*problems, *misfits):
+    for problem in () if chosen else (*problems, *wrong_formats):
         raise problem
     if not chosen:
-        raise TargetError(f"There is no artifact to run on '{target}'.")
+        raise TargetError(f"The package does not contain an artifact for target '{target}'.")
 
 
 def _places() -> Iterator[str]:
-    """Targets, one by one, but for those that only simulate: third parties' are looked for where it comes to them."""
+    """Yield targets that are not simulators; plug-ins are searched only when the caller gets to them."""
     seen = {"micro"}
     for engine in engines():
         if engine.target not in seen:
@@ -92,11 +94,11 @@ def _places() -> Iterator[str]:
 
 
 def _obstacle(record: ArtifactRecord, target: str) -> EdgemlError | None:
-    """Why the artifact cannot run there, as far as can be told without opening it."""
+    """Return the reason why an artifact cannot run on a target, as far as is known without opening it."""
     recipe = find_recipe(record.recipe)
-    lacking = missing_features(record.needs.cpu_features)
-    if lacking and target == "cpu":
-        return TargetError(f"{record.recipe} needs {', '.join(lacking)}, which this CPU lacks.")
+    missing = missing_features(record.needs.cpu_features)
+    if missing and target == "cpu":
+        return TargetError(f"{record.recipe} requires {', '.join(missing)}, which this CPU does not support.")
     first: EdgemlError | None = None
     for engine in engines():
         if (engine.format, engine.target) != (recipe.format, target):
@@ -105,7 +107,9 @@ def _obstacle(record: ArtifactRecord, target: str) -> EdgemlError | None:
         if problem is None:
             if recipe.precision in adapter_of(engine).precisions:
                 return None
-            problem = TargetError(f"Target '{target}' takes no {recipe.precision} artifacts, such as {record.recipe}.")
+            problem = TargetError(
+                f"{record.recipe}: {recipe.precision} artifacts are not supported on target '{target}'."
+            )
         first = first or problem
     if first is None:
         try:
@@ -116,14 +120,14 @@ def _obstacle(record: ArtifactRecord, target: str) -> EdgemlError | None:
 
 
 def _best(manifest: Manifest, usable: Sequence[ArtifactRecord], target: str) -> tuple[ArtifactRecord, str]:
-    """The best of artifacts that can all run there, and by what. Latency was measured on the CPU alone."""
+    """Return the best of artifacts that can run on the target, and the reason; latency is known of the CPU only."""
     if len(usable) == 1:
-        return usable[0], "no other artifact that may be chosen runs there"
+        return usable[0], "the only candidate that runs there"
     measured = [(record.measurement.median_ms, record) for record in usable if record.measurement is not None]
     if measured and target == "cpu":
         latency_ms, best = min(measured, key=lambda pair: pair[0])
-        here, there = cpu(), manifest.cpu
-        where = "on a CPU of these features" if here == there else f"on another CPU ({there.architecture})"
+        same = cpu() == manifest.cpu
+        where = "on a CPU with these features" if same else f"on another CPU ({manifest.cpu.architecture})"
         return best, f"the fastest of {len(usable)} that run here, {latency_ms:.3f} ms as measured {where}"
     best = min(usable, key=lambda record: manifest.files[record.file].size_bytes)
     size_bytes = manifest.files[best.file].size_bytes

@@ -1,4 +1,4 @@
-"""Whether a package is whole, and whether its artifacts answer here as they did where it was made."""
+"""Verification of a package: all digests, and the golden vectors on the engines of this machine."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class VerifiablePackage(Protocol):
 
 
 class Verification(Struct, frozen=True):
-    """What `Package.verify` found. All of it holds: what does not raises.
+    """Result of `Package.verify`; a digest or golden vector that does not match raises instead.
 
     Attributes:
         entries: Number of entries whose digests were checked.
         digest: Digest of the whole file.
-        golden: One check per golden run, those that could not be run included.
+        golden: One check per golden run, including runs whose engine is not installed.
     """
 
     entries: int
@@ -60,19 +60,19 @@ def verify(package: VerifiablePackage, digest: str | None) -> Verification:
     if digest is not None and digest != whole:
         raise VerificationError(
             f"{package.label} has the digest {whole}, expected {digest}.",
-            fix="get the file from whom you have the digest from.",
+            fix="get the file again, from the source of the digest.",
         )
     inputs = golden_inputs(package.manifest.golden, package.read)
     checks = [check_run(run, inputs, package.read, package.session) for run in package.manifest.golden.runs]
     failed = [check for check in checks if check.status == "fails"]
     if failed:
         raise VerificationError(
-            f"{package.label}: golden vectors do not hold: "
+            f"{package.label}: golden vectors do not match: "
             + "; ".join(f"{check.recipe}: {check.detail}" for check in failed)
             + ".",
             fix="do not use these artifacts on this machine.",
         )
     if all(check.status == "not run" for check in checks):
-        why = "; ".join(sorted({check.detail for check in checks})) or "it has no artifact"
-        raise TargetError(f"{package.label}: all digests hold, and no golden vector could be run: {why}")
+        reasons = "; ".join(sorted({check.detail for check in checks})) or "the package does not contain artifacts"
+        raise TargetError(f"{package.label}: all digests match, but no golden vector could be run: {reasons}")
     return Verification(len(package.manifest.files) + 1, whole, tuple(checks))

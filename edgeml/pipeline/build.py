@@ -2,56 +2,49 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from edgeml.core.errors import InputError, StorageError
-from edgeml.core.goal import Goal, check_goal
+from edgeml.core.goal import Goal
 from edgeml.core.preprocessing import Declaration
-from edgeml.core.recipe import RECIPES, find_recipe
 from edgeml.core.source import SourceInfo, Task
 from edgeml.core.system.files import locked_folder
+from edgeml.core.system.log import debug_enabled, log_debug, log_info
+from edgeml.core.system.paths import checked_path, is_path
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Label
 from edgeml.package import Package
 from edgeml.package.manifest import Name, Text, Version
+from edgeml.pipeline.arguments import convert_goal, select_recipes
 from edgeml.pipeline.children.convert import ConversionSettings
+from edgeml.pipeline.data_files import read_calibration, read_evaluation, read_inputs, read_labels
 from edgeml.pipeline.evaluation_data import (
     calibration_arrays,
     csv_declarations,
     evaluation_arrays,
     reference_arrays,
 )
+from edgeml.pipeline.outcome import BuildOutcome
 from edgeml.pipeline.packaging import assemble_package
+from edgeml.pipeline.progress import Progress, Step, show_progress
 from edgeml.pipeline.raw_inputs import resolve_declarations
 from edgeml.pipeline.recipes import build_recipes
 from edgeml.pipeline.request import BuildRequest
 from edgeml.pipeline.saved_inputs import save_inputs
 from edgeml.pipeline.source_model import ModelFile, crash_error, model_file
 from edgeml.pipeline.task import with_task
+from edgeml.preprocessing import read_declarations
 from edgeml.trainers.result import TrainingCurves
 
 __all__ = ["Step", "build", "check_texts"]
 
 _LOADING_TIMEOUT_S = 600.0
 _SCRATCH = "edgeml-build-"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Progress of a build.
-
-    Attributes:
-        done: Steps that are done. `total`: of so many.
-        text: What is being done now.
-    """
-
-    done: int
-    total: int
-    text: str
 
 
 def build(
@@ -61,103 +54,120 @@ def build(
     version: str = "0.1.0",
     calibration: object = None,
     evaluation: object = None,
-    labels: Sequence[Label] | None = None,
+    labels: Sequence[Label] | str | os.PathLike[str] | None = None,
     task: Task | None = None,
-    goal: Goal | None = None,
-    recipes: Iterable[str] | None = None,
+    goal: Goal | Mapping[str, Any] | None = None,
+    recipes: str | Iterable[str] | None = None,
     batch: int | None = None,
     measure: bool = False,
     licence: str = "",
     author: str = "",
-    preprocessing: Declaration | Mapping[str, Declaration] | None = None,
+    preprocessing: Declaration | Mapping[str, Declaration] | str | os.PathLike[str] | None = None,
     reference: object = None,
     training: TrainingCurves | None = None,
     trust_source: bool = False,
-    progress: Callable[[Step], None] | None = None,
+    progress: Progress = None,
 ) -> Package:
-    """Converts a model by recipes, proves each artifact against it, and puts them into a package.
+    """Convert a model by recipes, prove each artifact against the model, and package the artifacts.
 
-    Conversion and the first run of each artifact happen in child processes. A recipe that cannot be made
-    honestly is refused, an artifact that misses a floor or a goal is kept and marked rejected; both with the
-    reason, in the package's manifest. Nothing is raised for them.
+    Conversion and the first run of each artifact happen in child processes. A recipe that edgeml cannot make
+    faithfully is refused; an artifact that misses a floor or a goal is kept and marked as rejected. Refusals and
+    rejections do not raise: the package's manifest contains them, with the reasons.
 
     Args:
-        model: A Keras model or a fitted scikit-learn estimator, in memory, or a path: to a ``.keras`` or
-            ``.h5`` file; to a SavedModel folder of Keras 2; to a ``.skops`` file; or to an existing ``.tflite`` or
-            ``.onnx`` file, which is packaged as it is, and a float32 ``.onnx`` file by the other ``onnx-*``
-            recipes too.
-        name: The package's name: lower case, digits, ``.``, ``_``, ``-``.
-        version: Its semantic version.
-        calibration: Typical inputs ``[samples, ...]``, or one array per input name. Without them the recipes
-            that need them are refused.
-        evaluation: ``(x, y)`` with true labels or values, or ``x`` alone. Must not be calibration data.
-        labels: The classes' names, in the order of the scores; scikit-learn estimators have their own.
-        task: What the model does, where neither it nor the data tell.
-        goal: What an artifact must meet to be released.
-        recipes: Ids of the recipes to make; all nine by default.
+        model: A Keras model or a fitted scikit-learn estimator, in memory; or a path (str or os.PathLike): to a
+            ``.keras`` or ``.h5`` file; to a SavedModel folder of Keras 2; to a ``.skops`` file; or to an
+            existing ``.tflite`` or ``.onnx`` file, which is packaged as it is, and a float32 ``.onnx`` file by the
+            other ``onnx-*`` recipes too.
+        name: Name of the package: lower case, digits, ``.``, ``_``, ``-``.
+        version: Semantic version of the package.
+        calibration: Typical inputs ``[samples, ...]``, or one array per input name, or a data frame; or the path of
+            a ``.npy``, ``.npz`` or ``.csv`` file. Without calibration data the recipes that need them are refused.
+        evaluation: ``(x, y)`` with true labels or values, or `x` alone; or the path of an ``.npz`` file with the
+            arrays ``x`` and ``y``, or of a ``.csv`` file with inputs. ``(path, column)`` names the column of a CSV
+            file with the true labels or values. Must not be calibration data.
+        labels: Names of the classes, in the order of the scores; or the path of a text file with one name per line,
+            or of a ``.json`` file with a list. scikit-learn estimators have labels of their own.
+        task: The task, for models and data that do not show it.
+        goal: Bounds that an artifact must keep to be released: a `Goal`, or a dict such as ``{"max_drop": 0.01}``.
+        recipes: Names of the recipes to make, or a single name; all nine by default.
         batch: Fixed batch of the artifacts. By default 1 for TFLite, and free for ONNX.
-        measure: Whether to measure latency. It makes the package's bytes differ from build to build.
-        licence: The model's licence, an SPDX expression.
-        author: Who made the model.
-        preprocessing: What the numbers of an input mean: an `Image`, `Audio` or `Table` of `edgeml.preprocessing`,
-            or a mapping from input names to them. It is kept in the package, and applied by `predict(raw=True)`.
-        reference: Of an existing ``.tflite`` or ``.onnx`` file: what the model that it was made from gives for the
-            evaluation (else the calibration) inputs, one array ``[samples, ...]`` or one per output name. Without
-            it, the file's own answers are the reference, and the package says so.
-        training: The epochs of the model's training, which reports draw.
-        trust_source: Whether you trust whoever made the model with your files and your machine. Only then are
-            pickles and joblib files loaded, and what the audit finds: code, other people's classes, operators
-            that reach for files.
-        progress: Called before each step.
+        measure: Whether to measure latency. The package's bytes then differ from build to build.
+        licence: License of the model, an SPDX expression.
+        author: Author of the model.
+        preprocessing: Meaning of an input's numbers: an `Image`, `Audio` or `Table` of `edgeml.preprocessing`, or a
+            mapping from input names to them, or the path of a ``.toml`` file with a table per input. The package
+            keeps the declaration, and `predict(raw=True)` applies it.
+        reference: For an existing ``.tflite`` or ``.onnx`` file: outputs of the model that the file was made from,
+            for the evaluation data (else the calibration data), one array ``[samples, ...]`` or one per output
+            name; or the path of an ``.npz`` file with them. Without it, the file's own outputs are the reference,
+            and the package says so.
+        training: Epochs of the model's training, which reports draw.
+        trust_source: Whether you trust the author of the model with your files and your machine. Only then are
+            pickles and joblib files loaded, and models with code, third-party classes, or operators that access
+            files.
+        progress: None shows a progress bar in a terminal or notebook, False shows nothing; or a function that is
+            called with a `Step` before each step.
 
     Returns:
-        The package, in memory.
+        The package, in memory; `Package.save` writes it.
 
     Raises:
-        InputError: What was given does not fit the model.
+        InputError: An argument does not fit the model, or a file does not exist.
         UnsupportedModelError: The model cannot be loaded, or the audit found something in it.
         MissingDependencyError: An extra is not installed.
-        StorageError: The disk for temporary files is full.
+        StorageError: The disk for temporary files is full, or a file cannot be read.
 
     Example:
         >>> package = edgeml.build(model, name="digits", version="1.0.0", calibration=x_cal, evaluation=(x, y))
         >>> package.save("digits.edgeml")
+
+        The same from files:
+
+        >>> edgeml.build(
+        ...     "digits.keras", calibration="calibration.npz", evaluation="digits.npz", recipes="tflite-int8",
+        ...     goal={"max_drop": 0.01},
+        ... )
+        <Package model 0.1.0: 1 of 1 recipes released (tflite-int8), 45.2 kB>
     """
-    chosen = [find_recipe(recipe) for recipe in recipes] if recipes is not None else list(RECIPES)
-    if not chosen or len({recipe.id for recipe in chosen}) != len(chosen):
-        raise InputError("recipes: there is none, or one is named twice.")
+    selected = select_recipes(recipes)
     if batch is not None and batch < 1:
         raise InputError(f"batch is {batch}, expected at least 1.")
     check_texts(name=name, version=version, licence=licence, author=author)
-    goal = goal or Goal()
-    check_goal(goal)
-    measure = measure or goal.max_p95_ms is not None
-    ask = _Progress(progress, 2 * len(chosen) + 2)
+    bounds = convert_goal(goal)
+    source = Path(checked_path(model, "model")) if is_path(model) else model  # type: ignore[arg-type]
+    calibration, evaluation = read_calibration(calibration, evaluation), read_evaluation(evaluation)
+    labels, reference = read_labels(labels), read_inputs(reference, "reference")
+    if is_path(preprocessing):
+        preprocessing = read_declarations(Path(checked_path(preprocessing, "preprocessing")))  # type: ignore[arg-type]
+    measure = measure or bounds.max_p95_ms is not None
     try:
-        with locked_folder(_SCRATCH) as folder:
-            ask("loading the model")
-            file = model_file(model, folder, trust=trust_source)
+        with show_progress(progress) as show, locked_folder(_SCRATCH) as folder:
+            report = _StepCounter(show, 2 * len(selected) + 2)
+            report("loading the model")
+            file = model_file(source, folder, trust=trust_source)
             (folder / "conversion").mkdir()
             settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source)
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
-                info = with_task(_described(converting, file), task, labels, evaluation)
-                declared = resolve_declarations(preprocessing, info) or csv_declarations(info, evaluation, calibration)
-                given = calibration_arrays(calibration, info, declared)
-                data = evaluation_arrays(evaluation, given, info, declared)
-                if goal.max_drop is not None and data.truth is None:
+                info = with_task(_describe(converting, file), task, labels, evaluation)
+                declared = resolve_declarations(preprocessing, info)  # type: ignore[arg-type]  # a path was read above
+                declared = declared or csv_declarations(info, evaluation, calibration)
+                samples = calibration_arrays(calibration, info, declared)
+                data = evaluation_arrays(evaluation, samples, info, declared)
+                if bounds.max_drop is not None and data.truth is None:
                     raise InputError(
-                        "goal: max_drop needs true labels or values, and there are none.",
-                        fix="give evaluation=(x, y); on the command line, arrays x and y.",
+                        "goal: max_drop requires true labels or values.",
+                        fix="pass evaluation=(x, y); on the command line, arrays x and y.",
                     )
                 request = BuildRequest(
                     info=info,
                     file=file,
-                    recipes=chosen,
+                    recipes=list(selected),
                     named=recipes is not None,
-                    goal=goal,
+                    goal=bounds,
                     data=data,
-                    calibration=given,
-                    inputs=save_inputs(data, given, info, folder),
+                    calibration=samples,
+                    inputs=save_inputs(data, samples, info, folder),
                     reference=reference_arrays(reference, info, data),
                     batch=batch,
                     measure=measure,
@@ -166,8 +176,9 @@ def build(
                     trust=trust_source,
                     about={"name": name, "version": version, "licence": licence, "author": author},
                 )
-                made = build_recipes(request, converting, folder, ask)
-                return assemble_package(request, made)
+                outcomes = build_recipes(request, converting, folder, report)
+                _log_outcomes(name, outcomes, folder)
+                return assemble_package(request, outcomes)
     except OSError as error:
         raise StorageError(
             f"The build's temporary files cannot be written: {error.strerror or error}.",
@@ -175,32 +186,51 @@ def build(
         ) from error
 
 
-def check_texts(**given: str) -> None:
-    """Holds the texts to what the manifest takes, before any work is done."""
-    kinds: dict[str, tuple[Any, str]] = {
-        "name": (Name, "lower case, digits, '.', '_', '-', at most 64"),
+def check_texts(**texts: str) -> None:
+    """Check the package's name, version and other texts, before any work is done.
+
+    Raises:
+        InputError: A text is not valid in a manifest.
+    """
+    types: dict[str, tuple[Any, str]] = {
+        "name": (Name, "lower case letters, digits, '.', '_', '-', at most 64"),
         "version": (Version, "a semantic version such as 1.0.0"),
     }
-    for what, value in given.items():
-        kind, expected = kinds.get(what, (Text, "a text of at most 10,000 characters"))
+    for field, value in texts.items():
+        kind, expected = types.get(field, (Text, "a text of at most 10,000 characters"))
         try:
             msgspec.convert(value, type=kind)
         except msgspec.ValidationError as error:
-            raise InputError(f"{what}: got {value!r:.80}, expected {expected}.") from error
+            raise InputError(f"{field}: got {value!r:.80}, expected {expected}.") from error
+        if field in types and value.endswith("\n"):  # which the patterns let pass
+            raise InputError(f"{field}: got {value!r:.80}, expected {expected}.")
 
 
-class _Progress:
-    def __init__(self, report: Callable[[Step], None] | None, total: int) -> None:
-        self._report, self._total, self._done = report, total, -1
+class _StepCounter:
+    """Counts the steps of a build, shows and logs them."""
+
+    def __init__(self, show: Callable[[Step], object], total: int) -> None:
+        self._show, self._total, self._done = show, total, -1
 
     def __call__(self, text: str) -> None:
         self._done += 1
-        if self._report is not None:
-            self._report(Step(self._done, self._total, text))
+        log_info("build, step %d of %d: %s", self._done + 1, self._total, text)
+        self._show(Step(self._done, self._total, text))
 
 
-def _described(converting: Worker, file: ModelFile) -> SourceInfo:
+def _describe(converting: Worker, file: ModelFile) -> SourceInfo:
     try:
         return converting.call("describe", returns=SourceInfo, timeout_s=_LOADING_TIMEOUT_S)
     except WorkerCrash as error:
         raise crash_error(file, "loaded", error) from error
+
+
+def _log_outcomes(name: str, outcomes: BuildOutcome, folder: Path) -> None:
+    """Log the verdict on each recipe at level INFO, and the output of the child processes at level DEBUG."""
+    for item in outcomes.proven:
+        reasons = "; ".join(item.verdict.reasons)
+        log_info("%s: %s is %s%s", name, item.artifact.recipe, item.verdict.status, reasons and f": {reasons}")
+    for refusal in outcomes.refusals:
+        log_info("%s: %s is refused: %s", name, refusal.recipe, refusal.reason)
+    for path in sorted(folder.glob("*.log")) if debug_enabled() else ():
+        log_debug("%s:\n%s", path.name, path.read_text("utf-8", errors="replace"))

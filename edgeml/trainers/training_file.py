@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +15,13 @@ from msgspec import Struct
 
 from edgeml.core.errors import InputError
 from edgeml.core.system.files import read_bytes
+from edgeml.core.system.paths import checked_path
 from edgeml.trainers.training_schema import Training
 
-__all__ = ["read_training"]
+__all__ = ["convert_training", "read_training"]
 
 
-def read_training(path: Path) -> Training:
+def read_training(path: str | os.PathLike[str]) -> Training:
     """Read a training file. Paths in it are relative to its folder.
 
     Raises:
@@ -37,26 +40,41 @@ def read_training(path: Path) -> Training:
             kind = "sklearn"
             estimator = "HistGradientBoostingRegressor"
     """
+    path = Path(checked_path(path, "training"))
     try:
         tables = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path.name} cannot be read as TOML: {error}.") from error
-    folder = path.absolute().parent
+    return convert_training(tables, path.parent, path.name)
+
+
+def convert_training(tables: Mapping[str, Any], folder: Path, name: str = "training") -> Training:
+    """Convert the tables of a training file to a `Training`.
+
+    Args:
+        tables: The tables, as `tomllib` reads them.
+        folder: Folder that relative paths start at.
+        name: Name of the tables in messages.
+
+    Raises:
+        InputError: A key or value is not expected.
+    """
+    folder = folder.absolute()
 
     def decode_path(kind: type, value: Any) -> Any:
-        if kind is Path and isinstance(value, str):
-            return folder / value
+        if kind is Path and isinstance(value, str | os.PathLike):
+            return folder / checked_path(value, name)
         raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
 
-    _check_keys(tables, Training, "", path.name)
+    _check_keys(tables, Training, "", name)
     try:
         return msgspec.convert(tables, type=Training, dec_hook=decode_path)
     except InputError as error:  # raised by Training and Goal themselves
-        raise InputError(f"{path.name}: {error.message}", fix=error.fix) from error
+        raise InputError(f"{name}: {error.message}", fix=error.fix) from error
     except (msgspec.ValidationError, TypeError) as error:
         reason, _, place = str(error).partition(" - at `$")
         where = place.strip("`.") or "the file"
-        raise InputError(f"{path.name}, {where}: {reason}.") from error
+        raise InputError(f"{name}, {where}: {reason}.") from error
 
 
 def _check_keys(table: Any, kind: Any, place: str, file: str) -> None:

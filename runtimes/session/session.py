@@ -20,7 +20,7 @@ from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.session import Session
 from edgeml.core.system.machine import missing_features
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import Label, Signature
 
 from .batching import BatchScheduler, concatenate
 from .pool import closed_error
@@ -128,6 +128,20 @@ class EngineSession(Session):
         self._sample_shape = self._single_shape[1:] if self._single_shape != (-1,) else None
         self._scheduler = BatchScheduler(adapter, signature, needs, threads=threads)
         self._singles, self._small_batches = self._scheduler.singles, self._scheduler.small_batches
+
+    def __repr__(self) -> str:
+        from .description import session_text
+
+        return session_text(self)
+
+    def _repr_html_(self) -> str:
+        from .description import session_html
+
+        return session_html(self)
+
+    @property
+    def labels(self) -> tuple[Label, ...] | None:
+        return self.decision.labels if self.decision is not None else None
 
     @property
     def engine(self) -> str:
@@ -314,15 +328,19 @@ class EngineSession(Session):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def prepared(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
+    def prepare(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
         if raw:
-            from .raw_input import prepare_raw
+            from .raw_input import preprocess
 
-            data = prepare_raw(data, self.signature, self.preprocessing)
+            data = preprocess(data, self.signature, self.preprocessing)
         return arrays_by_input(data, self.signature, "data")
 
     def _refuse_labels(self) -> NoReturn:
         raise InputError("The model is not a classifier.", fix="use predict.")
+
+    def _refuse_path(self, path: object) -> NoReturn:
+        fix = "pass raw=True." if self.preprocessing else "pass the arrays: np.load(path)."
+        raise InputError(f"data: got {str(path)[:80]!r}, expected arrays.", fix=fix)
 
     def _run_fast(self, data: object) -> list[np.ndarray] | None:
         """Run one sample or a small batch of float32 on the fast path; None where the data must be validated first.
@@ -351,10 +369,12 @@ class EngineSession(Session):
         self, data: object, *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
     ) -> list[np.ndarray]:
         """Return the outputs in the signature's order, in the source's units."""
+        if not raw and (type(data) is str or hasattr(data, "__fspath__")):
+            self._refuse_path(data)
         if isinstance(data, Iterator):
             return list(self._run_stream(data, batch_size=batch_size, raw=raw, progress=progress).values())
         if raw:
-            arrays = self.prepared(data, raw=True)
+            arrays = self.prepare(data, raw=True)
             data = arrays if len(arrays) > 1 else arrays[self._input_name]
         if batch_size is None and progress is None:
             outputs = self._run_fast(data)
@@ -396,7 +416,7 @@ class EngineSession(Session):
             report = None if progress is None else lambda count: progress(first + count)
             return self._run_validated(arrays, batch_size=batch_size, first=first, progress=report)
 
-        stream = read_raw_items(items, partial(self.prepared, raw=True)) if raw else read_items(items, self.signature)
+        stream = read_raw_items(items, partial(self.prepare, raw=True)) if raw else read_items(items, self.signature)
         if max_delay_ms is None:
             return run_in_batches(stream, run)
         return run_live(stream, run, max_delay_s=max_delay_ms / 1e3, latest=latest, workers=self._scheduler.workers)

@@ -195,7 +195,7 @@ def test_what_has_no_like_on_the_other_side_is_left_out_unless_named(run: Run) -
     assert (found.what, found.baseline) == ("tflite-int8 on cpu", "tflite-int8 on micro")
     assert "not measured: onnx-fp32 on cpu: " in done.stderr
     failed(run("bench", PACKAGE, "--artifact", "onnx-fp32", "--compare", "@micro"), "not onnx")
-    failed(run("bench", PACKAGE, "--compare", "tflite-int4"), "has no artifact 'tflite-int4'")
+    failed(run("bench", PACKAGE, "--compare", "tflite-int4"), "does not contain an artifact 'tflite-int4'")
 
 
 @pytest.mark.slow

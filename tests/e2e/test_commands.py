@@ -219,7 +219,7 @@ def test_an_unwritable_folder(run: Run, net_file: Path, tmp_path: Path) -> None:
         (b"", 3, ["it is empty"]),
         (b"PK", 3, ["too short"]),
         (b"x" * 100, 3, ["p.edgeml is a text file, not an edgeml package", "edgeml build wrote"]),
-        (b"\0" * 100, 3, ["cut off, or no package"]),
+        (b"\0" * 100, 3, ["truncated, or not a package"]),
     ],
 )
 def test_a_file_that_is_no_package(
@@ -236,7 +236,7 @@ def test_a_file_that_is_no_package(
 def test_a_truncated_package(run: Run, net_package_file: Path, tmp_path: Path) -> None:
     package = tmp_path / "p.edgeml"
     package.write_bytes(net_package_file.read_bytes()[:-100])
-    failed(run("verify", package), 3, "no sound package")
+    failed(run("verify", package), 3, "not a valid package")
 
 
 def test_a_package_of_a_newer_format(run: Run, net_package_file: Path, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_predict_names_the_artifacts_that_are_there(
     run: Run, net_package_file: Path, data: Path, tmp_path: Path
 ) -> None:
     done = run("predict", net_package_file, data / "x.npy", "-o", tmp_path / "o.npz", "--artifact", "tflite-int4")
-    failed(done, 2, "no artifact 'tflite-int4'", "tflite-int8")
+    failed(done, 2, "does not contain an artifact 'tflite-int4'", "tflite-int8")
 
 
 @pytest.mark.slow

@@ -185,7 +185,7 @@ def test_hostile_labels_are_text(run: Run, nets: Path) -> None:
     [
         (["old.edgeml", "absent.edgeml"], 2, ["file not found"]),
         (["old.edgeml", "x.npz"], 3, ["x.npz"]),
-        (["old.edgeml", "cut.edgeml"], 3, ["no sound package"]),
+        (["old.edgeml", "cut.edgeml"], 3, ["not a valid package"]),
         (["damaged.edgeml", "old.edgeml"], 3, ["checksum"]),
         (["old.edgeml", "new.edgeml", "--inputs", "absent.npz"], 2, ["file not found"]),
         (["old.edgeml", "new.edgeml", "--inputs", "narrow.npz"], 2, ["[600, 4, 8, 1]", "[samples, 8, 8, 1]"]),

@@ -77,7 +77,7 @@ def test_one_artifact_or_refusal(run: Run, rejected: Path) -> None:
     assert "tflite-int8 is refused." in done.stdout
     done = run("explain", rejected, "--artifact", "tflite-int4")
     assert done.returncode == 2
-    assert "no artifact 'tflite-int4'" in done.stderr
+    assert "does not contain an artifact 'tflite-int4'" in done.stderr
 
 
 def test_json(run: Run, rejected: Path) -> None:

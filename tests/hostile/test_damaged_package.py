@@ -144,7 +144,7 @@ def test_truncated_at_any_length(small_package_file: Path, tmp_path: Path) -> No
 def test_other_bytes(small_package_file: Path, tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "other.edgeml"
     path.write_bytes(change(small_package_file.read_bytes()))
-    with pytest.raises(PackageError, match=r"^other\.edgeml is no sound package: "):
+    with pytest.raises(PackageError, match=r"^other\.edgeml is not a valid package: "):
         edgeml.open_package(path)
 
 

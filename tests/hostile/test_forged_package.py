@@ -62,7 +62,7 @@ def test_gaps_in_columns_that_are_not_there(data: bytes, where: str, tmp_path: P
         record = manifest["source"] if where == "source" else manifest["artifacts"][0]
         record["signature"]["inputs"][0]["gaps"] = [0, 10**6]
 
-    with pytest.raises(PackageError, match="has no such columns"):
+    with pytest.raises(PackageError, match="expected numbers below"):
         edgeml.open_package(saved(forged(data, change), tmp_path))
 
 
@@ -99,7 +99,7 @@ def test_a_wrong_digest_is_found_when_the_entry_is_read(data: bytes, tmp_path: P
         lambda: package.session("onnx-fp32"),
         package.verify,
     ):
-        with pytest.raises(VerificationError, match=r"digest of 'artifacts/onnx-fp32\.onnx' does not hold"):
+        with pytest.raises(VerificationError, match=r"digest of 'artifacts/onnx-fp32\.onnx' does not match"):
             use()
     assert package.session("tflite-fp32").classify(np.zeros((1, 4))).shape == (1,)
 
@@ -121,13 +121,13 @@ def test_an_entry_too_many(data: bytes, tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"differ in artifacts/more\.onnx"):
         edgeml.open_package(saved(pack({**contents_of(data), "artifacts/more.onnx": b"x"}), tmp_path))
     listed = forged(data, lambda manifest, contents: contents.update({"artifacts/more.onnx": b"x"}))
-    with pytest.raises(PackageError, match=r"does not match what it names: artifacts/more\.onnx"):
+    with pytest.raises(PackageError, match=r"does not match its references: artifacts/more\.onnx"):
         edgeml.open_package(saved(listed, tmp_path))
 
 
 def test_a_manifest_that_is_too_large(data: bytes, tmp_path: Path) -> None:
     big = with_manifest(data, lambda text: text + b" " * (16 << 20))
-    with pytest.raises(PackageError, match="at most 16777216 are allowed"):
+    with pytest.raises(PackageError, match="expected at most 16777216"):
         edgeml.open_package(saved(big, tmp_path))
 
 

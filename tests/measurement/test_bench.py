@@ -148,7 +148,7 @@ def test_a_server_gathers_queries_in_their_order(package: edgeml.Package) -> Non
 @pytest.mark.parametrize(
     ("asked", "error", "words"),
     [
-        ({"artifacts": ["tflite-int4"]}, InputError, "has no artifact 'tflite-int4'"),
+        ({"artifacts": ["tflite-int4"]}, InputError, "does not contain an artifact 'tflite-int4'"),
         ({"targets": ["moon"]}, TargetError, "Unknown target 'moon'"),
         ({"artifacts": ["onnx-fp32"], "targets": ["micro"]}, TargetError, "not onnx"),
         ({"artifacts": ["onnx-fp32", "tflite-int8"], "targets": ["micro"]}, TargetError, "not onnx"),

@@ -46,7 +46,7 @@ def test_the_time_of_preprocessing_is_measured_on_a_typical_sample(
         raw = raw_sample(session, package.golden_inputs())
         assert isinstance(raw, np.ndarray)
         assert raw.shape == shape
-        assert session.prepared(raw, raw=True)["x"].shape == (1, *sizes)
+        assert session.prepare(raw, raw=True)["x"].shape == (1, *sizes)
     single, offline = bench(package, options=Options(seconds=0.1, cold_starts=0)).measurements
     assert offline.preprocessing_ms is None
     assert single.preprocessing_ms is not None
@@ -70,7 +70,7 @@ def test_a_row_of_a_table_is_the_first_of_the_samples(tmp_path: Path) -> None:
     with package.session("onnx-fp32") as session:
         raw = raw_sample(session, package.golden_inputs())
         assert raw == dict(zip("abcd", x[0].tolist(), strict=True))
-        np.testing.assert_array_equal(session.prepared(raw, raw=True)["x"], x[:1])
+        np.testing.assert_array_equal(session.prepare(raw, raw=True)["x"], x[:1])
 
 
 def test_a_package_that_declares_nothing_has_no_such_figure(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_another_name_and_version(small_package: edgeml.Package) -> None:
 @pytest.mark.parametrize(
     ("version", "remark"),
     [
-        ("1.2.3", "The version is the same, and the content is not."),
+        ("1.2.3", "The packages have the same version, but different contents."),
         ("1.2.3-rc.1", "The new version 1.2.3-rc.1 comes before the old version 1.2.3."),
         ("1.10.0", None),
     ],
@@ -146,7 +146,7 @@ def test_other_labels(
 ) -> None:
     found = diff_packages(small_package, with_labels(small_package, *labels))
     assert (found.labels.added, found.labels.removed) == (added, removed)
-    assert found.reasons == (f"{len(removed)} labels are gone and {len(added)} are new.",)
+    assert found.reasons == (f"{len(removed)} labels were removed and {len(added)} added.",)
 
 
 def test_labels_that_do_not_fit_the_scores_are_not_run(small_package: edgeml.Package) -> None:
@@ -198,7 +198,7 @@ def test_a_refused_and_a_rejected_artifact(small_package: edgeml.Package) -> Non
 def test_new_needs(small_package: edgeml.Package, recipe: str, needs: dict[str, Any], told: str) -> None:
     more = with_needs(small_package, recipe, **needs)
     found = diff_packages(small_package, more)
-    assert f"{recipe}: newly needs {told}." in found.reasons
+    assert f"{recipe}: now requires {told}." in found.reasons
     assert of_recipe(found, recipe).needs
     back = diff_packages(more, small_package)
     assert of_recipe(back, recipe).needs
@@ -257,7 +257,7 @@ def test_latencies_of_different_processors_are_not_comparable(small_package: edg
 def test_figures_of_different_data_are_not_comparable(small_package: edgeml.Package) -> None:
     data = msgspec.structs.replace(small_package.manifest.data, evaluation="sha256:" + "0" * 64)
     found = diff_packages(small_package, changed(small_package, data=data, version="2.0.0"))
-    assert found.remarks == ("The two were judged on different data: what was found on them is not comparable.",)
+    assert found.remarks == ("The packages were judged on different data: their figures are not comparable.",)
 
 
 def test_inputs_of_the_caller(small_package: edgeml.Package) -> None:
@@ -266,7 +266,7 @@ def test_inputs_of_the_caller(small_package: edgeml.Package) -> None:
     assert [prediction.samples for prediction in found.predictions] == [3, 3]
     old = int(small_package.session("tflite-fp32").classify(x)[0])
     assert found.predictions[0].flips[0] == Flip("row 0", old, 2 - old)
-    for wrong, told in ((x[:0], "no samples"), (x[:, :2], "got shape"), (x * np.nan, "NaN")):
+    for wrong, told in ((x[:0], "got 0 samples"), (x[:, :2], "got shape"), (x * np.nan, "NaN")):
         with pytest.raises(InputError, match=f"inputs.*{told}"):
             diff_packages(small_package, small_package, inputs=wrong)
 
@@ -351,7 +351,7 @@ def test_results_of_benchmarks(small_package: edgeml.Package) -> None:
     lines = list(measured_lines(found))
     assert any(line.startswith("tflite-fp32 on micro") and "; arena kB 4.0 -> 5.0" in line for line in lines)
     assert all(" missing -> " in line for line in lines if "(pi4)" in line)
-    with pytest.raises(InputError, match=r"Results of iris 2\.0\.0, sha256:.*, are of neither package"):
+    with pytest.raises(InputError, match=r"Results of iris 2\.0\.0, sha256:.*, belong to neither package"):
         diff_packages(small_package, small_package, results=[new])
 
 

@@ -77,7 +77,7 @@ def test_an_output_that_is_not_there_fails() -> None:
     run = GoldenRun("tflite-int8", "xnnpack", "2", {"y": "golden/y.npy"}, {"y": 1.0})
     session: Any = FakeSession({"z": column(1)})
     found = check_run(run, INPUTS, lambda name: encode_array(column(1)), lambda *_, **__: session)
-    assert (found.status, found.detail) == ("fails", "'y' has another shape or dtype")
+    assert (found.status, found.detail) == ("fails", "'y': got nothing, expected float32 [1, 1]")
 
 
 @pytest.mark.parametrize("error", [TargetError("It broke."), InputError("They do not fit.")])

@@ -81,7 +81,7 @@ def test_an_unknown_field_anywhere_says_that_the_package_is_newer(text: bytes, p
 
 def test_an_unknown_recipe_says_that_the_package_is_newer(text: bytes) -> None:
     newer = text.replace(b'"recipe": "onnx-fp32"', b'"recipe": "onnx-int4"')
-    with pytest.raises(PackageError, match=rf"no recipe 'onnx-int4'.*newer edgeml: {UPGRADE_HINT}"):
+    with pytest.raises(PackageError, match=rf"recipe 'onnx-int4' is not known.*newer version: {UPGRADE_HINT}"):
         decode_manifest(newer, "x")
 
 

@@ -59,7 +59,7 @@ def changed(
 def test_the_fastest_is_chosen_where_latency_was_measured(net_package: edgeml.Package) -> None:
     choice = changed(net_package, ms=MS).choose()
     assert (choice.recipe, choice.target) == ("tflite-int8", "cpu")
-    assert "the fastest of 4 that run here, 0.200 ms as measured on a CPU of these features" in choice.reason
+    assert "the fastest of 4 that run here, 0.200 ms as measured on a CPU with these features" in choice.reason
 
 
 def test_the_smallest_is_chosen_where_it_was_not(net_package: edgeml.Package) -> None:
@@ -74,11 +74,11 @@ def test_what_is_rejected_or_needs_another_cpu_is_not_chosen(net_package: edgeml
     package = changed(net_package, ms=MS, rejected=("tflite-int8",), needs={"onnx-fp32": "telepathy"})
     choice = package.choose()
     assert choice.recipe == "tflite-fp32"
-    assert "onnx-fp32 cannot: onnx-fp32 needs telepathy, which this CPU lacks" in choice.reason
+    assert "onnx-fp32 cannot: onnx-fp32 requires telepathy, which this CPU does not support" in choice.reason
     session = package.session(target="auto")
     assert session.reason == choice.reason
     assert package.session("tflite-int8").reason == ""
-    assert "no other artifact" in package.session("tflite-int8", target="auto").reason
+    assert "the only candidate" in package.session("tflite-int8", target="auto").reason
 
 
 def test_what_was_measured_elsewhere_is_told(net_package: edgeml.Package) -> None:
@@ -98,7 +98,7 @@ def test_of_all_artifacts_those_that_the_target_runs_tell_what_is_missing(small_
 
 
 def test_an_artifact_that_is_not_there_is_no_matter_of_targets(small_package: edgeml.Package) -> None:
-    with pytest.raises(InputError, match="has no artifact 'tflite-int8'"):
+    with pytest.raises(InputError, match="does not contain an artifact 'tflite-int8'"):
         small_package.choose("tflite-int8")
 
 

@@ -314,7 +314,7 @@ def test_with_nothing_released_the_package_is_given_all_the_same(keras_models: W
     assert 0 < record.measurement.median_ms <= record.measurement.p95_ms < 1000
     assert package.manifest.goal == goal
     package.save(tmp_path / "value.edgeml")
-    with pytest.raises(TargetError, match="no released artifact"):
+    with pytest.raises(TargetError, match="does not contain a released artifact"):
         edgeml.load(tmp_path / "value.edgeml")
 
 
@@ -337,7 +337,9 @@ def test_texts_that_the_manifest_cannot_hold(what: str) -> None:
         edgeml.build("no.keras", **{what: "x" * 10_001})  # type: ignore[arg-type]  # one of the two texts
 
 
-@pytest.mark.parametrize("version", ["", "1", "1.0", "v1.0.0", "1.0.0.0", "01.0.0", "1.0.x", "1.0.0 ", None, 1.0])
+@pytest.mark.parametrize(
+    "version", ["", "1", "1.0", "v1.0.0", "1.0.0.0", "01.0.0", "1.0.x", "1.0.0 ", "1.0.0\n", None, 1.0]
+)
 def test_malformed_versions(version: Any) -> None:
     with pytest.raises(InputError, match=r"version: got .* semantic version"):
         edgeml.build("no.keras", version=version)
@@ -347,8 +349,8 @@ def test_malformed_versions(version: Any) -> None:
     ("recipes", "message"),
     [
         (["tflite-int4"], "Unknown recipe 'tflite-int4'"),
-        (["onnx-fp32", "onnx-fp32"], "one is named twice"),
-        ([], "there is none"),
+        (["onnx-fp32", "onnx-fp32"], "'onnx-fp32' is listed twice"),
+        ([], "recipes is empty"),
     ],
 )
 def test_recipes_that_are_none(recipes: list[str], message: str) -> None:
@@ -491,7 +493,7 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_drop_is_bounded_and_there_are_no_labels(net_file: Path, digits: Digits) -> None:
-    with pytest.raises(InputError, match="max_drop needs true labels") as caught:
+    with pytest.raises(InputError, match="max_drop requires true labels") as caught:
         edgeml.build(net_file, evaluation=digits.evaluation, goal=edgeml.Goal(max_drop=0.01))
     assert "evaluation=(x, y)" in caught.value.fix
 

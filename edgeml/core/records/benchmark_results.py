@@ -16,6 +16,7 @@ from edgeml.core.errors import InputError
 from edgeml.core.records.record import Record, decode_strict
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import Cpu
+from edgeml.core.system.text import printable
 
 __all__ = [
     "FORMAT",
@@ -43,6 +44,8 @@ _MAX_BYTES = 2**28
 _MAX_TIMES = 20_000  # per measurement, about 40 kB
 _UNITS_PER_MEDIAN = 2000  # time units per median time, a resolution of 0.05%
 _UINT32 = 2**32 - 1
+_MEDIAN = 0.5
+_WHOLE_RATES = 100  # from here on a rate is shown without decimals
 
 Scenario = Literal["single-stream", "multi-stream", "offline", "server"]
 Text = Annotated[str, Meta(max_length=10_000)]
@@ -229,6 +232,16 @@ class Measurement(Record, frozen=True):
     joules: Finite | None = None
     preprocessing_ms: Figure | None = None
 
+    def __repr__(self) -> str:
+        median = _median_ms(self)
+        latency = "" if median is None else f"median {median:.4g} ms"
+        throughput = "" if self.throughput is None else f"{_rate_text(self.throughput.value)} samples/s"
+        title = printable(f"{self.artifact} on {self.target}, {self.scenario}")
+        return f"<Measurement {title}: {', '.join(filter(None, (latency, throughput))) or 'no figures'}>"
+
+    def _repr_html_(self) -> str:
+        return _measurements_html("Measurement", (self,))
+
 
 class Comparison(Record, frozen=True):
     """The comparison of two candidates, measured alternately in one run or in two runs.
@@ -290,6 +303,50 @@ class Results(Record, frozen=True):
     measurements: tuple[Measurement, ...]
     comparisons: tuple[Comparison, ...] = ()
     golden: tuple[GoldenResult, ...] = ()
+
+    def __repr__(self) -> str:
+        count, compared = len(self.measurements), len(self.comparisons)
+        parts = [f"{count} measurement{'' if count == 1 else 's'}"] if count or not compared else []
+        parts += [f"{compared} comparison{'' if compared == 1 else 's'}"] if compared else []
+        machine = self.machine.device or self.machine.model
+        title = printable(f"{self.package.name} {self.package.version} on {machine}")
+        return f"<Results of {title}: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        machine = self.machine.device or self.machine.model
+        title = f"{self.package.name} {self.package.version} on {machine}, {self.date}"
+        return _measurements_html(title, self.measurements)
+
+
+def _median_ms(measurement: Measurement) -> float | None:
+    return next((quantile.ms.value for quantile in measurement.latency if quantile.at == _MEDIAN), None)
+
+
+def _rate_text(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= _WHOLE_RATES else f"{rate:.3g}"
+
+
+def _measurements_html(title: str, measurements: tuple[Measurement, ...]) -> str:
+    from edgeml.core.html import html_table
+
+    rows = []
+    for item in measurements:
+        median, rate = _median_ms(item), item.throughput
+        rows.append(
+            [
+                item.artifact,
+                item.target,
+                item.scenario,
+                "" if item.threads is None else str(item.threads),
+                str(item.batch),
+                "" if median is None else f"{median:.4g}",
+                "" if rate is None else _rate_text(rate.value),
+                f"{item.size_bytes / 1000:,.1f}",
+                " ".join(item.conditions.flags),
+            ]
+        )
+    header = ["artifact", "target", "scenario", "threads", "batch", "median ms", "samples/s", "kB", "doubts"]
+    return html_table(title, header, rows)
 
 
 def encode_results(results: Results) -> bytes:

@@ -1,4 +1,4 @@
-"""What changed from one package to the next, for whoever decides on an update."""
+"""Comparison of two packages, for deciding on an update."""
 
 from __future__ import annotations
 

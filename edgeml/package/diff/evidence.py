@@ -1,4 +1,4 @@
-"""What changed by the two packages' evidence: the recall of classes, and figures that one of them lacks."""
+"""Comparison of two packages' evidence: the recall of classes, and figures that are missing in one package."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from edgeml.core.records.evidence_details import ClassRecall, Evidence
 from edgeml.package.diff.manifests import typed
 from edgeml.package.diff.values import ArtifactDiff, Figures, RecallChange, RecallsDiff
 
-__all__ = ["with_evidence"]
+__all__ = ["add_evidence"]
 
-_NAMED = 20
+_MAX_CLASSES = 20
 _NAMES = {
     "drop": "drop",
     "sqnr_db": "SQNR",
@@ -24,27 +24,27 @@ _NAMES = {
     "error_rise": "rise of MAE",
     "median_ms": "latency",
 }
-"""What is not known of every artifact, by its field in `Figures`."""
+"""Figures that not every artifact has, by their field in `Figures`."""
 
 
-def with_evidence(found: ArtifactDiff, old: Evidence | None, new: Evidence | None) -> ArtifactDiff:
-    """The same with what two evidence files say, and with the names of what one package lacks.
+def add_evidence(artifact: ArtifactDiff, old: Evidence | None, new: Evidence | None) -> ArtifactDiff:
+    """Return a comparison with the changes of two evidence files, and the names of figures missing in one package.
 
     Args:
-        found: Of an artifact that both packages hold.
-        old: The old package's evidence of it.
-        new: The new one's.
+        artifact: Comparison of an artifact that both packages contain.
+        old: Evidence of the artifact in the old package.
+        new: Evidence of the artifact in the new package.
     """
-    before, after = (set(_known(*side)) for side in ((found.old, old), (found.new, new)))
+    before, after = (set(_figure_names(*side)) for side in ((artifact.old, old), (artifact.new, new)))
     return replace(
-        found,
+        artifact,
         recalls=_recalls(old, new),
-        missing_old=tuple(name for name in _known(found.new, new) if name not in before),
-        missing_new=tuple(name for name in _known(found.old, old) if name not in after),
+        missing_old=tuple(name for name in _figure_names(artifact.new, new) if name not in before),
+        missing_new=tuple(name for name in _figure_names(artifact.old, old) if name not in after),
     )
 
 
-def _known(figures: Figures | None, evidence: Evidence | None) -> Iterator[str]:
+def _figure_names(figures: Figures | None, evidence: Evidence | None) -> Iterator[str]:
     if figures is not None and figures.metric is not None:
         yield figures.metric
     yield from (name for field, name in _NAMES.items() if getattr(figures, field, None) is not None)
@@ -53,20 +53,22 @@ def _known(figures: Figures | None, evidence: Evidence | None) -> Iterator[str]:
 
 
 def _recalls(old: Evidence | None, new: Evidence | None) -> RecallsDiff | None:
-    sides = [{typed(one.label): one for one in evidence.recalls} if evidence else {} for evidence in (old, new)]
+    sides = [
+        {typed(recall.label): recall for recall in evidence.recalls} if evidence else {} for evidence in (old, new)
+    ]
     if not all(sides):
         return None
     before, after = sides
     changes = (RecallChange(key[1], _recall(before.get(key)), _recall(after.get(key))) for key in {**before, **after})
     moved = [change for change in changes if change.old != change.new]
-    moved.sort(key=_move, reverse=True)
-    return RecallsDiff(len(moved), tuple(moved[:_NAMED]))
+    moved.sort(key=_distance, reverse=True)
+    return RecallsDiff(len(moved), tuple(moved[:_MAX_CLASSES]))
 
 
-def _recall(found: ClassRecall | None) -> float | None:
-    return None if found is None else found.artifact
+def _recall(recall: ClassRecall | None) -> float | None:
+    return None if recall is None else recall.artifact
 
 
-def _move(change: RecallChange) -> float:
-    """How far; what one of them does not know, comes last."""
+def _distance(change: RecallChange) -> float:
+    """Return the size of a change; classes that one package does not know come last."""
     return -1.0 if change.old is None or change.new is None else abs(change.new - change.old)

@@ -1,4 +1,4 @@
-"""What changed by the two manifests' own account."""
+"""Comparison of two manifests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["artifact_diffs", "identity_changes", "labels_diff", "preprocessing_c
 
 
 def identity_changes(old: Manifest, new: Manifest) -> tuple[Change, ...]:
-    """Changes of what the packages are and how they were made."""
+    """Return changes of the packages' identity: name, version, source, data, goal, tools, CPU."""
     return _changes(_identity(old), _identity(new))
 
 
@@ -54,12 +54,12 @@ def _changes(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> tu
 
 
 def typed(label: Label) -> tuple[type, Label]:
-    """A label as it is to be compared: to Python 1, 1.0 and True are equal."""
+    """Return a label with its type, for comparison: 1, 1.0 and True are equal in Python."""
     return type(label), label
 
 
 def labels_diff(old: Decision | None, new: Decision | None) -> LabelsDiff:
-    """Labels that came, went, or moved to another position."""
+    """Return labels that were added, removed, or moved to another position."""
     before = {typed(label): i for i, label in enumerate(old.labels if old else ())}
     after = {typed(label): i for i, label in enumerate(new.labels if new else ())}
     return LabelsDiff(
@@ -70,7 +70,7 @@ def labels_diff(old: Decision | None, new: Decision | None) -> LabelsDiff:
 
 
 def tensor_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
-    """Changes of names, order, shapes, dtypes and meanings of inputs and outputs."""
+    """Return changes of names, order, shapes, dtypes and meanings of inputs and outputs."""
     changes: list[Change] = []
     for kind, before, after in (("input", old.inputs, new.inputs), ("output", old.outputs, new.outputs)):
         named = [{f"{kind} {spec.name}": _tensor(spec) for spec in specs} for specs in (before, after)]
@@ -83,24 +83,24 @@ def tensor_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
 
 def _tensor(spec: TensorSpec) -> str:
     shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
-    told = [f"{spec.dtype} [{shape}]", "" if spec.meaning == "values" else spec.meaning, describe_input(spec)]
-    return " ".join(filter(None, told))
+    parts = [f"{spec.dtype} [{shape}]", "" if spec.meaning == "values" else spec.meaning, describe_input(spec)]
+    return " ".join(filter(None, parts))
 
 
 def _quantization_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
-    def told(signature: Signature) -> dict[str, str | None]:
+    def describe(signature: Signature) -> dict[str, str | None]:
         sides = (("input", signature.inputs), ("output", signature.outputs))
         return {
-            f"{kind} {spec.name}": _stored_as(spec)
+            f"{kind} {spec.name}": _storage(spec)
             for kind, specs in sides
             for spec in specs
             if spec.quantization or spec.encoding
         }
 
-    return _changes(told(old), told(new))
+    return _changes(describe(old), describe(new))
 
 
-def _stored_as(spec: TensorSpec) -> str:
+def _storage(spec: TensorSpec) -> str:
     parts = []
     if spec.encoding:
         digest = hashlib.sha256(msgspec.json.encode(spec.encoding)).hexdigest()
@@ -111,42 +111,42 @@ def _stored_as(spec: TensorSpec) -> str:
 
 
 def preprocessing_changes(old: Manifest, new: Manifest) -> tuple[Change, ...]:
-    """Changes of what raw input becomes."""
+    """Return changes of the preprocessing of raw input."""
 
-    def told(manifest: Manifest) -> dict[str, str | None]:
-        # JSON, not the line for people: that one rounds.
+    def describe(manifest: Manifest) -> dict[str, str | None]:
+        # JSON, not the text for people, which is rounded.
         return {
             f"preprocessing of {name}": msgspec.json.encode(d).decode() for name, d in manifest.preprocessing.items()
         }
 
-    return _changes(told(old), told(new))
+    return _changes(describe(old), describe(new))
 
 
 def artifact_diffs(old: Manifest, new: Manifest) -> tuple[ArtifactDiff, ...]:
-    """One for each recipe that either package holds or refused, in the order of the recipes."""
-    found = []
+    """Return a comparison for each recipe that either package contains or refused, in the order of the recipes."""
+    diffs = []
     records = [{record.recipe: record for record in manifest.artifacts} for manifest in (old, new)]
     for recipe in (recipe.id for recipe in RECIPES):
         before, after = _figures(old, recipe), _figures(new, recipe)
         if before is None and after is None:
             continue
-        was, is_ = records[0].get(recipe), records[1].get(recipe)
-        if was is None or is_ is None:
-            found.append(ArtifactDiff(recipe, before, after))
+        old_record, new_record = records[0].get(recipe), records[1].get(recipe)
+        if old_record is None or new_record is None:
+            diffs.append(ArtifactDiff(recipe, before, after))
             continue
-        found.append(
+        diffs.append(
             ArtifactDiff(
                 recipe,
                 before,
                 after,
-                same_bytes=old.files[was.file].sha256 == new.files[is_.file].sha256,
-                tensors=tensor_changes(was.signature, is_.signature),
-                quantization=_quantization_changes(was.signature, is_.signature),
-                needs=_changes(_needs(was.needs), _needs(is_.needs)),
-                new_needs=_new_needs(was.needs, is_.needs),
+                same_bytes=old.files[old_record.file].sha256 == new.files[new_record.file].sha256,
+                tensors=tensor_changes(old_record.signature, new_record.signature),
+                quantization=_quantization_changes(old_record.signature, new_record.signature),
+                needs=_changes(_needs(old_record.needs), _needs(new_record.needs)),
+                new_needs=_new_needs(old_record.needs, new_record.needs),
             )
         )
-    return tuple(found)
+    return tuple(diffs)
 
 
 def _figures(manifest: Manifest, recipe: str) -> Figures | None:
@@ -155,11 +155,11 @@ def _figures(manifest: Manifest, recipe: str) -> Figures | None:
             return Figures("refused", (refused.reason,))
     for record in manifest.artifacts:
         if record.recipe == recipe:
-            return _measured(manifest, record)
+            return _figures_of(manifest, record)
     return None
 
 
-def _measured(manifest: Manifest, record: ArtifactRecord) -> Figures:
+def _figures_of(manifest: Manifest, record: ArtifactRecord) -> Figures:
     evaluation, latency = record.evaluation, record.measurement
     fidelity = evaluation.fidelity
     metric = MAIN_METRIC.get(manifest.source.task or "")
@@ -195,21 +195,21 @@ def _needs(needs: Needs) -> dict[str, str | None]:
 
 
 def _new_needs(old: Needs, new: Needs) -> tuple[str, ...]:
-    """What a machine that runs the old artifact may lack for the new one."""
+    """Return the needs that a machine which runs the old artifact may not meet."""
     if old.engine != new.engine:
         return (f"engine {new.engine}",)
-    found = []
+    needs = []
     if _release(new.engine_version) > _release(old.engine_version):
-        found.append(f"{new.engine} {new.engine_version} or newer")
+        needs.append(f"{new.engine} {new.engine_version} or newer")
     if (new.opset or 0) > (old.opset or 0):
-        found.append(f"opset {new.opset}")
-    found += [f"operator {name}" for name in new.operators if name not in old.operators]
-    found += [f"CPU feature {name}" for name in new.cpu_features if name not in old.cpu_features]
-    return tuple(found)
+        needs.append(f"opset {new.opset}")
+    needs += [f"operator {name}" for name in new.operators if name not in old.operators]
+    needs += [f"CPU feature {name}" for name in new.cpu_features if name not in old.cpu_features]
+    return tuple(needs)
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a version, for comparing; what is no number ends it."""
+    """Return the leading numbers of a version, for comparison."""
     numbers: list[int] = []
     for part in version.split("."):
         if not (part.isascii() and part.isdigit()):

@@ -1,4 +1,4 @@
-"""diff_packages(): what changed from an old package to a new one."""
+"""diff_packages(): the changes from an old package to a new package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeml.core.records.benchmark_results import Results
 from edgeml.package.diff.compatibility import reasons_against, remarks_on
-from edgeml.package.diff.evidence import with_evidence
+from edgeml.package.diff.evidence import add_evidence
 from edgeml.package.diff.manifests import (
     artifact_diffs,
     identity_changes,
@@ -15,7 +15,7 @@ from edgeml.package.diff.manifests import (
     tensor_changes,
 )
 from edgeml.package.diff.measurements import measured_diffs
-from edgeml.package.diff.predictions import prediction_diffs, samples_given, samples_of
+from edgeml.package.diff.predictions import caller_samples, golden_samples, prediction_diffs
 from edgeml.package.diff.values import PackageDiff
 from edgeml.package.package import Package
 
@@ -23,39 +23,39 @@ __all__ = ["diff_packages"]
 
 
 def diff_packages(old: Package, new: Package, *, inputs: object = None, results: Sequence[Results] = ()) -> PackageDiff:
-    """Compares two packages, and their answers where the engines are installed.
+    """Compare two packages, and their outputs on the same inputs where the engines are installed.
 
-    All entries of both are checked against their digests first.
+    All entries of both packages are checked against their digests first.
 
     Args:
         old: The package in use.
-        new: The one that may take its place.
-        inputs: What to run both on: one array ``[samples, ...]``, or one by input name. By default the golden
-            inputs of both.
-        results: What `edgeml bench` found of either, on any machines.
+        new: The package that may replace it.
+        inputs: Inputs for both packages: one array ``[samples, ...]``, or one array per input name. By default the
+            golden inputs of both.
+        results: Results of `edgeml bench` for either package, from any machines.
 
     Raises:
-        InputError: The inputs do not fit the old package, or results are of neither.
-        PackageError: A file is not sound.
+        InputError: The inputs do not fit the old package, or results belong to neither package.
+        PackageError: A file is not a valid package.
 
     Example:
-        >>> found = diff_packages(open_package("digits-1.edgeml"), open_package("digits-2.edgeml"))
-        >>> found.compatible, found.reasons
+        >>> changes = diff_packages(open_package("digits-1.edgeml"), open_package("digits-2.edgeml"))
+        >>> changes.compatible, changes.reasons
         (False, ('2 labels have another position among the scores.',))
     """
     digests = [package.digest() for package in (old, new)]
     measured = measured_diffs(results, digests)
-    samples = samples_of(old, new) if inputs is None else samples_given(inputs, old)
+    samples = golden_samples(old, new) if inputs is None else caller_samples(inputs, old)
     before, after = old.manifest, new.manifest
     labels = labels_diff(before.source.decision, after.source.decision)
     signature = tensor_changes(before.source.signature, after.source.signature)
     preprocessing = preprocessing_changes(before, after)
     both = {record.recipe for record in before.artifacts} & {record.recipe for record in after.artifacts}
     artifacts = tuple(
-        with_evidence(found, *(package.evidence(found.recipe) for package in (old, new)))
-        if found.recipe in both
-        else found
-        for found in artifact_diffs(before, after)
+        add_evidence(artifact, *(package.evidence(artifact.recipe) for package in (old, new)))
+        if artifact.recipe in both
+        else artifact
+        for artifact in artifact_diffs(before, after)
     )
     reasons = reasons_against(before, after, labels, signature, preprocessing, artifacts)
     return PackageDiff(

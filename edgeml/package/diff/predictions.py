@@ -1,4 +1,4 @@
-"""The same inputs through the same artifact of two packages."""
+"""Comparison of two packages' outputs on the same inputs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from edgeml.package.diff.values import Flip, PredictionDiff
 from edgeml.package.golden import golden_inputs
 from edgeml.package.package import Package
 
-__all__ = ["Samples", "prediction_diffs", "samples_given", "samples_of"]
+__all__ = ["Samples", "caller_samples", "golden_samples", "prediction_diffs"]
 
-_NAMED_FLIPS = 20
+_MAX_FLIPS = 20
 
 
 class Samples(Struct, frozen=True):
@@ -27,30 +27,30 @@ class Samples(Struct, frozen=True):
 
     Attributes:
         inputs: Arrays ``[samples, ...]`` by input name.
-        names: A name for each sample.
+        names: Name of each sample, such as ``golden 3``.
     """
 
     inputs: dict[str, np.ndarray]
     names: tuple[str, ...]
 
 
-def samples_given(data: object, old: Package) -> Samples:
-    """A caller's own inputs; their rows are their names.
+def caller_samples(data: object, old: Package) -> Samples:
+    """Return the caller's inputs, named by their rows.
 
     Raises:
-        InputError: They do not fit the old package, or there are none.
+        InputError: The inputs are empty or do not fit the old package.
     """
     arrays = arrays_by_input(data, old.manifest.source.signature, "inputs")
     count = len(next(iter(arrays.values())))
     if count == 0:
-        raise InputError("inputs: there are no samples.")
+        raise InputError("inputs: got 0 samples, expected at least 1.")
     return Samples(arrays, tuple(f"row {i}" for i in range(count)))
 
 
-def samples_of(old: Package, new: Package) -> Samples | None:
-    """The golden inputs of both packages, those of the old one first; None where a package has none, or other ones.
+def golden_samples(old: Package, new: Package) -> Samples | None:
+    """Return the golden inputs of both packages, the old package's first; None if they do not fit each other.
 
-    Inputs that both packages hold, as those of two trainings on the same data do, are taken once.
+    Golden inputs that are the same in both packages, as those of two trainings on the same data, occur once.
     """
     before, after = (golden_inputs(package.manifest.golden, package.read) for package in (old, new))
     shapes = [{name: array.shape[1:] for name, array in arrays.items()} for arrays in (before, after)]
@@ -59,20 +59,20 @@ def samples_of(old: Package, new: Package) -> Samples | None:
     count = [len(next(iter(arrays.values()))) for arrays in (before, after)]
     if count[0] == count[1] and all(np.array_equal(array, after[name]) for name, array in before.items()):
         return Samples(before, tuple(f"golden {i}" for i in range(count[0])))
-    joined = {name: np.concatenate([array, after[name]]) for name, array in before.items()}
+    inputs = {name: np.concatenate([array, after[name]]) for name, array in before.items()}
     names = [
         f"{which} golden {i}" for which, samples in zip(("old", "new"), count, strict=True) for i in range(samples)
     ]
-    return Samples(joined, tuple(names))
+    return Samples(inputs, tuple(names))
 
 
 def prediction_diffs(old: Package, new: Package, samples: Samples | None) -> tuple[PredictionDiff, ...]:
-    """What changed in the answers of each artifact that both packages hold, where its engine is installed."""
-    there = {record.recipe for record in new.manifest.artifacts}
+    """Compare the outputs of each artifact that both packages contain, if its engine is installed."""
+    recipes = {record.recipe for record in new.manifest.artifacts}
     return tuple(
         _prediction_diff(record.recipe, old, new, samples)
         for record in old.manifest.artifacts
-        if record.recipe in there
+        if record.recipe in recipes
     )
 
 
@@ -94,7 +94,7 @@ def _prediction_diff(recipe: str, old: Package, new: Package, samples: Samples |
     if len(decisions) == 2:
         try:
             labels = [_labels(*each) for each in zip(outputs, sessions, decisions, strict=True)]
-        except (IndexError, StopIteration, ValueError) as error:  # another number of scores than of labels
+        except (IndexError, StopIteration, ValueError) as error:  # the numbers of scores and labels differ
             return PredictionDiff(recipe, "not run", f"the outputs do not fit the labels: {error}")
     flips = _flips(labels[0], labels[1], samples.names) if labels else ()
     return PredictionDiff(
@@ -102,7 +102,7 @@ def _prediction_diff(recipe: str, old: Package, new: Package, samples: Samples |
         "ran",
         samples=len(samples.names),
         flipped=len(flips) if labels else None,
-        flips=flips[:_NAMED_FLIPS],
+        flips=flips[:_MAX_FLIPS],
         max_difference=_max_difference(outputs[0], outputs[1]),
     )
 
@@ -121,10 +121,10 @@ def _flips(old: list[Label], new: list[Label], names: tuple[str, ...]) -> tuple[
 
 
 def _max_difference(old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray]) -> float | None:
-    """Over the outputs of numbers that both give in the same shape."""
-    found = [
+    """Return the largest absolute difference over float outputs of the same shape; None without such outputs."""
+    differences = [
         float(np.abs(old[name].astype(np.float64) - new[name].astype(np.float64)).max(initial=0.0))
         for name in old
         if name in new and old[name].shape == new[name].shape and old[name].dtype.kind == new[name].dtype.kind == "f"
     ]
-    return max(found) if found else None
+    return max(differences) if differences else None

@@ -1,4 +1,4 @@
-"""The values that a comparison of two packages gives."""
+"""Values of a comparison of two packages."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ __all__ = [
 
 
 class Change(Struct, frozen=True):
-    """One thing that is not the same in both packages.
+    """A property that differs between two packages.
 
     Attributes:
-        what: Its name.
-        old: What it was, as text; None where it was not there. `new`: what it is.
+        what: Name of the property.
+        old: Value in the old package, as text; None if the old package does not have it.
+        new: Value in the new package, as text; None if the new package does not have it.
     """
 
     what: str
@@ -38,11 +39,12 @@ class Change(Struct, frozen=True):
 
 
 class LabelsDiff(Struct, frozen=True):
-    """How the labels changed.
+    """Changes of the labels.
 
     Attributes:
-        added: Labels that only the new package has, in its order. `removed`: that only the old one has.
-        moved: Labels of both whose position among the scores is another one, in the new order.
+        added: Labels of the new package only, in its order.
+        removed: Labels of the old package only, in its order.
+        moved: Labels of both packages whose position among the scores changed, in the new order.
     """
 
     added: tuple[Label, ...] = ()
@@ -51,27 +53,30 @@ class LabelsDiff(Struct, frozen=True):
 
     @property
     def same(self) -> bool:
-        """Whether the labels and their order are the same."""
+        """Whether labels and order are the same."""
         return not (self.added or self.removed or self.moved)
 
 
 class Figures(Struct, frozen=True):
-    """What one package says of an artifact.
+    """Figures of an artifact in one of the packages; None for figures that the package does not contain.
 
     Attributes:
-        status: ``released``, ``rejected``, or ``refused`` where the recipe was asked for and not made.
-        reasons: Why it was rejected or refused.
-        size_bytes: The artifact's size. This and the rest are None where it was refused or not measured.
-        metric: Name of the task's main metric. `value`: the artifact's.
-        drop: How far it fell below the source's.
-        sqnr_db: Its parity with the source.
-        median_ms: Latency of one sample. `p95_ms`: the 95th percentile.
-        samples: How many it was judged on.
-        agreement: Share of them that get the source's label, ties left out. `flips`: how many get another one.
-        mcnemar_p: Of McNemar's exact test against the source: below 0.05 a difference is seldom chance.
-        ece: Expected calibration error of its top probability.
-        worst_class: The class whose recall fell most below the source's.
-        error_rise: How far the mean absolute error rose above the source's.
+        status: ``released``, ``rejected``, or ``refused`` if the recipe was requested and refused.
+        reasons: Reasons of a rejection or refusal.
+        size_bytes: Size of the model file.
+        metric: Name of the task's main metric.
+        value: Value of the main metric.
+        drop: Drop of the main metric below the source's value.
+        sqnr_db: Signal to quantization-noise ratio against the source, in decibels.
+        median_ms: Median latency of one sample.
+        p95_ms: 95th percentile of the latency of one sample.
+        samples: Number of samples that the artifact was judged on.
+        agreement: Share of the samples with the source's label, without ties.
+        flips: Number of samples whose label differs from the source's.
+        mcnemar_p: p-value of McNemar's exact test against the source.
+        ece: Expected calibration error of the top probability.
+        worst_class: The class with the largest drop of recall below the source's.
+        error_rise: Rise of the mean absolute error above the source's.
     """
 
     status: Literal["released", "rejected", "refused"]
@@ -93,7 +98,13 @@ class Figures(Struct, frozen=True):
 
 
 class RecallChange(Struct, frozen=True):
-    """The recall of a class by the old and the new artifact; None where a package does not know it."""
+    """Recall of a class.
+
+    Attributes:
+        label: The class.
+        old: Recall of the old artifact; None if the old package does not contain it.
+        new: Recall of the new artifact; None if the new package does not contain it.
+    """
 
     label: Label
     old: float | None
@@ -101,11 +112,11 @@ class RecallChange(Struct, frozen=True):
 
 
 class RecallsDiff(Struct, frozen=True):
-    """How the recall of classes changed.
+    """Changes of the recall of classes.
 
     Attributes:
-        moved: Of how many classes it is another one, or known to one package alone.
-        classes: The first of them, the largest move first.
+        moved: Number of classes whose recall changed, or is known in one package only.
+        classes: The largest changes, in descending order.
     """
 
     moved: int
@@ -113,19 +124,20 @@ class RecallsDiff(Struct, frozen=True):
 
 
 class ArtifactDiff(Struct, frozen=True):
-    """How the artifact of one recipe changed.
+    """Changes of the artifact of one recipe.
 
     Attributes:
-        recipe: Its recipe.
-        old: What the old package says of it, None where it says nothing. `new`: and the new package.
-        same_bytes: Whether both packages hold the very same model file.
-        tensors: Changed names, order, shapes and dtypes of its inputs and outputs.
-        quantization: Changed scales, zero points and encodings of them.
-        needs: Changed needs: engine, its least version, opset, operators, CPU features.
-        new_needs: Those of them that the old artifact did not have, in words.
-        recalls: Changed recall of classes; None where one package or both do not tell it.
-        missing_old: Names of figures that the new package has of the artifact, and the old one not.
-        missing_new: Of those that the old one has, and the new one not.
+        recipe: The recipe.
+        old: Figures in the old package; None if the old package does not mention the recipe.
+        new: Figures in the new package; None if the new package does not mention the recipe.
+        same_bytes: Whether both packages contain the same model file.
+        tensors: Changed names, order, shapes and dtypes of inputs and outputs.
+        quantization: Changed scales, zero points and encodings of inputs and outputs.
+        needs: Changed needs: engine, its minimum version, opset, operators, CPU features.
+        new_needs: Needs that the old artifact does not have, as text.
+        recalls: Changed recall of classes; None if a package does not contain it.
+        missing_old: Names of figures that only the new package contains.
+        missing_new: Names of figures that only the old package contains.
     """
 
     recipe: str
@@ -142,11 +154,13 @@ class ArtifactDiff(Struct, frozen=True):
 
 
 class Flip(Struct, frozen=True):
-    """A sample that gets another label.
+    """A sample whose label changed.
 
     Attributes:
-        sample: Its name: ``golden 3``, ``old golden 3``, ``new golden 3``, or ``row 3`` of the inputs given.
-        old: The old artifact's label. `new`: the new one's.
+        sample: Name of the sample: ``golden 3``, ``old golden 3``, ``new golden 3``, or ``row 3`` of the caller's
+            inputs.
+        old: Label of the old artifact.
+        new: Label of the new artifact.
     """
 
     sample: str
@@ -155,18 +169,18 @@ class Flip(Struct, frozen=True):
 
 
 class PredictionDiff(Struct, frozen=True):
-    """How the answers of one recipe's artifact changed on the same inputs.
+    """Changes of an artifact's outputs on the same inputs.
 
     Attributes:
-        recipe: Its recipe.
-        status: ``ran``; ``same`` where both packages hold the same model file and labels, so that there is
-            nothing to run; ``not run``.
-        detail: Why it was not run.
-        samples: How many inputs both artifacts ran.
-        flipped: On how many of them the label is another one; None for models without labels.
-        flips: The first of them.
-        max_difference: The largest absolute difference of the outputs that both have in one shape, in the
-            source's own units; None where there is no such output.
+        recipe: The artifact's recipe.
+        status: ``ran``; ``same`` if both packages contain the same model file and labels, so that nothing was run;
+            ``not run``.
+        detail: Reason why the artifacts were not run.
+        samples: Number of inputs that both artifacts ran.
+        flipped: Number of samples whose label changed; None for models without labels.
+        flips: The first changed labels.
+        max_difference: Largest absolute difference of outputs of the same shape, in the source's own units; None
+            without such outputs.
     """
 
     recipe: str
@@ -179,12 +193,12 @@ class PredictionDiff(Struct, frozen=True):
 
 
 class MeasuredDiff(Struct, frozen=True):
-    """What was measured of an artifact in one setting on one machine.
+    """Measurements of an artifact in one setting on one machine.
 
     Attributes:
-        machine: Its name, or its processor.
-        old: The last measurement of the old package, without its times; None where it was not measured so.
-        new: Of the new one.
+        machine: Name of the machine, or its processor.
+        old: Last measurement of the old package, without its times; None without a measurement.
+        new: Last measurement of the new package, without its times; None without a measurement.
     """
 
     machine: str
@@ -193,22 +207,23 @@ class MeasuredDiff(Struct, frozen=True):
 
 
 class PackageDiff(Struct, frozen=True):
-    """What changed from an old package to a new one.
+    """Changes from an old package to a new package.
 
     Attributes:
         same: Whether the two files are the same, byte for byte.
-        old_digest: Digest of the whole old file. `new_digest`: of the new one.
-        identity: Changes of what the packages are: name, version, source, task, licence, goal, tools …
+        old_digest: Digest of the whole old file.
+        new_digest: Digest of the whole new file.
+        identity: Changes of the packages' identity: name, version, source, task, license, goal, tools …
         labels: Changes of the labels.
-        signature: Changes of the source's inputs and outputs, which are those of every session.
-        preprocessing: Changes of what raw input becomes, by input.
-        artifacts: One for each recipe that either package knows of.
-        predictions: One for each artifact that both packages hold.
-        compatible: Whether the new package can take the old one's place: same inputs, outputs, labels and
-            preprocessing, every released artifact still released, and no new need.
-        reasons: Why it cannot.
-        remarks: What else to look at before an update.
-        measured: What benchmarks found, where their results were given.
+        signature: Changes of the source's inputs and outputs, which are also those of every session.
+        preprocessing: Changes of the preprocessing of raw input, by input.
+        artifacts: Changes of each recipe that either package contains or refused.
+        predictions: Changes of the outputs of each artifact that both packages contain.
+        compatible: Whether the new package can replace the old one: same inputs, outputs, labels and preprocessing,
+            every released artifact still released, and no new needs.
+        reasons: Reasons why the packages are not compatible.
+        remarks: Other changes to look at before an update.
+        measured: Changes of benchmark results, if results were passed.
     """
 
     same: bool
@@ -224,3 +239,27 @@ class PackageDiff(Struct, frozen=True):
     reasons: tuple[str, ...]
     remarks: tuple[str, ...]
     measured: tuple[MeasuredDiff, ...] = ()
+
+    def __repr__(self) -> str:
+        if self.same:
+            return f"<PackageDiff: the packages are the same, {self.new_digest[:19]}…>"
+        reasons = f", {len(self.reasons)} reasons" if self.reasons else ""
+        changed = sum(not artifact.same_bytes for artifact in self.artifacts)
+        return (
+            f"<PackageDiff: {'compatible' if self.compatible else 'not compatible'}{reasons}; {changed} of "
+            f"{len(self.artifacts)} artifacts changed>"
+        )
+
+    def _repr_html_(self) -> str:
+        from edgeml.core.html import html_table
+
+        rows = [["not compatible", reason] for reason in self.reasons]
+        rows += [["remark", remark] for remark in self.remarks]
+        changes = (*self.identity, *self.signature, *self.preprocessing)
+        rows += [[change.what, f"{change.old or 'none'} → {change.new or 'none'}"] for change in changes]
+        for artifact in self.artifacts:
+            old, new = (side.status if side is not None else "none" for side in (artifact.old, artifact.new))
+            changed = "same file" if artifact.same_bytes else "file changed"
+            rows.append([artifact.recipe, f"{changed}, {old if old == new else f'{old} → {new}'}"])
+        caption = "The packages are the same." if self.same else "compatible" if self.compatible else "not compatible"
+        return html_table(caption, ["change", "details"], rows)

@@ -22,6 +22,7 @@ from edgeml.core.errors import EdgemlError, InputError, StorageError, TargetErro
 from edgeml.core.records.benchmark_results import Results, decode_results, encode_results
 from edgeml.measurement.devices import ConnectionLost, Device, Job, News, bench_in_lab, bench_on_device
 from edgeml.measurement.devices.connection import Cancelled
+from edgeml.pipeline import Step
 from tests.support.canned_edgeml import can
 from tests.support.hasty_devices import EDGEML, hasten
 from tests.support.processes import eventually, repository
@@ -119,6 +120,24 @@ def test_a_benchmark_on_a_device(server: SshServer, package: edgeml.Package, res
         (c.recipe, c.family, c.status, c.detail) for c in checks
     ]
     assert {g.status for g in results.golden} == {"holds"}
+
+
+@pytest.mark.slow
+def test_the_top_level_measures_on_a_device(server: SshServer, package: edgeml.Package) -> None:
+    steps: list[Step] = []
+    results = edgeml.bench(
+        package, artifacts="onnx-fp32", scenarios="single-stream", threads=[1], seconds=0.05, cold_starts=0,
+        device=here(server), progress=steps.append,
+    )  # fmt: skip
+    assert results.machine.device == server.host
+    (measurement,) = results.measurements
+    assert (measurement.artifact, measurement.scenario, measurement.threads) == ("onnx-fp32", "single-stream", 1)
+    assert {check.status for check in results.golden} == {"holds"}
+    assert {step.total for step in steps} == {1}
+    assert repr(results) == f"<Results of {package.name} {package.version} on {server.host}: 1 measurement>"
+    assert server.nothing_left()
+    with pytest.raises(edgeml.InputError, match="address"):
+        edgeml.bench(package, device="no address at all")
 
 
 @pytest.mark.slow
