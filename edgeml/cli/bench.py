@@ -16,6 +16,7 @@ from edgeml.cli.options import options_as
 from edgeml.cli.output import console, json_option, notes, print_json, printable, progress
 from edgeml.cli.output_files import (
     STDOUT,
+    OutputPath,
     check_folder,
     check_output,
     check_stdout,
@@ -71,9 +72,7 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
 
 @click.command("bench", short_help="Measure a package's artifacts on this machine, or on devices.")
 @click.argument("package", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The results file to write, .json; - for standard output."
-)
+@click.option("-o", "--output", type=OutputPath(), help="The results file to write, .json; - for standard output.")
 @click.option("--artifact", "artifacts", multiple=True, help="Artifact to measure; default: all released. Repeatable.")
 @click.option("--target", "targets", multiple=True, help="Where to run: see edgeml targets; default: cpu. Repeatable.")
 @click.option("--scenario", "scenarios", multiple=True, type=click.Choice(_SCENARIOS), help="Repeatable.")

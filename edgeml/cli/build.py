@@ -14,7 +14,7 @@ from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays, read_frame
 from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.options import RenamedOptions, options_as
 from edgeml.cli.output import console, json_option, notes, print_json, progress
-from edgeml.cli.output_files import STDOUT, check_failures, check_output, force_option, is_package
+from edgeml.cli.output_files import STDOUT, OutputPath, check_failures, check_output, force_option, is_package
 from edgeml.core.errors import InputError
 from edgeml.core.goal import Goal, check_goal, parse_share
 from edgeml.core.recipe import RECIPES
@@ -59,7 +59,7 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     "build", cls=RenamedOptions, renamed=_RENAMED, short_help="Convert a model, prove each artifact, write a package."
 )
 @click.argument("model", type=_PATH)
-@click.option("-o", "--output", type=_PATH, required=True, help="The package to write, PATH.edgeml.")
+@click.option("-o", "--output", type=OutputPath(), required=True, help="The package to write, PATH.edgeml.")
 @click.option("--calibration", type=_PATH, help="Typical inputs, .npy, .npz (x) or .csv; int8 and int16x8 need them.")
 @click.option("--evaluation", type=_PATH, help="Held-out inputs and true labels or values, .npz (x and y) or .csv.")
 @click.option("--truth", metavar="COLUMN", help="Column of the true labels or values in .csv files.")

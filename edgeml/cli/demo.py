@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.output import console, json_option, notes, print_json, progress
-from edgeml.cli.output_files import check_folder, force_option, is_package
+from edgeml.cli.output_files import OutputPath, check_folder, force_option, is_package
 from edgeml.core.errors import StorageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SHADES = " .:-=+*#%@"
 
 @click.command("demo", short_help="See all steps on two small models.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True,
+    "-o", "--output", type=OutputPath(), default=Path("demo"), show_default=True,
     help="The folder to write the packages to.",
 )  # fmt: skip
 @force_option

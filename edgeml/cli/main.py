@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import NoReturn
 import click
 
 from edgeml._version import __version__
-from edgeml.cli.output import print_error_json, replace_unencodable, show_error
+from edgeml.cli.output import print_error_json, printable, replace_unencodable, show_error
 from edgeml.cli.verbosity import LOGGER, logging_handlers, verbosity_options
 from edgeml.core.errors import ConversionError, EdgemlError, PackageError, UnsupportedModelError
 from edgeml.core.records.error_record import ErrorRecord, error_record
@@ -151,7 +152,10 @@ def _show(problem: BaseException) -> ErrorRecord:
         click.echo("Interrupted.", err=True)
         return ErrorRecord(kind="Interrupted", message="Interrupted.", exit_code=EXIT_INTERRUPTED)
     if isinstance(problem, click.ClickException):
-        problem.show()
+        text = io.StringIO()
+        problem.show(file=text)
+        for line in text.getvalue().splitlines():
+            click.echo(printable(line.expandtabs(2)), err=True)
         context = getattr(problem, "ctx", None)
         fix = f"see {context.command_path} --help." if context is not None else ""
         message = problem.format_message()

@@ -17,6 +17,7 @@ from edgeml.core.system.files import atomic_write
 
 __all__ = [
     "STDOUT",
+    "OutputPath",
     "check_failures",
     "check_folder",
     "check_output",
@@ -39,6 +40,18 @@ force_option = click.option(
 _HEAD_BYTES = 1024
 SHARED_FILES = ("source.*", "judged.npz", "calibration.npz")
 _MAX_RESULTS_BYTES = 2**28
+
+
+class OutputPath(click.Path):
+    """Type of output options: a path, or `STDOUT` for ``-`` and ``/dev/stdout``."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path."""
+        path = Path(super().convert(str(value), param, ctx))  # type: ignore[arg-type]  # a str, or what path_type says
+        return STDOUT if path == Path("/dev/stdout") else path
 
 
 def check_output(
@@ -67,6 +80,8 @@ def check_output(
     for path in inputs:
         if path is not None and not force and _same_file(path, output):
             raise InputError(f"{output} is also an input, and would be overwritten.", fix=_OTHER_OUTPUT)
+    if _is_device(output):
+        return
     folder = output.absolute().parent
     if output.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         why = "it is a folder" if output.is_dir() else "its folder is missing or may not be written to"
@@ -133,7 +148,7 @@ def check_stdout(output: Path | None, *, as_json: bool) -> None:
 
 
 def write_output(output: Path, data: bytes) -> None:
-    """Write a file durably, or print it on standard output.
+    """Write a file durably, or print it on standard output, or to a device such as ``/dev/null``.
 
     Raises:
         StorageError: The file cannot be written.
@@ -143,7 +158,10 @@ def write_output(output: Path, data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    atomic_write(output, data)
+    if _is_device(output):
+        output.write_bytes(data)  # which may not be replaced
+    else:
+        atomic_write(output, data)
     LOGGER.info("wrote %s, %d bytes", output, len(data))
 
 
@@ -190,6 +208,11 @@ def _same_file(path: Path, output: Path) -> bool:
     if path.resolve() == output.resolve():
         return True
     return path.exists() and output.exists() and path.samefile(output)
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether a path is a device or a FIFO."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _head(path: Path) -> bytes:

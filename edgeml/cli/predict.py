@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from edgeml.cli.output import console, json_option, print_json
-from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_option, is_predictions, write_output
+from edgeml.cli.output_files import (
+    STDOUT,
+    OutputPath,
+    check_output,
+    check_stdout,
+    force_option,
+    is_predictions,
+    write_output,
+)
 
 __all__ = ["command"]
 
@@ -21,7 +29,7 @@ _ENDINGS = (".npz", ".csv")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     required=True,
     help="The .npz or .csv file to write; - for CSV on stdout.",
 )

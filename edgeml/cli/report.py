@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from edgeml.cli.output import console, json_option, print_json
-from edgeml.cli.output_files import STDOUT, check_output, check_stdout, force_option, is_report, write_output
+from edgeml.cli.output_files import (
+    STDOUT,
+    OutputPath,
+    check_output,
+    check_stdout,
+    force_option,
+    is_report,
+    write_output,
+)
 from edgeml.core.errors import InputError
 
 __all__ = ["command"]
@@ -20,7 +28,11 @@ _FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".png": "png"}
 @click.argument("package", type=_PATH)
 @click.argument("results", type=_PATH, nargs=-1)
 @click.option(
-    "-o", "--output", type=_PATH, required=True, help="The file to write: .html, .md or .png; - for standard output."
+    "-o",
+    "--output",
+    type=OutputPath(),
+    required=True,
+    help="The file to write: .html, .md or .png; - for stdout.",
 )
 @click.option(
     "--format",

@@ -10,7 +10,7 @@ import msgspec
 
 from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.output import console, json_option, notes, print_json, progress
-from edgeml.cli.output_files import check_failures, check_folder, check_output, force_option, is_package
+from edgeml.cli.output_files import OutputPath, check_failures, check_folder, check_output, force_option, is_package
 from edgeml.core.recipe import RECIPES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _WORST = 3
 
 @click.command("train", short_help="Train a model from a training file; with [build], package it too.")
 @click.argument("training", type=_PATH)
-@click.option("-o", "--output", type=_PATH, required=True, help="The folder to write to.")
+@click.option("-o", "--output", type=OutputPath(), required=True, help="The folder to write to.")
 @force_option
 @json_option
 @click.pass_context

@@ -96,6 +96,17 @@ def test_a_mistyped_command(word: str, hint: str, run: Run) -> None:
         assert f"No such command '{word}'. {hint}" in done.stderr
 
 
+def test_mistyped_words_cannot_steer_the_terminal(run: Run) -> None:
+    for arguments in (
+        ["bad\x1b[31m"],
+        ["inspect", PACKAGE, "--x\x1b[31m"],
+        ["build", "x", "-o", "p", "--task", "\x1b["],
+    ):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "\x1b" not in done.stderr
+
+
 def test_a_mistyped_option(run: Run) -> None:
     done = run("predict", PACKAGE, "x.npy", "-o", "o.npz", "--artefact", "onnx-fp32")
     assert done.returncode == 2

@@ -159,6 +159,23 @@ def test_reports_and_predictions_and_empty_files_are_replaced(run: Run, images: 
             assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+def test_a_device_takes_any_output_and_stays(run: Run, images: Path) -> None:
+    fifo = images.with_name("fifo")
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        done = run("predict", PACKAGE, "x.npy", "-o", "fifo", cwd=images.parent)
+        assert done.returncode == 0, done.stderr
+        assert fifo.is_fifo()
+        assert os.read(reader, 100).startswith(b"scores_0,")
+    finally:
+        os.close(reader)
+    done = run("predict", PACKAGE, "x.npy", "-o", "/dev/stdout", cwd=images.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("scores_0,")
+
+
 def test_a_format_that_contradicts_the_name(run: Run, tmp_path: Path) -> None:
     done = run("report", PACKAGE, "-o", tmp_path / "r.png", "--format", "html")
     assert done.returncode == 2
