@@ -105,7 +105,6 @@ def test_mistyped_words_cannot_steer_the_terminal(run: Run) -> None:
         done = run(*arguments)
         assert done.returncode == 2
         assert "\x1b" not in done.stderr
-        assert "x1b[" in done.stderr
 
 
 def test_a_mistyped_option(run: Run) -> None:
