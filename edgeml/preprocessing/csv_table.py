@@ -288,6 +288,8 @@ def read_csv(path: Path) -> CsvTable:
             fields than the first.
         StorageError: The file cannot be read.
     """
+    if path.is_char_device() or path.is_block_device():  # /dev/zero has no end
+        raise InputError(f"{path}: expected a file, got a device.")
     rows: list[list[str]] = []
     lines: list[int] = []
     try:

@@ -160,6 +160,11 @@ def test_a_table_without_a_column(tmp_path: Path) -> None:
     assert table.without("z") is table
 
 
+def test_a_device_is_refused() -> None:
+    with pytest.raises(InputError, match="/dev/zero: expected a file, got a device"):
+        read_csv(Path("/dev/zero"))
+
+
 @pytest.mark.parametrize(
     ("mark", "words"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")], ids=["semicolon", "tab", "bar"]
 )
