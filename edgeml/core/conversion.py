@@ -107,7 +107,7 @@ class UsedTable(Protocol):
 
     @property
     def typed(self) -> bool:
-        """Whether each column is a separate input."""
+        """Return whether each column is a separate input."""
         ...
 
     def selectors(self, model: Any) -> list[Any]:

@@ -161,5 +161,5 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     @property
     def released(self) -> bool:
-        """Whether the artifact may be chosen."""
+        """True if the artifact may be chosen."""
         return self.status == "released"

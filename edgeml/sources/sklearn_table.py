@@ -35,7 +35,7 @@ class ModelTable:
 
     @property
     def typed(self) -> bool:
-        """Whether each column is a separate input, since some of them hold text."""
+        """True if each column is a separate input, since some of them hold text."""
         return any(column.text for column in self.columns)
 
     @property

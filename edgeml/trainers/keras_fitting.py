@@ -89,7 +89,7 @@ class NetFitting:
 
     @property
     def done(self) -> bool:
-        """Whether the last epoch is reached, or the validation loss has stopped improving."""
+        """True if the last epoch is reached or the validation loss has stopped improving."""
         patience = self._fit.patience or self._fit.epochs
         return self._number >= self._fit.epochs or self._number - self.best_epoch >= patience
 

@@ -20,7 +20,7 @@ Group = Literal["package", "model", "arrays", "table", "image", "sound", "result
 
 
 class FileKind(Struct, frozen=True):
-    """What a file or folder evidently is.
+    """The kind of a file or folder, as far as its content shows.
 
     Attributes:
         group: Its role.

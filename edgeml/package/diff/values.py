@@ -53,7 +53,7 @@ class LabelsDiff(Struct, frozen=True):
 
     @property
     def same(self) -> bool:
-        """Whether labels and order are the same."""
+        """True if labels and their order are the same."""
         return not (self.added or self.removed or self.moved)
 
 
