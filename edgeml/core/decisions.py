@@ -1,12 +1,12 @@
 """Decisions of classifiers: the rule that turns a model's outputs into labels."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from msgspec import Struct
 
-from edgeml.core.errors import TargetError
+from edgeml.core.errors import InputError, TargetError
 from edgeml.core.tensors import Label, Meaning, TensorSpec
 
 __all__ = ["DECIDED", "Decider", "Decision", "Ranking", "decide", "positions"]
@@ -24,11 +24,14 @@ class Decision(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         threshold: Threshold of a model with one score and two labels, above which the second label applies; None if
             the largest score decides.
         probabilities: The scores are probabilities, from a softmax, a sigmoid or scikit-learn's `predict_proba`.
+        pairwise: The scores compare pairs of labels, as those of scikit-learn's `SVC(decision_function_shape="ovo")`,
+            and do not rank single labels.
     """
 
     labels: tuple[Label, ...]
     threshold: float | None = None
     probabilities: bool = False
+    pairwise: bool = False
 
 
 class Ranking(NamedTuple):
@@ -57,12 +60,14 @@ class Decider:
         indices = {spec.meaning: index for index, spec in reversed(list(enumerate(specs)))}
         self._threshold, self._probabilities = decision.threshold, decision.probabilities
         self._count = len(decision.labels)
+        self._pairwise = decision.pairwise
         self._names = np.array(decision.labels)
         self._column = self._names[:, None]
         self._ranked_names = self._names[:, None, None]
         self._positions_by_label = {label: position for position, label in enumerate(decision.labels)}
         self._label, self._position = indices.get("label"), indices.get("position")
         self._scores = indices.get("scores", 0)
+        self._ranks = not self._pairwise and ("scores" in indices or not DECIDED.intersection(indices))
         self._largest_wins = self._label is None and self._position is None and self._threshold is None
 
     def labels(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
@@ -101,9 +106,12 @@ class Decider:
             k: Number of labels per sample.
 
         Raises:
+            InputError: The scores do not rank single labels.
             TargetError: The artifact returns a label that the source does not have.
         """
         scores = outputs[self._scores]
+        if not self._ranks:
+            self._refuse_ranking(scores)
         if k == 1 and len(scores) == 1 and self._threshold is None:  # fast path, like in `labels`
             best = int(scores.argmax()) if self._largest_wins else self._single_position(outputs)
             if 0 <= best < self._count:  # same as `Ranking(...)`, in half the time
@@ -113,6 +121,13 @@ class Decider:
         np.put_along_axis(keys, self._checked_positions(outputs)[:, None], -np.inf, axis=1)
         order = np.argsort(keys, axis=1, kind="stable")[:, :k]
         return Ranking(self._names[order], np.take_along_axis(scores, order, axis=1))
+
+    def _refuse_ranking(self, scores: np.ndarray) -> NoReturn:
+        if self._pairwise:
+            reason = f"the scores {list(scores.shape[1:])} compare pairs of its {self._count} labels"
+        else:
+            reason = "the artifact does not have scores"
+        raise InputError(f"The labels of this model cannot be ranked: {reason}.", fix="use classify, or run.")
 
     def _single_position(self, outputs: Sequence[np.ndarray]) -> int:
         """Return the position of a single sample's label; outside of the labels for an unknown one."""

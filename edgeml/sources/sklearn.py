@@ -237,7 +237,17 @@ def _decision(model: Any, name: str, method: str) -> Decision:
         raise UnsupportedModelError(
             f"The {name} has labels of type {type(labels[0]).__name__}.", fix="train it with numbers or text as labels."
         )
-    return Decision(labels, probabilities=method == "predict_proba")
+    pairwise = method == "decision_function" and len(labels) > 2 and _compares_pairs(model)
+    return Decision(labels, probabilities=method == "predict_proba", pairwise=pairwise)
+
+
+def _compares_pairs(model: Any) -> bool:
+    """Return whether the scores of `decision_function` compare pairs of labels, as support vector machines can."""
+    if hasattr(model, "steps"):
+        return _compares_pairs(model.steps[-1][1])
+    if hasattr(model, "best_estimator_"):
+        return _compares_pairs(model.best_estimator_)
+    return getattr(model, "decision_function_shape", None) == "ovo"
 
 
 def _multi_label_error(name: str) -> UnsupportedModelError:

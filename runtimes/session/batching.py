@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,10 +18,11 @@ from edgeml.core.errors import TargetError
 from edgeml.core.system.machine import cores
 from edgeml.core.tensors import Signature, TensorSpec
 
+from .batch_probes import same_bytes, samples_are_independent
 from .executor import Check, Executor, encode
 from .io_conversion import to_source
-from .pool import Pool
-from .small_batches import SmallBatches, same_bytes
+from .pool import Pool, ProcessLock
+from .small_batches import SmallBatches
 from .threads import WorkerThreads
 
 __all__ = ["BatchScheduler", "concatenate", "default_batch"]
@@ -87,6 +87,7 @@ class BatchScheduler:
         integers = signature.inputs[0].quantization is not None
         wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if _convolves(needs) else _WIDE
         self._wide_units = _fitting(wide, signature) if adapter.resizes and self._unit == 1 else ()
+        singles, errors = self.singles, adapter.errors
         self.small_batches = SmallBatches(
             pool,
             self.singles,
@@ -96,8 +97,11 @@ class BatchScheduler:
             worth_ns=_WORTH_NS if workers > 1 else math.inf,
             short_ns=_CALL_NS,
             errors=adapter.errors,
+            prove=lambda pool, values: samples_are_independent(
+                pool, singles, [encode(values, signature.inputs[0])], signature, errors
+            ),
         )
-        self._widening = threading.Lock()
+        self._widening = ProcessLock()
         self._sample_ns = math.inf  # minimum observed time per sample, that is, without contention
 
     def close(self) -> None:
@@ -214,13 +218,14 @@ class BatchScheduler:
 
     @contextmanager
     def _borrowed(self, pool: Pool[Executor]) -> Iterator[Executor]:
-        executor = pool.acquire()
         try:
-            yield executor
+            executor = pool.acquire()
+            try:
+                yield executor
+            finally:
+                pool.release(executor)
         except self._adapter.errors as error:
             self.raise_translated(error)
-        finally:
-            pool.release(executor)
 
     def _thread_count(self, count: int, size: int) -> int:
         """Return the number of threads on which the samples finish first."""
@@ -263,7 +268,8 @@ class BatchScheduler:
             if not all(map(same_bytes, wide, narrow(values))):
                 return None
         pool.release(executor)
-        return pool
+        is_independent = samples_are_independent(pool, self.singles, values, self._signature, self._adapter.errors)
+        return pool if is_independent else None
 
 
 def default_batch(signature: Signature, needs: Needs) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -11,9 +12,37 @@ from edgeml.core.errors import TargetError
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
-__all__ = ["Pool", "closed_error"]
+__all__ = ["Pool", "ProcessLock", "closed_error"]
 
 Item = TypeVar("Item")
+
+
+class ProcessLock:
+    """A lock for short sections, which signal handlers and forks may interrupt.
+
+    The lock is re-entrant, since a signal handler that closes a session runs in the thread that holds the lock. A
+    forked process gets a new lock: threads of the parent, which may hold the old one, do not exist in the child.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._process = threading.RLock(), os.getpid()
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        """Acquire the lock; return whether that succeeded."""
+        process = os.getpid()
+        if self._process != process:
+            self._lock, self._process = threading.RLock(), process
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        """Release the lock."""
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 class Pool(Generic[Item]):
@@ -28,10 +57,11 @@ class Pool(Generic[Item]):
 
     def __init__(self, create: Callable[[], Item], limit: int) -> None:
         self._create: Callable[[], Item] | None = create
-        self._left = limit
+        self._limit = self._left = limit
+        self._process = os.getpid()
         self._idle: list[Item] = []  # append and pop are atomic
         self._pop = self._idle.pop
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._waiting = 0
         self._handed: SimpleQueue[Item | None] | None = None
 
@@ -79,6 +109,9 @@ class Pool(Generic[Item]):
         with self._lock:
             if self._create is None:
                 raise closed_error()
+            if self._process != os.getpid():  # the parent's threads, which hold objects, do not exist in a fork
+                self._process, self._left = os.getpid(), self._limit - len(self._idle)
+                self._waiting, self._handed = 0, None
             if self._left > 0:
                 item = self._create()
                 self._left -= 1

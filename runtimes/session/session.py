@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal, NoReturn, Self, overload
 from weakref import WeakSet
 
@@ -15,7 +15,7 @@ from edgeml.core.artifact import Needs
 from edgeml.core.caller_inputs import arrays_by_input, shaped_by_input, values_of
 from edgeml.core.decisions import DECIDED, Decider, Decision, Ranking
 from edgeml.core.engine import EngineAdapter
-from edgeml.core.errors import InputError, TargetError
+from edgeml.core.errors import EdgemlError, InputError, TargetError
 from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.session import Session
@@ -63,9 +63,21 @@ def open_session(
             f"The artifact gives different outputs on CPUs without {', '.join(lacking)}, such as this one.",
             fix="use an artifact without that need, or build the package on a CPU like this one.",
         )
-    adapter = engine(data, signature, needs=needs, target=target, threads=threads or 1)
+    try:
+        adapter = engine(data, signature, needs=needs, target=target, threads=threads or 1)
+    except EdgemlError:
+        raise
+    except Exception as error:  # engines and plug-ins raise many types
+        raise TargetError(
+            f"{engine.name} failed to open the artifact on target '{target}': {type(error).__name__}: {error}"
+        ) from error
     if target != "cpu" and not allow_fallback and not adapter.runs_all_operators:
-        _refuse_fallback(adapter, target)
+        try:
+            _refuse_fallback(adapter, target)
+        except Exception as error:  # noqa: BLE001  # engines and plug-ins raise many types
+            adapter.close()
+            known = error if isinstance(error, EdgemlError) else adapter.translate(error)
+            raise known from (None if known is error else error)
     return EngineSession(
         adapter, signature, needs=needs, decision=decision, preprocessing=preprocessing, target=target, threads=threads
     )
@@ -74,7 +86,6 @@ def open_session(
 def _refuse_fallback(adapter: EngineAdapter, target: str) -> None:
     elsewhere = Placement(target, adapter.placement()).elsewhere
     if elsewhere:
-        adapter.close()
         named = ", ".join(f"{item.operator} ×{item.count} ({item.place})" for item in elsewhere)
         raise TargetError(
             f"Target '{target}' does not support all operators of the artifact; these would run elsewhere: {named}.",
@@ -189,13 +200,14 @@ class EngineSession(Session):
         except (AttributeError, TypeError):  # not a mapping: refused below
             values = None
         if type(values) is np.ndarray and values.shape == self._single_shape and values.dtype is self._single_dtype:
-            executor = self._singles.acquire()
             try:
-                return dict(zip(self._output_names, executor.run_raw(values), strict=True))
-            except self._adapter.errors as error:
+                executor = self._singles.acquire()
+                try:
+                    return dict(zip(self._output_names, executor.run_raw(values), strict=True))
+                finally:
+                    self._singles.release(executor)
+            except self._errors as error:
                 self._scheduler.raise_translated(error)
-            finally:
-                self._singles.release(executor)
         float_inputs = [spec.name for spec in self.signature.inputs if spec.quantization is None]
         if float_inputs:
             raise InputError(f"Input '{float_inputs[0]}' of the artifact is not quantized.", fix="use run or predict.")
@@ -283,7 +295,9 @@ class EngineSession(Session):
         max_delay_ms: float | None = 20.0,
         latest: bool = False,
     ) -> Iterator[np.ndarray | dict[str, np.ndarray]]:
-        if max_delay_ms is not None and not max_delay_ms >= 0:
+        if not isinstance(items, Iterable):
+            raise InputError(f"items: expected an iterable of samples or batches, got {type(items).__name__}.")
+        if max_delay_ms is not None and not _is_duration(max_delay_ms):
             raise InputError(f"max_delay_ms is {max_delay_ms!r}, expected a number of at least 0, or None.")
         if latest and max_delay_ms is None:
             raise InputError("latest=True requires a number as max_delay_ms, got None.", fix="omit max_delay_ms.")
@@ -296,14 +310,17 @@ class EngineSession(Session):
         )
 
     def bind(self, batch: int = 1) -> IoBinding:
-        if batch < 1 or self._unit not in {None, batch}:
-            expected = f"{self._unit}, the artifact's batch size" if self._unit else "at least 1"
-            raise InputError(f"batch is {batch}, expected {expected}.")
+        if not _is_count(batch) or self._unit not in {None, batch}:
+            expected = f"{self._unit}, the artifact's batch size" if self._unit else "a whole number, at least 1"
+            raise InputError(f"batch is {batch!r}, expected {expected}.")
         with self._binding:
             self._check_open()
             from .io_binding import IoBinding
 
-            instance = self._adapter.instance(batch, 1)
+            try:
+                instance = self._adapter.instance(int(batch), 1)
+            except self._errors as error:
+                self._scheduler.raise_translated(error)
             if not instance.outputs:
                 raise TargetError(
                     "The artifact has text or dynamic shapes and cannot be bound to memory.", fix="use run."
@@ -320,7 +337,10 @@ class EngineSession(Session):
             self._scheduler.close()
             for binding in list(self._bindings):
                 binding.close()
-            self._adapter.close()
+            try:
+                self._adapter.close()
+            except self._errors as error:
+                self._scheduler.raise_translated(error)
 
     def __enter__(self) -> Self:
         return self
@@ -351,13 +371,14 @@ class EngineSession(Session):
             return None
         shape = data.shape
         if shape == self._single_shape:
-            executor = self._singles.acquire()
             try:
-                return executor.run_batch(data) if executor.run_batch is not None else None
-            except self._adapter.errors as error:
+                executor = self._singles.acquire()
+                try:
+                    return executor.run_batch(data) if executor.run_batch is not None else None
+                finally:
+                    self._singles.release(executor)
+            except self._errors as error:
                 self._scheduler.raise_translated(error)
-            finally:
-                self._singles.release(executor)
         if shape[1:] == self._sample_shape and shape:
             try:
                 return self._small_batches.run(data)
@@ -453,6 +474,10 @@ class EngineSession(Session):
     def _check_open(self) -> None:
         if self._closed:
             raise closed_error()
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, Real) and float(value) >= 0
 
 
 def _is_count(value: object) -> bool:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TypeVar
 
 import numpy as np
 
+from .batch_probes import same_bytes
 from .executor import Executor
-from .pool import Pool
+from .pool import Pool, ProcessLock
 
-__all__ = ["SmallBatches", "same_bytes"]
+__all__ = ["SmallBatches"]
 
 Result = TypeVar("Result")
 
@@ -43,6 +43,8 @@ class SmallBatches:
         worth_ns: Time of a batch above which threads should share it; infinite where there is one thread.
         short_ns: Time of a sample below which threads are not worth it.
         errors: The exceptions that the engine raises.
+        prove: Returns whether the executors of a larger batch size process each sample independently of the others; its
+            second argument is a batch of float32 samples.
 
     Attributes:
         sample_ns: Minimum observed time per sample.
@@ -59,11 +61,13 @@ class SmallBatches:
         worth_ns: float,
         short_ns: float,
         errors: tuple[type[Exception], ...],
+        prove: Callable[[Pool[Executor], np.ndarray], bool],
     ) -> None:
         self.sample_ns = math.inf
         self._pool, self._singles, self._unit = pool, singles, unit
         self._errors: tuple[type[Exception], ...] = (MemoryError, *errors)
         self._worth_ns, self._short_ns = worth_ns, short_ns
+        self._prove = prove
         self._max_samples = min(_MOST, most) if unit is None else _MOST if unit == 1 else 0
         self._pools: dict[int, Pool[Executor]] = {}  # by batch size
         self._units: tuple[
@@ -74,7 +78,7 @@ class SmallBatches:
         self._batches_seen = 0
         self._learning = True
         self._one_by_one_counts: frozenset[int] = frozenset()  # batch sizes that run one by one
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def close(self) -> None:
         """Release all executors but those of batch size 1; later calls of `run` return None."""
@@ -195,7 +199,8 @@ class SmallBatches:
             wide_ns, wide = _measure(lambda: self._run_batch(pool, sample_values))
         except self._errors:  # memory does not suffice, or the model has a fixed batch size
             return
-        if wide and narrow and all(map(same_bytes, wide, narrow)) and wide_ns < narrow_ns:
+        is_same = bool(wide and narrow) and all(map(same_bytes, wide or (), narrow or ()))
+        if is_same and wide_ns < narrow_ns and self._prove(pool, sample_values):
             self._pools[unit] = pool
             large = [count for count in self._pools if count >= _LEAST_UNIT]
             self._units = tuple((count, self._pools[count]) for count in sorted(large, reverse=True))
@@ -210,8 +215,3 @@ def _measure(call: Callable[[], Result]) -> tuple[float, Result]:
         call()
         least = min(least, perf_counter_ns() - begun)
     return least, result
-
-
-def same_bytes(first: np.ndarray, second: np.ndarray) -> bool:
-    """Return whether two arrays are equal bit for bit."""
-    return first.shape == second.shape and first.tobytes() == second.tobytes()

@@ -162,7 +162,7 @@ def run_live(
         begun = perf_counter()
         outputs = run(arrays, first)
         count, spent_s = len(next(iter(arrays.values()))), max(perf_counter() - begun, 1e-9)
-        reader.limit = max(workers, int(count * max_delay_s / spent_s))
+        reader.limit = max(workers, int(min(count * max_delay_s / spent_s, _MOST_SAMPLES)))
         return outputs
 
     first = 0

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from .pool import ProcessLock
+
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
@@ -32,7 +34,7 @@ class WorkerThreads:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._process = 0  # id of the process that started the threads
         self._started = self._idle = 0
         self._jobs: SimpleQueue[Callable[[], None] | None] | None = None

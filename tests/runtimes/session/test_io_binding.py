@@ -43,7 +43,7 @@ def test_the_hot_loop_with_several_samples(session: Session, digits: Digits) -> 
     hot.inputs["image"][...] = digits.evaluation[:4]
     hot.run()
     np.testing.assert_array_equal(hot.outputs["scores"], session.predict(digits.evaluation[:4], batch_size=4))
-    with pytest.raises(InputError, match="batch is 0, expected at least 1"):
+    with pytest.raises(InputError, match="batch is 0, expected a whole number, at least 1"):
         session.bind(0)
 
 

@@ -107,3 +107,23 @@ def test_labels_and_scores_of_a_stream(session: Session, digits: Digits) -> None
 def test_a_number_of_labels_that_is_none(session: Session, digits: Digits, k: int) -> None:
     with pytest.raises(InputError, match="expected a whole number, at least 1"):
         session.top(digits.evaluation[:1], k)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [3, 4])
+def test_scores_of_pairs_rank_no_labels(classes: int) -> None:
+    """Three labels have three pairs, so that the shape alone does not show it."""
+    from sklearn.datasets import make_blobs
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    x, y = make_blobs(200, n_features=4, centers=classes, cluster_std=6.0, random_state=0)
+    model = make_pipeline(StandardScaler(), SVC(decision_function_shape="ovo")).fit(x, y)
+    package = edgeml.build(model, evaluation=(x, y), recipes=["onnx-fp32"])
+    with package.session("onnx-fp32") as session:
+        sample = x[:5].astype(np.float32)
+        np.testing.assert_array_equal(session.classify(sample), model.predict(x[:5]))
+        for use in (lambda: session.top(sample, 2), lambda: session.classify(sample[:1], scores=True)):
+            with pytest.raises(InputError, match=f"compare pairs of its {classes} labels"):
+                use()
