@@ -168,7 +168,8 @@ class Package(Struct, frozen=True):
             InputError: The package has no such artifact.
             MissingDependencyError: The engine is not installed.
             TargetError: There is no such target, or the engine cannot run the artifact there, or not all of it. Where
-                artifact or target are to be chosen, the next best is taken, and `reason` says so.
+                artifact or target are to be chosen, the next best is taken, and `reason` says so; likewise where
+                several engines run the format on the target.
 
         Example:
             >>> package.session("tflite-int8").predict(x)
@@ -184,7 +185,7 @@ class Package(Struct, frozen=True):
                 failures.append(error)
                 passed += f" {choice.recipe} on {choice.target} did not open: {error.message}"
                 continue
-            session.reason = choice.reason + passed
+            session.reason = f"{choice.reason}{passed} {session.reason}".rstrip()
             return session
         raise failures[0]
 

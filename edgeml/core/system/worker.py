@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import math
 import os
 import select
@@ -38,7 +39,13 @@ _LIFE_SIGN_S = 1.0
 
 
 class WorkerCrash(ConversionError):
-    """The child process died; the log holds what it printed."""
+    """The child process died; the log holds what it printed.
+
+    Attributes:
+        status: Exit status of the child, negative for a signal; None for a child that did not end by itself.
+    """
+
+    status: int | None = None
 
 
 class WorkerTimeout(WorkerCrash):
@@ -96,7 +103,12 @@ def start_child(factory: str, answers: int, environment: dict[str, str], log: Bi
 
     Returns:
         The process; its standard input takes settings and calls.
+
+    Raises:
+        OSError: The process cannot be started.
     """
+    if not sys.executable:  # a program that embeds Python need not set it
+        raise FileNotFoundError(errno.ENOENT, "The Python interpreter is unknown: sys.executable is not set")
     code = f"from edgeml.core.system.worker import serve; serve({factory!r}, {answers}, {os.getpid()})"
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code],  # -P keeps the working directory off the search path
@@ -248,7 +260,9 @@ class Worker:
         else:
             how = f"ended with status {status}"
         kind = WorkerTimeout if status is None and timeout_s is not None else WorkerCrash
-        return kind(f"The child process {how} in '{method}'.", log=self._log(begin))
+        crash = kind(f"The child process {how} in '{method}'.", log=self._log(begin))
+        crash.status = status
+        return crash
 
     def _log_size(self) -> int:
         return self._log_path.stat().st_size
