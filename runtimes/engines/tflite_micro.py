@@ -70,7 +70,7 @@ class TfliteMicroAdapter(EngineAdapter):
             raise StorageError(f"Temporary files cannot be written: {error.strerror or error}.") from error
         self._child = Worker(f"{MicroInterpreter.__module__}:MicroInterpreter", MicroSettings(data), Path(folder.name))
         self._finalizer = weakref.finalize(self, _close, self._child, folder)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close the session in the thread that predicts
         self._closed = False
         try:
             model = self._call("model", returns=MicroModel)
@@ -137,7 +137,11 @@ class TfliteMicroAdapter(EngineAdapter):
                 raise closed_error()
             try:
                 return self._child.call(method, *arguments, returns=returns, timeout_s=_CALL_TIMEOUT_S)
-            except OSError as error:
+            except Exception as error:
+                if self._closed:  # during the call, by a signal handler
+                    raise closed_error() from error
+                if not isinstance(error, OSError):
+                    raise
                 raise TargetError(
                     f"TFLite Micro {self.version} cannot run in a child process: {error.strerror or error}."
                 ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -96,3 +98,18 @@ def test_closing_while_threads_predict_ends_the_child_for_good(net_package: edge
             thread.join(30)
             assert not thread.is_alive()
         assert failures == ["The session is closed."] * 3
+
+
+def test_a_signal_handler_may_close_a_session_that_predicts(
+    net_package: edgeml.Package, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FAILURE, "invoke hang")
+    monkeypatch.setattr(tflite_micro, "MicroInterpreter", MicroInterpreter)
+    session = net_package.session("tflite-int8", target="micro")
+    previous = signal.signal(signal.SIGUSR1, lambda *_: session.close())
+    try:
+        threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(TargetError, match="The session is closed"):
+            session.predict(digits.evaluation[:1])
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
