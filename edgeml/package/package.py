@@ -202,7 +202,8 @@ class Package(Struct, frozen=True):
             InputError: The package does not contain the artifact.
             MissingDependencyError: The engine is not installed.
             TargetError: The target does not exist, or the engine cannot run the artifact, or all of it, there. If
-                the artifact or the target is to be chosen, the next best is opened instead, and `reason` says so.
+                the artifact or the target is to be chosen, the next best is opened instead, and `reason` says so;
+                likewise if several engines run the format on the target.
 
         Example:
             >>> package.session("tflite-int8").predict(x)
@@ -218,7 +219,7 @@ class Package(Struct, frozen=True):
                 failures.append(error)
                 skipped += f" {choice.recipe} on {choice.target} did not open: {error.message}"
                 continue
-            session.reason = choice.reason + skipped
+            session.reason = f"{choice.reason}{skipped} {session.reason}".rstrip()
             return session
         raise failures[0]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from msgspec import Struct
 
@@ -10,6 +11,7 @@ from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.availability import unavailable
 from edgeml.core.registry.engines import adapter_of, engines, find_engine
+from edgeml.core.registry.tables import Engine
 from edgeml.core.system.log import log_info
 from edgeml.core.system.machine import cpu, missing_features
 from edgeml.package.manifest import ArtifactRecord, Manifest
@@ -56,11 +58,14 @@ def choices(manifest: Manifest, records: Sequence[ArtifactRecord], *, target: st
     wrong_formats: list[EdgemlError] = []  # of formats that do not run on the target: raised only without others
     obstacles: list[str] = []
     chosen = False
+    find_problem = cache(
+        unavailable
+    )  # a trial that is not kept, for instance a timeout, is not repeated for each artifact
     for place in [target] if target != AUTO else _places():
         usable = []
         formats = {engine.format for engine in engines() if engine.target == place}
         for record in records:
-            problem = _obstacle(record, place)
+            problem = _obstacle(record, place, find_problem)
             if problem is None:
                 usable.append(record)
             else:
@@ -93,8 +98,18 @@ def _places() -> Iterator[str]:
             yield engine.target
 
 
-def _obstacle(record: ArtifactRecord, target: str) -> EdgemlError | None:
-    """Return the reason why an artifact cannot run on a target, as far as is known without opening it."""
+def _obstacle(
+    record: ArtifactRecord, target: str, find_problem: Callable[[Engine], EdgemlError | None]
+) -> EdgemlError | None:
+    """Return the reason why an artifact cannot run on a target, as far as is known before it is opened.
+
+    One engine that can run it suffices: `find_engine` opens sessions by that one.
+
+    Args:
+        record: The artifact.
+        target: The target.
+        find_problem: Returns the reason why an engine does not run on this machine, or None.
+    """
     recipe = find_recipe(record.recipe)
     missing = missing_features(record.needs.cpu_features)
     if missing and target == "cpu":
@@ -103,7 +118,7 @@ def _obstacle(record: ArtifactRecord, target: str) -> EdgemlError | None:
     for engine in engines():
         if (engine.format, engine.target) != (recipe.format, target):
             continue
-        problem = unavailable(engine)
+        problem = find_problem(engine)
         if problem is None:
             if recipe.precision in adapter_of(engine).precisions:
                 return None

@@ -13,12 +13,13 @@ import numpy as np
 
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, check_tensor
-from edgeml.core.errors import TargetError
+from edgeml.core.errors import ConversionError, StorageError, TargetError
 from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.recipe import Precision
 from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
 from edgeml.core.tensors import Signature
 
+from ..session.pool import closed_error
 from .tflite_micro_process import AMPLE_BYTES, MicroInterpreter, MicroModel, MicroSettings, MicroTensor
 
 __all__ = ["TfliteMicroAdapter"]
@@ -54,15 +55,23 @@ class TfliteMicroAdapter(EngineAdapter):
     def _fits(self, arena_bytes: int) -> bool:
         try:
             return bool(self._request("fits", arena_bytes, returns=bool))
+        except WorkerTimeout as error:
+            raise self._translate_failure(error) from error
         except WorkerCrash:  # the arena is too small
             return False
+        except ConversionError as error:
+            raise self._translate_failure(error) from error
 
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # one target, one thread
         self.signature = signature
-        folder = tempfile.TemporaryDirectory(prefix="edgeml-")
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="edgeml-")
+        except OSError as error:
+            raise StorageError(f"Temporary files cannot be written: {error.strerror or error}.") from error
         self._child = Worker(f"{MicroInterpreter.__module__}:MicroInterpreter", MicroSettings(data), Path(folder.name))
         self._finalizer = weakref.finalize(self, _close, self._child, folder)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close the session in the thread that predicts
+        self._closed = False
         try:
             model = self._call("model", returns=MicroModel)
         except BaseException:
@@ -95,8 +104,10 @@ class TfliteMicroAdapter(EngineAdapter):
         return [outputs[self._output_order.index(place)] for place in range(len(outputs))]
 
     def close(self) -> None:
-        """End the child."""
-        self._finalizer()
+        """End the child, after the sample that another thread is running; calls that wait for it fail."""
+        self._closed = True
+        with self._lock:
+            self._finalizer()
 
     def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators, all of which run in TFLite Micro."""
@@ -105,11 +116,8 @@ class TfliteMicroAdapter(EngineAdapter):
     def _call(self, method: str, *arguments: object, returns: Any) -> Any:
         try:
             return self._request(method, *arguments, returns=returns)
-        except WorkerCrash as error:
-            what = "is stuck with" if isinstance(error, WorkerTimeout) else "aborts on"
-            raise TargetError(
-                f"TFLite Micro {self.version} {what} the artifact: {error.message}", log=error.log
-            ) from error
+        except ConversionError as error:
+            raise self._translate_failure(error) from error
         except TargetError as error:
             printed = error.log.partition("Traceback")[0].split("\n")[0].strip()
             if not printed:
@@ -117,9 +125,26 @@ class TfliteMicroAdapter(EngineAdapter):
             # The interpreter prints the reason on stderr only.
             raise TargetError(f"{error.message.rstrip('.')}: {printed}", fix=error.fix, log=error.log) from error
 
+    def _translate_failure(self, error: ConversionError) -> TargetError:
+        what = "fails with"
+        if isinstance(error, WorkerCrash):
+            what = "is stuck with" if isinstance(error, WorkerTimeout) else "aborts on"
+        return TargetError(f"TFLite Micro {self.version} {what} the artifact: {error.message}", log=error.log)
+
     def _request(self, method: str, *arguments: object, returns: Any) -> Any:
         def call() -> Any:
-            return self._child.call(method, *arguments, returns=returns, timeout_s=_CALL_TIMEOUT_S)
+            if self._closed:
+                raise closed_error()
+            try:
+                return self._child.call(method, *arguments, returns=returns, timeout_s=_CALL_TIMEOUT_S)
+            except Exception as error:
+                if self._closed:  # during the call, by a signal handler
+                    raise closed_error() from error
+                if not isinstance(error, OSError):
+                    raise
+                raise TargetError(
+                    f"TFLite Micro {self.version} cannot run in a child process: {error.strerror or error}."
+                ) from error
 
         with self._lock:
             try:

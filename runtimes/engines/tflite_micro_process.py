@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,8 @@ class MicroInterpreter:
         """Describe the model."""
         from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-        model = schema.ModelT.InitFromPackedBuf(self._data, 0)
+        model = self._model
         graph = model.subgraphs[0]
-        self._outputs = len(graph.outputs)
         names = {int(index): graph.tensors[index].name.decode() for index in (*graph.inputs, *graph.outputs)}
         if model.signatureDefs:
             definition = model.signatureDefs[0]
@@ -98,7 +98,8 @@ class MicroInterpreter:
                 f"TFLite Micro {version} loads the artifact but cannot run it: {error}",
                 fix="use an artifact whose operators TFLite Micro supports for its dtypes.",
             ) from error
-        return [np.array(self._interpreter.get_output(place)) for place in range(self._outputs)]
+        count = len(self._model.subgraphs[0].outputs)
+        return [np.array(self._interpreter.get_output(place)) for place in range(count)]
 
     def fits(self, arena_bytes: int) -> bool:
         """Return whether the arena suffices. Too small an arena aborts the process for some models."""
@@ -107,6 +108,13 @@ class MicroInterpreter:
         except RuntimeError:
             return False
         return True
+
+    @cached_property
+    def _model(self) -> Any:
+        """The parsed model. A restarted child serves calls in any order, so that no method relies on another."""
+        from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+        return schema.ModelT.InitFromPackedBuf(self._data, 0)
 
     def _open(self, arena_bytes: int) -> Any:
         return self._runtime.Interpreter.from_bytes(self._data, arena_size=arena_bytes)

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import ClassVar
 
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import TinyModel
+from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.tensors import Signature
 from edgeml.runtimes import ArrayInstance, EngineAdapter, EngineInstance, OperatorCount, count_operators
 from edgeml.runtimes.engines.tiny_models import tiny_onnx
 
-__all__ = ["TRIALS", "Aborts", "AsksBadly", "Hangs", "LeavesItToTheCpu", "NoAdapter", "Raises", "Runs", "Wrong"]
+__all__ = [
+    "TRIALS",
+    "Aborts",
+    "AsksBadly",
+    "Exits",
+    "ExitsForItsModel",
+    "Hangs",
+    "HasNoDevice",
+    "HasNoPrecisions",
+    "IsKilled",
+    "IsNamedByANumber",
+    "LeavesItToTheCpu",
+    "NoAdapter",
+    "Raises",
+    "RefusesModels",
+    "ReturnsText",
+    "ReturnsTextForItsModel",
+    "Runs",
+    "RunsModels",
+    "Wrong",
+]
 
 TRIALS = "EDGEML_TEST_TRIALS"
 """Name of the variable that holds a file, which grows by a line each time an engine opens a model."""
@@ -78,6 +100,91 @@ class Hangs(Runs):
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
         super().__init__(data, signature, needs=needs, target=target, threads=threads)
         time.sleep(1000)
+
+
+class IsKilled(Runs):
+    """Is killed, as by the kernel for want of memory."""
+
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        super().__init__(data, signature, needs=needs, target=target, threads=threads)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class RunsModels(Runs):
+    """Runs any ONNX model."""
+
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        super().__init__(data, signature, needs=needs, target=target, threads=threads)
+        from onnxruntime import InferenceSession
+
+        self._session = InferenceSession(data)
+        self._inputs = [spec.name for spec in signature.inputs]
+        self._outputs = [spec.name for spec in signature.outputs]
+
+    def instance(self, batch: int | None, threads: int) -> EngineInstance:
+        return ArrayInstance(
+            lambda values: self._session.run(self._outputs, dict(zip(self._inputs, values, strict=True)))
+        )
+
+
+class HasNoDevice(RunsModels):
+    """Opens no model."""
+
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        raise TargetError("No device of this vendor was found.", fix="plug one in.")
+
+
+class RefusesModels(RunsModels):
+    """Opens the tiny model only."""
+
+    def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:
+        super().__init__(data, signature, needs=needs, target=target, threads=threads)
+        if data != tiny_onnx().data:
+            raise RuntimeError("the driver refuses this model")
+
+
+class IsNamedByANumber(Runs):
+    """Has a name of the wrong type."""
+
+    name = 7  # type: ignore[assignment]
+
+
+class HasNoPrecisions(Runs):
+    """Has None for its precisions."""
+
+    precisions = None  # type: ignore[assignment]
+
+
+class ReturnsText(Runs):
+    """Returns text for an obstacle."""
+
+    @classmethod
+    def obstacle(cls, target: str) -> EdgemlError | None:
+        return "no device"  # type: ignore[return-value]
+
+
+class ReturnsTextForItsModel(Runs):
+    """Returns text for its tiny model."""
+
+    @classmethod
+    def tiny_model(cls, target: str) -> TinyModel | None:
+        return "tiny"  # type: ignore[return-value]
+
+
+class Exits(Runs):
+    """Exits when it is asked for an obstacle."""
+
+    @classmethod
+    def obstacle(cls, target: str) -> EdgemlError | None:
+        raise SystemExit(5)
+
+
+class ExitsForItsModel(Runs):
+    """Exits when it is asked for its tiny model."""
+
+    @classmethod
+    def tiny_model(cls, target: str) -> TinyModel | None:
+        raise SystemExit(5)
 
 
 class AsksBadly(Runs):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import math
 import os
 import select
@@ -38,7 +39,13 @@ _POLL_S = 1.0  # between checks that the child is alive
 
 
 class WorkerCrash(ConversionError):
-    """The child process died; the log holds its output."""
+    """The child process died; the log holds its output.
+
+    Attributes:
+        status: Exit status of the child, negative for a signal; None for a child that did not end by itself.
+    """
+
+    status: int | None = None
 
 
 class WorkerTimeout(WorkerCrash):
@@ -95,8 +102,14 @@ def start_child(factory: str, replies: int, environment: dict[str, str], log: Bi
         log: File for the child's output.
 
     Returns:
+    Returns:
         The process, whose standard input accepts settings and calls.
+
+    Raises:
+        OSError: The process cannot be started.
     """
+    if not sys.executable:  # a program that embeds Python need not set it
+        raise FileNotFoundError(errno.ENOENT, "The Python interpreter is unknown: sys.executable is not set")
     code = f"from edgeml.core.system.worker import serve; serve({factory!r}, {replies}, {os.getpid()})"
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code],  # -P keeps the working directory off the search path
@@ -247,7 +260,9 @@ class Worker:
         else:
             how = f"ended with status {status}"
         kind = WorkerTimeout if status is None and timeout_s is not None else WorkerCrash
-        return kind(f"The child process {how} in '{method}'.", log=self._log(begin))
+        crash = kind(f"The child process {how} in '{method}'.", log=self._log(begin))
+        crash.status = status
+        return crash
 
     def _log_size(self) -> int:
         return self._log_path.stat().st_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,11 @@ import onnx
 import pytest
 
 import edgeml
+from edgeml.core.errors import TargetError
 from tests.support.packing import artifact_bytes
+from tests.support.plug_ins import install_plug_in
 from tests.support.processes import repository
+from tests.support.trial_engines import TRIALS
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +93,83 @@ def test_a_broken_plug_in_does_not_break_the_command_line(plugins: Path, small_p
     assert not any("nonsense" in name for name, _, _ in found)
     done = run_with(plugins, "-m", "edgeml", "verify", str(small_package_file))
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the search path for plug-ins. The cache of trials is the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv(TRIALS, str(tmp_path / "trials"))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return tmp_path / "site"
+
+
+def entry_point(name: str) -> str:
+    return f"onnx.trial = tests.support.trial_engines:{name}"
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        ("HasNoDevice", "first-engine: .*No device of this vendor was found"),
+        ("RefusesModels", "first-engine fails: RuntimeError: the driver refuses this model"),
+        ("Aborts", "first-engine: .*died of SIGABRT"),
+        ("Exits", "first-engine fails: SystemExit: 5"),
+        ("HasNoPrecisions", "first-engine: .*precisions=None"),
+    ],
+)
+def test_of_two_engines_for_a_format_and_target_the_one_that_works_is_used(
+    small_package: edgeml.Package, site: Path, first: str, words: str
+) -> None:
+    install_plug_in(site, "first-engine", entry_point(first))
+    install_plug_in(site, "second-engine", entry_point("RunsModels"))
+    x = np.linspace(0, 8, 40, dtype=np.float32).reshape(10, 4)
+    expected = np.asarray(small_package.session("onnx-fp32").predict(x))
+    assert small_package.choose("onnx-fp32", target="trial").target == "trial"
+    for recipe in ("onnx-fp32", None):
+        with small_package.session(recipe, target="trial") as session:
+            assert re.search(words, session.reason)
+            np.testing.assert_allclose(np.asarray(session.predict(x)), expected, atol=1e-5)
+
+
+def test_where_all_engines_of_a_format_and_target_fail_all_reasons_are_shown(
+    small_package: edgeml.Package, site: Path
+) -> None:
+    install_plug_in(site, "first-engine", entry_point("HasNoDevice"))
+    install_plug_in(site, "second-engine", entry_point("RefusesModels"))
+    with pytest.raises(TargetError, match=r"No engine can .* on target 'trial'.*No device.*the driver refuses"):
+        small_package.session("onnx-fp32", target="trial")
+
+
+def test_broken_plug_ins_are_listed_with_their_reasons(small_package: edgeml.Package, site: Path) -> None:
+    expected = {
+        "IsNamedByANumber": "has name=7",
+        "HasNoPrecisions": "has precisions=None",
+        "ReturnsText": "'no device'",
+        "ReturnsTextForItsModel": "'tiny'",
+        "Exits": "SystemExit: 5",
+        "ExitsForItsModel": "SystemExit: 5",
+    }
+    for name in expected:
+        install_plug_in(site, name, f"onnx.{name} = tests.support.trial_engines:{name}")
+    install_plug_in(site, "Invalid", "onnx.Invalid = not a module!")
+    targets = {target.name: target for target in edgeml.targets()}
+    assert targets["cpu"].available
+    for name, words in (expected | {"Invalid": "cannot be loaded"}).items():
+        assert not targets[name].available
+        assert words in targets[name].reason
+        with pytest.raises(TargetError):
+            small_package.choose("onnx-fp32", target=name)
+        if name not in {"ExitsForItsModel", "ReturnsTextForItsModel"}:  # a named target is opened without a trial
+            with pytest.raises(TargetError):
+                small_package.session("onnx-fp32", target=name)
+
+
+def test_an_engine_is_tried_once_for_all_artifacts_even_if_the_result_is_not_kept(
+    net_package: edgeml.Package, site: Path, tmp_path: Path
+) -> None:
+    install_plug_in(site, "first-engine", entry_point("IsKilled"))
+    assert len([recipe for recipe in net_package.released if recipe.startswith("onnx")]) > 1
+    with pytest.raises(TargetError, match="died of SIGKILL"):
+        net_package.choose(target="trial")
+    assert len((tmp_path / "trials").read_text(encoding="utf-8").splitlines()) == 1

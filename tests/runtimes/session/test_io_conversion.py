@@ -143,7 +143,7 @@ def test_other_numbers_are_refused(packages: dict[str, edgeml.Package], dtype: s
             given = np.ones((count, 4), floats)
             given[count - 1, 3] = value
             for way in ways(given):
-                with pytest.raises(InputError, match=f"sample {count - 1} holds .* no {dtype}"):
+                with pytest.raises(InputError, match=f"sample {count - 1} holds .* not {dtype}"):
                     session.predict(way)
 
 
@@ -151,7 +151,7 @@ def test_other_numbers_are_refused(packages: dict[str, edgeml.Package], dtype: s
 def test_numbers_beyond_the_range_are_refused(packages: dict[str, edgeml.Package], dtype: str, value: int) -> None:
     with (
         packages[dtype].session("onnx-fp32") as session,
-        pytest.raises(InputError, match=f"sample 0 holds .* no {dtype}"),
+        pytest.raises(InputError, match=f"sample 0 holds .* not {dtype}"),
     ):
         session.predict(np.full((1, 4), value))
 
