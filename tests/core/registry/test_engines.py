@@ -112,10 +112,7 @@ def entry_point(name: str) -> str:
     ("first", "words"),
     [
         ("HasNoDevice", "first-engine: .*No device of this vendor was found"),
-        (
-            "RefusesModels",
-            "first-engine: onnx failed to open the artifact on target .trial.: RuntimeError: the driver refuses this model",
-        ),
+        ("RefusesModels", "first-engine: onnx failed to open the artifact .*: RuntimeError: the driver refuses"),
         ("Aborts", "first-engine: .*died of SIGABRT"),
         ("Exits", "first-engine fails: SystemExit: 5"),
         ("HasNoPrecisions", "first-engine: .*precisions=None"),
