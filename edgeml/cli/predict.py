@@ -91,7 +91,7 @@ def command(ctx: click.Context, options: PredictOptions) -> None:  # noqa: ARG00
         predicted = child.call("predict", *arguments, returns=Predicted)
     arrays = predicted.arrays
     _check_id_columns(id_columns, arrays)
-    if output == STDOUT or output.suffix.lower() == ".csv":
+    if output.suffix.lower() != ".npz":  # also standard output and devices
         data = encode_csv(arrays, scores=predicted.scores, classes=predicted.classes, id_columns=id_columns)
     else:
         data = encode_npz({**_as_arrays(id_columns), **arrays})

@@ -211,7 +211,7 @@ def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> Non
     assert found.baseline_file is not None
     assert (found.baseline_file.name, found.baseline_file.digest) == ("old.tflite", digest)
     assert found.baseline_file.size_bytes == file.stat().st_size
-    assert f"old.tflite: 18.5 kB, {digest}; takes image int8 [1, 8, 8, 1]" in done.stdout
+    assert f"old.tflite: 18.5 kB, {digest}; input image int8 [1, 8, 8, 1]" in done.stdout
 
     done = run("bench", file, *QUICK[:4], "--scenario", "single-stream")
     assert done.returncode == 0, done.stderr

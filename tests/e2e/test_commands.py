@@ -95,7 +95,12 @@ def test_a_goal_that_is_missed_is_exit_1_and_the_package_is_there(run: Run, net_
 def test_a_rejected_artifact_runs_only_when_it_is_named(run: Run, net_file: Path, data: Path, tmp_path: Path) -> None:
     package = tmp_path / "net.edgeml"
     run("build", net_file, "-o", package, "--recipe", "onnx-fp32", "--goal", "max_size_bytes=1000")
-    failed(run("predict", package, data / "x.npy", "-o", tmp_path / "o.npz"), 2, "no released artifact", "--artifact")
+    failed(
+        run("predict", package, data / "x.npy", "-o", tmp_path / "o.npz"),
+        2,
+        "does not contain a released artifact",
+        "--artifact",
+    )
     assert not (tmp_path / "o.npz").exists()
     done = run("predict", package, data / "x.npy", "-o", tmp_path / "o.npz", "--artifact", "onnx-fp32")
     assert done.returncode == 0, done.stderr
@@ -105,7 +110,7 @@ def test_a_rejected_artifact_runs_only_when_it_is_named(run: Run, net_file: Path
 @pytest.mark.parametrize(
     ("calibration", "words"),
     [
-        ("empty.npz", ["calibration", "no samples"]),
+        ("empty.npz", ["calibration", "got 0 samples"]),
         ("nan.npz", ["calibration", "sample 7", "NaN"]),
         ("shape.npz", ["calibration", "[200, 8, 8]", "[samples, 8, 8, 1]"]),
         ("text.npz", ["calibration", "dtype", "expected numbers"]),
@@ -136,7 +141,7 @@ def test_evaluation_without_labels_says_that_accuracy_was_not_measured(
     done = run(*common, "--recipe", "onnx-fp32")
     assert done.returncode == 0, done.stderr
     assert "accuracy was not measured" in done.stdout
-    failed(run(*common, "--recipe", "onnx-fp32", "--goal", "max_drop=0.1"), 2, "max_drop needs true labels")
+    failed(run(*common, "--recipe", "onnx-fp32", "--goal", "max_drop=0.1"), 2, "max_drop requires true labels")
 
 
 @pytest.mark.slow
@@ -188,7 +193,7 @@ def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:
         (["--recipe", "tflite-int4"], ["tflite-int4", "tflite-int8"]),
         (["--batch", "0"], ["--batch"]),
         (["--labels", "absent.txt"], ["absent.txt"]),
-        (["--task", "regression", "--evaluation", "{data}/unseen.npz"], ["y is", "the model gives"]),
+        (["--task", "regression", "--evaluation", "{data}/unseen.npz"], ["y is", "as the model returns them"]),
     ],
 )
 def test_bad_options(

@@ -538,7 +538,7 @@ def test_a_model_that_remembers_is_refused(keras_models: Worker) -> None:
 
 @pytest.mark.slow
 def test_whole_numbers_are_not_drawn(keras_models: Worker) -> None:
-    with pytest.raises(InputError, match="inputs tokens take whole numbers"):
+    with pytest.raises(InputError, match="inputs tokens accept whole numbers"):
         edgeml.build(made(keras_models, "tokens"), recipes=FLOATS)
     tokens = np.random.default_rng(0).integers(200, size=(40, 5))
     assert edgeml.build(made(keras_models, "tokens"), recipes=FLOATS, evaluation=tokens).released == tuple(FLOATS)

@@ -121,6 +121,6 @@ def test_a_build_shows_its_steps_in_a_terminal(pipeline_file: Path) -> None:
 def test_a_build_prints_nothing_and_reports_its_steps(pipeline_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
     steps: list[Step] = []
     edgeml.build(pipeline_file, recipes="onnx-fp32", progress=steps.append)
-    assert [step.text.split()[0] for step in steps] == ["loading", "asking", "converting", "proving"]
+    assert [step.text.split()[0] for step in steps] == ["loading", "running", "converting", "proving"]
     assert {step.total for step in steps} == {4}
     assert capfd.readouterr() == ("", "")

@@ -418,7 +418,7 @@ def failed(server: SshServer, device: Device, kind: type[Exception], words: str)
     ("options", "kind", "words", "fix"),
     [
         (("--artifact", "tflite-int4"), InputError, "'tflite-int4'", ""),
-        (("--target", "moon"), TargetError, "'moon'", "take one of cpu"),
+        (("--target", "moon"), TargetError, "'moon'", "use one of cpu"),
         (("--threads", "none"), TargetError, "'none' is not a valid integer", "edgeml bench --help"),
     ],
     ids=["artifact", "target", "usage"],
