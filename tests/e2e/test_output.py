@@ -173,7 +173,7 @@ def test_a_device_takes_any_output_and_stays(run: Run, images: Path) -> None:
         os.close(reader)
     done = run("predict", PACKAGE, "x.npy", "-o", "/dev/stdout", cwd=images.parent)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("scores_0,")
+    assert done.stdout.startswith("labels,")
 
 
 def test_a_format_that_contradicts_the_name(run: Run, tmp_path: Path) -> None:

@@ -88,6 +88,6 @@ def test_needs_are_those_of_the_file(many: Converted, recipe: str) -> None:
 
 @pytest.mark.parametrize("recipe", ["onnx-dynamic", "onnx-int8"])
 def test_a_recipe_that_would_leave_the_model_as_it_is_is_refused(convertible: Convertible, recipe: str) -> None:
-    with pytest.raises(UnsupportedModelError, match="contains no matrix products|quantized nothing") as caught:
+    with pytest.raises(UnsupportedModelError, match="quantized nothing") as caught:
         convertible("parameter_free").convert(recipe)
     assert "fp32" in caught.value.fix
