@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgeml.cli.columns import print_columns
 from edgeml.cli.output import console
 from edgeml.cli.refusals import refusal_lines
-from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL
+from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL, format_drop
 from edgeml.core.source import MAIN_METRIC
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _drop(record: ArtifactRecord) -> str:
     drop = record.evaluation.drop
     if drop is None:
         return "-"
-    if drop.metric == "accuracy":
-        return f"{100 * drop.value:+.1f} [{100 * drop.low:+.1f},{100 * drop.high:+.1f}]"
+    if drop.metric == "accuracy":  # the unit once, for the width of a terminal
+        return (
+            f"{format_drop(drop.value, drop.metric, digits=1, sign='+')} [{100 * drop.low:+.1f},{100 * drop.high:+.1f}]"
+        )
     return f"{drop.value:+.4f} [{drop.low:+.4f},{drop.high:+.4f}]"

@@ -82,16 +82,16 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 
 def _drop(drop: Drop, bound: float, metrics: Iterable[Metrics | None]) -> str:
+    from edgeml.core.records.evidence import format_drop
+
     values = [getattr(item, drop.metric, None) for item in metrics]
     form = ".2%" if drop.metric == "accuracy" else ".4f"
     change = "" if None in values else f" {' -> '.join(f'{value:{form}}' for value in values)},"
-    points = drop.metric == "accuracy"
-    figures = (drop.value, drop.low, drop.high)
-    value, low, high = (f"{100 * figure:+.2f}" if points else f"{figure:+.4f}" for figure in figures)
-    unit, goal = (" points", 100 * bound) if points else ("", bound)
+    value, low, high = (format_drop(end, drop.metric, sign="+") for end in (drop.value, drop.low, drop.high))
+    goal = f"{100 * bound:g}%" if drop.metric == "accuracy" else f"{bound:g}"
     return (
-        f"{_METRICS[drop.metric]}{change} a drop of {value}{unit}, 95% interval {low} to {high} ({drop.method}); "
-        f"the goal is at most {goal:g}."
+        f"{_METRICS[drop.metric]}{change} a drop of {value}, 95% interval {low} to {high} ({drop.method}); "
+        f"the goal is at most {goal}."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Remark, Verdict
 from edgeml.core.recipe import Floor, Recipe
-from edgeml.core.records.evidence import Evaluation, Fidelity, Latency
+from edgeml.core.records.evidence import Evaluation, Fidelity, Latency, format_drop
 from edgeml.evaluation.fidelity import CONSTANT_ERROR
 from edgeml.evaluation.sample_size import samples_to_settle
 
@@ -128,11 +128,13 @@ def _judge_drop(evaluation: Evaluation, bound: float, reasons: list[str], remark
     if drop is None:
         reasons.append("the drop is not defined on these data")
         return None
+    goal = f"{100 * bound:g}%" if drop.metric == "accuracy" else f"{bound:g}"
     if not drop.value <= bound:
         verb = "rises" if drop.metric == "relative_mse" else "drops"  # of an error, larger is worse
-        reasons.append(f"{drop.metric} {verb} by {drop.value:.4f}, more than {bound:g}")
+        reasons.append(f"{drop.metric} {verb} by {format_drop(drop.value, drop.metric)}, more than {goal}")
     if not drop.low <= bound < drop.high:
         return None
+    low, high = (format_drop(end, drop.metric) for end in (drop.low, drop.high))
     samples = samples_to_settle(drop, bound, evaluation.fidelity.samples, evaluation.mcnemar)
     outlook = (
         "no number of samples would settle it, because the drop equals the goal"
@@ -141,8 +143,7 @@ def _judge_drop(evaluation: Evaluation, bound: float, reasons: list[str], remark
     )
     remarks.append(
         Remark(
-            f"the 95% interval of the drop, {drop.low:.4f} to {drop.high:.4f}, contains the goal of {bound:g}; "
-            f"{outlook}",
+            f"the 95% interval of the drop, {low} to {high}, contains the goal of {goal}; {outlook}",
             "open",
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgeml.core.html import html_table
+from edgeml.core.records.evidence import format_drop
 from edgeml.core.source import MAIN_METRIC
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
@@ -36,7 +37,7 @@ def _row(record: ArtifactRecord, manifest: Manifest, metric: str) -> list[str]:
         record.recipe,
         f"{manifest.files[record.file].size_bytes / 1000:,.1f}",
         "" if value is None else f"{value:.2%}" if percent else f"{value:.4g}",
-        "" if drop is None else f"{100 * drop.value:+.2f} points" if percent else f"{drop.value:+.4g}",
+        "" if drop is None else format_drop(drop.value, drop.metric, sign="+"),
         f"{evaluation.fidelity.sqnr_db:.1f}",
         "" if latency is None else f"{latency.median_ms:.3f}",
         record.verdict.status,

@@ -48,7 +48,7 @@ def test_words_and_figures(run: Run, rejected: Path) -> None:
     assert evaluation.drop is not None
     assert evaluation.mcnemar is not None
     assert evaluation.fidelity.flips
-    assert f"a drop of {100 * evaluation.drop.value:+.2f} points, 95% interval" in bad
+    assert f"a drop of {100 * evaluation.drop.value:+.2f}%, 95% interval" in bad
     assert f"right on {evaluation.mcnemar.lost}, the artifact alone on 0: significant (p = " in bad
     assert f"flips       {evaluation.fidelity.flips} of 300" in bad
     assert "-> " in bad

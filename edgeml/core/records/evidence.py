@@ -66,6 +66,20 @@ class Metrics(Record, frozen=True):
     relative_mse: float | None = None
 
 
+def format_drop(value: float, metric: str, *, digits: int = 2, sign: str = "") -> str:
+    """Format a drop or its goal: of accuracy in percentage points, with ``%`` as in goals; of other metrics plain.
+
+    Args:
+        value: The drop, as a fraction.
+        metric: Name of the metric.
+        digits: Decimals of a percentage; other metrics have two more.
+        sign: ``+`` to write the sign of a positive number.
+    """
+    if metric == "accuracy":
+        return f"{100 * value:{sign}.{digits}f}%"
+    return f"{value:{sign}.{digits + 2}f}"
+
+
 class Drop(Record, frozen=True):
     """The drop of the main metric below the source's, with a paired 95% interval.
 
