@@ -8,12 +8,12 @@ __all__ = ["Artifact", "Needs", "Refusal"]
 
 
 class Needs(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Requirements of an artifact on a machine.
+    """Requirements of an artifact for the machine that runs it.
 
     Attributes:
         engine: ``tflite`` (any runtime of the format) or ``onnxruntime``.
-        engine_version: Minimum version of the engine; for ``tflite`` in TensorFlow Lite's numbering, whose 2.17
-            corresponds to the first release of ai-edge-litert.
+        engine_version: Minimum version of the engine. For ``tflite`` a version of TensorFlow Lite; the first release of
+            ai-edge-litert corresponds to 2.17.
         operators: Operators of the model file, sorted.
         opset: Version of the default ONNX operator set; None for TFLite.
         cpu_features: CPU features without which the outputs differ, each named ``architecture:feature`` and required
@@ -46,13 +46,14 @@ class Artifact(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """A recipe that could not be made.
+    """A recipe for which no artifact was produced.
 
     Attributes:
         recipe: Name of the recipe.
-        reason: Reason of the refusal.
+        reason: Reason for the refusal.
         fix: Suggestion for the user; may be empty.
-        failed: True if a tool or an artifact failed, which can be reproduced; False if edgeml refused by a rule.
+        failed: True if a tool or the artifact failed, which can be reproduced; False if a rule of edgeml excluded the
+            recipe.
         log: Output of the tools.
     """
 

@@ -100,14 +100,14 @@ class ArrayInstance(EngineInstance):
 class EngineAdapter(Protocol):
     """An artifact loaded by an engine on a target.
 
-    The registry and the entry points of plug-ins refer to classes with this protocol. Constructing an adapter loads an
-    artifact; the session that owns the adapter calls `close` at the end. Adapters do not depend on sessions. Subclasses
-    of this class inherit the defaults.
+    The registry and the entry points of plug-ins refer to classes that implement this protocol. Constructing an adapter
+    loads an artifact; the session that owns the adapter calls `close` at the end. Adapters do not depend on sessions.
+    Subclasses of this class inherit the defaults.
 
     Args:
         data: The artifact's bytes.
-        signature: The artifact's tensors, as declared by the package. The adapter compares them with the tensors that
-            the engine reports, with `check_tensor`.
+        signature: The artifact's tensors, as declared by the package. The adapter uses `check_tensor` to compare
+            them with the tensors that the engine reports.
         needs: The artifact's needs.
         target: One of `targets`.
         threads: Number of engine threads for a single sample.
@@ -120,7 +120,7 @@ class EngineAdapter(Protocol):
     name: ClassVar[str]
     """The engine's name on PyPI."""
     family: str
-    """Name of the arithmetic: engines of one family return the same outputs, up to rounding."""
+    """Name of the kernel family: engines of one family return the same outputs, up to rounding."""
     targets: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8", "int16x8")
     """Precisions of artifacts that the engine supports."""
@@ -182,7 +182,7 @@ class EngineAdapter(Protocol):
         return TargetError(f"{self.name} {self.version} failed to run the artifact: {error}")
 
     def close(self) -> None:
-        """Release the engine, after all of its instances."""
+        """Release the engine. All instances must have been released before."""
         return  # type checkers treat an empty body in a protocol as abstract
 
 

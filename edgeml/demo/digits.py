@@ -39,7 +39,7 @@ def check_frameworks() -> None:
     """Check that the frameworks that train the models are installed.
 
     Raises:
-        MissingDependencyError: Some are not.
+        MissingDependencyError: At least one framework is not installed.
     """
     missing = [module for module in _FRAMEWORKS if importlib.util.find_spec(module) is None]
     if missing:
@@ -47,7 +47,7 @@ def check_frameworks() -> None:
 
 
 def digits(seed: int = 0) -> Digits:
-    """Load the digits, shuffled by a seed, with pixels scaled to 0 to 1."""
+    """Load the digits, shuffled by a seed, with pixels in the range [0, 1]."""
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)

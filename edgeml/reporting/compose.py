@@ -155,8 +155,8 @@ def _verdict(
     speed = speeds.get(best.recipe)
     latency = f", {format_ms(speed.median.value)} ms a sample on {display_text(machine)}" if speed is not None else ""
     remarks = best.verdict.open_remarks
-    open_text = f" The verdict is {display_text(str(remarks[0]), 300)}." if remarks else ""
-    return f"Ship {best.recipe}: {quality}{latency}, {size}. It is {reason}. {counts}{open_text}"
+    remark_text = f" The verdict is {display_text(str(remarks[0]), 300)}." if remarks else ""
+    return f"Ship {best.recipe}: {quality}{latency}, {size}. It is {reason}. {counts}{remark_text}"
 
 
 def _other_devices(manifest: Manifest, speeds: dict[str, dict[str, Speed]], sizes: dict[str, int]) -> str:
@@ -196,14 +196,14 @@ def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[st
 
 
 def _cautions(manifest: Manifest, devices: Sequence[Device]) -> tuple[str, ...]:
-    """List flags of the measurements, rejections, refusals, and remarks of the verdicts."""
+    """List measurement flags, rejected and refused recipes, and verdict remarks."""
     lines = [line for device in devices for line in _flags(device)] + manifest_remarks(manifest, display_text)
     kept, omitted = truncate(lines, _MAX_CAUTIONS)
     return (*kept, f"{omitted:,} more remarks are left out.") if omitted else kept
 
 
 def _flags(device: Device) -> list[str]:
-    """Describe each kind of flag that casts doubt on a device's figures once, with the affected artifacts."""
+    """Write one line per kind of flag that makes a device's figures doubtful, with the affected artifacts."""
     results = device.results
     flags = [(flag, item.artifact) for item in results.measurements for flag in item.conditions.flags]
     flags += [

@@ -21,7 +21,7 @@ from edgeml.core.tensors import Signature, TensorSpec
 from .batch_probes import same_bytes, samples_are_independent
 from .executor import Check, Executor, encode
 from .io_conversion import to_source
-from .pool import Pool, ProcessLock
+from .pool import ForkSafeLock, Pool
 from .small_batches import SmallBatches
 from .threads import WorkerThreads
 
@@ -101,7 +101,7 @@ class BatchScheduler:
                 pool, singles, [encode(values, signature.inputs[0])], signature, errors
             ),
         )
-        self._widening = ProcessLock()
+        self._widening = ForkSafeLock()
         self._sample_ns = math.inf  # minimum observed time per sample, that is, without contention
 
     def close(self) -> None:

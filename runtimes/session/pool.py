@@ -12,12 +12,12 @@ from edgeml.core.errors import TargetError
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
-__all__ = ["Pool", "ProcessLock", "closed_error"]
+__all__ = ["ForkSafeLock", "Pool", "closed_error"]
 
 Item = TypeVar("Item")
 
 
-class ProcessLock:
+class ForkSafeLock:
     """A lock for short sections, which signal handlers and forks may interrupt.
 
     The lock is re-entrant, since a signal handler that closes a session runs in the thread that holds the lock. A
@@ -61,7 +61,7 @@ class Pool(Generic[Item]):
         self._process = os.getpid()
         self._idle: list[Item] = []  # append and pop are atomic
         self._pop = self._idle.pop
-        self._lock = ProcessLock()
+        self._lock = ForkSafeLock()
         self._waiting = 0
         self._handed: SimpleQueue[Item | None] | None = None
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .batch_probes import same_bytes
 from .executor import Executor
-from .pool import Pool, ProcessLock
+from .pool import ForkSafeLock, Pool
 
 __all__ = ["SmallBatches"]
 
@@ -78,7 +78,7 @@ class SmallBatches:
         self._batches_seen = 0
         self._learning = True
         self._one_by_one_counts: frozenset[int] = frozenset()  # batch sizes that run one by one
-        self._lock = ProcessLock()
+        self._lock = ForkSafeLock()
 
     def close(self) -> None:
         """Release all executors but those of batch size 1; later calls of `run` return None."""

@@ -1,4 +1,4 @@
-"""Scores by which scikit-learn's meta-estimators decide: decision functions before probabilities."""
+"""Scores used by scikit-learn's meta-estimators: the decision function if there is one, otherwise probabilities."""
 
 from __future__ import annotations
 

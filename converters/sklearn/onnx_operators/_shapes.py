@@ -19,7 +19,7 @@ def propagate_shape(operator: Operator) -> None:
 
 
 def infer_shapes(operator: Operator) -> None:
-    """Set the output types of a model, from its output for a row of ones.
+    """Set the output types of a model. Where they do not follow from its kind, run it on a row of ones.
 
     Classifiers return a label and a table of scores, clusterers an int64 label and a table, and other models one table
     of at least one column.

@@ -36,7 +36,7 @@ def interpolate(graph: GraphBuilder, column: str, knots: np.ndarray, values: np.
 
 def _isotonic(scope: Scope, operator: Operator, container: Container) -> None:
     model, graph = operator.raw_operator, GraphBuilder(scope, container)
-    # scikit-learn rounds to the dtype of its training data.
+    # The thresholds are rounded to the dtype of the training data, so that float64 matches scikit-learn.
     column = graph("Reshape", graph.double(operator.inputs[0].full_name), graph.constant(np.array([-1, 1])))
     knots = np.asarray(model.X_thresholds_, dtype=np.float64)
     predictions = interpolate(graph, column, knots, model.y_thresholds_)

@@ -39,9 +39,11 @@ _POLL_S = 0.2
 _STOP_TIMEOUT_S = 10.0
 _LOG_BYTES = 20_000
 _VARIABLE = "EDGEML_DEVICE_JOB"
-_CREATED_FOLDERS = ".made"
-_BENCH_FILES = ("--journal", "journal", "--skipped", "skipped.json", "-o", "results.json")
-_RESERVED_BYTES = 8192  # of spaces, which JSON allows: an error fits also when the disk is full
+_CREATED_FOLDERS_FILE = ".made"
+_BENCH_OUTPUT_OPTIONS = ("--journal", "journal", "--skipped", "skipped.json", "-o", "results.json")
+_RESERVED_BYTES = (
+    8192  # files are pre-filled with spaces, which JSON allows, so that an error can be written to a full disk
+)
 _CHECK_IMPORTS = """
 import importlib, importlib.util, json, sys
 missing = {}
@@ -110,7 +112,7 @@ def _describe_device(job: str, variables: dict[str, str], modules: str, engines:
 
 
 def _start(job: str, size: int, arguments: list[str], lease_s: float) -> Iterator[dict[str, Any]]:
-    """Unpack the archive that follows the request, unless the job exists already, and run the job."""
+    """Run the job. If it does not exist yet, unpack it first from the archive that follows the request."""
     data = sys.stdin.buffer.read(size)
     if len(data) < size:  # the connection was cut
         return
@@ -141,7 +143,7 @@ def _unpack(data: bytes, folder: Path, settings: dict[str, Any]) -> None:
     assert lock is not None
     try:
         if created:
-            (base / _CREATED_FOLDERS).write_text(json.dumps(created), encoding="utf-8")
+            (base / _CREATED_FOLDERS_FILE).write_text(json.dumps(created), encoding="utf-8")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             archive.extractall(staging)
         (staging / "tmp").mkdir()
@@ -172,7 +174,7 @@ def _follow(job: str) -> Iterator[dict[str, Any]]:
 
 
 def _fetch(job: str) -> Iterator[dict[str, Any]]:
-    """Send the results of a finished job; without exit codes if another caller has fetched them."""
+    """Send the results of a finished job; nothing if another caller has fetched and removed it."""
     folder = _base() / job
     try:
         codes = json.loads((folder / "done.json").read_text(encoding="utf-8"))
@@ -296,9 +298,9 @@ def _delete(folder: Path) -> None:
 
 def _created_folders(base: Path) -> list[Path]:
     """Return the folder of benchmarks and, if it is empty now, the parent folders that were created for it."""
-    record = base / _CREATED_FOLDERS
+    record = base / _CREATED_FOLDERS_FILE
     parents = []
-    if [path.name for path in base.iterdir()] == [_CREATED_FOLDERS]:
+    if [path.name for path in base.iterdir()] == [_CREATED_FOLDERS_FILE]:
         with contextlib.suppress(ValueError):  # the disk was full when the record was written
             parents = json.loads(record.read_text(encoding="utf-8"))
         record.unlink()
@@ -335,7 +337,7 @@ def run(folder: Path) -> None:
         folder: Folder of the job; this process has inherited its lock.
     """
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    lease = _keep_lease(folder, settings["lease_s"])
+    lease = _enforce_lease(folder, settings["lease_s"])
     base = os.open(folder.parent, os.O_RDONLY)
     (folder / "waiting").touch()
     while not _acquire(base):  # two benchmarks at a time would disturb each other
@@ -346,7 +348,7 @@ def run(folder: Path) -> None:
         (folder / name).write_bytes(b" " * _RESERVED_BYTES)
     for step, output, arguments in (
         ("verify", "golden.json", ["package.edgeml", "--json"]),
-        ("bench", "bench.json", ["package.edgeml", "--json", *settings["arguments"], *_BENCH_FILES]),
+        ("bench", "bench.json", ["package.edgeml", "--json", *settings["arguments"], *_BENCH_OUTPUT_OPTIONS]),
     ):
         with (folder / output).open("r+b") as stdout, (folder / f"{step}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -374,8 +376,8 @@ def _acquire(base: int) -> bool:
     return True
 
 
-def _keep_lease(folder: Path, lease_s: float) -> Iterator[None]:
-    """Wait briefly at each step while callers ask for the job; delete the job and exit when the lease ends."""
+def _enforce_lease(folder: Path, lease_s: float) -> Iterator[None]:
+    """Yield about every 0.2 s while callers contact the job; delete the job and exit when the lease expires."""
     last_contact, deadline = 0.0, time.monotonic() + lease_s
     while time.monotonic() < deadline:
         time.sleep(_POLL_S)
