@@ -121,7 +121,7 @@ def test_one_against_one_scores_keep_their_shape(tmp_path: Path) -> None:
     digits = table("digits")
     source = opened(SVC(decision_function_shape="ovo").fit(digits.x[:300], digits.y[:300]), tmp_path)
     assert source.info.signature.outputs[0].shape == (None, 45)
-    assert source.info.decision == Decision(tuple(range(10)))
+    assert source.info.decision == Decision(tuple(range(10)), pairwise=True)
 
 
 def test_classifier_without_scores_votes(tmp_path: Path) -> None:
