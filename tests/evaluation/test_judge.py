@@ -190,7 +190,7 @@ def test_released_means_that_every_figure_is_there_and_holds() -> None:
 def test_an_open_verdict_says_how_many_samples_would_settle_it() -> None:
     found = verdict(drop=Drop("r2", 0.005, -0.01, 0.02, "bootstrap of 1000"))  # of 1,000 samples
     assert found.samples_to_settle == pytest.approx(1000 * (0.015 / 0.005) ** 2, abs=1)
-    assert found.remarks[0].endswith("contains the goal of 1%; about 9,000 samples like these would settle it")
+    assert found.remarks[0].endswith("contains the goal of 0.01; about 9,000 samples like these would settle it")
     assert verdict(drop=0.005).samples_to_settle is None  # its interval leaves the goal out
 
 
