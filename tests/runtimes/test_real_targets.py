@@ -161,7 +161,7 @@ def test_tflite_runtime_proves_floats_alone(net_package: edgeml.Package, on_targ
     status = {recipe: (status, detail) for recipe, status, detail in found["golden"] if "'micro'" not in detail}
     assert status["tflite-fp32"][0] == status["tflite-fp16"][0] == "holds", status
     for recipe in ("tflite-int8", "tflite-int16x8"):
-        assert status[recipe] == ("not run", "the engine here is of the family tflite")
+        assert status[recipe] == ("not run", "the engine of this machine belongs to the family tflite")
 
 
 def same_as_raw(
@@ -269,8 +269,8 @@ def test_a_cuda_provider_that_does_not_load_is_told(net_package: edgeml.Package,
     told = on_target("cuda", net_package, "cuda")["artifacts"]["onnx-fp32"]
     if "refused" not in told:
         pytest.skip("this machine has CUDA's libraries")
-    assert "cannot load CUDAExecutionProvider, and took ['CPUExecutionProvider']" in told["refused"]
-    assert "install the driver and the libraries" in told["refused"]
+    assert "cannot load CUDAExecutionProvider, and uses ['CPUExecutionProvider']" in told["refused"]
+    assert "install its driver and libraries" in told["refused"]
     assert "refused" not in on_target("cuda", net_package, "cpu")["artifacts"]["onnx-fp32"]
 
 
