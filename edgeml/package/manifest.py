@@ -14,7 +14,6 @@ from edgeml.core.recipe import RECIPES
 from edgeml.core.records.evidence import Evaluation, Latency
 from edgeml.core.records.record import Record, decode_strict
 from edgeml.core.source import SourceInfo
-from edgeml.core.system.installation import upgrade_command
 from edgeml.core.system.machine import Cpu
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.package.format import FORMAT
@@ -259,6 +258,8 @@ def _check_references(manifest: Manifest, label: str) -> None:
     recipes = {record.recipe: record for record in manifest.artifacts}
     unknown = sorted(set(recipes) - {recipe.id for recipe in RECIPES})
     if unknown:
+        from edgeml.core.system.installation import upgrade_command  # for errors alone
+
         raise PackageError(
             f"{label}: recipe '{unknown[0]}' is not known to this version of edgeml.",
             fix=f"the package was made by a newer version: {upgrade_command()}",

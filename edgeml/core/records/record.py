@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError
-from edgeml.core.system.installation import upgrade_command
 
 __all__ = ["Record", "decode_strict"]
 
@@ -57,15 +56,22 @@ def decode_strict(
                 raise error(
                     f"{label} is of the {'newer' if newer else 'older'} format {file_format}; this edgeml reads format "
                     f"{format_}.",
-                    fix=upgrade_command() if newer else fix,
+                    fix=_upgrade() if newer else fix,
                 )
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         newer = isinstance(problem, msgspec.ValidationError) and _has_unknown_parts(data, kind)
         raise error(
             f"{unsound or f'{label} is not sound'}: {problem}.",
-            fix=f"it was made by a newer edgeml: {upgrade_command()}" if newer else fix,
+            fix=f"it was made by a newer edgeml: {_upgrade()}" if newer else fix,
         ) from problem
+
+
+def _upgrade() -> str:
+    """Return the command that installs a newer edgeml, for errors alone."""
+    from edgeml.core.system.installation import upgrade_command
+
+    return upgrade_command()
 
 
 def _has_unknown_parts(data: bytes, kind: Any) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import time
 from pathlib import Path
 
@@ -112,6 +111,7 @@ def _run_trial(engine: Engine) -> tuple[_Result, bool]:
         the machine than about the engine.
     """
     # Imported here: a device whose results are known starts without them, some milliseconds sooner.
+    import signal
     import tempfile
 
     from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
