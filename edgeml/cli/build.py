@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +9,6 @@ import click
 import msgspec
 from msgspec import Struct
 
-from edgeml.cli.arrays import evaluation_of, inputs_of, read_arrays, read_frame
 from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.options import RenamedOptions, options_as
 from edgeml.cli.output import console, json_option, notes, print_json, progress
@@ -20,8 +18,6 @@ from edgeml.core.errors import InputError
 from edgeml.core.goal import Goal, check_goal, parse_share
 from edgeml.core.recipe import RECIPES
 from edgeml.core.source import Task
-from edgeml.core.system.files import read_bytes
-from edgeml.preprocessing.csv_table import read_csv
 
 __all__ = ["command"]
 
@@ -106,7 +102,6 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
     Exit code 1: nothing was released, or a recipe that was named was not.
     """
     from edgeml.pipeline import build
-    from edgeml.preprocessing import read_declarations
 
     recipes, output, goal = options.recipes or None, options.output, _goal(options.goals)
     if output == STDOUT:
@@ -119,9 +114,9 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
             options.model,
             name=options.name or _package_name(options.model),
             version=options.package_version,
-            calibration=_calibration(options.calibration, options.truth) if options.calibration else None,
-            evaluation=_evaluation(options.evaluation, options.truth) if options.evaluation else None,
-            labels=_labels(options.labels),
+            calibration=_with_truth(options.calibration, options.truth),
+            evaluation=_with_truth(options.evaluation, options.truth),
+            labels=options.labels,
             task=options.task,
             goal=goal,
             recipes=recipes,
@@ -129,8 +124,8 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
             measure=options.measure,
             licence=options.licence,
             author=options.author,
-            preprocessing=read_declarations(options.preprocessing) if options.preprocessing else None,
-            reference=inputs_of(read_arrays(options.reference)) if options.reference else None,
+            preprocessing=options.preprocessing,
+            reference=options.reference,
             trust_source=options.trust_source,
             progress=report,
         )
@@ -147,15 +142,9 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
     ctx.exit(1 if missed or not package.released else 0)
 
 
-def _calibration(path: Path, truth: str | None) -> object:
-    if path.suffix.lower() != ".csv":
-        return inputs_of(read_arrays(path))
-    table = read_csv(path)
-    return table if truth is None else table.without(truth)
-
-
-def _evaluation(path: Path, truth: str | None) -> object:
-    return read_frame(path, truth) if path.suffix.lower() == ".csv" else evaluation_of(read_arrays(path))
+def _with_truth(path: Path | None, truth: str | None) -> object:
+    """Name the column of true labels or values of a CSV file, as `build` takes it."""
+    return (path, truth) if path is not None and truth is not None and path.suffix.lower() == ".csv" else path
 
 
 def _package_name(model: Path) -> str:
@@ -179,19 +168,3 @@ def _goal(pairs: tuple[str, ...]) -> Goal | None:
         raise InputError(f"--goal: {error}.", fix=f"the keys are {', '.join(Goal.__struct_fields__)}.") from error
     check_goal(goal)
     return goal
-
-
-def _labels(path: Path | None) -> list[str] | None:
-    if path is None:
-        return None
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: the labels cannot be read: {error}.") from error
-    if path.suffix == ".json":
-        try:
-            return msgspec.convert(json.loads(text), type=list[str])
-        except (ValueError, msgspec.ValidationError) as error:
-            raise InputError(f"{path.name}: expected a JSON list of strings: {error}.") from error
-    labels = [line.strip() for line in text.splitlines()]
-    return labels[:-1] if labels and not labels[-1] else labels

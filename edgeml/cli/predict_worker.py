@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from edgeml.cli.arrays import inputs_of, read_arrays
 from edgeml.cli.package_files import check_package_file
 from edgeml.core.decisions import DECIDED, decide
 from edgeml.core.errors import StorageError, TargetError, VerificationError
@@ -25,6 +24,7 @@ from edgeml.package import Verification, diff_packages, open_package
 from edgeml.package.diff import PackageDiff
 from edgeml.package.selection import AUTO
 from edgeml.preprocessing import read_raw
+from edgeml.preprocessing.array_files import read_array_file, select_inputs
 from edgeml.preprocessing.raw_files import RAW_SUFFIXES
 from edgeml.reporting import Format, make_report
 
@@ -85,7 +85,7 @@ class Running:
             data = session.prepare(read_raw(inputs, session.signature, session.preprocessing), raw=True)
         else:
             names = [spec.name for spec in session.signature.inputs]
-            data = session.prepare(inputs_of(read_arrays(inputs), names))
+            data = session.prepare(select_inputs(read_array_file(inputs), names))
         outputs, specs = session.run(data), session.signature.outputs
         source_specs = [spec for spec in specs if spec.meaning not in DECIDED]
         names_in_file = {spec.name: "scores" if len(source_specs) == 1 else spec.name for spec in source_specs}
@@ -114,7 +114,7 @@ class Running:
 
     def diff(self, new: Path, inputs: Path | None, results: list[Path]) -> PackageDiff:
         """See `diff_packages`; this package is the old one."""
-        data = inputs_of(read_arrays(inputs)) if inputs is not None else None
+        data = select_inputs(read_array_file(inputs)) if inputs is not None else None
         return diff_packages(self._package, open_package(new), inputs=data, results=[*map(read_results, results)])
 
     def report(self, results: list[Path], form: Format) -> bytes:

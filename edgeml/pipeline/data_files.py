@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from edgeml.core.errors import EdgemlError, InputError
+from edgeml.core.errors import InputError
 from edgeml.core.system.files import read_bytes, read_errors
 from edgeml.core.system.paths import checked_path, is_path
+from edgeml.preprocessing.array_files import read_array_file, select_inputs
 
 if TYPE_CHECKING:
     from edgeml.preprocessing.csv_table import CsvTable
 
-__all__ = ["read_array_file", "read_calibration", "read_evaluation", "read_inputs", "read_labels"]
+__all__ = ["read_calibration", "read_evaluation", "read_inputs", "read_labels"]
 
 _ARRAYS = (".npy", ".npz")
 _TABLE = ".csv"
@@ -67,15 +68,16 @@ def read_evaluation(data: object, name: str = "evaluation") -> object:
         return read_inputs(data, name)
     if _suffix(data, name) == _TABLE:
         return _read_table(_file(data, name))
-    arrays = read_array_file(_file(data, name), name)
-    return (_inputs(arrays), arrays["y"]) if "y" in arrays else _inputs(arrays)
+    arrays = _read_arrays(_file(data, name), name)
+    return (select_inputs(arrays), arrays["y"]) if "y" in arrays else select_inputs(arrays)
 
 
 def read_calibration(data: object, evaluation: object) -> object:
     """Return calibration data, without the column of true labels that `evaluation` names.
 
     Args:
-        data: Path of a file as of `read_inputs`, or anything else.
+        data: Path of a file as of `read_inputs`; or a pair as of `read_evaluation`, whose column is left out; or
+            anything else.
         evaluation: The argument `evaluation` of `build`, as the caller passed it.
 
     Raises:
@@ -83,51 +85,14 @@ def read_calibration(data: object, evaluation: object) -> object:
         StorageError: A file cannot be read.
     """
     name = "calibration"
-    if isinstance(data, tuple) and len(data) == 2:
-        data = data[0]  # the form of evaluation data
+    target = evaluation[1] if isinstance(evaluation, tuple) and len(evaluation) == 2 else None
+    if isinstance(data, tuple) and len(data) == 2:  # the form of evaluation data
+        data, target = data
     table = read_inputs(data, name)
-    if is_path(data) and _suffix(data, name) == _TABLE and isinstance(evaluation, tuple) and len(evaluation) == 2:
-        target = evaluation[1]
-        target = target if isinstance(target, str) else getattr(target, "name", None)
-        return table.without(target) if isinstance(target, str) else table  # type: ignore[attr-defined]
+    target = target if isinstance(target, str) else getattr(target, "name", None)
+    if is_path(data) and _suffix(data, name) == _TABLE and isinstance(target, str):
+        return table.without(target)  # type: ignore[attr-defined]
     return table
-
-
-def read_array_file(path: Path, name: str = "data") -> dict[str, np.ndarray]:
-    """Read the arrays of a ``.npy`` file (as ``x``) or an ``.npz`` file. Pickled objects are refused.
-
-    Args:
-        path: The file.
-        name: Name of the argument, for messages.
-
-    Raises:
-        InputError: The file does not exist, has another ending, is damaged, or contains objects.
-        StorageError: The file cannot be read.
-    """
-    if path.suffix.lower() not in _ARRAYS:
-        with read_errors(path):
-            path.stat()
-        raise InputError(
-            f"{name}: got the file {path.name}, expected {', '.join(_ARRAYS)} or {_TABLE}.",
-            fix="write arrays by np.savez(path, x=x, y=y).",
-        )
-    try:
-        with read_errors(path), path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"x": loaded}
-            with loaded:
-                arrays = {key: array for key in loaded.files if isinstance(array := loaded[key], np.ndarray)}
-    except EdgemlError:
-        raise
-    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for other or damaged files
-        raise InputError(
-            f"{name}: {path.name} does not contain arrays of numbers or text: {error}.",
-            fix="write arrays by np.savez(path, x=x, y=y).",
-        ) from error
-    if not arrays:
-        raise InputError(f"{name}: {path.name} does not contain arrays.", fix="write arrays by np.savez(path, x=x).")
-    return arrays
 
 
 def read_labels(labels: object) -> Sequence[Any] | None:
@@ -156,6 +121,17 @@ def read_labels(labels: object) -> Sequence[Any] | None:
     return lines[:-1] if lines and not lines[-1] else lines
 
 
+def _read_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
+    if path.suffix.lower() not in _ARRAYS:
+        with read_errors(path):
+            path.stat()
+        raise InputError(
+            f"{name}: got the file {path.name}, expected {', '.join(_ARRAYS)} or {_TABLE}.",
+            fix="write arrays by np.savez(path, x=x, y=y).",
+        )
+    return read_array_file(path, name)
+
+
 def _read_table(path: Path) -> CsvTable:
     from edgeml.preprocessing.csv_table import read_csv
 
@@ -174,17 +150,11 @@ def _split(data: object) -> tuple[object, object]:
     return data if isinstance(data, tuple) and len(data) == 2 else (data, None)
 
 
-def _inputs(arrays: Mapping[str, np.ndarray]) -> object:
-    if "x" in arrays and set(arrays) <= {"x", "y"}:
-        return arrays["x"]
-    return {key: array for key, array in arrays.items() if key != "y"}
-
-
 def _read_array(value: object, name: str, key: str = "x") -> object:
     """Return the array of a file, of several arrays that of the key, in place of its path; other values as they are."""
     if not is_path(value):
         return value
-    arrays = read_array_file(_file(value, name), name)
+    arrays = _read_arrays(_file(value, name), name)
     if key not in arrays and len(arrays) > 1:
         raise InputError(f"{name}: got the arrays {', '.join(arrays)} as {key}, expected one array or '{key}'.")
     return arrays.get(key, next(iter(arrays.values())))

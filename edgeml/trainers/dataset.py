@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeml.core.errors import EdgemlError, InputError
+from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Image
-from edgeml.core.system.files import read_errors
+from edgeml.preprocessing.array_files import read_array_file
 from edgeml.trainers.training_schema import Csv, Data, Digits, Idx, Images, Npz, TargetTask
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def read_dataset(data: Data) -> Dataset:
 
 
 def _read_npz(data: Npz) -> Dataset:
-    arrays, name = _arrays(data.path), data.path.name
+    arrays, name = read_array_file(data.path), data.path.name
     x, y = arrays.get("x"), arrays.get("y")
     if x is None:
         raise InputError(
@@ -124,22 +123,6 @@ def _read_npz(data: Npz) -> Dataset:
     if data.classes:
         raise InputError(f"{name}: y is {y.dtype} {list(y.shape)}; 'classes' only applies to labels of whole numbers.")
     return Dataset(inputs, values, data.task or "regression")
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with read_errors(path), path.open("rb") as file:  # NumPy does not close a file that is not an archive
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"x": loaded}
-            return {name: loaded[name] for name in loaded.files}
-    except EdgemlError:
-        raise
-    except Exception as error:  # NumPy, zipfile and zlib raise about ten types for other and damaged files
-        raise InputError(
-            f"{path.name} cannot be read as arrays of numbers: {error}.",
-            fix="write it by np.savez; arrays of Python objects are not loaded, since they could run code.",
-        ) from error
 
 
 def _name_labels(labels: np.ndarray, classes: tuple[str, ...], where: str) -> np.ndarray:

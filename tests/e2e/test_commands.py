@@ -115,9 +115,9 @@ def test_a_rejected_artifact_runs_only_when_it_is_named(run: Run, net_file: Path
         ("shape.npz", ["calibration", "[200, 8, 8]", "[samples, 8, 8, 1]"]),
         ("text.npz", ["calibration", "dtype", "expected numbers"]),
         ("constant.npz", ["calibration", "all 200 samples are the same"]),
-        ("objects.npz", ["objects.npz", "holds no arrays of numbers"]),
-        ("nothing.npz", ["nothing.npz", "holds no arrays"]),
-        ("other.zip", ["other.zip", "holds no arrays"]),
+        ("objects.npz", ["objects.npz", "does not contain arrays of numbers"]),
+        ("nothing.npz", ["nothing.npz", "does not contain arrays"]),
+        ("other.zip", ["other.zip", "expected .npy, .npz or .csv"]),
         ("absent.npz", ["absent.npz", "file not found"]),
     ],
 )
@@ -206,7 +206,7 @@ def test_bad_options(
 def test_labels_that_are_no_text(run: Run, net_file: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_bytes("grün\nrot\n".encode("latin-1"))
     done = run("build", net_file, "-o", tmp_path / "p.edgeml", "--labels", tmp_path / "labels.txt")
-    failed(done, 2, "labels.txt: the labels cannot be read", "utf-8")
+    failed(done, 2, "labels.txt is not a text in UTF-8", "utf-8")
 
 
 def test_an_unwritable_folder(run: Run, net_file: Path, tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_damaged_arrays(damage: str, run: Run, net_package_file: Path, digits: D
         np.save(path, digits.evaluation)
         content = bytearray(path.read_bytes().replace(b"'shape': (", b"'shape': (((", 1))
     path.write_bytes(content)
-    failed(run("predict", net_package_file, path, "-o", tmp_path / "o.npz"), 2, "holds no arrays of numbers")
+    failed(run("predict", net_package_file, path, "-o", tmp_path / "o.npz"), 2, "does not contain arrays of numbers")
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import edgeml
 from edgeml.core.errors import InputError
-from edgeml.pipeline.data_files import read_array_file, read_calibration, read_evaluation, read_inputs, read_labels
+from edgeml.pipeline.data_files import read_calibration, read_evaluation, read_inputs, read_labels
 
 X, Y = load_iris(return_X_y=True)
 X = X.astype(np.float32)
@@ -147,9 +147,3 @@ def test_files_that_are_not_labels_are_refused(folder: Path, name: str, message:
     (folder / "objects.json").write_text('{"a": 1}', encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_labels(folder / name)
-
-
-def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data.npz").mkdir()
-    with pytest.raises(edgeml.EdgemlError, match=r"data\.npz"):
-        read_array_file(tmp_path / "data.npz")

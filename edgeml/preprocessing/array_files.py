@@ -1,0 +1,66 @@
+"""Arrays from ``.npy`` and ``.npz`` files, without pickled objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgeml.core.errors import EdgemlError, InputError
+from edgeml.core.formats.file_kind import recognize_file
+from edgeml.core.system.files import read_errors
+
+__all__ = ["read_array_file", "select_inputs"]
+
+
+def read_array_file(path: Path, argument: str = "") -> dict[str, np.ndarray]:
+    """Read the arrays of a ``.npy`` file (as ``x``) or an ``.npz`` file.
+
+    Args:
+        path: The file.
+        argument: The caller's name for the data, for messages.
+
+    Raises:
+        InputError: The file does not exist, is of another kind, is damaged, or contains Python objects.
+        StorageError: The file cannot be read.
+    """
+    name = f"{argument}: {path.name}" if argument else path.name
+    kind = recognize_file(path)
+    if kind is not None and kind.group not in {"arrays", "archive"}:
+        raise InputError(
+            f"{name} is {kind.name}, expected arrays in a .npy or .npz file.",
+            fix="write them by np.save or np.savez(path, x=x).",
+        )
+    try:
+        with read_errors(path), path.open("rb") as file:  # NumPy does not close a file that is not an archive
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
+            with loaded:
+                arrays = {key: array for key in loaded.files if isinstance(array := loaded[key], np.ndarray)}
+    except EdgemlError:
+        raise
+    except Exception as error:  # NumPy, zipfile and zlib raise about ten types for other and damaged files
+        raise InputError(
+            f"{name} does not contain arrays of numbers or text: {error}.",
+            fix="write them by np.savez; arrays of Python objects are not loaded, since they could run code.",
+        ) from error
+    if not arrays:
+        raise InputError(f"{name} does not contain arrays.", fix="write them by np.savez(path, x=x).")
+    return arrays
+
+
+def select_inputs(arrays: Mapping[str, np.ndarray], names: Sequence[str] = ()) -> np.ndarray | dict[str, np.ndarray]:
+    """Select the arrays of the model's inputs.
+
+    Args:
+        arrays: The arrays of a file.
+        names: Names of the inputs, if they are known: arrays of these names are selected if all exist. Otherwise
+            ``x`` is selected, or all arrays but ``y`` by name.
+    """
+    if names and set(names) <= set(arrays):
+        return {name: arrays[name] for name in names}
+    if "x" in arrays and set(arrays) <= {"x", "y"}:
+        return arrays["x"]
+    return {name: array for name, array in arrays.items() if name != "y"}
