@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -18,7 +19,7 @@ import click
 from edgeml._version import __version__
 from edgeml.cli.output import print_error_json, printable, replace_unencodable, show_conflict, show_error
 from edgeml.cli.verbosity import LOGGER, logging_handlers, verbosity_options
-from edgeml.core.errors import ConversionError, EdgemlError, PackageError, UnsupportedModelError
+from edgeml.core.errors import ConversionError, EdgemlError, PackageError, StorageError, UnsupportedModelError
 from edgeml.core.records.error_record import ErrorRecord, error_record
 from edgeml.core.system.installation import find_damage
 
@@ -26,6 +27,7 @@ __all__ = ["cli", "exit_code", "main"]
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
+_STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _COMMANDS = (
     "demo", "train", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "report", "targets", "help",
 )  # fmt: skip
@@ -72,9 +74,11 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            result: object = super().invoke(ctx)
+            sys.stdout.flush()  # else a failure would only show when Python ends
         except BrokenPipeError as error:  # click would exit with 1: refused
             raise _ReaderGoneError from error
+        return result
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001  # click
@@ -145,7 +149,7 @@ def _run(arguments: list[str]) -> int:
                 code = int(cli.main(standalone_mode=False) or 0)
                 LOGGER.debug("exit code %d", code)
             except _ReaderGoneError:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered cannot be written
+                _discard_buffered_output()
                 code = EXIT_INTERRUPTED
             except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001  # the last resort
                 error = _show(problem)
@@ -158,6 +162,11 @@ def _run(arguments: list[str]) -> int:
         with contextlib.suppress(OSError):  # nobody reads it
             print_error_json(error)
     return error.exit_code
+
+
+def _discard_buffered_output() -> None:
+    """Let the rest of standard output go nowhere, which Python would try to write at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show(problem: BaseException) -> ErrorRecord:
@@ -174,6 +183,13 @@ def _show(problem: BaseException) -> ErrorRecord:
         fix = f"see {context.command_path} --help." if context is not None else ""
         message = problem.format_message()
         return ErrorRecord(kind="UsageError", message=message, fix=fix, exit_code=problem.exit_code)
+    if isinstance(problem, OSError) and problem.errno in _STORAGE_ERRORS:  # files are wrapped where they are written
+        if problem.filename is None:
+            _discard_buffered_output()
+        problem = StorageError(
+            f"{problem.filename or 'Standard output'} cannot be written: {problem.strerror}.",
+            fix="free some space, or write to another place.",
+        )
     if isinstance(problem, EdgemlError):
         show_error(problem)
         return error_record(problem, exit_code(problem))

@@ -159,7 +159,10 @@ def write_output(output: Path, data: bytes) -> None:
         sys.stdout.buffer.flush()
         return
     if _is_device(output):
-        output.write_bytes(data)  # which may not be replaced
+        try:
+            output.write_bytes(data)  # which may not be replaced
+        except OSError as error:
+            raise StorageError(f"{output} cannot be written: {error.strerror or error}.") from error
     else:
         atomic_write(output, data)
     LOGGER.info("wrote %s, %d bytes", output, len(data))

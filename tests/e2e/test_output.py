@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -255,3 +256,25 @@ def test_results_on_standard_output_are_read_as_a_file(run: Run, tmp_path: Path)
     assert "single-stream" in done.stderr  # the table
     (tmp_path / "results.json").write_text(done.stdout)
     assert run("report", PACKAGE, tmp_path / "results.json", "-o", tmp_path / "r.md").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "{package}"],
+        ["inspect", "{package}", "--json"],
+        ["explain", "{package}"],
+        ["report", "{package}", "-o", "-", "--format", "markdown"],
+        ["report", "{package}", "-o", "/dev/full", "--format", "markdown", "--force"],
+        ["targets"],
+    ],
+)
+def test_a_full_disk_behind_an_output_is_a_storage_error(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "edgeml", *(argument.format(package=PACKAGE) for argument in arguments)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert "cannot be written: No space left on device." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
