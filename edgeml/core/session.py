@@ -52,7 +52,8 @@ class Session(Protocol):
         decision: Rule by which scores become labels; None if the source does not classify.
         preprocessing: Declarations of how raw input becomes an input's values, by input name.
         target: The target, such as ``cpu``.
-        reason: Reason for the choice of artifact and target; empty if the caller named both.
+        reason: Reason for the choice of artifact, target and engine; empty if the caller named artifact and target, and
+            the first engine opened.
 
     Example:
         >>> with package.session("tflite-int8") as session:

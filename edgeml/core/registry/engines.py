@@ -6,8 +6,8 @@ class of the protocol `edgeml.runtimes.EngineAdapter`::
     [project.entry-points."edgeml.engines"]
     "tflite.npu" = "acme_npu:NpuAdapter"
 
-The table's own engines come first. Where several engines of a format and target are installed, sessions are opened by
-the first one that can.
+The table's own engines come first. Where several engines of a format and target are installed, `find_engine` says
+which one opens sessions.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def missing_dependency(engine: Engine) -> MissingDependencyError | None:
 def find_engine(format_: str, target: str = "cpu") -> SessionOpener:
     """Return a function that opens sessions of a format on a target.
 
-    Where several engines are installed, each session is opened by the first that is available and does not fail; the
-    session's `reason` says why others were not used.
+    On the CPU the table's first installed engine opens sessions. On other targets each session is opened by the first
+    installed engine that is available and does not fail; the session's `reason` says why others were not used.
 
     Raises:
         TargetError: The target is unknown, no engine runs the format there, or a plug-in cannot be loaded.
