@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -12,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from msgspec.structs import replace
 
 from edgeml.core.errors import InputError
-from edgeml.core.records.benchmark_results import Results, Scenario, encode_results, read_results
+from edgeml.core.records.benchmark_results import Results, Scenario, read_results
 from edgeml.core.source import is_bare
 from edgeml.core.system.files import atomic_write
 from edgeml.core.system.paths import checked_path, is_path
@@ -207,8 +206,7 @@ def report(
     from edgeml.reporting.inputs import read_devices
 
     composed = Report(_package(package), _read_results(results))
-    with _results_files(composed.results) as paths:
-        read_devices(paths, composed.package)  # errors now, not when the report is rendered
+    read_devices(composed.results, composed.package)  # errors now, not when the report is rendered
     return composed
 
 
@@ -256,8 +254,7 @@ class Report:
 
         if format not in FORMATS:
             raise InputError(f"format: {format!r} is not supported.", fix=f"choose one of {', '.join(FORMATS)}.")
-        with _results_files(self.results) as paths:
-            return make_report(self.package, paths, format)
+        return make_report(self.package, self.results, format)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report; the ending of the path determines the format.
@@ -377,18 +374,6 @@ def train(
         package = build_trained(trained, target, show)
         package.save(target / f"{settings.build.name}.edgeml")
     return TrainingRun(trained, target, package)
-
-
-@contextlib.contextmanager
-def _results_files(results: Sequence[Results]) -> Iterator[list[Path]]:
-    """Write results to temporary files, which reports are composed of."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
-        paths = [Path(folder) / f"results-{i + 1}.json" for i in range(len(results))]
-        for path, item in zip(paths, results, strict=True):
-            path.write_bytes(encode_results(item))
-        yield paths
 
 
 def _package(package: Package | str | os.PathLike[str]) -> Package:

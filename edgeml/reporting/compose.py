@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from edgeml.core.records.benchmark_results import Results
 from edgeml.core.records.evidence_details import Evidence
 from edgeml.core.source import MAIN_METRIC
 from edgeml.package import Package
@@ -51,12 +52,12 @@ _MAX_CAUTIONS, _MAX_NAMES, _MAX_OTHERS = 20, 4, 2
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
-def make_report(package: Package, results: Sequence[Path], form: Format = "html") -> bytes:
+def make_report(package: Package, results: Sequence[Path | Results], form: Format = "html") -> bytes:
     """Write a report of a package and its benchmark results.
 
     Args:
         package: The package.
-        results: Results files of `edgeml bench`, one for each device.
+        results: Results of `edgeml bench` or the paths of its files, one for each device.
         form: ``html`` for a page that needs no network, ``markdown`` for a pull request, ``png`` for a slide.
 
     Returns:

@@ -41,29 +41,33 @@ class Device:
     results: Results
 
 
-def read_devices(paths: Sequence[Path], package: Package) -> tuple[Device, ...]:
-    """Read results files of a package; join comparisons with the measurements of the same machine in another file.
+def read_devices(results: Sequence[Path | Results], package: Package) -> tuple[Device, ...]:
+    """Return the devices of benchmark results; join comparisons with measurements of the same machine.
+
+    Args:
+        results: Results, or the paths of results files.
+        package: The package that was measured.
 
     Raises:
         InputError: A file is missing, invalid, empty, or belongs to another package.
         StorageError: A file cannot be read.
     """
-    digest = package.digest() if paths else ""
+    digest = package.digest() if results else ""
     runs: list[Results] = []
-    for path in paths:
-        results = read_results(path)
-        label, measured = path.name, results.package
+    for position, item in enumerate(results, 1):
+        label = item.name if isinstance(item, Path) else f"results {position}"
+        run = read_results(item) if isinstance(item, Path) else item
+        measured = run.package
         if measured.digest != digest:
             raise InputError(
                 f"{label} is of another package: {measured.name} {measured.version}, {measured.digest[:19]}…, expected "
                 f"{package.manifest.name} {package.manifest.version}, {digest[:19]}….",
                 fix=f"give the package that it was measured on, or run edgeml bench on {package.label}.",
             )
-        _check(results, package, label)
-        _merge(runs, results)
+        _check(run, package, label)
+        _merge(runs, run)
     return tuple(
-        Device(name, results.machine, results.edgeml, results.date, results)
-        for name, results in zip(_names(runs), runs, strict=True)
+        Device(name, run.machine, run.edgeml, run.date, run) for name, run in zip(_names(runs), runs, strict=True)
     )
 
 

@@ -31,7 +31,12 @@ def machine_section(manifest: Manifest, devices: Sequence[Device]) -> Section:
                 Fact("system", display_text(machine.system, 120)),
                 Fact("frequency governor", display_text(machine.governor or "unknown")),
                 *engine_facts,
-                Fact("versions", _versions({"edgeml": device.edgeml, "python": machine.python, **machine.versions})),
+                Fact(
+                    "versions",
+                    _versions(
+                        {"edgeml": device.edgeml, "python": machine.python, **dict(sorted(machine.versions.items()))}
+                    ),
+                ),
             )
         )
     if omitted:
