@@ -72,7 +72,7 @@ def _size(size_bytes: int) -> str:
 
 
 def _tensor(tensor: TensorContents) -> str:
-    shape = ", ".join("?" if size is None else str(size) for size in tensor.shape)
+    shape = ", ".join("?" if size is None else str(size) for size in tensor.shape or ())
     text = f"{tensor.name} [{shape}] {tensor.dtype}"
     if tensor.quantization is not None:
         text += f", {tensor.quantization.scale:.6g} × (q − {tensor.quantization.zero_point})"

@@ -183,6 +183,8 @@ class Manifest(Record, frozen=True):
         author: Author of the model; may be empty.
         preprocessing: Declarations of how raw input becomes an input's values, by input name.
         training: Name of the entry with the epochs of the training, if edgeml trained the model.
+        trust_source: Whether the author of the source was trusted when the package was built: then artifacts may use
+            operators that engines do not bring, and opening them takes the same trust.
     """
 
     format: int
@@ -202,6 +204,7 @@ class Manifest(Record, frozen=True):
     author: Text = ""
     preprocessing: dict[str, Declaration] = msgspec.field(default_factory=dict)
     training: str | None = None
+    trust_source: bool = False
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -16,8 +16,10 @@ from edgeml.core.errors import (
     MissingDependencyError,
     PackageError,
     TargetError,
+    UnsupportedModelError,
     VerificationError,
 )
+from edgeml.core.formats.artifact_check import check_artifact
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
@@ -54,6 +56,8 @@ class Package(Struct, frozen=True):
         manifest: The package's description: name, version, source, data, and a record of each artifact.
         failures: After `build`: logs and scripts of the recipes that failed. `save` writes them beside the package.
         shared_failure_files: Files that the scripts of all failures need: the model and the calibration data.
+        trust_source: Whether the caller trusts the author of the model. Needed to run a package that was built with
+            ``trust_source=True``.
 
     Example:
         >>> package = edgeml.open_package("digits.edgeml")
@@ -66,6 +70,7 @@ class Package(Struct, frozen=True):
     _archive: Archive
     failures: tuple[Failure, ...] = ()
     shared_failure_files: Mapping[str, bytes] = {}
+    trust_source: bool = False
 
     @property
     def label(self) -> str:
@@ -201,6 +206,9 @@ class Package(Struct, frozen=True):
         Raises:
             InputError: The package does not contain the artifact.
             MissingDependencyError: The engine is not installed.
+            PackageError: The artifact is damaged, or is not what the package declares.
+            UnsupportedModelError: The package was built with ``trust_source=True``, and opened without, or the artifact
+                reaches for other files or for operators that engines do not bring.
             TargetError: The target does not exist, or the engine cannot run the artifact, or all of it, there. If
                 the artifact or the target is to be chosen, the next best is opened instead, and `reason` says so;
                 likewise if several engines run the format on the target.
@@ -227,7 +235,7 @@ class Package(Struct, frozen=True):
         record = self.artifact(recipe)
         open_session = find_engine(find_recipe(recipe).format, target)
         session = open_session(
-            self.read(record.file),
+            self._checked_artifact(record),
             record.signature,
             needs=record.needs,
             decision=self.manifest.source.decision,
@@ -238,6 +246,21 @@ class Package(Struct, frozen=True):
         )
         log_info("opened %s of %s on %s by %s", recipe, self.label, target, session.engine)  # its version costs 15 ms
         return session
+
+    def _checked_artifact(self, record: ArtifactRecord) -> bytes:
+        """Return the bytes of an artifact that an engine may load."""
+        if self.manifest.trust_source and not self.trust_source:
+            raise UnsupportedModelError(
+                f"{self.label} was built with trust_source=True, and is not run without the same trust in its author.",
+                fix="if you trust the author with your files and your machine, use --trust-source (trust_source=True).",
+            )
+        data, name = self.read(record.file), f"{self.label}: the artifact {record.recipe}"
+        format_ = find_recipe(record.recipe).format
+        try:
+            check_artifact(data, format_, record.signature, name=name, trust_source=self.trust_source)
+        except InputError as error:
+            raise PackageError(error.message, fix="get the file again, from a source that you trust.") from error
+        return data
 
     def choose(self, recipe: str | None = None, *, target: str = AUTO) -> Choice:
         """Choose the artifact and the target for this machine.
@@ -340,7 +363,8 @@ class Package(Struct, frozen=True):
         files = {name: FileRecord(len(data), digest_of(data)) for name, data in sorted(contents.items())}
         complete = msgspec.structs.replace(manifest, files=files)
         data = pack({FIRST: encode_manifest(complete), **contents})
-        return cls(_read_manifest(archive := Archive(data)), archive, failures, shared_failure_files or {})
+        archive = Archive(data)
+        return cls(_read_manifest(archive), archive, failures, shared_failure_files or {}, manifest.trust_source)
 
 
 def _read_manifest(archive: Archive) -> Manifest:
@@ -359,13 +383,16 @@ def _read_manifest(archive: Archive) -> Manifest:
     return manifest
 
 
-def open_package(path: str | os.PathLike[str]) -> Package:
+def open_package(path: str | os.PathLike[str], *, trust_source: bool = False) -> Package:
     """Open a package.
 
-    The form of the file and its manifest are checked now, the digest of each entry when it is read.
+    The form of the file and its manifest are checked now, the digest of each entry when it is read, and an artifact's
+    bytes before an engine loads them.
 
     Args:
         path: The package, ``NAME.edgeml``.
+        trust_source: Whether you trust the author of the package with your files and your machine. Needed to run a
+            package that was built with ``trust_source=True``.
 
     Raises:
         InputError: The file does not exist.
@@ -377,11 +404,16 @@ def open_package(path: str | os.PathLike[str]) -> Package:
         >>> session = package.session("tflite-int8")
     """
     archive = Archive(checked_path(path))
-    return Package(_read_manifest(archive), archive)
+    return Package(_read_manifest(archive), archive, trust_source=trust_source)
 
 
 def load(
-    path: str | os.PathLike[str], *, target: str = AUTO, threads: int | None = None, allow_fallback: bool = False
+    path: str | os.PathLike[str],
+    *,
+    target: str = AUTO,
+    threads: int | None = None,
+    allow_fallback: bool = False,
+    trust_source: bool = False,
 ) -> Session:
     """Open the best released artifact of a package for this machine.
 
@@ -392,14 +424,17 @@ def load(
         target: Where to run; by default the target that suits this machine best.
         threads: Cores that one call may use. None: one core for a single sample, all cores for many samples.
         allow_fallback: Whether operators that the target does not support may run on the CPU.
+        trust_source: See `open_package`.
 
     Raises:
         InputError: The file does not exist.
         PackageError: The file is not a valid package, or has a newer format.
+        UnsupportedModelError: See `Package.session`.
         TargetError: No artifact is released, or none can run here.
         MissingDependencyError: No artifact can run here because an engine is not installed.
 
     Example:
         >>> labels = edgeml.load("digits.edgeml").classify(x)
     """
-    return open_package(path).session(target=target, threads=threads, allow_fallback=allow_fallback)
+    package = open_package(path, trust_source=trust_source)
+    return package.session(target=target, threads=threads, allow_fallback=allow_fallback)

@@ -59,6 +59,7 @@ def assemble_package(request: BuildRequest, outcome: BuildOutcome) -> Package:
         golden=golden,
         files={},
         preprocessing=request.preprocessing,
+        trust_source=request.trust,
         **request.about,
     )
     if request.training is not None:

@@ -11,8 +11,16 @@ import msgspec
 
 from edgeml.core.artifact import Artifact, Refusal
 from edgeml.core.decisions import DECIDED
-from edgeml.core.errors import ConversionError, EdgemlError, MissingDependencyError, TargetError, UnsupportedModelError
-from edgeml.core.recipe import Recipe
+from edgeml.core.errors import (
+    ConversionError,
+    EdgemlError,
+    InputError,
+    MissingDependencyError,
+    TargetError,
+    UnsupportedModelError,
+)
+from edgeml.core.formats.artifact_check import check_artifact
+from edgeml.core.recipe import Recipe, find_recipe
 from edgeml.core.source import FILES, Reference
 from edgeml.core.system.installation import index_command
 from edgeml.core.system.worker import Worker, WorkerCrash
@@ -150,6 +158,7 @@ class _RecipeBuilder:
                 "fill missing values before the package, or use onnx-fp32.",
             )
         try:
+            self._check_bytes(artifact)
             run = proving.call("run", artifact, returns=ProofRun, timeout_s=_PROOF_TIMEOUT_S)
             self._check_signature(artifact)
         except MissingDependencyError as error:
@@ -163,6 +172,14 @@ class _RecipeBuilder:
         except EdgemlError as error:
             return Refusal(artifact.recipe, error.message, error.fix, failed=True, log=error.log)
         return run
+
+    def _check_bytes(self, artifact: Artifact) -> None:
+        """Check an artifact's bytes as a reader of the package will."""
+        format_, trust = find_recipe(artifact.recipe).format, self.request.trust
+        try:
+            check_artifact(artifact.data, format_, artifact.signature, name="The artifact", trust_source=trust)
+        except InputError as error:
+            raise ConversionError(error.message) from error
 
     def _check_signature(self, artifact: Artifact) -> None:
         def describe(specs: Any) -> list[Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.system.text import join_clauses
 
 __all__ = ["refuse_untrusted"]
 
-_MAX_SHOWN = 5
 
-
-def refuse_untrusted(name: str, findings: list[str], *, trust: bool) -> None:
+def refuse_untrusted(name: str, findings: Iterable[str], *, trust: bool) -> None:
     """Refuse a model with findings, unless the caller trusts its author.
 
     Args:
@@ -20,12 +21,11 @@ def refuse_untrusted(name: str, findings: list[str], *, trust: bool) -> None:
     Raises:
         UnsupportedModelError: There are findings, and `trust` is false.
     """
-    findings = list(dict.fromkeys(findings))
-    if not findings or trust:
+    found = join_clauses(findings)
+    if not found or trust:
         return
-    more = f"; and {len(findings) - _MAX_SHOWN} more" if len(findings) > _MAX_SHOWN else ""
     raise UnsupportedModelError(
-        f"{name} is not loaded: {'; '.join(findings[:_MAX_SHOWN])}{more}.",
+        f"{name} is not loaded: {found}.",
         fix="nothing of it was run. Remove this from the model; or, if you trust the author of the file with your "
         "files and your machine, use --trust-source (trust_source=True).",
     )

@@ -11,13 +11,15 @@ import numpy as np
 
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.formats.contents import MalformedFileError
+from edgeml.core.formats.onnx_scan import scan_onnx
 from edgeml.core.recipe import Precision
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
-from edgeml.sources.audit_onnx import audit_onnx
+from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, whole_inputs
 
 __all__ = ["SUFFIX", "OnnxFileSource", "open_source"]
@@ -83,17 +85,15 @@ def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
     import onnx
     from google.protobuf.message import DecodeError
 
+    data = read_bytes(path)
     try:
-        model = onnx.ModelProto.FromString(read_bytes(path))
-    except DecodeError as error:
-        raise InputError(f"{path.name} is not an ONNX file: it cannot be parsed ({error}).") from error
-    if not model.graph.node:
-        raise InputError(f"{path.name} is not an ONNX file, or is corrupt: operators were not found in it.")
-    try:
-        audit_onnx(model, path.name, trust=trust)
+        refuse_untrusted(path.name, scan_onnx(data).findings, trust=trust)
+        model = onnx.ModelProto.FromString(data)
+        if not model.graph.node:
+            raise InputError(f"{path.name} is not an ONNX file, or is corrupt: operators were not found in it.")
         return _describe(_load(model, path, trust=trust), path.name)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is corrupt: a name is not valid UTF-8 ({error}).") from error
+    except (MalformedFileError, DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name} is not an ONNX file, or is corrupt: {error}.") from error
 
 
 def _load(model: Any, path: Path, *, trust: bool) -> Any:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.tflite import TfliteFile, read_tflite
+from edgeml.core.formats.tflite_scan import scan_tflite
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
@@ -21,7 +23,6 @@ from edgeml.sources.file_description import batch_of, decision_of_file, float_si
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 
 SUFFIX = ".tflite"
-_IDENTIFIER = b"TFL3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,16 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
         UnsupportedModelError: The model is not supported.
     """
     data = read_bytes(path)
-    if data[4:8] != _IDENTIFIER:
-        raise InputError(f"{path.name} is not a TFLite file: the identifier {_IDENTIFIER.decode()} was not found.")
+    try:
+        findings = scan_tflite(data).findings
+    except MalformedFileError as error:
+        raise InputError(f"{path.name} is not a TFLite file, or is corrupt: {error}.") from error
+    refuse_untrusted(path.name, findings, trust=trust)
     try:
         file = read_tflite(data)
-    except Exception as error:  # the parser does not check offsets
+    except Exception as error:  # the parser raises many types
         raise InputError(f"{path.name} is corrupt: it cannot be parsed ({type(error).__name__}: {error}).") from error
-    _check(file, path.name, trust=trust)
+    _check(file, path.name)
     signature = Signature(
         tuple(_checked(spec, path.name) for spec in file.signature.inputs),
         tuple(_checked(spec, path.name) for spec in file.signature.outputs),
@@ -95,10 +99,7 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
     )
 
 
-def _check(file: TfliteFile, name: str, *, trust: bool) -> None:
-    refuse_untrusted(
-        name, [f"the operator {kind:.80} is a custom operator, not one of TFLite" for kind in file.custom], trust=trust
-    )
+def _check(file: TfliteFile, name: str) -> None:
     if file.signatures > 1:
         raise UnsupportedModelError(
             f"{name} has {file.signatures} signatures, expected one.",

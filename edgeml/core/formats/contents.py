@@ -1,4 +1,4 @@
-"""Contents of a model file, for people who look into it."""
+"""Contents of a model file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from msgspec import Struct
 
 from edgeml.core.tensors import Quantization
 
-__all__ = ["FileContents", "TensorContents"]
+__all__ = ["FileContents", "FileScan", "MalformedFileError", "TensorContents"]
+
+
+class MalformedFileError(ValueError):
+    """A model file is not what its format defines. The text is a clause about the file."""
 
 
 class TensorContents(Struct, frozen=True, omit_defaults=True):
@@ -14,19 +18,20 @@ class TensorContents(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: Its name in the file.
-        shape: Sizes of its axes: a number, a name of a free size, or None for a free size without a name.
+        shape: Sizes of its axes: a number, a name of a free size, or None for a free size without a name. None if the
+            file does not declare a shape.
         dtype: Its dtype, as NumPy names it where NumPy has it; or another kind, as ``sequence``.
         quantization: Scale and zero point, if the tensor is quantized as a whole.
     """
 
     name: str
-    shape: tuple[int | str | None, ...]
+    shape: tuple[int | str | None, ...] | None
     dtype: str
     quantization: Quantization | None = None
 
 
 class FileContents(Struct, frozen=True):
-    """Contents of a model file, as far as its format has them.
+    """Contents of a model file, for people who look into it, as far as its format has them.
 
     Attributes:
         inputs: Its inputs.
@@ -43,3 +48,17 @@ class FileContents(Struct, frozen=True):
     weight_bytes: dict[str, int] = {}
     versions: dict[str, str] = {}
     metadata: dict[str, str] = {}
+
+
+class FileScan(Struct, frozen=True):
+    """Result of the static check of a model file's bytes.
+
+    Attributes:
+        inputs: Its inputs.
+        outputs: Its outputs.
+        findings: What loading the file would run or reach for outside of it, each a clause.
+    """
+
+    inputs: tuple[TensorContents, ...]
+    outputs: tuple[TensorContents, ...]
+    findings: tuple[str, ...]

@@ -70,10 +70,10 @@ def _operator(node: Any) -> str:
 def _tensor(value: Any) -> TensorContents:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        return TensorContents(value.name, (), str(kind or "unknown").removesuffix("_type"))
+        return TensorContents(value.name, None, str(kind or "unknown").removesuffix("_type"))
     tensor = value.type.tensor_type
     sizes = tuple(size.dim_value if size.HasField("dim_value") else size.dim_param or None for size in tensor.shape.dim)
-    return TensorContents(value.name, sizes, _dtype(tensor.elem_type))
+    return TensorContents(value.name, sizes if tensor.HasField("shape") else None, _dtype(tensor.elem_type))
 
 
 def _dtype(code: int) -> str:

@@ -83,7 +83,6 @@ def read_tflite(data: bytes) -> TfliteFile:
         frozenset(dtypes[tensor.type] for part in model.subgraphs for tensor in part.tensors),
         _precision(model, operators, dtypes),
         _last_operator(graph, operators),
-        tuple(sorted(code.customCode.decode() for code in model.operatorCodes if code.customCode)),
         len(model.signatureDefs or ()),
         dynamic,
     )
@@ -162,7 +161,6 @@ class TfliteFile(Struct, frozen=True):
         stored: The dtypes of all tensors.
         precision: Precision that the file computes in; None where it is not that of a recipe.
         decides: Operator that computes the single output, where classifiers end with such an operator.
-        custom: Custom operators, sorted.
         signatures: Number of signatures.
         dynamic: Names of inputs and outputs with a dynamic size other than the batch.
     """
@@ -172,6 +170,5 @@ class TfliteFile(Struct, frozen=True):
     stored: frozenset[str]
     precision: Precision | None
     decides: Literal["softmax", "sigmoid"] | None
-    custom: tuple[str, ...]
     signatures: int
     dynamic: tuple[str, ...]

@@ -1,6 +1,12 @@
-"""Untrusted text, made safe to print."""
+"""Untrusted text, made safe to print, and lists of clauses."""
 
-__all__ = ["printable"]
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["join_clauses", "printable"]
+
+_MAX_CLAUSES = 5
 
 
 def printable(text: str) -> str:
@@ -9,3 +15,10 @@ def printable(text: str) -> str:
     Names and labels come from packages; a right-to-left override in a label would disguise the line that shows it.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def join_clauses(clauses: Iterable[str]) -> str:
+    """Join the first five different clauses of a message, and name the number of the others."""
+    different = list(dict.fromkeys(clauses))
+    more = f"; and {len(different) - _MAX_CLAUSES} more" if len(different) > _MAX_CLAUSES else ""
+    return "; ".join(different[:_MAX_CLAUSES]) + more
