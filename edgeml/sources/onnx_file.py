@@ -87,7 +87,8 @@ def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
 
     data = read_bytes(path)
     try:
-        refuse_untrusted(path.name, scan_onnx(data).findings, trust=trust)
+        scan = scan_onnx(data)
+        refuse_untrusted(path.name, (*scan.external, *scan.foreign), trust=trust)
         model = onnx.ModelProto.FromString(data)
         if not model.graph.node:
             raise InputError(f"{path.name} is not an ONNX file, or is corrupt: operators were not found in it.")

@@ -65,10 +65,10 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
     """
     data = read_bytes(path)
     try:
-        findings = scan_tflite(data).findings
+        scan = scan_tflite(data)
     except MalformedFileError as error:
         raise InputError(f"{path.name} is not a TFLite file, or is corrupt: {error}.") from error
-    refuse_untrusted(path.name, findings, trust=trust)
+    refuse_untrusted(path.name, scan.foreign, trust=trust)
     try:
         file = read_tflite(data)
     except Exception as error:  # the parser raises many types

@@ -23,6 +23,8 @@ from edgeml.core.system.installation import install_command
 __all__ = ["PROVIDERS", "open_on", "operators", "operators_run", "provider_obstacle"]
 
 _RECORD = "session.record_ep_graph_assignment_info"
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+_NO_FILES = "/proc/self/ns"  # a folder that exists, and has no file that can be read: an empty name is not heeded
 _NO_FALLBACK = "session.disable_cpu_ep_fallback"
 _FATAL = 4
 _COPIES = {"MemcpyFromHost", "MemcpyToHost"}  # copies between devices, inserted by onnxruntime
@@ -154,6 +156,7 @@ def operators_run(
 
 def _open(onnxruntime: Any, data: bytes, options: Any, provider: Provider) -> Any:
     options.add_session_config_entry(_RECORD, "1")
+    options.add_session_config_entry(_WEIGHTS_FOLDER, _NO_FILES)
     named: list[str] | None = [provider.name]
     if provider.name not in onnxruntime.get_available_providers():
         options.add_provider_for_devices(_plugin_devices(onnxruntime, provider)[:1], {})

@@ -25,20 +25,21 @@ def check_artifact(
         format_: Its format.
         signature: Inputs and outputs as the package declares them.
         name: Name of the artifact in messages.
-        trust_source: Whether data in other files, and operators that engines do not bring, are accepted.
+        trust_source: Whether operators that engines do not bring are accepted.
 
     Raises:
-        InputError: The file is malformed, or its tensors differ from the signature.
-        UnsupportedModelError: The file reaches for what `trust_source` accepts.
+        InputError: The file is malformed or keeps data in other files, or its tensors differ from the signature.
+        UnsupportedModelError: The file has operators that engines do not bring.
     """
     try:
         scan = _scan(data, format_)
     except MalformedFileError as error:
         raise InputError(f"{name} is not a valid {format_} model: {error}.") from error
-    if scan.findings and not trust_source:
+    if scan.external:
+        raise InputError(f"{name} is not self-contained: {join_clauses(scan.external)}.")
+    if scan.foreign and not trust_source:
         raise UnsupportedModelError(
-            f"{name} is not run: {join_clauses(scan.findings)}.",
-            fix="nothing of it was run. Use another artifact or package.",
+            f"{name} is not run: {join_clauses(scan.foreign)}.", fix="use another artifact or package."
         )
     _compare("input", scan.inputs, signature.inputs, name)
     _compare("output", scan.outputs, signature.outputs, name)
@@ -68,8 +69,8 @@ def _compare(
         tensor = by_name[spec.name]
         if tensor.dtype != spec.dtype or not _fits(kind, tensor.shape, spec.shape):
             raise InputError(
-                f"{name}: the {kind} '{spec.name}' is {tensor.dtype} {_describe(tensor.shape)}, but the package declares "
-                f"{spec.dtype} {_describe(spec.shape)}."
+                f"{name}: the {kind} '{spec.name}' is {tensor.dtype} {_describe(tensor.shape)}, but the package "
+                f"declares {spec.dtype} {_describe(spec.shape)}."
             )
 
 

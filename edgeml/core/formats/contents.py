@@ -56,9 +56,11 @@ class FileScan(Struct, frozen=True):
     Attributes:
         inputs: Its inputs.
         outputs: Its outputs.
-        findings: What loading the file would run or reach for outside of it, each a clause.
+        external: Data that the file keeps in other files, each a clause.
+        foreign: Operators that engines do not bring, each a clause.
     """
 
     inputs: tuple[TensorContents, ...]
     outputs: tuple[TensorContents, ...]
-    findings: tuple[str, ...]
+    external: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()

@@ -75,8 +75,7 @@ def scan_onnx(data: bytes) -> FileScan:
         data: The file.
 
     Returns:
-        The inputs and outputs, and findings: data in other files, and operators of other domains than those of ONNX
-        and onnxruntime.
+        The inputs and outputs, data in other files, and operators of other domains than those of ONNX and onnxruntime.
 
     Raises:
         MalformedFileError: The bytes are not a model as ONNX defines it, a tensor declares more data than the file
@@ -92,7 +91,7 @@ class _OnnxScan:
 
     def __init__(self, data: bytes) -> None:
         self._reader = ProtobufReader(data, _MAX_FIELDS)
-        self._findings: list[str] = []
+        self._external: list[str] = []
         self._function: _Operator | None = None  # that the walk is in; None in the model's graph
         self._operators: dict[_Operator | None, set[_Operator]] = {None: set()}  # by the function that has them
 
@@ -108,17 +107,22 @@ class _OnnxScan:
                 self._scan_function(field)
         if len(graphs) != 1:
             raise MalformedFileError(f"it has {len(graphs)} graphs, expected one")
-        self._check_operators()
-        return FileScan(*graphs[0], tuple(dict.fromkeys(self._findings)))
+        self._refuse_recursion()
+        return FileScan(*graphs[0], tuple(dict.fromkeys(self._external)), self._foreign())
 
-    def _check_operators(self) -> None:
-        """Find operators that nothing known defines, and functions that call themselves."""
+    def _foreign(self) -> tuple[str, ...]:
+        """Return the operators that neither ONNX nor onnxruntime nor the model defines, or that load other files."""
         functions = self._operators.keys()
-        for operator in set().union(*self._operators.values()):
-            is_loader = operator.domain == "com.microsoft" and operator.kind in _LOADERS
-            if is_loader or (operator.domain not in _DOMAINS and operator not in functions):
-                self._findings.append(f"the operator {operator.kind:.80} is of the domain {operator.domain!r:.80}")
-        self._findings.sort()
+        found = {
+            f"the operator {operator.kind:.80} is of the domain {operator.domain!r:.80}"
+            for operator in set().union(*self._operators.values())
+            if (operator.domain == "com.microsoft" and operator.kind in _LOADERS)
+            or (operator.domain not in _DOMAINS and operator not in functions)
+        }
+        return tuple(sorted(found))
+
+    def _refuse_recursion(self) -> None:
+        functions = self._operators.keys()
         calls = {function: operators & functions for function, operators in self._operators.items()}
         while leaves := [function for function, called in calls.items() if not called]:
             for function in leaves:
@@ -243,7 +247,7 @@ class _OnnxScan:
             else:
                 is_external |= field[2] != 0
         if is_external:
-            self._findings.append(f"the tensor '{name}' is stored in another file, {location!r:.80}")
+            self._external.append(f"the tensor '{name}' is stored in another file, {location!r:.80}")
             return name, []
         # Packed dtypes have at most four elements in a byte; others take at least one byte each.
         if any(size < 0 for size in sizes) or math.prod(sizes) > 4 * size_bytes:

@@ -69,7 +69,7 @@ def scan_tflite(data: bytes) -> FileScan:
 
     Returns:
         The inputs and outputs of the first subgraph, by plain names from the file's first signature or else from the
-        tensors, and findings: custom operators that no engine brings.
+        tensors, and custom operators that no engine brings.
 
     Raises:
         MalformedFileError: The bytes are not a model as TFLite defines it, or a number leads out of its list. The text
@@ -122,9 +122,9 @@ class _TfliteScan:
             TensorContents(name, value.shape, value.dtype, value.quantization)
             for name, value in zip(plain, values, strict=True)
         ]
-        return FileScan(tuple(named[: len(ends[0])]), tuple(named[len(ends[0]) :]), self._findings())
+        return FileScan(tuple(named[: len(ends[0])]), tuple(named[len(ends[0]) :]), foreign=self._foreign())
 
-    def _findings(self) -> tuple[str, ...]:
+    def _foreign(self) -> tuple[str, ...]:
         custom = [name for number, name in self._codes if number == _CUSTOM and name not in _CUSTOM_OPERATORS]
         return tuple(
             f"the operator {name:.80} is a custom operator, not one of TFLite" for name in dict.fromkeys(custom)

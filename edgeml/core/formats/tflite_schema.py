@@ -26,7 +26,7 @@ SparsityParameters: [4] [4] [DimensionMetadata]
 DimensionMetadata: 1 4 1 <SparseIndexVector> 1 <SparseIndexVector>
 VariantSubType: [4] 1 1
 ExternalBufferGroup: s
-ExternalBuffer: 4 4 8 - s
+ExternalBuffer: 4 4 8 8 s
 """
 
 _OPTIONS = """
