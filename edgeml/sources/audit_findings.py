@@ -21,11 +21,11 @@ def refuse_untrusted(name: str, findings: Iterable[str], *, trust: bool) -> None
     Raises:
         UnsupportedModelError: There are findings, and `trust` is false.
     """
-    found = join_clauses(findings)
-    if not found or trust:
+    clauses = join_clauses(findings)
+    if not clauses or trust:
         return
     raise UnsupportedModelError(
-        f"{name} is not loaded: {found}.",
+        f"{name} is not loaded: {clauses}.",
         fix="nothing of it was run. Remove this from the model; or, if you trust the author of the file with your "
         "files and your machine, use --trust-source (trust_source=True).",
     )

@@ -75,12 +75,12 @@ def _compare(
 
 
 def _fits(
-    kind: Literal["input", "output"], found: tuple[int | str | None, ...] | None, declared: tuple[int | None, ...]
+    kind: Literal["input", "output"], actual: tuple[int | str | None, ...] | None, declared: tuple[int | None, ...]
 ) -> bool:
     """Compare shapes. Of an output a file may declare less than an engine infers, and the package holds."""
-    if found is None:
+    if actual is None:
         return kind == "output"
-    sizes = [size if isinstance(size, int) else None for size in found]
+    sizes = [size if isinstance(size, int) else None for size in actual]
     return len(sizes) == len(declared) and all(
         size == expected or (kind == "output" and size is None) for size, expected in zip(sizes, declared, strict=True)
     )

@@ -10,7 +10,14 @@ __all__ = ["FileContents", "FileScan", "MalformedFileError", "TensorContents"]
 
 
 class MalformedFileError(ValueError):
-    """A model file is not what its format defines. The text is a clause about the file."""
+    """A model file is not what its format defines.
+
+    Args:
+        reason: A clause about the file, for a message.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
 
 
 class TensorContents(Struct, frozen=True, omit_defaults=True):

@@ -90,9 +90,9 @@ class VerifiedBuffer:
 
     def table(self, at: int, name: str) -> Table:
         """Return the table at a position, which is verified at the first call."""
-        found = self._verified.get((at, name))
-        if found is not None:
-            return found
+        table = self._verified.get((at, name))
+        if table is not None:
+            return table
         if len(self._verified) == _MAX_TABLES:
             self._refuse(f"it has more than {_MAX_TABLES} tables")
         data, kinds = self._data, self._tables[name]

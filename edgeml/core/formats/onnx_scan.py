@@ -113,13 +113,13 @@ class _OnnxScan:
     def _foreign(self) -> tuple[str, ...]:
         """Return the operators that neither ONNX nor onnxruntime nor the model defines, or that load other files."""
         functions = self._operators.keys()
-        found = {
+        clauses = {
             f"the operator {operator.kind:.80} is of the domain {operator.domain!r:.80}"
             for operator in set().union(*self._operators.values())
             if (operator.domain == "com.microsoft" and operator.kind in _LOADERS)
             or (operator.domain not in _DOMAINS and operator not in functions)
         }
-        return tuple(sorted(found))
+        return tuple(sorted(clauses))
 
     def _refuse_recursion(self) -> None:
         functions = self._operators.keys()

@@ -140,8 +140,8 @@ class ProtobufReader:
 
     def _skip_run(self, tag: int, at: int, end: int) -> int:
         match = _run(tag).match
-        while (found := match(self.data, at, end)) and found.end() > at:
-            at = found.end()
+        while (run := match(self.data, at, end)) and run.end() > at:
+            at = run.end()
         return at
 
 
