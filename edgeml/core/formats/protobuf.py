@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+import numpy as np
 from msgspec import Struct
 
 from edgeml.core.formats.contents import MalformedFileError
@@ -20,8 +21,9 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types."""
 
 _WIDTHS = {FIXED64: 8, FIXED32: 4}
-_RUN = 4096  # values that a regular expression matches at a time: its memory grows with their number
-_SHORT = 48  # bytes; longer texts are skipped one by one
+_LONG = 256  # bytes; the fields of shorter runs are read one by one
+_RUN = 4096  # texts that a regular expression matches at a time: its memory grows with their number
+_SHORT = 48  # bytes; longer texts are read one by one
 
 
 class Message(Struct, frozen=True):
@@ -91,8 +93,8 @@ class ProtobufReader:
                 raise MalformedFileError("a part of it is longer than the whole")
             if is_read:
                 yield number, wire, begin, at
-            elif at < end and data[at] == tag < 128:  # a run of values, such as a forest's millions
-                at = self._skip_run(tag, at, end)
+            elif end - at > _LONG and data[at] == tag < 128:
+                at = _run_end(data, tag, at, end)
 
     def varint(self, at: int, end: int) -> tuple[int, int]:
         """Return an unsigned number and the offset behind it.
@@ -138,23 +140,34 @@ class ProtobufReader:
         except UnicodeDecodeError as error:
             raise MalformedFileError("the name of a tensor or operator is not valid UTF-8") from error
 
-    def _skip_run(self, tag: int, at: int, end: int) -> int:
-        match = _run(tag).match
-        while (run := match(self.data, at, end)) and run.end() > at:
+
+def _run_end(data: bytes, tag: int, at: int, end: int) -> int:
+    """Return the end of the fields of one tag that begin at an offset, such as the millions of values of a forest."""
+    wire = tag & 7
+    if wire == BYTES:
+        while (run := _texts(tag).match(data, at, end)) and run.end() > at:
             at = run.end()
         return at
+    values = np.frombuffer(data, np.uint8, end - at, at)
+    if wire in _WIDTHS:
+        stride = 1 + _WIDTHS[wire]
+        count = len(values) // stride
+        differs = values[: count * stride : stride] != tag
+        return at + stride * (int(differs.argmax()) if differs.any() else count)
+    # Of a field, only the tag and the number's last byte are less than 128: they open and close it.
+    is_edge = values < 128
+    is_open = np.bitwise_xor.accumulate(is_edge.view(np.uint8)).view(np.bool_)
+    is_wrong = (is_open & is_edge & (values != tag)) | ~(is_open | is_edge)
+    valid = int(is_wrong.argmax()) if is_wrong.any() else len(values)
+    closes = (is_edge & ~is_open)[:valid][::-1]
+    return at + valid - int(closes.argmax()) if closes.any() else at
 
 
 @cache
-def _run(tag: int) -> re.Pattern[bytes]:
-    """Return an expression for consecutive fields of one tag."""
-    value = {
-        VARINT: rb"[\x80-\xff]{0,9}[\x00-\x7f]",
-        FIXED64: rb".{8}",
-        FIXED32: rb".{4}",
-        BYTES: b"(?:%s)" % b"|".join(b"%s.{%d}" % (re.escape(bytes([size])), size) for size in range(_SHORT)),
-    }[tag & 7]
-    return re.compile(b"(?:%s%s){0,%d}" % (re.escape(bytes([tag])), value, _RUN), re.DOTALL)
+def _texts(tag: int) -> re.Pattern[bytes]:
+    """Return an expression for consecutive fields of short texts."""
+    texts = b"|".join(b"%s.{%d}" % (re.escape(bytes([size])), size) for size in range(_SHORT))
+    return re.compile(b"(?:%s(?:%s)){0,%d}" % (re.escape(bytes([tag])), texts, _RUN), re.DOTALL)
 
 
 def _signed(value: int) -> int:
