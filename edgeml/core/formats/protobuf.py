@@ -23,7 +23,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _WIDTHS = {FIXED64: 8, FIXED32: 4}
 _LONG = 256  # bytes; the fields of shorter runs are read one by one
 _RUN = 4096  # texts that a regular expression matches at a time: its memory grows with their number
-_SHORT = 48  # bytes; longer texts are read one by one
+_SHORT = 16  # bytes; longer texts are read one by one
 
 
 class Message(Struct, frozen=True):
@@ -151,16 +151,22 @@ def _run_end(data: bytes, tag: int, at: int, end: int) -> int:
     values = np.frombuffer(data, np.uint8, end - at, at)
     if wire in _WIDTHS:
         stride = 1 + _WIDTHS[wire]
-        count = len(values) // stride
-        differs = values[: count * stride : stride] != tag
-        return at + stride * (int(differs.argmax()) if differs.any() else count)
+        return at + stride * _leading(values[: len(values) // stride * stride : stride] == tag)
+    pairs = values[: len(values) // 2 * 2].reshape(-1, 2)
+    short = 2 * _leading((pairs[:, 0] == tag) & (pairs[:, 1] < 128))
+    if 2 * short > len(values):  # most numbers have one byte: found in a fifth of the time
+        return at + short
     # Of a field, only the tag and the number's last byte are less than 128: they open and close it.
     is_edge = values < 128
     is_open = np.bitwise_xor.accumulate(is_edge.view(np.uint8)).view(np.bool_)
-    is_wrong = (is_open & is_edge & (values != tag)) | ~(is_open | is_edge)
-    valid = int(is_wrong.argmax()) if is_wrong.any() else len(values)
+    valid = _leading((is_open & (~is_edge | (values == tag))) | (is_edge & ~is_open))
     closes = (is_edge & ~is_open)[:valid][::-1]
     return at + valid - int(closes.argmax()) if closes.any() else at
+
+
+def _leading(holds: np.ndarray) -> int:
+    """Return the number of values before the first that is false."""
+    return len(holds) if holds.all() else int(holds.argmin())
 
 
 @cache

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 import edgeml
 from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.onnx_scan import scan_onnx
 from edgeml.core.formats.tflite_scan import scan_tflite
+from tests.support.external_data import EXTERNAL_DATA, linear
 
 MLPERF = Path(__file__).parents[4] / "shared" / "mlperf_tiny"
 REAL_FILES = sorted(MLPERF.rglob("*.tflite"))
@@ -84,3 +88,34 @@ def test_too_many_parts_are_refused_at_once() -> None:
     length = bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
     with pytest.raises(MalformedFileError, match="too many parts"):
         scan_onnx(b"\x3a" + length + graph)
+
+
+def external_data(message: Any) -> bool:
+    """Whether protobuf's own parser sees a tensor in another file anywhere in a message."""
+    if isinstance(message, TensorProto) and (message.external_data or message.data_location):
+        return True
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE and any(map(external_data, value if field.is_repeated else [value])):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("place", EXTERNAL_DATA)
+def test_no_mutant_hides_what_protobuf_sees(place: str) -> None:
+    rng = np.random.default_rng(0)
+    model = linear()
+    EXTERNAL_DATA[place](model)
+    whole, seen = model.SerializeToString(), 0
+    for _ in range(300):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), rng.integers(1, 4)):
+            data[at] = rng.choice([data[at] ^ 1 << int(rng.integers(8)), 0, 127, 128, 255])
+        try:
+            mutant = onnx.ModelProto.FromString(bytes(data))
+        except DecodeError:
+            continue
+        if external_data(mutant):
+            seen += 1
+            with contextlib.suppress(MalformedFileError):
+                assert scan_onnx(bytes(data)).external
+    assert seen > 50
