@@ -144,11 +144,16 @@ class ProtobufReader:
 def _run_end(data: bytes, tag: int, at: int, end: int) -> int:
     """Return the end of the fields of one tag that begin at an offset, such as the millions of values of a forest."""
     wire = tag & 7
-    if wire == BYTES:
-        while (run := _texts(tag).match(data, at, end)) and run.end() > at:
-            at = run.end()
-        return at
     values = np.frombuffer(data, np.uint8, end - at, at)
+    if wire == BYTES:
+        tags = np.flatnonzero(values[:-1] == tag)
+        sizes = values[tags + 1]
+        count = _leading((sizes[:-1] < 128) & (tags[:-1] + 2 + sizes[:-1] == tags[1:]))
+        if 2 * count > len(tags):
+            return at + int(tags[count])
+        while (run := _texts(tag).match(data, at, end)) and run.end() > at:
+            at = run.end()  # the texts contain the tag's byte
+        return at
     if wire in _WIDTHS:
         stride = 1 + _WIDTHS[wire]
         return at + stride * _leading(values[: len(values) // stride * stride : stride] == tag)
