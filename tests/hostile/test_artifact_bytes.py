@@ -299,6 +299,28 @@ def _subgraph_that_is_not_there(model: Any) -> None:
     model.subgraphs[0].operators[0].builtinOptions.bodySubgraphIndex = 7
 
 
+def _scale_of_zero(model: Any) -> None:
+    tensor = model.subgraphs[0].tensors[0]
+    tensor.type, tensor.quantization = schema.TensorType.INT8, schema.QuantizationParametersT()
+    tensor.quantization.scale, tensor.quantization.zeroPoint = [0.0], [0]
+
+
+def _zero_point_out_of_range(model: Any) -> None:
+    _scale_of_zero(model)
+    model.subgraphs[0].tensors[0].quantization.scale, model.subgraphs[0].tensors[0].quantization.zeroPoint = (
+        [1.0],
+        [300],
+    )
+
+
+def _reshape_to_another_dtype(model: Any) -> None:
+    """LiteRT copies eight bytes for every four."""
+    model.operatorCodes[0].builtinCode = model.operatorCodes[0].deprecatedBuiltinCode = schema.BuiltinOperator.RESHAPE
+    operator, tensors = model.subgraphs[0].operators[0], model.subgraphs[0].tensors
+    operator.builtinOptionsType, operator.builtinOptions = 0, None
+    tensors[operator.inputs[0]].type = schema.TensorType.INT64
+
+
 def _data_behind_the_flatbuffer(model: Any) -> None:
     model.buffers[1].offset, model.buffers[1].size = 16, 16
 
@@ -326,6 +348,9 @@ def _data_behind_the_flatbuffer(model: Any) -> None:
         (_subgraph_that_runs_itself, "runs itself"),
         (_subgraph_that_is_not_there, "subgraph 7 does not exist"),
         (_data_behind_the_flatbuffer, "outside of its FlatBuffer"),
+        (_scale_of_zero, "a scale of 0"),
+        (_zero_point_out_of_range, "a zero point of 300 for int8"),
+        (_reshape_to_another_dtype, "copies int64 to float32"),
     ],
 )
 def test_tflite_models_that_are_not_as_they_should_be(

@@ -16,7 +16,7 @@ __all__ = ["Table", "VerifiedBuffer"]
 
 _MAX_TABLES = 400_000  # of a network of 50,000 operators; a table takes a few microseconds
 _I32, _U32, _VTABLE = struct.Struct("<i"), struct.Struct("<I"), struct.Struct("<HH")
-_FORMATS = {(1, False): "B", (2, False): "H", (4, True): "i", (4, False): "I", (8, False): "Q", (1, True): "b"}
+_FORMATS = {(1, False): "B", (2, False): "H", (4, True): "i", (4, False): "I", (8, True): "q"}
 
 
 class Table:
@@ -60,6 +60,11 @@ class Table:
         """Return a vector of integers of `size` bytes; empty if absent."""
         at, count = self.target(slot), self.length(slot)
         return struct.unpack_from(f"<{count}{_FORMATS[size, signed]}", self._data, at + 4) if count else ()
+
+    def floats(self, slot: int) -> tuple[float, ...]:
+        """Return a vector of float32; empty if absent."""
+        count = self.length(slot)
+        return struct.unpack_from(f"<{count}f", self._data, self.target(slot) + 4) if count else ()
 
 
 class VerifiedBuffer:

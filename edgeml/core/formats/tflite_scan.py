@@ -40,6 +40,14 @@ _SUBGRAPH_FIELDS = {
     "StablehloSortOptions": (2,), "StablehloScatterOptions": (6,), "StableHLOCompositeOptions": (1,),
 }  # fmt: skip
 _SUBGRAPH_VECTORS = {"StablehloCustomCallOptions": 4, "StablehloCaseOptions": 0}
+_OUTPUT_COUNTS = {"SplitOptions": 0, "SplitVOptions": 0, "UnpackOptions": 0}
+"""Field with the number of an operator's outputs, by its options."""
+_CONVOLUTIONS = {3, 4}  # of integers they need a bias
+_LEAST_INPUTS = {126: 2}  # of a product of matrices; other kernels check the number
+_COPYING = {22, 43, 70}  # reshaping, without a check of the dtypes
+_RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+"""Lowest and highest zero point of quantized tensors."""
+_FIRST_WITH_TENSORS = 2  # kinds of quantization whose scales are tensors
 _INDICES = ((1, 4, True), (2, 2, False), (3, 1, False))
 """Width and sign of sparse indices, by the number of their kind."""
 _MAX_ELEMENTS = 2**31
@@ -59,6 +67,11 @@ class _Tensor(NamedTuple):
     contents: TensorContents
     is_constant: bool
     is_variable: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no elements, and so no data."""
+        return 0 in (self.contents.shape or ())
 
 
 def scan_tflite(data: bytes) -> FileScan:
@@ -90,6 +103,7 @@ class _TfliteScan:
         self._codes = [self._code(code) for code in self._file.elements(model, 1, "OperatorCode")]
         self._buffers = [self._has_data(buffer) for buffer in self._file.elements(model, 4, "Buffer")]
         self._graphs = self._file.elements(model, 2, "SubGraph")
+        self._elements = 0  # of all tensors
         self._calls: dict[int, set[int]] = {}  # subgraphs by the subgraph that runs them
 
     def run(self) -> FileScan:
@@ -143,23 +157,31 @@ class _TfliteScan:
         return buffer.length(0) > 0
 
     def _scan_graph(self, number: int, graph: Table) -> list[_Tensor]:
-        tensors = [self._tensor(tensor) for tensor in self._file.elements(graph, 0, "Tensor")]
+        tensors = [self._tensor(tensor, graph.length(0)) for tensor in self._file.elements(graph, 0, "Tensor")]
         inputs, outputs = graph.integers(1), graph.integers(2)
         _check_indices("tensor", (*inputs, *outputs), len(tensors))
-        written = {i for i, tensor in enumerate(tensors) if tensor.is_constant or tensor.is_variable} | set(inputs)
+        written = set(inputs)
+        written |= {i for i, item in enumerate(tensors) if item.is_constant or item.is_variable or item.is_empty}
         self._calls[number] = set()
         for operator in self._file.elements(graph, 3, "Operator"):
             kind = operator.number(0, 4, signed=False)
             _check_indices("operator code", [kind], len(self._codes))
-            self._check_options(operator, *self._codes[kind], self._calls[number])
+            code, name = self._codes[kind]
+            self._check_options(operator, code, name, self._calls[number])
             reads, writes = operator.integers(1), operator.integers(2)
-            optional = [2, 1][self._codes[kind][0] in _SECOND_INPUT_OPTIONAL]
-            present = [i for place, i in enumerate(reads) if i != -1 or place < optional]
+            needed = 1 if code in _SECOND_INPUT_OPTIONAL else 2
+            present = [i for place, i in enumerate(reads) if i != -1 or place < needed]
             _check_indices("tensor", (*present, *writes), len(tensors))
             _check_indices("tensor", [i for i in operator.integers(8) if i != -1], len(tensors))
             for i in present:
                 if i not in written:
                     raise MalformedFileError(f"an operator reads the tensor {i} before it is written")
+            dtypes = [tensors[i].contents.dtype for i in (*present[:1], *writes[:1])]
+            least = 3 if code in _CONVOLUTIONS and dtypes[0] in _RANGES else _LEAST_INPUTS.get(code, 0)
+            if len(present) < least:
+                raise MalformedFileError(f"an operator has {len(present)} inputs, expected at least {least}")
+            if code in _COPYING and len(set(dtypes)) > 1:
+                raise MalformedFileError(f"an operator copies {dtypes[0]} to {dtypes[1]}")
             for i in writes:
                 if tensors[i].is_constant:
                     raise MalformedFileError(f"an operator writes to the constant {i}")
@@ -169,7 +191,7 @@ class _TfliteScan:
                 raise MalformedFileError(f"its output, tensor {i}, is never written")
         return tensors
 
-    def _tensor(self, tensor: Table) -> _Tensor:
+    def _tensor(self, tensor: Table, count: int) -> _Tensor:
         code, buffer = tensor.number(1, 1), tensor.number(2, 4, signed=False)
         if not 0 <= code < len(_DTYPES):
             raise MalformedFileError(f"it has a tensor of type {code}, which is not known")
@@ -181,24 +203,38 @@ class _TfliteScan:
             raise MalformedFileError(f"it has a tensor of the shape {list(shape)[:8]}")
         if declared and len(declared) != len(shape):
             raise MalformedFileError(f"it has a tensor of {len(shape)} and of {len(declared)} axes")
-        if math.prod(shape) > _MAX_ELEMENTS:
+        self._elements += math.prod(shape)
+        if self._elements > _MAX_ELEMENTS:
             raise MalformedFileError(
-                f"it has a tensor of the shape {list(shape)[:8]}, more than {_MAX_ELEMENTS} elements"
+                f"with a tensor of the shape {list(shape)[:8]} it has more than {_MAX_ELEMENTS} elements"
             )
         if tensor.position(4):
-            self._check_quantization(self._file.table(tensor.target(4), "QuantizationParameters"), shape)
+            quantization = self._file.table(tensor.target(4), "QuantizationParameters")
+            self._check_quantization(quantization, shape, _DTYPES[code], count)
         if tensor.position(6):
             self._check_sparsity(self._file.table(tensor.target(6), "SparsityParameters"), shape)
         contents = TensorContents(tensor.text(3) or "", shape, _DTYPES[code])
         return _Tensor(contents, self._buffers[buffer], bool(tensor.number(5, 1)))
 
-    def _check_quantization(self, quantization: Table, shape: Sequence[int]) -> None:
-        scales, zero_points = quantization.length(2), quantization.length(3)
-        axis = quantization.number(6, 4)
-        if scales > 1 and not (0 <= axis < len(shape) and shape[axis] == scales):
-            raise MalformedFileError(f"it has {scales} scales for axis {axis} of the shape {list(shape)[:8]}")
-        if zero_points not in {0, 1, scales}:
-            raise MalformedFileError(f"it has {scales} scales, but {zero_points} zero points")
+    def _check_quantization(self, quantization: Table, shape: Sequence[int], dtype: str, count: int) -> None:
+        scales, zero_points, axis = quantization.floats(2), quantization.integers(3, 8), quantization.number(6, 4)
+        if len(scales) > 1 and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
+            raise MalformedFileError(f"it has {len(scales)} scales for axis {axis} of the shape {list(shape)[:8]}")
+        if len(zero_points) not in {0, 1, len(scales)}:
+            raise MalformedFileError(f"it has {len(scales)} scales, but {len(zero_points)} zero points")
+        least = 0.0 if len(scales) > 1 else math.ulp(0.0)  # a channel of zeros may have the scale 0
+        for scale in scales if dtype in _RANGES else ():
+            if not least <= scale < math.inf:
+                raise MalformedFileError(f"it has a scale of {scale:g}")
+        lowest, highest = _RANGES.get(dtype, (-math.inf, math.inf))
+        for zero_point in zero_points:
+            if not lowest <= zero_point <= highest:
+                raise MalformedFileError(f"it has a zero point of {zero_point} for {dtype}")
+        kind = quantization.number(4, 1, signed=False)
+        if kind >= _FIRST_WITH_TENSORS and quantization.position(5):
+            details = self._file.table(quantization.target(5), UNIONS["QuantizationDetails"][kind])
+            used = [details.number(slot, 4) for slot in (0, 1)]
+            _check_indices("tensor", [i for i in used if i != -1], count)
 
     def _check_sparsity(self, sparsity: Table, shape: Sequence[int]) -> None:
         order, blocks = sparsity.integers(0), sparsity.integers(1)
@@ -237,6 +273,10 @@ class _TfliteScan:
                 continue
             table_name = UNIONS[union][option_kind]
             options = self._file.table(operator.target(slot), table_name)
+            if table_name == "StridedSliceOptions" and options.number(5, 1):
+                raise MalformedFileError("it slices from an offset, which LiteRT does not check")
+            if table_name in _OUTPUT_COUNTS and options.number(_OUTPUT_COUNTS[table_name], 4) != operator.length(2):
+                raise MalformedFileError("an operator has another number of outputs than it says")
             called = [options.number(place, 4) for place in _SUBGRAPH_FIELDS.get(table_name, ())]
             if table_name in _SUBGRAPH_VECTORS:
                 called += options.integers(_SUBGRAPH_VECTORS[table_name])
