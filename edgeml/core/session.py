@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, Protocol, Self, overload
+from typing import TYPE_CHECKING, Literal, Protocol, Self, overload
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from edgeml.core.decisions import Decision, Ranking
 from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.tensors import Label, Signature
+
+if TYPE_CHECKING:
+    from edgeml.core.system.limits import Limits
 
 __all__ = ["HotLoop", "Session", "SessionOpener"]
 
@@ -323,7 +326,7 @@ class Session(Protocol):
 
         Raises:
             InputError: The artifact has another fixed batch.
-            TargetError: The session is closed, or the artifact's shapes are not fixed.
+            TargetError: The session is closed or isolated, or the artifact's shapes are not fixed.
 
         Example:
             >>> loop = session.bind()
@@ -371,6 +374,7 @@ class SessionOpener(Protocol):
         target: str = "cpu",
         threads: int | None = None,
         allow_fallback: bool = False,
+        isolation: Limits | None = None,
     ) -> Session:
         """Open a session.
 
@@ -385,8 +389,10 @@ class SessionOpener(Protocol):
                 models, and all cores of this process for many samples, each sample on one core.
             allow_fallback: Whether operators that the target does not support may run elsewhere; `placement` lists
                 them.
+            isolation: Limits of a child process that runs the artifact; None to run it in this process.
 
         Raises:
+            IsolationError: The artifact crashed the child process, or exceeded a limit.
             TargetError: The engine does not support the target, cannot load the artifact, reports other tensors, the
                 machine does not meet the needs, or the target does not support all operators.
             MissingDependencyError: The engine is not installed.
