@@ -14,9 +14,13 @@ from edgeml.core.preprocessing import Declaration
 from edgeml.core.tensors import Label, Signature
 
 if TYPE_CHECKING:
+    from edgeml.core.isolation import Isolation
     from edgeml.core.system.limits import Limits
 
-__all__ = ["HotLoop", "Session", "SessionOpener"]
+__all__ = ["ISOLATED_TARGETS", "HotLoop", "Session", "SessionOpener"]
+
+ISOLATED_TARGETS = ("cpu", "micro")
+"""Targets of isolated sessions. Drivers of accelerators have memory of their own, and are not tested under limits."""
 
 
 class HotLoop(Protocol):
@@ -374,7 +378,7 @@ class SessionOpener(Protocol):
         target: str = "cpu",
         threads: int | None = None,
         allow_fallback: bool = False,
-        isolation: Limits | None = None,
+        isolation: Isolation | Limits | None = None,
     ) -> Session:
         """Open a session.
 
@@ -389,7 +393,8 @@ class SessionOpener(Protocol):
                 models, and all cores of this process for many samples, each sample on one core.
             allow_fallback: Whether operators that the target does not support may run elsewhere; `placement` lists
                 them.
-            isolation: Limits of a child process that runs the artifact; None to run it in this process.
+            isolation: A child process that runs the artifact, which sessions share, or the limits of one of its own;
+                None to run the artifact in this process.
 
         Raises:
             IsolationError: The artifact crashed the child process, or exceeded a limit.

@@ -38,6 +38,7 @@ from edgeml.package.manifest import (
 from edgeml.package.selection import AUTO, Choice
 
 if TYPE_CHECKING:  # modules that only some programs need are loaded at their first use
+    from edgeml.core.isolation import Isolation
     from edgeml.core.records.evidence_details import Evidence
     from edgeml.core.system.limits import Limits
     from edgeml.package.verify import Verification
@@ -190,7 +191,7 @@ class Package(Struct, frozen=True):
         target: str = "cpu",
         threads: int | None = None,
         allow_fallback: bool = False,
-        isolated: bool = False,
+        isolated: bool | Isolation | Limits = False,
         memory_mb: float | None = None,
         timeout_s: float | None = None,
     ) -> Session:
@@ -209,7 +210,8 @@ class Package(Struct, frozen=True):
             allow_fallback: Whether operators that the target does not support may run on the CPU; the session's
                 `placement` lists them.
             isolated: Whether the engine runs in a child process, on the targets ``cpu`` and ``micro``. All methods of
-                the session are the same, except `bind`, which is refused. Threads take turns.
+                the session are the same, except `bind`, which is refused. Threads take turns. Instead of True, the
+                limits of the process, or one that sessions share, which holds one artifact at a time.
             memory_mb: Memory of an isolated artifact in MB, above that of the process with its engine and the
                 artifact's bytes: by default 1,024; ``math.inf`` for no limit.
             timeout_s: Time limit in seconds of one call of an isolated artifact's engine, one sample or one batch: by
@@ -227,7 +229,7 @@ class Package(Struct, frozen=True):
             >>> package.session("tflite-int8").predict(x)
             >>> session = package.session(isolated=True, memory_mb=200, timeout_s=5)  # a package of unknown origin
         """
-        isolation = _isolation(memory_mb, timeout_s, isolated=isolated)
+        isolation = _isolation(isolated, memory_mb, timeout_s)
         if recipe is not None and target != AUTO:
             return self._open(recipe, target, threads, allow_fallback=allow_fallback, isolation=isolation)
         failures: list[EdgemlError] = []
@@ -246,7 +248,13 @@ class Package(Struct, frozen=True):
         raise failures[0]
 
     def _open(
-        self, recipe: str, target: str, threads: int | None, *, allow_fallback: bool, isolation: Limits | None
+        self,
+        recipe: str,
+        target: str,
+        threads: int | None,
+        *,
+        allow_fallback: bool,
+        isolation: Isolation | Limits | None,
     ) -> Session:
         record = self.artifact(recipe)
         open_session = find_engine(find_recipe(recipe).format, target)
@@ -317,20 +325,28 @@ class Package(Struct, frozen=True):
             pack({FIRST: self._archive.read(FIRST)} | {name: self._entry(name) for name in self.manifest.files})
         )
 
-    def verify(self, *, digest: str | None = None) -> Verification:
+    def verify(
+        self, *, digest: str | None = None, memory_mb: float | None = None, timeout_s: float | None = None
+    ) -> Verification:
         """Check every digest, then the golden vectors on the engines that are installed.
+
+        The engines run in a child process, under limits: a hostile artifact does not end this program.
 
         Args:
             digest: Expected digest of the whole file, ``sha256:…``, or None.
+            memory_mb: Memory limit of an artifact in MB, by default 256, and more for large artifacts.
+            timeout_s: Time limit of one call of an engine in seconds: by default 30.
 
         Raises:
-            VerificationError: A digest or a golden vector does not match.
+            VerificationError: A digest or a golden vector does not match, or an artifact ends its engine or exceeds a
+                limit.
             PackageError: The file is not a valid package.
             TargetError: No artifact can run here, so that nothing is proven.
         """
+        from edgeml.core.system.limits import DEFAULT_TIMEOUT_S, Limits
         from edgeml.package.verify import verify
 
-        return verify(self, digest)
+        return verify(self, digest, Limits.checked(memory_mb, DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the package, durably, and the logs and scripts of failed recipes to ``PATH.failed``.
@@ -448,17 +464,21 @@ def load(
     )
 
 
-def _isolation(memory_mb: float | None, timeout_s: float | None, *, isolated: bool) -> Limits | None:
-    """Return the limits of an isolated session; None for one in this process.
+def _isolation(
+    isolated: bool | Isolation | Limits,  # not only a flag
+    memory_mb: float | None,
+    timeout_s: float | None,
+) -> Isolation | Limits | None:
+    """Return the process of an isolated session, or its limits; None for a session in this process.
 
     Raises:
         InputError: A limit is not valid, or does not have a child process that it applies to.
     """
-    if not isolated:
+    if isolated is not True:
         given = [name for name, value in (("memory_mb", memory_mb), ("timeout_s", timeout_s)) if value is not None]
         if given:
-            raise InputError(f"{given[0]} limits isolated sessions only.", fix="add isolated=True, or omit it.")
-        return None
+            raise InputError(f"{given[0]} is an option of isolated=True.", fix="add isolated=True, or omit it.")
+        return isolated or None
     from edgeml.core.system.limits import Limits
 
     return Limits.checked(

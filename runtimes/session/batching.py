@@ -15,13 +15,14 @@ from edgeml.core.artifact import Needs
 from edgeml.core.decisions import DECIDED
 from edgeml.core.engine import EngineAdapter
 from edgeml.core.errors import TargetError
+from edgeml.core.system.locks import ForkSafeLock
 from edgeml.core.system.machine import cores
 from edgeml.core.tensors import Signature, TensorSpec
 
 from .batch_probes import same_bytes, samples_are_independent
 from .executor import Check, Executor, encode
 from .io_conversion import to_source
-from .pool import ForkSafeLock, Pool
+from .pool import Pool
 from .small_batches import SmallBatches
 from .threads import WorkerThreads
 

@@ -1,9 +1,9 @@
-"""An artifact in a child process, under a limit of memory."""
+"""Artifacts in a child process, under limits of memory."""
 
 from __future__ import annotations
 
 import contextlib
-from functools import cached_property
+from collections.abc import Iterator
 
 import numpy as np
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import EngineAdapter, is_out_of_memory
 from edgeml.core.errors import IsolationError, TargetError
+from edgeml.core.isolation import NoSettings
 from edgeml.core.placement import OperatorCount
 from edgeml.core.registry.engines import load_modules
 from edgeml.core.system.imports import resolve
@@ -24,7 +25,7 @@ __all__ = ["EngineDescription", "IsolatedArtifact", "IsolatedProcess"]
 
 
 class IsolatedArtifact(Struct, frozen=True):
-    """The artifact that an `IsolatedProcess` runs.
+    """An artifact that an `IsolatedProcess` runs.
 
     Attributes:
         engine: Class of the engine's adapter, as ``module:attribute``.
@@ -55,28 +56,48 @@ class EngineDescription(Struct, frozen=True):
 
 
 class IsolatedProcess:
-    """Run an artifact in a child process, as the target of a `Worker`.
+    """Run artifacts in a child process, one after the other, as the target of a `Worker`."""
 
-    A restarted child serves calls in any order, so that no method relies on another.
-    """
+    def __init__(self, settings: NoSettings) -> None:  # noqa: ARG002  # each artifact comes by `open`
+        self._opened = contextlib.ExitStack()
+        self._memory_mb = 0.0
 
-    def __init__(self, settings: IsolatedArtifact) -> None:
-        self._artifact = settings
-        self._engine: type[EngineAdapter] = resolve(settings.engine)
-        load_modules(settings.engine)
-        self._limit = contextlib.ExitStack()  # never closed: the limit holds as long as the process
-        self._limit.enter_context(limited_memory(settings.memory_mb))
+    def load(self, engine: str) -> None:
+        """Close the artifact, if any, and import an engine, before limits apply.
 
-    def start(self) -> None:
-        """Do nothing: the engine's modules are loaded now."""
+        Args:
+            engine: Class of the engine's adapter, as ``module:attribute``.
+        """
+        self._opened.close()
+        resolve(engine)
+        load_modules(engine)
 
-    def open(self) -> EngineDescription:
-        """Load the artifact.
+    def open(self, artifact: IsolatedArtifact) -> EngineDescription:
+        """Load an artifact under its memory limit.
 
         Raises:
             IsolationError: The memory limit does not suffice.
             TargetError: The engine cannot load the artifact.
         """
+        self._memory_mb = artifact.memory_mb
+        with contextlib.ExitStack() as opening, self._memory_errors():
+            opening.enter_context(limited_memory(artifact.memory_mb))
+            self._adapter: EngineAdapter = open_adapter(
+                resolve(artifact.engine),
+                artifact.data,
+                artifact.signature,
+                needs=artifact.needs,
+                target=artifact.target,
+                threads=artifact.threads,
+                allow_fallback=artifact.allow_fallback,
+            )
+            opening.callback(self._adapter.close)
+            self._scheduler = BatchScheduler(
+                self._adapter, artifact.signature, artifact.needs, threads=artifact.threads
+            )
+            opening.callback(self._scheduler.close)
+            self._names = [spec.name for spec in artifact.signature.inputs]
+            self._opened = opening.pop_all()
         return EngineDescription(self._adapter.version, self._adapter.family)
 
     def run(self, arrays: list[np.ndarray], batch_size: int | None) -> list[np.ndarray]:
@@ -93,12 +114,9 @@ class IsolatedProcess:
             IsolationError: The memory limit does not suffice.
             TargetError: The engine fails.
         """
-        specs = self._artifact.signature.inputs
-        inputs = {spec.name: array for spec, array in zip(specs, arrays, strict=True)}
-        try:
+        inputs = dict(zip(self._names, arrays, strict=True))
+        with self._memory_errors():
             return list(self._scheduler.run(inputs, None, batch_size=batch_size, as_is=True).values())
-        except TargetError as error:
-            raise self._known(error) from error
 
     def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators by place."""
@@ -108,33 +126,16 @@ class IsolatedProcess:
         """Return the arena size that a microcontroller needs; None for other engines."""
         return self._adapter.arena_bytes()
 
-    @cached_property
-    def _adapter(self) -> EngineAdapter:
-        artifact = self._artifact
+    @contextlib.contextmanager
+    def _memory_errors(self) -> Iterator[None]:
+        """Name the memory limit in the error of an engine whose memory is exhausted."""
         try:
-            return open_adapter(
-                self._engine,
-                artifact.data,
-                artifact.signature,
-                needs=artifact.needs,
-                target=artifact.target,
-                threads=artifact.threads,
-                allow_fallback=artifact.allow_fallback,
-            )
+            yield
         except TargetError as error:
-            raise self._known(error) from error
-
-    @cached_property
-    def _scheduler(self) -> BatchScheduler:
-        artifact = self._artifact
-        return BatchScheduler(self._adapter, artifact.signature, artifact.needs, threads=artifact.threads)
-
-    def _known(self, error: TargetError) -> TargetError:
-        """Return the error, or one that names the memory limit where memory is exhausted."""
-        if not is_out_of_memory(error.__cause__ or error):
-            return error
-        return IsolationError(
-            f"The artifact needs more memory than its limit of {self._artifact.memory_mb:,.0f} MB: {error.message}",
-            fix="use a smaller batch_size; or, if the artifact is known to need it, allow more: memory_mb= "
-            "(--memory on the command line).",
-        )
+            if not is_out_of_memory(error.__cause__ or error):
+                raise
+            raise IsolationError(
+                f"The artifact needs more memory than its limit of {self._memory_mb:,.0f} MB: {error.message}",
+                fix="use a smaller batch; or, if the artifact is known to need it, allow more: memory_mb= (--memory "
+                "on the command line).",
+            ) from error

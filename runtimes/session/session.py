@@ -26,10 +26,11 @@ from .opening import open_adapter
 from .pool import closed_error
 
 if TYPE_CHECKING:  # what not every program uses is loaded when it is used
+    from edgeml.core.isolation import Isolation
     from edgeml.core.system.limits import Limits
 
     from .io_binding import IoBinding
-    from .isolation import IsolatedScheduler
+    from .isolated_adapter import IsolatedScheduler
 
 __all__ = ["EngineSession", "open_session"]
 
@@ -48,7 +49,7 @@ def open_session(
     target: str = "cpu",
     threads: int | None = None,
     allow_fallback: bool = False,
-    isolation: Limits | None = None,
+    isolation: Isolation | Limits | None = None,
 ) -> EngineSession:
     """Open a session by an engine, as `core.session.SessionOpener` describes."""
     if threads is not None and not _is_count(threads):
@@ -62,7 +63,7 @@ def open_session(
         )
         scheduler = BatchScheduler(adapter, signature, needs, threads=threads)
     else:
-        from .isolation import IsolatedAdapter, IsolatedScheduler
+        from .isolated_adapter import IsolatedAdapter, IsolatedScheduler
 
         adapter = IsolatedAdapter(
             engine,
@@ -72,7 +73,7 @@ def open_session(
             target=target,
             threads=threads,
             allow_fallback=allow_fallback,
-            limits=isolation,
+            isolation=isolation,
         )
         scheduler = IsolatedScheduler(adapter, signature, needs)
     return EngineSession(adapter, scheduler, signature, decision=decision, preprocessing=preprocessing, target=target)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import math
 import os
 import select
@@ -340,12 +341,11 @@ def _receive(stream: BinaryIO) -> bytes | None:
     return data or None
 
 
+@functools.cache  # reading them takes as long as a call of a small model
 def _annotations(function: Any) -> dict[str, Any]:
     import typing
 
-    annotations = typing.get_type_hints(function)
-    annotations.pop("return", None)
-    return annotations
+    return {name: kind for name, kind in typing.get_type_hints(function).items() if name != "return"}
 
 
 def _invoke(instance: object, request: bytes) -> object:

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import signal
-import tempfile
-import weakref
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from time import perf_counter
 from types import NoneType
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import EngineAdapter, EngineInstance
-from edgeml.core.errors import ConversionError, IsolationError, StorageError, TargetError
+from edgeml.core.errors import TargetError
+from edgeml.core.isolation import Isolation
 from edgeml.core.placement import OperatorCount
+from edgeml.core.session import ISOLATED_TARGETS
 from edgeml.core.system.limits import Limits
-from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
 from edgeml.core.tensors import Signature
 
 from .batching import batch_for, concatenate, default_batch, empty_outputs, encode_span
 from .executor import Check
 from .io_conversion import to_source
-from .isolated_process import EngineDescription, IsolatedArtifact, IsolatedProcess
-from .pool import ForkSafeLock, closed_error
+from .isolated_process import EngineDescription, IsolatedArtifact
+from .pool import closed_error
 
 __all__ = ["IsolatedAdapter", "IsolatedScheduler"]
 
-T = TypeVar("T")
-
-_TARGETS = ("cpu", "micro")  # drivers of accelerators have memory of their own, and are not tested under limits
-_START_TIMEOUT_S = 120.0  # loading an engine from a slow SD card; no model is involved
-_OPENING_S_PER_MB = 1.0  # in addition to the limit of a call: kernels are packed at a few MB/s on a slow device
+_LOADING_TIMEOUT_S = 120.0  # of an engine, from a slow SD card; no model is involved
+_OPENING_S_PER_MB = 1.0  # in addition to the limit of a call: a slow device packs weights at a few MB/s
 _PART_S = 0.2  # a call to the child runs as many samples as take about this time: the limit is of one call
 _PART_BYTES = 2**23  # inputs and outputs of a call: the child holds several copies, within its memory limit
 
 
 class IsolatedAdapter(EngineAdapter):
     """An artifact that an engine runs in a child process.
-
-    The call after a crash or a time-out starts another child. Threads take turns. A fork of this process gets a child
-    of its own.
 
     Args:
         engine: The engine's adapter, for the child.
@@ -55,7 +44,7 @@ class IsolatedAdapter(EngineAdapter):
         target: See `EngineAdapter`.
         threads: Cores that one call may use; None for one for a single sample and all for many.
         allow_fallback: Whether operators that the target does not support may run elsewhere.
-        limits: Limits of the child.
+        isolation: A child process that sessions share, or the limits of one of its own.
 
     Raises:
         IsolationError: The artifact crashed the child, or exceeded a limit.
@@ -76,14 +65,15 @@ class IsolatedAdapter(EngineAdapter):
         target: str,
         threads: int | None,
         allow_fallback: bool,
-        limits: Limits,
+        isolation: Isolation | Limits,
     ) -> None:
-        if target not in _TARGETS:
+        if target not in ISOLATED_TARGETS:
             raise TargetError(
-                f"isolated=True is not supported on target '{target}'.", fix=f"use {' or '.join(_TARGETS)}."
+                f"isolated=True is not supported on target '{target}'.", fix=f"use {' or '.join(ISOLATED_TARGETS)}."
             )
         self.name: str = engine.name  # type: ignore[misc]  # of the engine, not of this class
-        self._limits, self._size_bytes = limits, len(data)
+        self._owns = isinstance(isolation, Limits)
+        self._isolation = Isolation(isolation) if isinstance(isolation, Limits) else isolation
         self._artifact = IsolatedArtifact(
             f"{engine.__module__}:{engine.__qualname__}",
             data,
@@ -92,11 +82,9 @@ class IsolatedAdapter(EngineAdapter):
             target,
             threads,
             allow_fallback,
-            limits.memory_mb_for(len(data)),
+            self._isolation.limits.memory_mb_for(len(data)),
         )
-        self._lock = ForkSafeLock()
         self._closed = False
-        self._create_worker()
         try:
             self._description = self._exchange(self._open)
         except BaseException:
@@ -123,9 +111,10 @@ class IsolatedAdapter(EngineAdapter):
         """
 
         def call() -> Any:
-            if not self._worker.is_running:
+            isolation = self._isolation
+            if isolation.holder is not self:
                 self._open()
-            return self._worker.call(method, *arguments, returns=returns, timeout_s=_finite(self._limits.timeout_s))
+            return isolation.call(method, *arguments, returns=returns, timeout_s=isolation.limits.timeout_s)
 
         return self._exchange(call)
 
@@ -147,69 +136,27 @@ class IsolatedAdapter(EngineAdapter):
         return size
 
     def close(self) -> None:
-        """End the child, after the call of another thread; calls that wait for it fail."""
+        """End the child, unless sessions share it, after the call of another thread; calls that wait for it fail."""
         self._closed = True
-        with self._lock:
-            self._finalizer()
-
-    def _create_worker(self) -> None:
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="edgeml-"))
-        except OSError as error:
-            raise StorageError(f"Temporary files cannot be written: {error.strerror or error}.") from error
-        self._worker = Worker(f"{IsolatedProcess.__module__}:{IsolatedProcess.__name__}", self._artifact, folder)
-        self._process = os.getpid()
-        self._finalizer = weakref.finalize(self, _end, self._worker, folder, self._process)
+        if self._owns:
+            self._isolation.close()
 
     def _open(self) -> EngineDescription:
-        """Start the child and load the artifact."""
-        self._worker.call("start", returns=NoneType, timeout_s=_START_TIMEOUT_S)
-        timeout_s = self._limits.timeout_s + _OPENING_S_PER_MB * self._size_bytes / 2**20
-        return self._worker.call("open", returns=EngineDescription, timeout_s=_finite(timeout_s))
+        """Load the artifact in the child, in place of another one."""
+        isolation, artifact = self._isolation, self._artifact
+        isolation.holder = None
+        isolation.call("load", artifact.engine, returns=NoneType, timeout_s=_LOADING_TIMEOUT_S)
+        timeout_s = isolation.limits.timeout_s + _OPENING_S_PER_MB * len(artifact.data) / 2**20
+        description: EngineDescription = isolation.call(
+            "open", artifact, returns=EngineDescription, timeout_s=timeout_s
+        )
+        isolation.holder = self
+        return description
 
-    def _exchange(self, call: Callable[[], T]) -> T:
-        """Make a call to the child, for one thread at a time, and translate what goes wrong."""
-        with self._lock:
-            if self._closed:
-                raise closed_error()
-            if self._process != os.getpid():  # a fork leaves the child to its parent
-                self._create_worker()
-            try:
-                try:
-                    return call()
-                except WorkerCrash as error:
-                    # A child ends with the thread that started it, so that one such end is not significant.
-                    if error.status != -signal.SIGKILL or self._closed:
-                        raise
-                    return call()
-            except Exception as error:
-                if self._closed:  # during the call, by a signal handler
-                    raise closed_error() from error
-                self._raise_translated(error)
-
-    def _raise_translated(self, error: Exception) -> NoReturn:
-        if isinstance(error, WorkerTimeout):
-            raise IsolationError(
-                f"{self.name} did not finish a call within its time limit of {self._limits.timeout_s:g} s.",
-                fix="do not use the artifact; or, if it is known to be slow, allow more: timeout_s= (--timeout on the "
-                "command line).",
-                log=error.log,
-            ) from error
-        if isinstance(error, WorkerCrash):
-            raise IsolationError(
-                f"The artifact ends the engine that runs it, {self.name}: {error.message}",
-                fix="do not use the artifact; or, if it is known to need more memory, allow that: memory_mb= "
-                "(--memory on the command line).",
-                log=error.log,
-            ) from error
-        if isinstance(error, ConversionError):  # an exception that is not edgeml's
-            raise TargetError(f"{self.name} failed to run the artifact: {error.message}", log=error.log) from error
-        if isinstance(error, OSError):
-            raise TargetError(
-                f"{self.name} cannot run in a child process: {error.strerror or error}.",
-                fix="free memory, disk space or file descriptors, and try again.",
-            ) from error
-        raise error
+    def _exchange(self, calls: Callable[[], Any]) -> Any:
+        if self._closed:
+            raise closed_error()
+        return self._isolation.exchange(calls, engine=self.name, closed=closed_error)
 
 
 class IsolatedScheduler:
@@ -285,13 +232,3 @@ class IsolatedScheduler:
         """Return the number of samples for the next call: whole batches."""
         fitting = min(_PART_S / self._sample_s, _PART_BYTES / max(1.0, self._sample_bytes))
         return max(1, int(fitting // size)) * size
-
-
-def _finite(timeout_s: float) -> float | None:
-    return timeout_s if math.isfinite(timeout_s) else None
-
-
-def _end(child: Worker, folder: Path, process: int) -> None:
-    if os.getpid() == process:  # a fork leaves the child to its parent
-        child.close()
-        shutil.rmtree(folder, ignore_errors=True)
