@@ -475,9 +475,9 @@ def _isolation(
         InputError: A limit is not valid, or does not have a child process that it applies to.
     """
     if isolated is not True:
-        given = [name for name, value in (("memory_mb", memory_mb), ("timeout_s", timeout_s)) if value is not None]
-        if given:
-            raise InputError(f"{given[0]} is an option of isolated=True.", fix="add isolated=True, or omit it.")
+        misplaced = [name for name, value in (("memory_mb", memory_mb), ("timeout_s", timeout_s)) if value is not None]
+        if misplaced:
+            raise InputError(f"{misplaced[0]} is an option of isolated=True.", fix="add isolated=True, or omit it.")
         return isolated or None
     from edgeml.core.system.limits import Limits
 

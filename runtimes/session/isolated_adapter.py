@@ -82,7 +82,7 @@ class IsolatedAdapter(EngineAdapter):
             target,
             threads,
             allow_fallback,
-            self._isolation.limits.memory_mb_for(len(data)),
+            self._isolation.limits.memory_mb_for(len(data), _sample_bytes(signature)),
         )
         self._closed = False
         try:
@@ -232,3 +232,9 @@ class IsolatedScheduler:
         """Return the number of samples for the next call: whole batches."""
         fitting = min(_PART_S / self._sample_s, _PART_BYTES / max(1.0, self._sample_bytes))
         return max(1, int(fitting // size)) * size
+
+
+def _sample_bytes(signature: Signature) -> int:
+    """Return the size of a sample's inputs and outputs as float32; free sizes count as 1."""
+    specs = (*signature.inputs, *signature.outputs)
+    return 4 * sum(math.prod(size or 1 for size in spec.shape[1:]) for spec in specs)

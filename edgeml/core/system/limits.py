@@ -21,6 +21,7 @@ __all__ = ["DEFAULT_TIMEOUT_S", "Limits", "limited_memory", "limited_time"]
 DEFAULT_TIMEOUT_S = 30.0  # far above one call of an engine: the slowest, TFLite Micro's, take some seconds
 _BASE_MB = 256.0  # buffers of an engine for a model of a few kB
 _COPIES = 4.0  # of an artifact in an engine: as loaded, as floats, and packed for the kernels
+_ACTIVATIONS = 64.0  # memory of a network's activations, in sizes of its inputs and outputs
 _THREAD_MB = 16.0  # stack and heap of a thread
 
 
@@ -29,18 +30,24 @@ class Limits(Struct, frozen=True):
 
     Attributes:
         memory_mb: Memory in MB above that of the process with its engine and the artifact's bytes; infinite for no
-            limit. None for a limit that depends on the size of the artifact.
+            limit. None for `memory_mb_for`.
         timeout_s: Time in seconds of one call of the engine; infinite for no limit.
     """
 
     memory_mb: float | None = None
     timeout_s: float = DEFAULT_TIMEOUT_S
 
-    def memory_mb_for(self, size_bytes: int) -> float:
-        """Return the memory limit for an artifact of a size: by default 256 MB and four copies for each thread."""
+    def memory_mb_for(self, size_bytes: int, sample_bytes: int) -> float:
+        """Return the memory limit for an artifact; the default depends on its size and on the number of cores.
+
+        Args:
+            size_bytes: Size of the artifact.
+            sample_bytes: Size of the inputs and outputs of one sample.
+        """
         if self.memory_mb is not None:
             return self.memory_mb
-        return _BASE_MB + _COPIES * size_bytes / 2**20 + cores() * (_THREAD_MB + _COPIES * size_bytes / 2**20)
+        weights_mb, activations_mb = _COPIES * size_bytes / 2**20, _ACTIVATIONS * sample_bytes / 2**20
+        return _BASE_MB + weights_mb + cores() * (_THREAD_MB + weights_mb + activations_mb)
 
     @classmethod
     def checked(cls, memory_mb: float | None, timeout_s: float) -> Self:
@@ -49,8 +56,8 @@ class Limits(Struct, frozen=True):
         Raises:
             InputError: A limit is not a number above 0.
         """
-        given: tuple[tuple[str, object], ...] = (("memory_mb", memory_mb), ("timeout_s", timeout_s))
-        for name, value in given:
+        values: tuple[tuple[str, object], ...] = (("memory_mb", memory_mb), ("timeout_s", timeout_s))
+        for name, value in values:
             if value is not None and not (isinstance(value, Real) and float(value) > 0):
                 raise InputError(f"{name} is {value!r}, expected a number above 0; math.inf for no limit.")
         return cls(None if memory_mb is None else float(memory_mb), float(timeout_s))

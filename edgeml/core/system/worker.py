@@ -176,7 +176,7 @@ class Worker:
 
     @property
     def is_running(self) -> bool:
-        """Whether the child lives: a call does not start another one."""
+        """True if the child lives, so that a call does not start another one."""
         return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
