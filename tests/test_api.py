@@ -36,7 +36,7 @@ MODULES = sorted(
     if path.name != "__main__.py"
 )
 # Annotated by types of libraries that are loaded inside functions, or of modules that few programs need.
-LAZY_HINTS = {"pd", "Evidence", "Verification", "IoBinding"}
+LAZY_HINTS = {"pd", "Evidence", "Verification", "IoBinding", "Isolation"}
 
 
 def public_objects(module: ModuleType) -> dict[str, object]:

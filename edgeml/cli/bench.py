@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edgeml.cli.bench_device import bench_on_devices, device_options, read_devices
-from edgeml.cli.options import options_as
+from edgeml.cli.options import limits_of, limits_options, options_as
 from edgeml.cli.output import console, json_option, notes, print_json, printable, progress
 from edgeml.cli.output_files import (
     STDOUT,
@@ -66,6 +66,8 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
     python: str
     ssh_option: tuple[str, ...]
     keep: bool
+    memory_mb: float | None
+    timeout_s: float
     force: bool
     as_json: bool
 
@@ -97,6 +99,7 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
 @click.option("--skipped", type=click.Path(path_type=Path), hidden=True)  # for benchmarks on devices
 @click.option("--trust-source", is_flag=True, help="Load .tflite and .onnx files that do not pass the audit.")
 @device_options
+@limits_options
 @force_option
 @json_option
 @options_as(BenchOptions)
@@ -119,6 +122,8 @@ def command(ctx: click.Context, options: BenchOptions) -> None:
     --compare measures two in turn, in one run, and says which is faster, or that they cannot be told apart: packages,
     artifacts, RECIPE@TARGET, or a .tflite or .onnx file with the same inputs, with float inputs and outputs on both
     sides. PACKAGE may be such a file too; cold start and memory are measured of packages only.
+
+    Each artifact runs once in another process, within --memory and --timeout, before it is measured.
 
     Exit code 1: with --fail-if, an artifact became slower. Disturbances by other work of the machine are reported.
     """
@@ -203,7 +208,8 @@ def _bench_here(
     if compare is not None:
         scenarios = ("multi-stream",) if options.batches else ("single-stream",)
     label = package.name if compare is None or not _is_file(compare) else f"{package.name} or {Path(compare).name}"
-    with in_child(BenchWorker, BenchWorkerSettings(package.absolute(), options.trust_source), label) as child:
+    limits = limits_of(options.memory_mb, options.timeout_s)
+    with in_child(BenchWorker, BenchWorkerSettings(package.absolute(), options.trust_source, limits), label) as child:
         planned = child.call(
             "plan",
             options.artifacts,

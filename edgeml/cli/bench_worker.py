@@ -8,9 +8,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError
+from edgeml.core.isolation import Isolation
 from edgeml.core.records.benchmark_results import Comparison, FileRef, Measurement, Scenario
 from edgeml.core.source import is_bare
+from edgeml.core.system.limits import Limits
 from edgeml.measurement import BenchPlan, Case, Options, compare_cases, measure, plan_cases
+from edgeml.measurement.cases import try_artifact
 from edgeml.measurement.subject import Measurable
 from edgeml.package import open_package
 
@@ -23,10 +26,12 @@ class BenchWorkerSettings(Struct, frozen=True):
     Attributes:
         file: A package, or a model file.
         trust: Whether model files that do not pass the audit are loaded.
+        limits: Limits of the run that checks each artifact before it is measured.
     """
 
     file: Path
     trust: bool = False
+    limits: Limits = Limits()
 
 
 class BenchWorker:
@@ -35,6 +40,7 @@ class BenchWorker:
     def __init__(self, settings: BenchWorkerSettings) -> None:
         self._file = settings.file
         self._trust = settings.trust
+        self._limits = settings.limits
         self._package = self._open(settings.file)
 
     def plan(
@@ -56,20 +62,21 @@ class BenchWorker:
             batches=batches,
             scenarios=scenarios,
             options=options,
+            limits=self._limits,
         )
-
         if other is None:
             return planned
         package, _ = self._other_package(other)
         problems = dict[tuple[str, str], EdgemlError]()
-        for artifact, target in dict.fromkeys((case.artifact, case.target) for case in planned.cases):
-            recipe, place = _other_side(artifact, target, other, package)
-            try:
-                package.session(recipe, target=place).close()
-            except (InputError, TargetError, MissingDependencyError) as error:
-                if artifacts:
-                    raise
-                problems[artifact, target] = error
+        with Isolation(self._limits) as isolation:
+            for artifact, target in dict.fromkeys((case.artifact, case.target) for case in planned.cases):
+                recipe, place = _other_side(artifact, target, other, package)
+                try:
+                    try_artifact(package, recipe, place, isolation)
+                except (InputError, TargetError, MissingDependencyError) as error:
+                    if artifacts:
+                        raise
+                    problems[artifact, target] = error
         cases = tuple(case for case in planned.cases if (case.artifact, case.target) not in problems)
         if not cases:
             raise next(iter(problems.values()))

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from edgeml.cli.artifact_table import artifact_table
-from edgeml.cli.options import RenamedOptions, options_as
+from edgeml.cli.options import RenamedOptions, limits_of, limits_options, options_as
 from edgeml.cli.output import console, json_option, notes, print_json, progress
 from edgeml.cli.output_files import STDOUT, OutputPath, check_failures, check_output, force_option, is_package
 from edgeml.cli.refusals import logs_of_failures
@@ -49,6 +49,8 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     author: str
     reference: Path | None
     trust_source: bool
+    memory_mb: float | None
+    timeout_s: float
     force: bool
     as_json: bool
 
@@ -76,6 +78,7 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
 @click.option("--author", default="", help="Author of the model.")
 @click.option("--reference", type=_PATH, help="For .tflite and .onnx: outputs of the original model, .npz.")
 @click.option("--trust-source", is_flag=True, help="Load pickles, and code in MODEL. It can do all that you can.")
+@limits_options
 @force_option
 @json_option
 @options_as(BuildOptions)
@@ -109,6 +112,7 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
     inputs = (options.evaluation, options.calibration, options.reference, options.labels, options.preprocessing)
     check_output(output, options.model, *inputs, endings=(".edgeml",), same_kind=is_package, force=options.force)
     check_failures(output, force=options.force)
+    limits = limits_of(options.memory_mb, options.timeout_s)
     with progress() as report:
         package = build(
             options.model,
@@ -127,6 +131,8 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
             preprocessing=options.preprocessing,
             reference=options.reference,
             trust_source=options.trust_source,
+            memory_mb=limits.memory_mb,
+            timeout_s=limits.timeout_s,
             progress=report,
         )
         package.save(output)

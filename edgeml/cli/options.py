@@ -1,8 +1,9 @@
-"""Options of a command: as one value, and under their former names."""
+"""Options of a command: as one value, under their former names, and those that several commands share."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -10,9 +11,11 @@ import click
 from msgspec import Struct
 
 from edgeml.cli.verbosity import LOGGER
+from edgeml.core.system.limits import DEFAULT_TIMEOUT_S, Limits
 
-__all__ = ["RenamedOptions", "options_as"]
+__all__ = ["RenamedOptions", "limits_of", "limits_options", "options_as"]
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 Options = TypeVar("Options", bound=Struct)
 
 
@@ -32,6 +35,32 @@ def options_as(kind: type[Options]) -> Callable[[Callable[[click.Context, Option
         return call
 
     return decorate
+
+
+def limits_options(command: Command) -> Command:
+    """Add the options --memory and --timeout, which a command passes to `limits_of`."""
+    memory = click.option(
+        "--memory",
+        "memory_mb",
+        type=click.FloatRange(min=0),
+        metavar="MB",
+        help="Memory for a model, beside its engine and file; default: 256, more for large files; 0: no limit.",
+    )
+    timeout = click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(min=0),
+        default=DEFAULT_TIMEOUT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help="Time for one call of a model, a sample or a batch; 0: no limit.",
+    )
+    return memory(timeout(command))
+
+
+def limits_of(memory_mb: float | None, timeout_s: float) -> Limits:
+    """Return the limits that the options --memory and --timeout set."""
+    return Limits(math.inf if memory_mb == 0 else memory_mb, timeout_s or math.inf)
 
 
 class RenamedOptions(click.Command):

@@ -16,11 +16,13 @@ from msgspec import Struct
 
 from edgeml.cli.package_files import check_package_file
 from edgeml.core.decisions import DECIDED, decide
-from edgeml.core.errors import StorageError, TargetError, VerificationError
+from edgeml.core.errors import IsolationError, StorageError, TargetError, VerificationError
 from edgeml.core.records.benchmark_results import read_results
+from edgeml.core.session import ISOLATED_TARGETS
+from edgeml.core.system.limits import Limits
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Label
-from edgeml.package import Verification, diff_packages, open_package
+from edgeml.package import diff_packages, open_package
 from edgeml.package.diff import PackageDiff
 from edgeml.package.selection import AUTO
 from edgeml.preprocessing import read_raw
@@ -30,11 +32,14 @@ from edgeml.reporting import Format, make_report
 
 __all__ = ["Predicted", "Running", "RunningSettings", "in_child", "running"]
 
+_LIMITS = Limits()
+
 
 class RunningSettings(Struct, frozen=True):
-    """The package to run."""
+    """The package to run, and the limits of its artifacts."""
 
     package: Path
+    limits: Limits = Limits()
 
 
 class Predicted(Struct, frozen=True):
@@ -68,10 +73,7 @@ class Running:
 
     def __init__(self, settings: RunningSettings) -> None:
         self._package = open_package(settings.package)
-
-    def verify(self, digest: str | None) -> Verification:
-        """See `Package.verify`."""
-        return self._package.verify(digest=digest)
+        self._limits = settings.limits
 
     def predict(
         self, inputs: Path, recipe: str | None, target: str, threads: int | None, allow_fallback: bool
@@ -79,7 +81,11 @@ class Running:
         """Run an artifact, by default the best, on the arrays or the raw input in a file."""
         choice = self._package.choose(recipe, target=target)
         session = self._package.session(
-            choice.recipe, target=choice.target, threads=threads, allow_fallback=allow_fallback
+            choice.recipe,
+            target=choice.target,
+            threads=threads,
+            allow_fallback=allow_fallback,
+            isolated=choice.target in ISOLATED_TARGETS and self._limits,
         )
         if inputs.suffix.lower() in RAW_SUFFIXES:
             data = session.prepare(read_raw(inputs, session.signature, session.preprocessing), raw=True)
@@ -115,22 +121,32 @@ class Running:
     def diff(self, new: Path, inputs: Path | None, results: list[Path]) -> PackageDiff:
         """See `diff_packages`; this package is the old one."""
         data = select_inputs(read_array_file(inputs)) if inputs is not None else None
-        return diff_packages(self._package, open_package(new), inputs=data, results=[*map(read_results, results)])
+        return diff_packages(
+            self._package,
+            open_package(new),
+            inputs=data,
+            results=[*map(read_results, results)],
+            limits=self._limits,
+        )
 
     def report(self, results: list[Path], form: Format) -> bytes:
         """See `make_report`."""
         return make_report(self._package, results, form)
 
 
-def running(package: Path) -> AbstractContextManager[Worker]:
+def running(package: Path, limits: Limits = _LIMITS) -> AbstractContextManager[Worker]:
     """Start a child that holds the package, as `in_child` does.
+
+    Args:
+        package: The package.
+        limits: Limits of its artifacts.
 
     Raises:
         PackageError: The file is evidently not a package.
         InputError: The file does not exist, or is a folder.
     """
     check_package_file(package)
-    return in_child(Running, RunningSettings(package.absolute()), package.name)
+    return in_child(Running, RunningSettings(package.absolute(), limits), package.name)
 
 
 @contextlib.contextmanager
@@ -143,7 +159,7 @@ def in_child(kind: type, settings: Struct, named: str) -> Iterator[Worker]:
         named: Name of the file that the artifacts are from, for messages.
 
     Raises:
-        VerificationError: The child died while it ran an artifact.
+        VerificationError: An artifact ended the process that ran it, or exceeded a limit.
     """
     try:
         with (
@@ -155,6 +171,8 @@ def in_child(kind: type, settings: Struct, named: str) -> Iterator[Worker]:
         raise VerificationError(
             f"{named} ends the engine that runs it: {error.message}", fix="do not use it here.", log=error.log
         ) from error
+    except IsolationError as error:
+        raise VerificationError(f"{named}: {error.message}", fix=error.fix, log=error.log) from error
     except TargetError as error:
         error.log = ""  # the message holds all of it
         raise

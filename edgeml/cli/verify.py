@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edgeml.cli.options import limits_of, limits_options
 from edgeml.cli.output import console, json_option, print_json
 from edgeml.core.errors import InputError
 
@@ -16,23 +17,27 @@ __all__ = ["command"]
 @click.command("verify", short_help="Check a package's digests, and its golden vectors on this machine.")
 @click.argument("package", type=click.Path(path_type=Path))
 @click.option("--digest", metavar="sha256:…", help="Expected digest of the whole file.")
+@limits_options
 @json_option
-def command(package: Path, *, digest: str | None, as_json: bool) -> None:
+def command(package: Path, *, digest: str | None, memory_mb: float | None, timeout_s: float, as_json: bool) -> None:
     """Check every byte of PACKAGE, then run its golden vectors on the engines that are installed.
 
     \b
     edgeml verify net.edgeml
     edgeml verify net.edgeml --digest sha256:2f1c…
 
+    The engines run in another process: a model that crashes it, or exceeds its memory or time, does not hold.
+
     Exit code 0: all golden vectors that can run here hold, and at least one ran. 3: something does not match.
     """
-    from edgeml.cli.predict_worker import running
-    from edgeml.package import Verification
+    from edgeml.cli.package_files import check_package_file
+    from edgeml.package import open_package
 
     if digest is not None and not re.fullmatch("sha256:[0-9a-f]{64}", digest):
         raise InputError(f"--digest: got '{digest}', expected sha256: and 64 hexadecimal digits.")
-    with running(package) as child:
-        verification = child.call("verify", digest, returns=Verification)
+    check_package_file(package)
+    limits = limits_of(memory_mb, timeout_s)
+    verification = open_package(package).verify(digest=digest, memory_mb=limits.memory_mb, timeout_s=limits.timeout_s)
     if as_json:
         print_json(verification)
         return

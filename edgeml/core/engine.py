@@ -15,7 +15,7 @@ from edgeml.core.recipe import Precision
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Quantization, Signature, TensorSpec
 
-__all__ = ["ArrayInstance", "EngineAdapter", "EngineInstance", "TinyModel", "check_tensor"]
+__all__ = ["ArrayInstance", "EngineAdapter", "EngineInstance", "TinyModel", "check_tensor", "is_out_of_memory"]
 
 _OUT_OF_MEMORY = ("failed to allocate", "allocation failed", "bad allocation", "bad_alloc", "out of memory")
 
@@ -173,8 +173,7 @@ class EngineAdapter(Protocol):
         """Translate an exception of the engine to an EdgemlError."""
         if isinstance(error, EdgemlError):
             return error
-        text = str(error).lower()
-        if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
+        if is_out_of_memory(error):
             return TargetError(
                 f"{self.name}: not enough memory to run the artifact: {error}",
                 fix="use a smaller batch_size, or stream the samples.",
@@ -184,6 +183,12 @@ class EngineAdapter(Protocol):
     def close(self) -> None:
         """Release the engine. All instances must have been released before."""
         return  # type checkers treat an empty body in a protocol as abstract
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an engine's exception says that memory is exhausted; engines do not have a type for that."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
 
 
 def check_tensor(

@@ -10,6 +10,7 @@
     ├── PackageError             the file is not a valid package
     │   └── VerificationError    a digest or a golden vector does not match
     ├── TargetError              an engine or a target is missing, or cannot run the artifact
+    │   └── IsolationError       an artifact in a child process crashed it, or exceeded a limit
     └── MissingDependencyError   an extra is not installed
 
 All classes are names of the top level as well: ``except edgeml.InputError``.
@@ -21,6 +22,7 @@ __all__ = [
     "ConversionError",
     "EdgemlError",
     "InputError",
+    "IsolationError",
     "MissingDependencyError",
     "PackageError",
     "StorageError",
@@ -86,6 +88,10 @@ class VerificationError(PackageError):
 
 class TargetError(EdgemlError):
     """An engine or a target is missing, or cannot run the artifact."""
+
+
+class IsolationError(TargetError):
+    """An artifact crashed the child process that ran it, or exceeded its limit of memory or time."""
 
 
 class MissingDependencyError(EdgemlError):

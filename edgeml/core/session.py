@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, Protocol, Self, overload
+from typing import TYPE_CHECKING, Literal, Protocol, Self, overload
 
 import numpy as np
 
@@ -13,7 +13,14 @@ from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.tensors import Label, Signature
 
-__all__ = ["HotLoop", "Session", "SessionOpener"]
+if TYPE_CHECKING:
+    from edgeml.core.isolation import Isolation
+    from edgeml.core.system.limits import Limits
+
+__all__ = ["ISOLATED_TARGETS", "HotLoop", "Session", "SessionOpener"]
+
+ISOLATED_TARGETS = ("cpu", "micro")
+"""Targets of isolated sessions. Drivers of accelerators have memory of their own, and are not tested under limits."""
 
 
 class HotLoop(Protocol):
@@ -323,7 +330,7 @@ class Session(Protocol):
 
         Raises:
             InputError: The artifact has another fixed batch.
-            TargetError: The session is closed, or the artifact's shapes are not fixed.
+            TargetError: The session is closed or isolated, or the artifact's shapes are not fixed.
 
         Example:
             >>> loop = session.bind()
@@ -371,6 +378,7 @@ class SessionOpener(Protocol):
         target: str = "cpu",
         threads: int | None = None,
         allow_fallback: bool = False,
+        isolation: Isolation | Limits | None = None,
     ) -> Session:
         """Open a session.
 
@@ -385,8 +393,11 @@ class SessionOpener(Protocol):
                 models, and all cores of this process for many samples, each sample on one core.
             allow_fallback: Whether operators that the target does not support may run elsewhere; `placement` lists
                 them.
+            isolation: A child process that runs the artifact, which sessions share, or the limits of one of its own;
+                None to run the artifact in this process.
 
         Raises:
+            IsolationError: The artifact crashed the child process, or exceeded a limit.
             TargetError: The engine does not support the target, cannot load the artifact, reports other tensors, the
                 machine does not meet the needs, or the target does not support all operators.
             MissingDependencyError: The engine is not installed.

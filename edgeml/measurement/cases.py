@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError
+from edgeml.core.isolation import Isolation
 from edgeml.core.records.benchmark_results import Scenario
+from edgeml.core.session import ISOLATED_TARGETS
+from edgeml.core.system.limits import Limits
 from edgeml.measurement.subject import Measurable
 
-__all__ = ["DEFAULT_SCENARIOS", "BenchPlan", "Case", "Options", "plan_cases"]
+__all__ = ["DEFAULT_SCENARIOS", "BenchPlan", "Case", "Options", "plan_cases", "try_artifact"]
 
 DEFAULT_SCENARIOS: tuple[Scenario, ...] = ("single-stream", "offline")
+_LIMITS = Limits()
 _STREAMS = 8  # number of streams in MLPerf's multi-stream scenario
 
 
@@ -87,8 +91,9 @@ def plan_cases(
     batches: Sequence[int] = (),
     scenarios: Sequence[Scenario] = (),
     options: Options | None = None,
+    limits: Limits = _LIMITS,
 ) -> BenchPlan:
-    """List all combinations that can run here; each artifact is opened once on each target to check that.
+    """List all combinations that can run here; each artifact runs once on each target to check that.
 
     Args:
         package: The package.
@@ -99,6 +104,7 @@ def plan_cases(
             scenario the maximum number of queries in one call, by default 1.
         scenarios: Scenarios; by default single-stream and offline.
         options: Options of the benchmark.
+        limits: Limits of the child process that checks the artifacts.
 
     Raises:
         InputError: An artifact does not exist, or the server scenario lacks its latency bound.
@@ -113,13 +119,14 @@ def plan_cases(
         raise InputError("The server scenario needs a latency bound.", fix="give --latency-bound MS.")
     chosen_targets = tuple(dict.fromkeys(targets or ("cpu",)))
     runnable, problems = list[tuple[str, str]](), dict[tuple[str, str], EdgemlError]()
-    for pair in itertools.product(recipes, chosen_targets):
-        package.size_bytes(pair[0])
-        try:
-            package.session(pair[0], target=pair[1]).close()
-            runnable.append(pair)
-        except (TargetError, MissingDependencyError) as error:
-            problems[pair] = error
+    with Isolation(limits) as isolation:
+        for pair in itertools.product(recipes, chosen_targets):
+            package.size_bytes(pair[0])
+            try:
+                try_artifact(package, *pair, isolation)
+                runnable.append(pair)
+            except (TargetError, MissingDependencyError) as error:
+                problems[pair] = error
     if not runnable:
         raise next(iter(problems.values()))
     for position, names in enumerate((artifacts, targets)):
@@ -134,6 +141,29 @@ def plan_cases(
     ]
     skipped = tuple(f"{artifact} on {target}: {error.message}" for (artifact, target), error in problems.items())
     return BenchPlan(tuple(cases), skipped)
+
+
+def try_artifact(package: Measurable, recipe: str, target: str, isolation: Isolation) -> None:
+    """Run an artifact on the golden inputs, before it is measured in this process.
+
+    Artifacts on accelerators, which are not isolated, are opened only.
+
+    Args:
+        package: The package.
+        recipe: Recipe of the artifact.
+        target: Target to run on.
+        isolation: Child process that runs the artifact.
+
+    Raises:
+        InputError: The package does not contain the artifact, or its golden inputs do not fit.
+        IsolationError: The artifact ends its engine, or exceeds a limit.
+        TargetError: The artifact cannot run on the target.
+        MissingDependencyError: The engine is not installed.
+    """
+    is_isolated = target in ISOLATED_TARGETS
+    with package.session(recipe, target=target, isolated=is_isolated and isolation) as session:
+        if is_isolated:
+            session.run(package.golden_inputs())
 
 
 def _batches(scenario: Scenario, batches: Sequence[int]) -> Iterator[int | None]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import os
 import select
 import subprocess
@@ -21,7 +19,7 @@ from msgspec import Struct
 from edgeml.core.errors import TargetError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.records.benchmark_results import Figure
-from edgeml.core.registry.engines import engines, missing_dependency
+from edgeml.core.registry.engines import engines, load_modules, missing_dependency
 from edgeml.measurement.quantiles import median
 
 __all__ = ["ColdStart", "measure_cold_start", "run_child"]
@@ -155,10 +153,7 @@ def _load_engine(request: _Request) -> None:
     key = (find_recipe(request.artifact).format, request.target)
     for engine in engines():
         if (engine.format, engine.target) == key and missing_dependency(engine) is None:
-            for name in (engine.module, f"{engine.module}.interpreter"):
-                with contextlib.suppress(ModuleNotFoundError):
-                    if importlib.util.find_spec(name) is not None:
-                        importlib.import_module(name)
+            load_modules(engine.adapter)
             return
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from edgeml.core.artifact import Artifact
 from edgeml.core.conversion import ConversionJob, Converter, Source
 from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
+from edgeml.core.isolation import Isolation
 from edgeml.core.recipe import find_recipe
 from edgeml.core.records.benchmark_results import FileRef
 from edgeml.core.registry.engines import find_engine
@@ -20,6 +21,7 @@ from edgeml.core.session import Session
 from edgeml.core.source import SourceInfo
 from edgeml.core.system.digest import digest_of
 from edgeml.core.system.imports import resolve
+from edgeml.core.system.limits import Limits
 from edgeml.core.tensors import TensorSpec
 from edgeml.measurement.subject import Measurable
 
@@ -90,6 +92,7 @@ class ModelFile:
         target: str = "cpu",
         threads: int | None = None,
         allow_fallback: bool = False,
+        isolated: bool | Isolation | Limits = False,
     ) -> Session:
         """Open a session of the file, with float inputs and outputs as for a package's artifacts.
 
@@ -108,9 +111,10 @@ class ModelFile:
                 target=target,
                 threads=threads,
                 allow_fallback=allow_fallback,
+                isolation=Limits() if isolated is True else isolated or None,
             )
         except TargetError as error:
-            raise TargetError(f"{self.label}: {error.message}", fix=error.fix, log=error.log) from error
+            raise type(error)(f"{self.label}: {error.message}", fix=error.fix, log=error.log) from error
 
     def _check(self, recipe: str) -> None:
         if recipe != self._artifact.recipe:

@@ -7,7 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from edgeml.core.isolation import Isolation
 from edgeml.core.session import Session
+from edgeml.core.system.limits import Limits
 
 __all__ = ["Measurable"]
 
@@ -58,6 +60,7 @@ class Measurable(Protocol):
         target: str = "cpu",
         threads: int | None = None,
         allow_fallback: bool = False,
+        isolated: bool | Isolation | Limits = False,
     ) -> Session:
         """Open a session of an artifact."""
         ...

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.core.decisions import DECIDED
-from edgeml.core.errors import InputError, MissingDependencyError, PackageError, TargetError
+from edgeml.core.errors import InputError, IsolationError, MissingDependencyError, PackageError, TargetError
 from edgeml.core.session import Session
 from edgeml.core.tensors import Signature
 from edgeml.package.manifest import Golden, GoldenRun
@@ -101,10 +101,15 @@ def check_run(
         inputs: The golden inputs.
         read: Function that returns the bytes of an entry.
         open_session: `Package.session`, or a function like it.
+
+    Raises:
+        IsolationError: The artifact ends the engine, or exceeds a limit.
     """
     expected = {name: decode_array(read(file), file) for name, file in run.outputs.items()}
     try:
         session = open_session(run.recipe, target="micro" if run.family == "tflm" else "cpu")
+    except IsolationError:
+        raise
     except (MissingDependencyError, TargetError) as error:
         return GoldenCheck(run.recipe, run.family, "not run", str(error))
     with session:
@@ -113,6 +118,8 @@ def check_run(
             return GoldenCheck(run.recipe, run.family, "not run", detail)
         try:
             outputs = session.run_raw(inputs)
+        except IsolationError:
+            raise
         except (InputError, TargetError) as error:
             return GoldenCheck(run.recipe, run.family, "fails", str(error))
     problems, nearest = [], []

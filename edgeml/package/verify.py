@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
 
-from edgeml.core.errors import TargetError, VerificationError
+from edgeml.core.errors import IsolationError, TargetError, VerificationError
+from edgeml.core.isolation import Isolation
 from edgeml.core.session import Session
+from edgeml.core.system.limits import Limits
 from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
 from edgeml.package.manifest import Manifest
 
@@ -35,7 +38,7 @@ class VerifiablePackage(Protocol):
         """An entry's bytes, checked against the manifest."""
         ...
 
-    def session(self, recipe: str, *, target: str) -> Session:
+    def session(self, recipe: str, *, target: str, isolated: Isolation) -> Session:
         """Open an artifact on a target."""
         ...
 
@@ -54,7 +57,7 @@ class Verification(Struct, frozen=True):
     golden: tuple[GoldenCheck, ...]
 
 
-def verify(package: VerifiablePackage, digest: str | None) -> Verification:
+def verify(package: VerifiablePackage, digest: str | None, limits: Limits) -> Verification:
     """Check all digests and the golden vectors, as `Package.verify` describes."""
     whole = package.digest()
     if digest is not None and digest != whole:
@@ -63,7 +66,12 @@ def verify(package: VerifiablePackage, digest: str | None) -> Verification:
             fix="get the file again, from the source of the digest.",
         )
     inputs = golden_inputs(package.manifest.golden, package.read)
-    checks = [check_run(run, inputs, package.read, package.session) for run in package.manifest.golden.runs]
+    try:
+        with Isolation(limits) as isolation:
+            open_session = partial(package.session, isolated=isolation)
+            checks = [check_run(run, inputs, package.read, open_session) for run in package.manifest.golden.runs]
+    except IsolationError as error:
+        raise VerificationError(f"{package.label}: {error.message}", fix=error.fix, log=error.log) from error
     failed = [check for check in checks if check.status == "fails"]
     if failed:
         raise VerificationError(

@@ -14,6 +14,7 @@ from edgeml.core.goal import Goal
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.source import SourceInfo, Task
 from edgeml.core.system.files import locked_folder
+from edgeml.core.system.limits import DEFAULT_TIMEOUT_S, Limits
 from edgeml.core.system.log import debug_enabled, log_debug, log_info
 from edgeml.core.system.paths import checked_path, is_path
 from edgeml.core.system.worker import Worker, WorkerCrash
@@ -66,6 +67,8 @@ def build(
     reference: object = None,
     training: TrainingCurves | None = None,
     trust_source: bool = False,
+    memory_mb: float | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
     progress: Progress = None,
 ) -> Package:
     """Convert a model by recipes, prove each artifact against the model, and package the artifacts.
@@ -106,6 +109,9 @@ def build(
         trust_source: Whether you trust the author of the model with your files and your machine. Only then are
             pickles and joblib files loaded, and models with code, third-party classes, or operators that access
             files.
+        memory_mb: Memory in MB that the model may take in a child process, beside its framework or engine:
+            ``math.inf`` for no limit; by default 1,536 for conversions and 256 for artifacts, and more for large files.
+        timeout_s: Time in seconds of one call of the model, a sample or a batch: ``math.inf`` for no limit.
         progress: None shows a progress bar in a terminal or notebook, False shows nothing; or a function that is
             called with a `Step` before each step.
 
@@ -134,7 +140,7 @@ def build(
     if batch is not None and batch < 1:
         raise InputError(f"batch is {batch}, expected at least 1.")
     check_texts(name=name, version=version, licence=licence, author=author)
-    bounds = convert_goal(goal)
+    bounds, limits = convert_goal(goal), Limits.checked(memory_mb, timeout_s)
     source = Path(checked_path(model, "model")) if is_path(model) else model  # type: ignore[arg-type]
     calibration, evaluation = read_calibration(calibration, evaluation), read_evaluation(evaluation)
     labels, reference = read_labels(labels), read_inputs(reference, "reference")
@@ -147,7 +153,7 @@ def build(
             report("loading the model")
             file = model_file(source, folder, trust=trust_source)
             (folder / "conversion").mkdir()
-            settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source)
+            settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source, limits)
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info = with_task(_describe(converting, file), task, labels, evaluation)
                 declared = resolve_declarations(preprocessing, info)  # type: ignore[arg-type]  # a path was read above
@@ -174,6 +180,7 @@ def build(
                     preprocessing=declared,
                     training=training,
                     trust=trust_source,
+                    limits=limits,
                     about={"name": name, "version": version, "licence": licence, "author": author},
                 )
                 outcomes = build_recipes(request, converting, folder, report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def build_trained(trained: Trained, folder: Path, progress: Callable[[Step], Non
         author=packaging.author,
         preprocessing=trained.preprocessing,
         training=_curves(trained),
+        memory_mb=math.inf,  # the model is the caller's own
+        timeout_s=math.inf,
         progress=progress,
     )
 

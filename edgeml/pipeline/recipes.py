@@ -63,7 +63,7 @@ def build_recipes(
     assessor = Assessor(info, request.goal, request.data, trusted_reference=reference is not None)
     proven: list[ProvenArtifact] = []
     refusals: list[Refusal] = []
-    settings = ProofSettings(inputs.judged, request.measure, inputs.missing_values or {})
+    settings = ProofSettings(inputs.judged, request.measure, inputs.missing_values or {}, request.limits)
     with Worker("edgeml.pipeline.children.prove:Proof", settings, folder) as proving:
         for recipe in request.recipes:
             report_step(f"converting {recipe.id}")

@@ -10,6 +10,7 @@ from edgeml.core.goal import Goal
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.recipe import Recipe
 from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.system.limits import Limits
 from edgeml.pipeline.evaluation_data import EvaluationData
 from edgeml.pipeline.saved_inputs import SavedInputs
 from edgeml.pipeline.source_model import ModelFile
@@ -37,6 +38,7 @@ class BuildRequest:
         preprocessing: Declarations by input name.
         training: Curves of the model's training, or None.
         trust: The caller trusts the author of the model.
+        limits: Limits of the processes that run the source and the artifacts.
         about: Name, version, license and author of the package.
     """
 
@@ -54,4 +56,5 @@ class BuildRequest:
     preprocessing: dict[str, Declaration]
     training: TrainingCurves | None
     trust: bool
+    limits: Limits
     about: dict[str, str] = field(default_factory=dict)

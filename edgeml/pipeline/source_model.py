@@ -12,7 +12,7 @@ from edgeml.core.errors import EdgemlError, InputError, UnsupportedModelError
 from edgeml.core.registry.tables import SOURCES
 from edgeml.core.system.files import read_errors
 from edgeml.core.system.imports import resolve
-from edgeml.core.system.worker import WorkerCrash
+from edgeml.core.system.worker import WorkerCrash, WorkerTimeout
 
 __all__ = ["ModelFile", "crash_error", "model_file"]
 
@@ -167,8 +167,11 @@ def crash_error(file: ModelFile, action: str, error: WorkerCrash) -> Unsupported
         action: What cannot be done with the model, as ``loaded``.
         error: How the process ended.
     """
+    fix = "the file is corrupt or of another format: get an intact one, or build from the original model."
+    if isinstance(error, WorkerTimeout):
+        fix = "if the model is known to be slow, allow more: timeout_s= (--timeout on the command line)."
     return UnsupportedModelError(
         f"{file.path.name} cannot be {action}: {error.message}",
-        fix="the file is corrupt or of another format: get an intact one, or build from the original model.",
+        fix=fix,
         log=error.log,
     )

@@ -15,19 +15,30 @@ from edgeml.core.artifact import Needs
 from edgeml.core.decisions import DECIDED
 from edgeml.core.engine import EngineAdapter
 from edgeml.core.errors import TargetError
+from edgeml.core.system.locks import ForkSafeLock
 from edgeml.core.system.machine import cores
 from edgeml.core.tensors import Signature, TensorSpec
 
 from .batch_probes import same_bytes, samples_are_independent
 from .executor import Check, Executor, encode
 from .io_conversion import to_source
-from .pool import ForkSafeLock, Pool
+from .pool import Pool
 from .small_batches import SmallBatches
 from .threads import WorkerThreads
 
-__all__ = ["BatchScheduler", "concatenate", "default_batch"]
+__all__ = [
+    "BatchScheduler",
+    "Span",
+    "batch_for",
+    "concatenate",
+    "default_batch",
+    "empty_outputs",
+    "encode_span",
+]
 
 Span = tuple[int, int]
+"""Positions of the first sample and behind the last one."""
+
 Fit = TypeVar("Fit")
 
 # Fastest batch sizes of the engines, measured on the MLPerf Tiny models, MobileNetV2, small networks, linear pipelines
@@ -134,11 +145,11 @@ class BatchScheduler:
         inputs = list(arrays.values())
         count = len(inputs[0])
         if not count:
-            return self.empty_outputs(as_is=as_is)
+            return empty_outputs(self._signature, as_is=as_is)
         try:
             unit = self._wide_unit(inputs, check) or self._unit
             pool = self._wide_pools.get(unit or 0) or (self.singles if count == 1 == unit else self._executors)
-            size = unit or batch_size or min(self._batch_limit, max(_FEW, count // _PARTS))
+            size = unit or batch_size or batch_for(count, self._batch_limit)
             workers = self._thread_count(count, size)
             results = self._allocate(pool, count, as_is=as_is)
             spans = _split(count, size, workers)
@@ -186,7 +197,7 @@ class BatchScheduler:
     def _run_span(
         self, pool: Pool[Executor], arrays: list[np.ndarray], size: int, check: Check | None, as_is: bool, span: Span
     ) -> list[np.ndarray]:
-        values = self._encode(arrays, *span, check)
+        values = encode_span(arrays, span, check, self._signature)
         with self._borrowed(pool) as executor, self._timed(span):
             parts = [
                 executor.run_checked([part[i : i + size] for part in values]) for i in range(0, len(values[0]), size)
@@ -194,20 +205,6 @@ class BatchScheduler:
         outputs = [concatenate(column) for column in zip(*parts, strict=True)]
         specs = self._signature.outputs
         return outputs if as_is else [to_source(output, spec) for output, spec in zip(outputs, specs, strict=True)]
-
-    def _encode(self, arrays: list[np.ndarray], begin: int, end: int, check: Check | None) -> list[np.ndarray]:
-        """Convert a span of samples to the artifact's dtypes."""
-        part = [array[begin:end] for array in arrays]
-        if check is None:
-            return part
-        return [encode(check(values, i, begin), self._signature.inputs[i]) for i, values in enumerate(part)]
-
-    def empty_outputs(self, *, as_is: bool) -> dict[str, np.ndarray]:
-        """Return the outputs of zero samples."""
-        specs = self._signature.outputs
-        empty = [np.empty((0, *(size or 0 for size in spec.shape[1:])), _numpy_dtype(spec)) for spec in specs]
-        outputs = empty if as_is else map(to_source, empty, specs)
-        return {spec.name: output for spec, output in zip(specs, outputs, strict=True)}
 
     def raise_translated(self, error: Exception) -> NoReturn:
         """Translate the engine's exception to an EdgemlError and raise it."""
@@ -246,7 +243,7 @@ class BatchScheduler:
         unit = next((unit for unit in self._wide_units if len(arrays[0]) >= 2 * unit), None)
         if unit is None or unit in self._wide_pools:
             return unit
-        values = self._encode(arrays, 0, unit, check)
+        values = encode_span(arrays, (0, unit), check, self._signature)
         with self._widening:
             if unit in self._wide_pools:
                 return unit
@@ -270,6 +267,30 @@ class BatchScheduler:
         pool.release(executor)
         is_independent = samples_are_independent(pool, self.singles, values, self._signature, self._adapter.errors)
         return pool if is_independent else None
+
+
+def encode_span(
+    arrays: Sequence[np.ndarray], span: Span, check: Check | None, signature: Signature
+) -> list[np.ndarray]:
+    """Convert a span of samples to the artifact's dtypes; without a check the samples are in these."""
+    begin, end = span
+    part = [array[begin:end] for array in arrays]
+    if check is None:
+        return part
+    return [encode(check(values, i, begin), signature.inputs[i]) for i, values in enumerate(part)]
+
+
+def empty_outputs(signature: Signature, *, as_is: bool) -> dict[str, np.ndarray]:
+    """Return the outputs of zero samples."""
+    specs = signature.outputs
+    empty = [np.empty((0, *(size or 0 for size in spec.shape[1:])), _numpy_dtype(spec)) for spec in specs]
+    outputs = empty if as_is else map(to_source, empty, specs)
+    return {spec.name: output for spec, output in zip(specs, outputs, strict=True)}
+
+
+def batch_for(count: int, limit: int) -> int:
+    """Return the batch size for a number of samples, where the artifact accepts any up to a limit."""
+    return min(limit, max(_FEW, count // _PARTS))
 
 
 def default_batch(signature: Signature, needs: Needs) -> int:

@@ -15,18 +15,22 @@ from edgeml.core.artifact import Needs
 from edgeml.core.caller_inputs import arrays_by_input, shaped_by_input, values_of
 from edgeml.core.decisions import DECIDED, Decider, Decision, Ranking
 from edgeml.core.engine import EngineAdapter
-from edgeml.core.errors import EdgemlError, InputError, TargetError
+from edgeml.core.errors import InputError, TargetError
 from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.session import Session
-from edgeml.core.system.machine import missing_features
 from edgeml.core.tensors import Label, Signature
 
-from .batching import BatchScheduler, concatenate
+from .batching import BatchScheduler, concatenate, empty_outputs
+from .opening import open_adapter
 from .pool import closed_error
 
 if TYPE_CHECKING:  # what not every program uses is loaded when it is used
+    from edgeml.core.isolation import Isolation
+    from edgeml.core.system.limits import Limits
+
     from .io_binding import IoBinding
+    from .isolated_adapter import IsolatedScheduler
 
 __all__ = ["EngineSession", "open_session"]
 
@@ -45,52 +49,34 @@ def open_session(
     target: str = "cpu",
     threads: int | None = None,
     allow_fallback: bool = False,
+    isolation: Isolation | Limits | None = None,
 ) -> EngineSession:
     """Open a session by an engine, as `core.session.SessionOpener` describes."""
-    if target not in engine.targets:
-        raise TargetError(
-            f"{engine.name} does not support target '{target}'.", fix=f"use {' or '.join(engine.targets)}."
-        )
-    obstacle = engine.obstacle(target)
-    if obstacle is not None:
-        raise obstacle
     if threads is not None and not _is_count(threads):
         raise InputError(f"threads is {threads!r}, expected a whole number, at least 1.")
     threads = None if threads is None else int(threads)
-    lacking = missing_features(needs.cpu_features)
-    if lacking:
-        raise TargetError(
-            f"The artifact gives different outputs on CPUs without {', '.join(lacking)}, such as this one.",
-            fix="use an artifact without that need, or build the package on a CPU like this one.",
+    adapter: EngineAdapter
+    scheduler: BatchScheduler | IsolatedScheduler
+    if isolation is None:
+        adapter = open_adapter(
+            engine, data, signature, needs=needs, target=target, threads=threads, allow_fallback=allow_fallback
         )
-    try:
-        adapter = engine(data, signature, needs=needs, target=target, threads=threads or 1)
-    except EdgemlError:
-        raise
-    except Exception as error:  # engines and plug-ins raise many types
-        raise TargetError(
-            f"{engine.name} failed to open the artifact on target '{target}': {type(error).__name__}: {error}"
-        ) from error
-    if target != "cpu" and not allow_fallback and not adapter.runs_all_operators:
-        try:
-            _refuse_fallback(adapter, target)
-        except Exception as error:  # noqa: BLE001  # engines and plug-ins raise many types
-            adapter.close()
-            known = error if isinstance(error, EdgemlError) else adapter.translate(error)
-            raise known from (None if known is error else error)
-    return EngineSession(
-        adapter, signature, needs=needs, decision=decision, preprocessing=preprocessing, target=target, threads=threads
-    )
+        scheduler = BatchScheduler(adapter, signature, needs, threads=threads)
+    else:
+        from .isolated_adapter import IsolatedAdapter, IsolatedScheduler
 
-
-def _refuse_fallback(adapter: EngineAdapter, target: str) -> None:
-    elsewhere = Placement(target, adapter.placement()).elsewhere
-    if elsewhere:
-        named = ", ".join(f"{item.operator} ×{item.count} ({item.place})" for item in elsewhere)
-        raise TargetError(
-            f"Target '{target}' does not support all operators of the artifact; these would run elsewhere: {named}.",
-            fix="choose another artifact or target, or allow it: allow_fallback=True.",
+        adapter = IsolatedAdapter(
+            engine,
+            data,
+            signature,
+            needs=needs,
+            target=target,
+            threads=threads,
+            allow_fallback=allow_fallback,
+            isolation=isolation,
         )
+        scheduler = IsolatedScheduler(adapter, signature, needs)
+    return EngineSession(adapter, scheduler, signature, decision=decision, preprocessing=preprocessing, target=target)
 
 
 class EngineSession(Session):
@@ -98,24 +84,22 @@ class EngineSession(Session):
 
     Args:
         adapter: The artifact as loaded by the engine. The session closes the adapter.
+        scheduler: Runs samples by the adapter. The session closes the scheduler.
         signature: Signature of the artifact.
-        needs: Needs of the artifact.
         decision: Decision of the source, for classifiers.
         preprocessing: Declarations of raw inputs by input name.
         target: Target that the artifact runs on.
-        threads: Number of cores that one call may use; None for one for a single sample and all for many.
     """
 
     def __init__(
         self,
         adapter: EngineAdapter,
+        scheduler: BatchScheduler | IsolatedScheduler,
         signature: Signature,
         *,
-        needs: Needs,
         decision: Decision | None,
         preprocessing: Mapping[str, Declaration] | None,
         target: str,
-        threads: int | None,
     ) -> None:
         self.signature = signature
         self.decision = decision
@@ -135,10 +119,12 @@ class EngineSession(Session):
         self._only_output = plain[0] if len(plain) == 1 else None
         quantized = signature.inputs[0].quantization is not None
         self._single_dtype = np.dtype(signature.inputs[0].dtype) if quantized else None
-        self._single_shape = _single_shape(signature) or (-1,)
+        self._scheduler = scheduler
+        self._single_shape: tuple[int, ...] = (-1,)  # of no array
+        if isinstance(scheduler, BatchScheduler):  # else there is no fast path: each call goes to another process
+            self._single_shape = _single_shape(signature) or (-1,)
+            self._singles, self._small_batches = scheduler.singles, scheduler.small_batches
         self._sample_shape = self._single_shape[1:] if self._single_shape != (-1,) else None
-        self._scheduler = BatchScheduler(adapter, signature, needs, threads=threads)
-        self._singles, self._small_batches = self._scheduler.singles, self._scheduler.small_batches
 
     def __repr__(self) -> str:
         from .description import session_text
@@ -416,7 +402,7 @@ class EngineSession(Session):
         """Return the outputs of all items of a finite stream."""
         parts = [outputs for outputs, _ in self._run_items(items, batch_size=batch_size, raw=raw, progress=progress)]
         if not parts:
-            return self._scheduler.empty_outputs(as_is=False)
+            return empty_outputs(self.signature, as_is=False)
         return {spec.name: concatenate([part[spec.name] for part in parts]) for spec in self.signature.outputs}
 
     def _run_items(

@@ -9,9 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from edgeml.core.system.locks import ForkSafeLock
+
 from .batch_probes import same_bytes
 from .executor import Executor
-from .pool import ForkSafeLock, Pool
+from .pool import Pool
 
 __all__ = ["SmallBatches"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from .pool import ForkSafeLock
+from edgeml.core.system.locks import ForkSafeLock
 
 if TYPE_CHECKING:
     from queue import SimpleQueue

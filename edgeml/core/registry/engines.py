@@ -12,6 +12,7 @@ which one opens sessions.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
     from edgeml.core.engine import EngineAdapter
     from edgeml.core.session import Session, SessionOpener
 
-__all__ = ["GROUP", "adapter_of", "engines", "find_engine", "missing_dependency", "obstacle", "open_session"]
+__all__ = [
+    "GROUP",
+    "adapter_of",
+    "engines",
+    "find_engine",
+    "load_modules",
+    "missing_dependency",
+    "obstacle",
+    "open_session",
+]
 
 GROUP = "edgeml.engines"
 _FORMATS = ("tflite", "onnx")
@@ -66,6 +76,20 @@ def engines() -> Iterator[Engine]:
             module, attribute = module.strip(), attribute.partition("[")[0].strip()
             name = point.dist.name if point.dist is not None else module
             yield Engine(format_, target, f"{module}:{attribute}", module.partition(".")[0], name)
+
+
+def load_modules(adapter: str) -> None:
+    """Import the third-party modules of an engine of the table, which opening an artifact would import.
+
+    Args:
+        adapter: Class of the engine's adapter, as ``module:attribute``; that of a plug-in does nothing.
+    """
+    for engine in ENGINES:
+        if engine.adapter == adapter and missing_dependency(engine) is None:
+            for name in (engine.module, f"{engine.module}.interpreter"):
+                if importlib.util.find_spec(name) is not None:
+                    importlib.import_module(name)
+            return
 
 
 def missing_dependency(engine: Engine) -> MissingDependencyError | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import math
 import os
 import select
@@ -36,6 +37,7 @@ T = TypeVar("T")
 _LENGTH = struct.Struct("<Q")
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 1.0  # between checks that the child is alive
+_MOST_LOG_BYTES = 2**24  # of earlier calls: a child that lives for weeks may print at each call
 
 
 class WorkerCrash(ConversionError):
@@ -49,7 +51,7 @@ class WorkerCrash(ConversionError):
 
 
 class WorkerTimeout(WorkerCrash):
-    """The child process did not reply in time, and was killed."""
+    """The child process did not reply in time and was killed, or exceeded a limit of time of its own."""
 
 
 class _Reply(msgspec.Struct):
@@ -157,10 +159,10 @@ class Worker:
             EdgemlError: The error that the method raised, with `log` set to the output of the call.
             WorkerCrash: The child died or ran out of time. The next call starts another child.
         """
-        if self._process is None or self._process.poll() is not None:
+        if not self.is_running:
             self._start()
         try:
-            begin = self._log_size()
+            begin = self._begin_log()
             self._write(_encode([method, [msgspec.Raw(_encode(argument)) for argument in arguments]]))
             reply = self._read(timeout_s)
         except BaseException:
@@ -171,6 +173,11 @@ class Worker:
         if reply.error:
             raise _to_exception(reply, self._log(begin))
         return _decode(reply.value, returns)
+
+    @property
+    def is_running(self) -> bool:
+        """True if the child lives, so that a call does not start another one."""
+        return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
         """Kill the child and its own child processes."""
@@ -253,19 +260,27 @@ class Worker:
             self._process.wait(timeout=1.0)
         status = self._process.returncode
         self.close()
-        if status is None:
+        if status == -signal.SIGALRM:  # of `limited_time`
+            how = "exceeded its time limit"
+        elif status is None:
             how = f"gave no answer within {timeout_s:g} s" if timeout_s is not None else "closed its end"
         elif status < 0:
             how = f"died of {signal.Signals(-status).name}"
         else:
             how = f"ended with status {status}"
-        kind = WorkerTimeout if status is None and timeout_s is not None else WorkerCrash
+        timed_out = status == -signal.SIGALRM or (status is None and timeout_s is not None)
+        kind = WorkerTimeout if timed_out else WorkerCrash
         crash = kind(f"The child process {how} in '{method}'.", log=self._log(begin))
         crash.status = status
         return crash
 
-    def _log_size(self) -> int:
-        return self._log_path.stat().st_size
+    def _begin_log(self) -> int:
+        """Return where the log of the next call begins; a large log is emptied."""
+        size = self._log_path.stat().st_size
+        if size <= _MOST_LOG_BYTES:
+            return size
+        os.truncate(self._log_path, 0)  # the child appends
+        return 0
 
     def _log(self, begin: int) -> str:
         with self._log_path.open("rb") as log:
@@ -326,12 +341,11 @@ def _receive(stream: BinaryIO) -> bytes | None:
     return data or None
 
 
+@functools.cache  # reading them takes as long as a call of a small model
 def _annotations(function: Any) -> dict[str, Any]:
     import typing
 
-    annotations = typing.get_type_hints(function)
-    annotations.pop("return", None)
-    return annotations
+    return {name: kind for name, kind in typing.get_type_hints(function).items() if name != "return"}
 
 
 def _invoke(instance: object, request: bytes) -> object:

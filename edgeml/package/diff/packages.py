@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeml.core.records.benchmark_results import Results
+from edgeml.core.system.limits import Limits
 from edgeml.package.diff.compatibility import reasons_against, remarks_on
 from edgeml.package.diff.evidence import add_evidence
 from edgeml.package.diff.manifests import (
@@ -21,11 +22,20 @@ from edgeml.package.package import Package
 
 __all__ = ["diff_packages"]
 
+_LIMITS = Limits()
 
-def diff_packages(old: Package, new: Package, *, inputs: object = None, results: Sequence[Results] = ()) -> PackageDiff:
+
+def diff_packages(
+    old: Package,
+    new: Package,
+    *,
+    inputs: object = None,
+    results: Sequence[Results] = (),
+    limits: Limits = _LIMITS,
+) -> PackageDiff:
     """Compare two packages, and their outputs on the same inputs where the engines are installed.
 
-    All entries of both packages are checked against their digests first.
+    All entries of both packages are checked against their digests first. The engines run in a child process.
 
     Args:
         old: The package in use.
@@ -33,10 +43,11 @@ def diff_packages(old: Package, new: Package, *, inputs: object = None, results:
         inputs: Inputs for both packages: one array ``[samples, ...]``, or one array per input name. By default the
             golden inputs of both.
         results: Results of `edgeml bench` for either package, from any machines.
+        limits: Limits of the child process.
 
     Raises:
         InputError: The inputs do not fit the old package, or results belong to neither package.
-        PackageError: A file is not a valid package.
+        PackageError: A file is not a valid package, or an artifact ends its engine or exceeds a limit.
 
     Example:
         >>> changes = diff_packages(open_package("digits-1.edgeml"), open_package("digits-2.edgeml"))
@@ -67,7 +78,7 @@ def diff_packages(old: Package, new: Package, *, inputs: object = None, results:
         signature=signature,
         preprocessing=preprocessing,
         artifacts=artifacts,
-        predictions=prediction_diffs(old, new, samples),
+        predictions=prediction_diffs(old, new, samples, limits),
         compatible=not reasons,
         reasons=reasons,
         remarks=remarks_on(before, after, artifacts),

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from msgspec import Struct
 
 from edgeml.core.caller_inputs import arrays_by_input
 from edgeml.core.decisions import Decision, decide
-from edgeml.core.errors import InputError, MissingDependencyError, TargetError
+from edgeml.core.errors import (
+    InputError,
+    IsolationError,
+    MissingDependencyError,
+    TargetError,
+    VerificationError,
+)
+from edgeml.core.isolation import Isolation
 from edgeml.core.session import Session
+from edgeml.core.system.limits import Limits
 from edgeml.core.tensors import Label
 from edgeml.package.diff.manifests import tensor_changes, typed
 from edgeml.package.diff.values import Flip, PredictionDiff
@@ -66,17 +75,24 @@ def golden_samples(old: Package, new: Package) -> Samples | None:
     return Samples(inputs, tuple(names))
 
 
-def prediction_diffs(old: Package, new: Package, samples: Samples | None) -> tuple[PredictionDiff, ...]:
-    """Compare the outputs of each artifact that both packages contain, if its engine is installed."""
+def prediction_diffs(old: Package, new: Package, samples: Samples | None, limits: Limits) -> tuple[PredictionDiff, ...]:
+    """Compare the outputs of each artifact that both packages contain, if its engine is installed.
+
+    Raises:
+        VerificationError: An artifact ends its engine, or exceeds a limit.
+    """
     recipes = {record.recipe for record in new.manifest.artifacts}
-    return tuple(
-        _prediction_diff(record.recipe, old, new, samples)
-        for record in old.manifest.artifacts
-        if record.recipe in recipes
-    )
+    with Isolation(limits) as isolation:
+        return tuple(
+            _prediction_diff(record.recipe, old, new, samples, isolation)
+            for record in old.manifest.artifacts
+            if record.recipe in recipes
+        )
 
 
-def _prediction_diff(recipe: str, old: Package, new: Package, samples: Samples | None) -> PredictionDiff:
+def _prediction_diff(
+    recipe: str, old: Package, new: Package, samples: Samples | None, isolation: Isolation
+) -> PredictionDiff:
     files = [package.manifest.files[package.artifact(recipe).file].sha256 for package in (old, new)]
     sources = old.manifest.source, new.manifest.source
     if files[0] == files[1] and sources[0].decision == sources[1].decision:
@@ -85,8 +101,11 @@ def _prediction_diff(recipe: str, old: Package, new: Package, samples: Samples |
     if samples is None or any(change.what.startswith(("input ", "order of inputs")) for change in changes):
         return PredictionDiff(recipe, "not run", "the two packages take different inputs")
     try:
-        sessions = [package.session(recipe) for package in (old, new)]
-        outputs = [session.run(samples.inputs) for session in sessions]
+        sessions, outputs = [], []
+        for package in (old, new):
+            with _named(package), package.session(recipe, isolated=isolation) as session:
+                sessions.append(session)
+                outputs.append(session.run(samples.inputs))
     except (InputError, MissingDependencyError, TargetError) as error:
         return PredictionDiff(recipe, "not run", str(error))
     decisions = [source.decision for source in sources if source.decision is not None]
@@ -105,6 +124,15 @@ def _prediction_diff(recipe: str, old: Package, new: Package, samples: Samples |
         flips=flips[:_MAX_FLIPS],
         max_difference=_max_difference(outputs[0], outputs[1]),
     )
+
+
+@contextlib.contextmanager
+def _named(package: Package) -> Iterator[None]:
+    """Name the package whose artifact ends its engine or exceeds a limit."""
+    try:
+        yield
+    except IsolationError as error:
+        raise VerificationError(f"{package.label}: {error.message}", fix=error.fix, log=error.log) from error
 
 
 def _labels(outputs: Mapping[str, np.ndarray], session: Session, decision: Decision) -> list[Label]:

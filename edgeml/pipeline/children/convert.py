@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from msgspec import Struct
@@ -15,8 +16,15 @@ from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.tables import CONVERTERS, SOURCES
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.imports import resolve
+from edgeml.core.system.limits import Limits, limited_memory, limited_time
 
 __all__ = ["Conversion", "ConversionSettings"]
+
+_FRAMEWORK_MB = 1024.0  # of a framework, which is loaded with the model: TensorFlow has 420 MB and its threads
+_CONVERSION_MB = 1536.0  # of a small model's conversion by TensorFlow
+_CONVERSION_COPIES = 32.0  # of a model during its conversion: graphs, their text, optimized and frozen forms
+_ACTIVATIONS = 64.0  # activations of all calibration samples, in sizes of the samples
+_SLACK = 10.0  # times the first batch's time that later ones may take on average: other work may disturb them
 
 
 class ConversionSettings(Struct, frozen=True):
@@ -28,6 +36,7 @@ class ConversionSettings(Struct, frozen=True):
         folder: Folder for intermediate files.
         batch: Fixed batch size of the artifacts, or None.
         trust: Allow models that can run code on this machine.
+        limits: Limits of the source's memory and of its run.
     """
 
     framework: str
@@ -35,6 +44,7 @@ class ConversionSettings(Struct, frozen=True):
     folder: Path
     batch: int | None = None
     trust: bool = False
+    limits: Limits = Limits()
 
 
 class Conversion:
@@ -43,7 +53,8 @@ class Conversion:
     def __init__(self, settings: ConversionSettings) -> None:
         self._settings = settings
         open_source = resolve(SOURCES[settings.framework]).open_source
-        self._source: Source = open_source(settings.model, trust=settings.trust)
+        with limited_memory(self._memory_mb({}) + _FRAMEWORK_MB):
+            self._source: Source = open_source(settings.model, trust=settings.trust)
         self._job: ConversionJob | None = None
 
     def describe(self) -> SourceInfo:
@@ -51,8 +62,19 @@ class Conversion:
         return self._source.info
 
     def reference(self, inputs: dict[str, Path]) -> Reference:
-        """Run the source on inputs from ``.npy`` files; return its outputs."""
-        return self._source.reference(load_arrays(inputs))
+        """Run the source on inputs from ``.npy`` files; return its outputs.
+
+        The first batch runs by itself under the time limit, and shows how much time all of them may take.
+        """
+        arrays, timeout_s = load_arrays(inputs), self._settings.limits.timeout_s
+        size = self._source.info.signature.inputs[0].shape[0] or 1
+        batches = max(map(len, arrays.values())) / size
+        begun = perf_counter()
+        with limited_memory(self._memory_mb(inputs)):
+            with limited_time(timeout_s):
+                self._source.reference({name: array[:size] for name, array in arrays.items()})
+            with limited_time(timeout_s + _SLACK * batches * (perf_counter() - begun)):
+                return self._source.reference(arrays)
 
     def convert(self, recipe_id: str, calibration: dict[str, Path]) -> Artifact:
         """Convert the source by one recipe.
@@ -78,8 +100,18 @@ class Conversion:
                 fix="build from the model that the file was converted from.",
             )
         convert = resolve(converter)
-        artifact: Artifact = convert(self._source, recipe, self._job)
+        with limited_memory(self._memory_mb(calibration)):
+            artifact: Artifact = convert(self._source, recipe, self._job)
         return artifact
+
+    def _memory_mb(self, data: dict[str, Path]) -> float:
+        """Return the memory limit for work on the source with data from files."""
+        settings = self._settings
+        if settings.limits.memory_mb is not None:
+            return settings.limits.memory_mb
+        files = settings.model.rglob("*") if settings.model.is_dir() else (settings.model,)
+        model_bytes, data_bytes = (sum(file.stat().st_size for file in some) for some in (files, data.values()))
+        return _CONVERSION_MB + (_CONVERSION_COPIES * model_bytes + _ACTIVATIONS * data_bytes) / 2**20
 
 
 def load_arrays(files: dict[str, Path]) -> dict[str, np.ndarray]:

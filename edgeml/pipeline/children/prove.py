@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from edgeml.core.artifact import Artifact
 from edgeml.core.errors import ConversionError, EdgemlError
+from edgeml.core.isolation import Isolation
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
+from edgeml.core.system.limits import Limits
 from edgeml.measurement import measure_latency
 from edgeml.pipeline.children.convert import load_arrays
 from edgeml.pipeline.outcome import GoldenOutputs, ProofRun
@@ -31,11 +33,13 @@ class ProofSettings(Struct, frozen=True):
         measure: Measure latency.
         missing_values: ``.npy`` files of samples with missing values, by input name; empty if the source does not
             support them.
+        limits: Limits of the process that runs an artifact.
     """
 
     inputs: dict[str, Path]
     measure: bool
     missing_values: dict[str, Path] = {}
+    limits: Limits = Limits()
 
 
 def golden_rows(array: np.ndarray) -> np.ndarray:
@@ -50,20 +54,25 @@ class Proof:
         self._inputs = load_arrays(settings.inputs)
         self._missing_values = load_arrays(settings.missing_values)
         self._measure = settings.measure
+        self._isolation = Isolation(settings.limits)
 
     def run(self, artifact: Artifact) -> ProofRun:
-        """Load an artifact and run it on all samples.
+        """Load an artifact and run it on all samples, in another process; latency is measured in this one.
 
         Raises:
+            IsolationError: The artifact ends its engine, or exceeds a limit.
             TargetError: The engine cannot load or run the artifact.
             ConversionError: The artifact returns NaN or infinity.
         """
         opener = find_engine(find_recipe(artifact.recipe).format)
-        session = opener(artifact.data, artifact.signature, needs=artifact.needs)
         golden = {name: golden_rows(array) for name, array in self._inputs.items()}
-        micro_golden, remarks = _run_on_micro(artifact, golden)
-        golden_outputs = (_golden_outputs(session, golden), *micro_golden)
-        outputs = session.run(self._inputs)
+        missing_value_outputs = None
+        with opener(artifact.data, artifact.signature, needs=artifact.needs, isolation=self._isolation) as session:
+            cpu_golden = _golden_outputs(session, golden)
+            outputs = session.run(self._inputs)
+            if self._missing_values and any(spec.missing_values for spec in artifact.signature.inputs):
+                with contextlib.suppress(EdgemlError):
+                    missing_value_outputs = session.run(self._missing_values)
         for name, values in outputs.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 rows = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
@@ -71,13 +80,13 @@ class Proof:
                     f"The artifact returns NaN or infinity in '{name}' for {len(rows)} of {len(values)} samples, first "
                     f"for sample {rows[0]}."
                 )
-        sample = {name: array[:1] for name, array in golden.items()}
-        latency = measure_latency(lambda: session.run(sample)) if self._measure else None
-        missing_value_outputs = None
-        if self._missing_values and any(spec.missing_values for spec in artifact.signature.inputs):
-            with contextlib.suppress(EdgemlError):
-                missing_value_outputs = session.run(self._missing_values)
-        return ProofRun(outputs, golden_outputs, latency, missing_value_outputs, remarks)
+        micro_golden, remarks = _run_on_micro(artifact, golden)
+        latency = None
+        if self._measure:
+            sample = {name: array[:1] for name, array in golden.items()}
+            with opener(artifact.data, artifact.signature, needs=artifact.needs) as session:
+                latency = measure_latency(lambda: session.run(sample))
+        return ProofRun(outputs, (cpu_golden, *micro_golden), latency, missing_value_outputs, remarks)
 
 
 def _golden_outputs(session: Session, golden: dict[str, np.ndarray]) -> GoldenOutputs:
