@@ -97,7 +97,11 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
 @click.option("--fail-if", metavar="slower=5%", help="Exit with 1 if a median grew by more since the baseline.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Save each measurement, and resume from this file.")
 @click.option("--skipped", type=click.Path(path_type=Path), hidden=True)  # for benchmarks on devices
-@click.option("--trust-source", is_flag=True, help="Load .tflite and .onnx files that do not pass the audit.")
+@click.option(
+    "--trust-source",
+    is_flag=True,
+    help="Run files that do not pass the audit, and packages built from them: you trust their author.",
+)
 @device_options
 @limits_options
 @force_option

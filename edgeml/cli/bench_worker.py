@@ -25,7 +25,7 @@ class BenchWorkerSettings(Struct, frozen=True):
 
     Attributes:
         file: A package, or a model file.
-        trust: Whether model files that do not pass the audit are loaded.
+        trust: Whether model files that do not pass the audit, and packages that were built from one, are run.
         limits: Limits of the run that checks each artifact before it is measured.
     """
 
@@ -101,11 +101,12 @@ class BenchWorker:
 
             file = open_model_file(Path(other), reference=self._package, trust=self._trust)
             return file, file.ref
-        return (open_package(other) if other.endswith(".edgeml") else self._package), None
+        is_package = other.endswith(".edgeml")
+        return (open_package(other, trust_source=self._trust) if is_package else self._package), None
 
     def _open(self, path: Path) -> Measurable:
         if not is_bare(path):
-            return open_package(path)
+            return open_package(path, trust_source=self._trust)
         from edgeml.measurement.model_file import open_model_file
 
         return open_model_file(path, trust=self._trust)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeml.cli.columns import print_columns
-from edgeml.cli.options import limits_of, limits_options
+from edgeml.cli.options import limits_of, limits_options, trust_option
 from edgeml.cli.output import console, json_option, print_json
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--inputs", type=_PATH, help="Inputs to run both on, .npy or .npz; by default their golden inputs.")
 @click.option("--results", type=_PATH, multiple=True, help="Results of edgeml bench on OLD or NEW. Repeatable.")
 @click.option("--fail-if-incompatible", is_flag=True, help="Exit with 1 if NEW cannot replace OLD.")
+@trust_option
 @limits_options
 @json_option
 @click.pass_context
@@ -43,6 +44,7 @@ def command(
     inputs: Path | None,
     results: tuple[Path, ...],
     fail_if_incompatible: bool,
+    trust_source: bool,
     memory_mb: float | None,
     timeout_s: float,
     as_json: bool,
@@ -68,7 +70,7 @@ def command(
     from edgeml.package.diff import PackageDiff
 
     check_package_file(new)
-    with running(old, limits_of(memory_mb, timeout_s)) as child:
+    with running(old, limits_of(memory_mb, timeout_s), trust=trust_source) as child:
         files = [path.absolute() for path in results]
         diff = child.call("diff", new.absolute(), inputs and inputs.absolute(), files, returns=PackageDiff)
     if as_json:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from edgeml.cli.verbosity import LOGGER
 from edgeml.core.system.limits import DEFAULT_TIMEOUT_S, Limits
 
-__all__ = ["RenamedOptions", "limits_of", "limits_options", "options_as"]
+__all__ = ["RenamedOptions", "limits_of", "limits_options", "options_as", "trust_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Options = TypeVar("Options", bound=Struct)
@@ -35,6 +35,12 @@ def options_as(kind: type[Options]) -> Callable[[Callable[[click.Context, Option
         return call
 
     return decorate
+
+
+trust_option = click.option(
+    "--trust-source", is_flag=True, help="Run packages that were built with --trust-source: you trust their author."
+)
+"""The option of commands that run packages."""
 
 
 def limits_options(command: Command) -> Command:

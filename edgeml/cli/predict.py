@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from edgeml.cli.options import limits_of, limits_options, options_as
+from edgeml.cli.options import limits_of, limits_options, options_as, trust_option
 from edgeml.cli.output import console, json_option, print_json
 from edgeml.cli.output_files import (
     STDOUT,
@@ -44,6 +44,7 @@ class PredictOptions(Struct, frozen=True, kw_only=True):
     allow_fallback: bool
     threads: int | None
     id_columns: tuple[str, ...]
+    trust_source: bool
     memory_mb: float | None
     timeout_s: float
     force: bool
@@ -61,6 +62,7 @@ class PredictOptions(Struct, frozen=True, kw_only=True):
 @click.option(
     "--id", "id_columns", multiple=True, metavar="COLUMN", help="Column of a .csv input to copy in front. Repeatable."
 )
+@trust_option
 @limits_options
 @force_option
 @json_option
@@ -89,7 +91,7 @@ def command(ctx: click.Context, options: PredictOptions) -> None:  # noqa: ARG00
 
     id_columns = _check_options(options)
     output, inputs = options.output, options.inputs.absolute()
-    with running(options.package, limits_of(options.memory_mb, options.timeout_s)) as child:
+    with running(options.package, limits_of(options.memory_mb, options.timeout_s), trust=options.trust_source) as child:
         arguments = (inputs, options.recipe, options.target, options.threads, options.allow_fallback)
         predicted = child.call("predict", *arguments, returns=Predicted)
     arrays = predicted.arrays

@@ -36,10 +36,17 @@ _LIMITS = Limits()
 
 
 class RunningSettings(Struct, frozen=True):
-    """The package to run, and the limits of its artifacts."""
+    """The package to run.
+
+    Attributes:
+        package: The file.
+        limits: Limits of its artifacts.
+        trust: Whether its author is trusted, as `open_package` describes.
+    """
 
     package: Path
     limits: Limits = Limits()
+    trust: bool = False
 
 
 class Predicted(Struct, frozen=True):
@@ -72,8 +79,8 @@ class Running:
     """An open package. Runs in a child process."""
 
     def __init__(self, settings: RunningSettings) -> None:
-        self._package = open_package(settings.package)
-        self._limits = settings.limits
+        self._package = open_package(settings.package, trust_source=settings.trust)
+        self._limits, self._trust = settings.limits, settings.trust
 
     def predict(
         self, inputs: Path, recipe: str | None, target: str, threads: int | None, allow_fallback: bool
@@ -123,7 +130,7 @@ class Running:
         data = select_inputs(read_array_file(inputs)) if inputs is not None else None
         return diff_packages(
             self._package,
-            open_package(new),
+            open_package(new, trust_source=self._trust),
             inputs=data,
             results=[*map(read_results, results)],
             limits=self._limits,
@@ -134,19 +141,20 @@ class Running:
         return make_report(self._package, results, form)
 
 
-def running(package: Path, limits: Limits = _LIMITS) -> AbstractContextManager[Worker]:
+def running(package: Path, limits: Limits = _LIMITS, *, trust: bool = False) -> AbstractContextManager[Worker]:
     """Start a child that holds the package, as `in_child` does.
 
     Args:
         package: The package.
         limits: Limits of its artifacts.
+        trust: Whether its author is trusted.
 
     Raises:
         PackageError: The file is evidently not a package.
         InputError: The file does not exist, or is a folder.
     """
     check_package_file(package)
-    return in_child(Running, RunningSettings(package.absolute(), limits), package.name)
+    return in_child(Running, RunningSettings(package.absolute(), limits, trust), package.name)
 
 
 @contextlib.contextmanager

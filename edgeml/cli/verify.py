@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgeml.cli.options import limits_of, limits_options
+from edgeml.cli.options import limits_of, limits_options, trust_option
 from edgeml.cli.output import console, json_option, print_json
 from edgeml.core.errors import InputError
 
@@ -17,9 +17,12 @@ __all__ = ["command"]
 @click.command("verify", short_help="Check a package's digests, and its golden vectors on this machine.")
 @click.argument("package", type=click.Path(path_type=Path))
 @click.option("--digest", metavar="sha256:…", help="Expected digest of the whole file.")
+@trust_option
 @limits_options
 @json_option
-def command(package: Path, *, digest: str | None, memory_mb: float | None, timeout_s: float, as_json: bool) -> None:
+def command(
+    package: Path, *, digest: str | None, trust_source: bool, memory_mb: float | None, timeout_s: float, as_json: bool
+) -> None:
     """Check every byte of PACKAGE, then run its golden vectors on the engines that are installed.
 
     \b
@@ -37,7 +40,8 @@ def command(package: Path, *, digest: str | None, memory_mb: float | None, timeo
         raise InputError(f"--digest: got '{digest}', expected sha256: and 64 hexadecimal digits.")
     check_package_file(package)
     limits = limits_of(memory_mb, timeout_s)
-    verification = open_package(package).verify(digest=digest, memory_mb=limits.memory_mb, timeout_s=limits.timeout_s)
+    opened = open_package(package, trust_source=trust_source)
+    verification = opened.verify(digest=digest, memory_mb=limits.memory_mb, timeout_s=limits.timeout_s)
     if as_json:
         print_json(verification)
         return

@@ -437,3 +437,11 @@ def test_the_command_takes_what_is_trusted(run: Callable[..., Any], tmp_path: Pa
     assert refused.returncode == 1
     assert "--trust-source" in refused.stderr
     assert run(*arguments, "--trust-source").returncode == 0
+    np.save(tmp_path / "x.npy", x)
+    for command in (("verify", tmp_path / "out.edgeml"), ("predict", tmp_path / "out.edgeml", tmp_path / "x.npy")):
+        output = ("-o", tmp_path / "out.npz") if command[0] == "predict" else ()
+        refused = run(*command, *output)
+        assert refused.returncode == 1
+        assert "built with trust_source=True" in refused.stderr
+        assert run(*command, *output, "--trust-source").returncode == 0
+    assert run("inspect", tmp_path / "out.edgeml").returncode == 0

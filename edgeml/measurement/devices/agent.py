@@ -346,8 +346,9 @@ def run(folder: Path) -> None:
     codes: dict[str, int] = {}
     for name in ("golden.json", "bench.json", "done.new"):
         (folder / name).write_bytes(b" " * _RESERVED_BYTES)
+    trust = [option for option in settings["arguments"] if option == "--trust-source"]
     for step, output, arguments in (
-        ("verify", "golden.json", ["package.edgeml", "--json"]),
+        ("verify", "golden.json", ["package.edgeml", "--json", *trust]),
         ("bench", "bench.json", ["package.edgeml", "--json", *settings["arguments"], *_BENCH_OUTPUT_OPTIONS]),
     ):
         with (folder / output).open("r+b") as stdout, (folder / f"{step}.log").open("wb") as log:
