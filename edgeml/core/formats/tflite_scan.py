@@ -70,7 +70,7 @@ class _Tensor(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no elements, and so no data."""
+        """True of a tensor without elements, which has no data."""
         return 0 in (self.contents.shape or ())
 
 
