@@ -6,16 +6,15 @@ import msgspec
 from msgspec import Meta
 
 from edgeml.core.artifact import Needs
-from edgeml.core.encoding import check_encoding
 from edgeml.core.errors import PackageError
 from edgeml.core.goal import Goal, Verdict
-from edgeml.core.preprocessing import Declaration, check_declaration
-from edgeml.core.recipe import RECIPES
+from edgeml.core.preprocessing import Declaration
 from edgeml.core.records.evidence import Evaluation, Latency
 from edgeml.core.records.record import Record, decode_strict
 from edgeml.core.source import SourceInfo
 from edgeml.core.system.machine import Cpu
-from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.core.tensors import Signature
+from edgeml.package.consistency import check_consistency
 from edgeml.package.format import FORMAT
 
 __all__ = [
@@ -35,18 +34,17 @@ __all__ = [
 ]
 
 MAX_MANIFEST_BYTES = 16 * 2**20
-MIN_GOLDEN_SAMPLES = 16
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")]
 # https://semver.org, without leading zeros
 Version = Annotated[
     str,
     Meta(
-        pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$",
+        pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?\Z",
         max_length=128,
     ),
 ]
-Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Size = Annotated[int, Meta(ge=0)]
 
@@ -226,71 +224,5 @@ def decode_manifest(data: bytes, label: str) -> Manifest:
     manifest = decode_strict(data, Manifest, label, error=PackageError, unsound=invalid, format_=FORMAT)
     if encode_manifest(manifest) != data:
         raise PackageError(f"{label}: the manifest is not in the canonical form of format {FORMAT}.")
-    _check_references(manifest, label)
-    _check_encodings(manifest, label)
+    check_consistency(manifest, label)
     return manifest
-
-
-def _check_references(manifest: Manifest, label: str) -> None:
-    golden = manifest.golden
-    named = [record.file for record in manifest.artifacts]
-    named += [record.evidence for record in manifest.artifacts if record.evidence]
-    named += [manifest.training] if manifest.training is not None else []
-    for group in (golden.inputs, golden.outputs, *(run.outputs for run in golden.runs)):
-        named += group.values()
-    if sorted(named) != sorted(manifest.files):
-        differing = sorted(set(named) ^ set(manifest.files)) or ["a name occurs twice"]
-        raise PackageError(
-            f"{label}: the manifest's list of files does not match its references: {', '.join(differing[:5])}."
-        )
-    specs = {spec.name: spec for spec in manifest.source.signature.inputs}
-    for name, declaration in manifest.preprocessing.items():
-        problem = check_declaration(declaration, specs[name]) if name in specs else "the model does not have this input"
-        if problem:
-            raise PackageError(f"{label}: the preprocessing of input '{name}' is invalid: {problem}.")
-    for signature in (manifest.source.signature, *(record.signature for record in manifest.artifacts)):
-        for spec in signature.inputs:
-            columns = spec.shape[-1] or 0 if spec.shape else 0
-            if not isinstance(spec.missing_values, bool) and not all(
-                0 <= place < columns for place in spec.missing_values
-            ):
-                raise PackageError(
-                    f"{label}: input '{spec.name}': got columns {list(spec.missing_values)[:5]} with missing values, "
-                    f"expected numbers below {columns}."
-                )
-    recipes = {record.recipe: record for record in manifest.artifacts}
-    unknown = sorted(set(recipes) - {recipe.id for recipe in RECIPES})
-    if unknown:
-        from edgeml.core.system.installation import upgrade_command  # for errors alone
-
-        raise PackageError(
-            f"{label}: recipe '{unknown[0]}' is not known to this version of edgeml.",
-            fix=f"the package was made by a newer version: {upgrade_command()}",
-        )
-    if len(recipes) != len(manifest.artifacts) or not {run.recipe for run in golden.runs} <= set(recipes):
-        raise PackageError(f"{label}: the manifest lists an artifact twice, or a golden run without its artifact.")
-    if golden.runs and golden.samples < MIN_GOLDEN_SAMPLES:
-        raise PackageError(f"{label}: got {golden.samples} golden inputs, expected at least {MIN_GOLDEN_SAMPLES}.")
-    for run in golden.runs:
-        signature = recipes[run.recipe].signature
-        if not _same_names(golden.inputs, signature.inputs) or not _same_names(run.outputs, signature.outputs):
-            raise PackageError(f"{label}: the golden vectors of {run.recipe} do not match its tensors.")
-
-
-def _check_encodings(manifest: Manifest, label: str) -> None:
-    """Check that encodings fit the shapes of artifacts' inputs, and that other tensors do not have any."""
-    plain = [*manifest.source.signature.inputs, *manifest.source.signature.outputs]
-    for record in manifest.artifacts:
-        plain += record.signature.outputs
-        for spec in record.signature.inputs:
-            problem = spec.encoding and check_encoding(spec.encoding, spec.shape)
-            if problem:
-                raise PackageError(
-                    f"{label}: the encoding of input '{spec.name}' of {record.recipe} is invalid: {problem}."
-                )
-    if any(spec.encoding for spec in plain):
-        raise PackageError(f"{label}: a tensor other than an artifact's input has an encoding.")
-
-
-def _same_names(files: dict[str, str], specs: tuple[TensorSpec, ...]) -> bool:
-    return sorted(files) == sorted(spec.name for spec in specs)

@@ -297,7 +297,7 @@ class Results(Record, frozen=True):
 
     format: int
     edgeml: Text
-    date: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    date: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
     machine: Machine
     package: PackageRef
     measurements: tuple[Measurement, ...]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from edgeml.core.errors import EdgemlError
+from edgeml.core.errors import EdgemlError, InputError
 
 __all__ = ["Record", "decode_strict"]
 
@@ -59,6 +59,8 @@ def decode_strict(
                     fix=_upgrade() if newer else fix,
                 )
         return msgspec.json.decode(data, type=kind)
+    except InputError as problem:  # of a value that is checked as it is made, such as a goal
+        raise error(f"{unsound or f'{label} is not sound'}: {problem.message}", fix=fix) from problem
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         newer = isinstance(problem, msgspec.ValidationError) and _has_unknown_parts(data, kind)
         raise error(

@@ -1,0 +1,304 @@
+"""Consistency of a manifest: what its parts say of each other, and which figures can be.
+
+A rule of building is not among these: packages that exist keep opening.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeml.core.decisions import DECIDED, Decision
+from edgeml.core.encoding import check_encoding
+from edgeml.core.errors import PackageError
+from edgeml.core.preprocessing import check_declaration
+from edgeml.core.recipe import RECIPES
+from edgeml.core.tensors import Signature, TensorSpec
+
+if TYPE_CHECKING:
+    from edgeml.package.manifest import ArtifactRecord, Manifest
+
+__all__ = ["check_consistency"]
+
+MIN_GOLDEN_SAMPLES = 16
+_MAX_ELEMENTS = 2**31  # of a sample
+_MAX_SQNR_DB = 200.0
+_INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_RECIPE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_JUDGED_ON = {"evaluation", "calibration", "drawn"}
+_SHARES = ("accuracy", "f1", "auc")
+
+Problems = Iterator[str]
+"""Clauses about the manifest."""
+
+
+def check_consistency(manifest: Manifest, label: str) -> None:
+    """Check that the parts of a manifest do not contradict each other.
+
+    Args:
+        manifest: The manifest, of valid types.
+        label: Name of the package in messages.
+
+    Raises:
+        PackageError: They do, or the manifest describes a model that this version of edgeml does not support.
+    """
+    for problem in _newer(manifest):
+        from edgeml.core.system.installation import upgrade_command  # for errors alone
+
+        raise PackageError(
+            f"{label}: {problem}, which is not supported by this version of edgeml.",
+            fix=f"the package was made by a newer version: {upgrade_command()}",
+        )
+    checks: tuple[Callable[[Manifest], Problems], ...] = (
+        _check_files, _check_signatures, _check_decision, _check_artifacts, _check_golden, _check_source,
+        _check_figures,
+    )  # fmt: skip
+    for check in checks:
+        for problem in check(manifest):
+            raise PackageError(f"{label}: the manifest contradicts itself: {problem}.")
+
+
+def _signatures(manifest: Manifest) -> Iterator[tuple[str, Signature]]:
+    yield "the source", manifest.source.signature
+    for record in manifest.artifacts:
+        yield record.recipe, record.signature
+
+
+def _newer(manifest: Manifest) -> Problems:
+    """Yield what later versions may add, and today's sessions cannot serve."""
+    known = {recipe.id for recipe in RECIPES}
+    for record in manifest.artifacts:
+        if record.recipe not in known:
+            yield f"recipe '{record.recipe}' is not known"
+    if manifest.data.judged_on not in _JUDGED_ON:
+        yield f"the artifacts were judged on '{manifest.data.judged_on}' data"
+    for owner, signature in _signatures(manifest):
+        for spec in (*signature.inputs, *signature.outputs):
+            if not spec.shape:
+                yield f"'{spec.name}' of {owner} is a scalar without a batch"
+        batches = {spec.shape[0] for spec in (*signature.inputs, *signature.outputs) if spec.shape}
+        if len(batches) > 1:
+            yield f"the tensors of {owner} do not have one batch size"
+        for meaning in ("scores", "label", "position"):
+            if sum(spec.meaning == meaning for spec in signature.outputs) > 1:
+                yield f"{owner} has several outputs that mean {meaning}"
+
+
+def _check_files(manifest: Manifest) -> Problems:
+    golden = manifest.golden
+    named = [record.file for record in manifest.artifacts]
+    named += [record.evidence for record in manifest.artifacts if record.evidence]
+    named += [manifest.training] if manifest.training is not None else []
+    for group in (golden.inputs, golden.outputs, *(run.outputs for run in golden.runs)):
+        named += group.values()
+    if sorted(named) != sorted(manifest.files):
+        differing = sorted(set(named) ^ set(manifest.files)) or ["a name occurs twice"]
+        yield f"the list of files does not match its references: {', '.join(differing[:5])}"
+
+
+def _check_signatures(manifest: Manifest) -> Problems:
+    for owner, signature in _signatures(manifest):
+        if not signature.inputs or not signature.outputs:
+            yield f"{owner} has {len(signature.inputs)} inputs and {len(signature.outputs)} outputs"
+        for specs in (signature.inputs, signature.outputs):
+            names = [spec.name for spec in specs]
+            if len(set(names)) != len(names) or "" in names:
+                yield f"{owner} has two tensors of one name, or one without a name"
+            for spec in specs:
+                yield from _check_spec(spec, owner)
+        if any(spec.meaning != "values" for spec in signature.inputs):
+            yield f"an input of {owner} means something else than values"
+    for spec in (*manifest.source.signature.inputs, *manifest.source.signature.outputs):
+        if spec.quantization is not None or spec.meaning in DECIDED:
+            yield f"'{spec.name}' of the source is quantized, or holds labels"
+
+
+def _check_spec(spec: TensorSpec, owner: str) -> Problems:
+    place = f"'{spec.name}' of {owner}"
+    sizes = [size for size in spec.shape if size is not None]
+    if any(size < 1 for size in sizes[:1]) or any(size < 0 for size in sizes) or math.prod(sizes) > _MAX_ELEMENTS:
+        yield f"{place} has the shape {list(spec.shape)[:8]}"
+    quantization = spec.quantization
+    if quantization is not None:
+        if spec.dtype not in _INTEGERS:
+            yield f"{place} is quantized, and of dtype {spec.dtype}"
+        elif not 0 < quantization.scale < math.inf:
+            yield f"{place} has a scale of {quantization.scale:g}"
+        else:
+            limits = np.iinfo(spec.dtype)
+            if not limits.min <= quantization.zero_point <= limits.max:
+                yield f"{place} has a zero point of {quantization.zero_point} for {spec.dtype}"
+    if spec.dtype == "string" and spec.meaning in {"scores", "position"}:
+        yield f"{place} is text, and means {spec.meaning}"
+    if spec.meaning == "position" and spec.dtype not in {*_INTEGERS, "float32"}:
+        yield f"{place} holds positions of labels as {spec.dtype}"
+    if not isinstance(spec.missing_values, bool):
+        columns = spec.shape[-1] or 0 if spec.shape else 0
+        if not all(0 <= column < columns for column in spec.missing_values):
+            listed = list(spec.missing_values)[:5]
+            yield f"{place} has missing values in columns {listed}, expected numbers below {columns}"
+
+
+def _check_decision(manifest: Manifest) -> Problems:
+    decision = manifest.source.decision
+    if decision is None:
+        for owner, signature in _signatures(manifest):
+            if any(spec.meaning in DECIDED for spec in signature.outputs):
+                yield f"{owner} has an output of labels, but the source does not classify"
+        return
+    yield from _check_labels(decision)
+    for owner, signature in _signatures(manifest):
+        meanings = {spec.meaning for spec in signature.outputs}
+        if not meanings & {"scores", *DECIDED}:
+            yield f"{owner} classifies, but has neither scores nor labels"
+        for spec in signature.outputs:
+            if spec.meaning == "scores":
+                yield from _check_scores(spec, decision, owner)
+            elif spec.meaning in DECIDED and any(size not in {1, None} for size in spec.shape[1:]):
+                yield f"'{spec.name}' of {owner} holds more than one label"
+            elif spec.meaning == "label" and not _holds_labels(spec, decision):
+                yield f"'{spec.name}' of {owner} holds labels as {spec.dtype}, unlike the source's"
+
+
+def _check_labels(decision: Decision) -> Problems:
+    labels = decision.labels
+    if len(labels) < 1 or len(set(labels)) != len(labels):
+        yield f"the source has {len(labels)} labels, {len(set(labels))} of them different"
+    if len({isinstance(label, str) for label in labels}) > 1:
+        yield "some of the source's labels are text, and others numbers"
+    for label in labels:
+        if isinstance(label, float) and not math.isfinite(label):
+            yield f"a label is {label:g}"
+        if isinstance(label, int) and not -(2**63) <= label < 2**63:
+            yield f"the label {label} has more than 64 bits"
+    if decision.threshold is not None and (len(labels) != 2 or not math.isfinite(decision.threshold)):
+        yield f"a threshold of {decision.threshold:g} decides between {len(labels)} labels"
+
+
+def _check_scores(spec: TensorSpec, decision: Decision, owner: str) -> Problems:
+    count = len(decision.labels)
+    sizes = list(spec.shape[1:])
+    if decision.threshold is not None:
+        is_valid = all(size == 1 for size in sizes)
+        expected = "one score"
+    else:
+        pairs = count * (count - 1) // 2
+        is_valid = len(sizes) == 1 and sizes[0] in ({pairs, count} if decision.pairwise else {count})
+        expected = f"{pairs if decision.pairwise else count} scores"
+    if not is_valid:
+        yield f"'{spec.name}' of {owner} has scores of the shape {sizes}, expected {expected} for {count} labels"
+
+
+def _holds_labels(spec: TensorSpec, decision: Decision) -> bool:
+    is_text = any(isinstance(label, str) for label in decision.labels)
+    return (spec.dtype == "string") == is_text
+
+
+def _check_artifacts(manifest: Manifest) -> Problems:
+    source = manifest.source.signature
+    recipes = [record.recipe for record in manifest.artifacts]
+    if len(set(recipes)) != len(recipes):
+        yield "an artifact is listed twice"
+    for refused in manifest.refused:
+        if not _RECIPE.fullmatch(refused.recipe):
+            yield f"a refused recipe is called {refused.recipe!r:.80}"
+    for record in manifest.artifacts:
+        inputs = {spec.name: spec for spec in record.signature.inputs}
+        outputs = {spec.name: spec for spec in record.signature.outputs if spec.meaning not in DECIDED}
+        for own, specs in ((inputs, source.inputs), (outputs, source.outputs)):
+            if list(own) != [spec.name for spec in specs]:
+                yield f"{record.recipe} has the tensors {', '.join(own)}, expected those of the source"
+            for spec in specs:
+                artifact_spec = own.get(spec.name, spec)
+                if artifact_spec.encoding is None and artifact_spec.shape[1:] != spec.shape[1:]:
+                    yield f"'{spec.name}' of {record.recipe} has another shape than that of the source"
+        yield from _check_encodings(record)
+    if any(spec.encoding for spec in (*source.inputs, *source.outputs)):
+        yield "a tensor of the source has an encoding"
+
+
+def _check_encodings(record: ArtifactRecord) -> Problems:
+    for spec in record.signature.inputs:
+        problem = spec.encoding and check_encoding(spec.encoding, spec.shape)
+        if problem:
+            yield f"the encoding of input '{spec.name}' of {record.recipe} is invalid: {problem}"
+    if any(spec.encoding for spec in record.signature.outputs):
+        yield f"an output of {record.recipe} has an encoding"
+
+
+def _check_golden(manifest: Manifest) -> Problems:
+    golden = manifest.golden
+    signatures = {record.recipe: record.signature for record in manifest.artifacts}
+    if golden.runs and golden.samples < MIN_GOLDEN_SAMPLES:
+        yield f"got {golden.samples} golden inputs, expected at least {MIN_GOLDEN_SAMPLES}"
+    runs = [(run.recipe, run.family) for run in golden.runs]
+    if len(set(runs)) != len(runs) or not {run.recipe for run in golden.runs} <= set(signatures):
+        yield "a golden run is listed twice, or does not have its artifact"
+    for run in golden.runs:
+        signature = signatures.get(run.recipe, manifest.source.signature)
+        if not _same_names(golden.inputs, signature.inputs) or not _same_names(run.outputs, signature.outputs):
+            yield f"the golden vectors of {run.recipe} do not match its tensors"
+        if not run.bounds.keys() <= run.outputs.keys() or not all(
+            0 <= value < math.inf for value in run.bounds.values()
+        ):
+            yield f"the bounds of the golden vectors of {run.recipe} do not match its outputs"
+
+
+def _same_names(files: dict[str, str], specs: tuple[TensorSpec, ...]) -> bool:
+    return sorted(files) == sorted(spec.name for spec in specs)
+
+
+def _check_source(manifest: Manifest) -> Problems:
+    source = manifest.source
+    specs = {spec.name: spec for spec in source.signature.inputs}
+    if not _DIGEST.fullmatch(source.digest):
+        yield f"the source's digest is {source.digest!r:.80}"
+    for name, declaration in manifest.preprocessing.items():
+        problem = check_declaration(declaration, specs[name]) if name in specs else "the model does not have this input"
+        if problem:
+            yield f"the preprocessing of input '{name}' is invalid: {problem}"
+    if not {*source.whole_inputs, *source.columns} <= specs.keys():
+        yield "the source names an input that it does not have"
+
+
+def _check_figures(manifest: Manifest) -> Problems:
+    """Yield figures that cannot be: shares outside of 0 to 1, negative counts and times."""
+    for record in manifest.artifacts:
+        evaluation, latency = record.evaluation, record.measurement
+        fidelity, mcnemar, worst = evaluation.fidelity, evaluation.mcnemar, evaluation.worst_class
+        shares = [fidelity.agreement, evaluation.ece, evaluation.source_ece]
+        least: list[float | None] = [
+            fidelity.samples,
+            fidelity.flips,
+            fidelity.max_error,
+            record.verdict.samples_to_settle,
+        ]
+        for metrics in (evaluation.metrics, evaluation.source_metrics):
+            if metrics is not None:
+                shares += [getattr(metrics, name) for name in _SHARES]
+                least += [metrics.mse, metrics.mae, metrics.relative_mse]
+        if mcnemar is not None:
+            shares.append(mcnemar.p_value)
+            least += [mcnemar.lost, mcnemar.gained]
+        if worst is not None:
+            shares += [worst.recall, worst.source_recall]
+            least.append(worst.samples)
+        if latency is not None:
+            least += [latency.runs, latency.median_ms, latency.p95_ms]
+        drop = evaluation.drop
+        if drop is not None and drop.metric == "accuracy":
+            shares += [abs(drop.value), abs(drop.low), abs(drop.high)]
+        decibels = [value for value in (fidelity.sqnr_db, fidelity.centred_sqnr_db) if value is not None]
+        for value in shares:
+            if value is not None and not 0 <= value <= 1:
+                yield f"{record.recipe} has a share of {value:g}"
+        for value in least:
+            if value is not None and not 0 <= value < math.inf:
+                yield f"{record.recipe} has a count, error or time of {value:g}"
+        if any(value > _MAX_SQNR_DB for value in decibels):
+            yield f"{record.recipe} has a fidelity of {max(decibels):g} dB"
