@@ -124,8 +124,9 @@ def _union_has_unknown(value: Any, kinds: tuple[Any, ...]) -> bool:
     if not isinstance(value, dict) or not structs:
         return bool(kinds) and all(_has_unknown(value, kind) for kind in kinds if not _is_none(kind))
     tagged = [kind for kind in structs if kind.tag is not None]
-    if tagged and value.get(tagged[0].tag_field) not in {kind.tag for kind in tagged}:
-        return isinstance(value.get(tagged[0].tag_field), str)
+    tag = value.get(tagged[0].tag_field) if tagged else None
+    if tagged and not any(tag == kind.tag for kind in tagged):
+        return isinstance(tag, str)
     return any(
         _has_unknown(value, kind) for kind in structs if kind.tag is None or value.get(kind.tag_field) == kind.tag
     )
