@@ -111,7 +111,7 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
         raise InputError("--output: a package cannot be written to standard output.", fix="give PATH.edgeml.")
     inputs = (options.evaluation, options.calibration, options.reference, options.labels, options.preprocessing)
     check_output(output, options.model, *inputs, endings=(".edgeml",), same_kind=is_package, force=options.force)
-    check_failures(output, force=options.force)
+    check_failures(output)
     limits = limits_of(options.memory_mb, options.timeout_s)
     with progress() as report:
         package = build(

@@ -14,10 +14,11 @@ import msgspec
 from edgeml.cli.verbosity import LOGGER, is_quiet
 from edgeml.core.errors import EdgemlError
 from edgeml.core.records.error_record import ErrorDocument, ErrorRecord
-from edgeml.core.system.text import printable
+from edgeml.core.system.text import escape_json, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 __all__ = [
     "Step",
@@ -78,8 +79,8 @@ def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
     class Plain(Console):
-        def print(self, *objects: Any, **options: Any) -> None:
-            super().print(*(printable(item) if isinstance(item, str) else item for item in objects), **options)
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(printable(text), **options)  # of all text: lines, titles and cells of tables
 
         def on_broken_pipe(self) -> None:
             raise  # noqa: PLE0704  # rich calls it in its handler; `main` ends the command quietly
@@ -97,7 +98,8 @@ def print_error_json(error: ErrorRecord) -> None:
 
 def print_json(value: object) -> None:
     """Print a JSON document on standard output."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode()
+    click.echo(escape_json(text))
 
 
 def show_error(error: EdgemlError) -> None:

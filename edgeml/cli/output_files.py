@@ -12,8 +12,8 @@ import msgspec
 
 from edgeml.cli.verbosity import LOGGER
 from edgeml.core.errors import InputError, StorageError
-from edgeml.core.recipe import RECIPES
 from edgeml.core.system.files import atomic_write
+from edgeml.package.failures import is_folder_of_failures
 
 __all__ = [
     "STDOUT",
@@ -38,7 +38,6 @@ force_option = click.option(
 )
 
 _HEAD_BYTES = 1024
-SHARED_FILES = ("source.*", "judged.npz", "calibration.npz")
 _MAX_RESULTS_BYTES = 2**28
 
 
@@ -117,23 +116,20 @@ def check_folder(folder: Path, made_by_edgeml: Callable[[Path], bool], *, force:
     )
 
 
-def check_failures(package: Path, *, force: bool) -> None:
+def check_failures(package: Path) -> None:
     """Check that a build may write to ``PACKAGE.failed``, the folder of logs of failed recipes.
 
     Args:
         package: The package to write.
-        force: Whether any folder of that name is accepted.
 
     Raises:
         InputError: Something else has that name, and would lose files.
     """
     folder = package.with_name(f"{package.name}.failed")
-    ours = any((folder / recipe.id).is_dir() for recipe in RECIPES)
-    others = not folder.is_dir() or any(path for pattern in SHARED_FILES for path in folder.glob(pattern))
-    if folder.exists() and not ours and others and not force:
+    if (folder.exists() or folder.is_symlink()) and not is_folder_of_failures(folder):
         raise InputError(
             f"{folder} exists, and was not written by edgeml; logs of failed recipes go there.",
-            fix="give another --output, or --force.",
+            fix="give another --output, or move it away.",
         )
 
 
@@ -158,13 +154,7 @@ def write_output(output: Path, data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    if _is_device(output):
-        try:
-            output.write_bytes(data)  # which may not be replaced
-        except OSError as error:
-            raise StorageError(f"{output} cannot be written: {error.strerror or error}.") from error
-    else:
-        atomic_write(output, data)
+    atomic_write(output, data)
     LOGGER.info("wrote %s, %d bytes", output, len(data))
 
 

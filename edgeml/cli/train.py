@@ -106,7 +106,7 @@ def _package_path(settings: Training, output: Path, training: Path, *, force: bo
     path = output / f"{settings.build.name}.edgeml"
     if output.is_dir():
         check_output(path, training, *settings.paths, same_kind=is_package, force=force)
-        check_failures(path, force=force)
+        check_failures(path)
     return path
 
 

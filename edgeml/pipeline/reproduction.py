@@ -11,6 +11,7 @@ import numpy as np
 from edgeml._version import __version__
 from edgeml.core.artifact import Refusal
 from edgeml.core.system.installation import DISTRIBUTION
+from edgeml.core.system.text import printable
 from edgeml.package import Failure
 from edgeml.package.npy import encode_npz
 from edgeml.pipeline.children.convert import Conversion, ConversionSettings
@@ -49,8 +50,13 @@ def create_failure(refusal: Refusal, file: ModelFile, batch: int | None, *, trus
     )
     return Failure(
         refusal.recipe,
-        {"log.txt": f"{refusal.reason}\n\n{refusal.log}".encode(), "reproduce.py": script.encode()},
+        {"log.txt": f"{refusal.reason}\n\n{_readable(refusal.log)}".encode(), "reproduce.py": script.encode()},
     )
+
+
+def _readable(log: str) -> str:
+    """Return a log whose lines do not steer the terminal that shows them; tools color theirs."""
+    return "\n".join(map(printable, log.expandtabs().splitlines()))
 
 
 def collect_shared_files(

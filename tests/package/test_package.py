@@ -196,6 +196,7 @@ def test_what_is_kept_of_failures_lies_beside_the_package(small_package: edgeml.
     failing(small_package).save(path)
     folder = tmp_path / "x.edgeml.failed"
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == [
+        "edgeml.txt",
         "onnx-int8/log.txt",
         "onnx-int8/reproduce.py",
         "source.keras",

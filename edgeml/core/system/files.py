@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgeml.core.errors import InputError, StorageError
 
 __all__ = ["atomic_write", "locked_folder", "read_bytes", "read_errors"]
+
+_MAX_STEM_BYTES = 200  # of a temporary file's name: names may have 255
+_READER_S = 5.0  # for a program that is to read from a pipe
 
 
 @contextlib.contextmanager
@@ -43,35 +50,90 @@ def atomic_write(path: Path, data: bytes) -> None:
     """Replace a file, so that a crash at any moment leaves either the old file or the new one, complete.
 
     The data are written to a temporary file in the same folder and synchronized to the disk; then the file is renamed
-    and the folder synchronized. A temporary file that a killed process left is removed by the next write.
+    and the folder synchronized. A temporary file that a killed process left is removed by the next write. The mode of
+    a file that exists stays, and its owner where this user may set it. A device or a pipe is not replaced: the data
+    are written into it.
 
     Raises:
         StorageError: The folder is missing or cannot be written, or the disk is full. The old file is unchanged.
     """
+    try:
+        try:
+            old = path.stat()  # follows links where the system does: not those of others in a shared folder
+        except FileNotFoundError:
+            old = None
+        if old is None or stat.S_ISREG(old.st_mode):
+            _replace(Path(os.path.realpath(path)), data, old)
+        else:
+            _write_into(path, data, old.st_mode)
+    except (OSError, ValueError) as error:  # the second of a name that the system cannot have
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise StorageError(
+            f"{path} cannot be written: {reason}.",
+            fix="free some space, or choose a folder that you may write to.",
+        ) from error
+
+
+def _replace(path: Path, data: bytes, old: os.stat_result | None) -> None:
     import secrets
 
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    stem = os.fsdecode(os.fsencode(path.name)[:_MAX_STEM_BYTES])
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)  # with it, a path may have any length
     try:
-        if path.is_dir():
-            raise IsADirectoryError(0, "Is a directory")
-        _remove_abandoned_files(path)
-        descriptor = _create_locked(temporary)
+        _remove_abandoned_files(folder, stem)
+        temporary = f".{stem}.{secrets.token_hex(4)}.tmp"
+        descriptor = _create_locked(temporary, folder, 0o666 if old is None else 0o600)
         try:
+            if old is not None:
+                _copy_permissions(descriptor, old)
             _write_all(descriptor, data)
-            temporary.replace(path)
+            os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary, dir_fd=folder)
             raise
         finally:
             os.close(descriptor)
-        _sync(path.parent)
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}.",
-            fix="free some space, or choose a folder that you may write to.",
-        ) from error
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _copy_permissions(descriptor: int, old: os.stat_result) -> None:
+    """Give a file the owner and the mode of the file that it replaces; its group loses its rights if it changes."""
+    mode = stat.S_IMODE(old.st_mode)
+    try:
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    except OSError:
+        try:
+            os.fchown(descriptor, -1, old.st_gid)
+        except OSError:
+            mode &= ~stat.S_IRWXG
+    os.fchmod(descriptor, mode)
+
+
+def _write_into(path: Path, data: bytes, mode: int) -> None:
+    """Write to a character device, or to a pipe that a program reads."""
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(0, "Is a directory")
+    if not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
+        raise OSError(0, "expected a file, a pipe or a character device")
+    deadline = time.monotonic() + _READER_S
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > deadline:
+                raise OSError(error.errno, "no program reads from this pipe") from error
+            time.sleep(0.05)
+    try:
+        os.set_blocking(descriptor, True)
+        _write_all(descriptor, data, sync=False)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -96,24 +158,26 @@ def locked_folder(prefix: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _remove_abandoned_files(path: Path) -> None:
+def _remove_abandoned_files(folder: int, stem: str) -> None:
     """Remove the temporary files of dead processes: files without a lock."""
-    import glob
-
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
+    pattern = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{8}}\.tmp")
+    for name in os.listdir(folder):
+        if not pattern.fullmatch(name):
+            continue
         with contextlib.suppress(OSError):
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW)
+            descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
             try:
-                _lock(descriptor, wait=False)
-                temporary.unlink()
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    _lock(descriptor, wait=False)
+                    os.unlink(name, dir_fd=folder)
             finally:
                 os.close(descriptor)
 
 
-def _create_locked(path: Path) -> int:
-    """Create a file and return its descriptor, which holds a lock."""
+def _create_locked(name: str, folder: int, mode: int) -> int:
+    """Create a file in a folder and return its descriptor, which holds a lock."""
     while True:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=folder)
         with contextlib.suppress(OSError):  # a file system without locks: abandoned files stay there
             _lock(descriptor)
         if os.fstat(descriptor).st_nlink:
@@ -155,16 +219,9 @@ def _lock(descriptor: int, *, wait: bool = True) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes, *, sync: bool = True) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-    os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+    if sync:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
