@@ -43,7 +43,7 @@ class Isolation:
 
     Attributes:
         limits: Limits of the child.
-        holder: Object whose artifact the child holds; None after its end.
+        holder: The artifact that the child holds; None after its end.
 
     Raises:
         StorageError: Temporary files cannot be written.

@@ -112,7 +112,7 @@ class IsolatedAdapter(EngineAdapter):
 
         def call() -> Any:
             isolation = self._isolation
-            if isolation.holder is not self:
+            if isolation.holder is not self._artifact:
                 self._open()
             return isolation.call(method, *arguments, returns=returns, timeout_s=isolation.limits.timeout_s)
 
@@ -150,7 +150,7 @@ class IsolatedAdapter(EngineAdapter):
         description: EngineDescription = isolation.call(
             "open", artifact, returns=EngineDescription, timeout_s=timeout_s
         )
-        isolation.holder = self
+        isolation.holder = artifact
         return description
 
     def _exchange(self, calls: Callable[[], Any]) -> Any:

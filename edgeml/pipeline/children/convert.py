@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -53,7 +55,7 @@ class Conversion:
     def __init__(self, settings: ConversionSettings) -> None:
         self._settings = settings
         open_source = resolve(SOURCES[settings.framework]).open_source
-        with limited_memory(self._memory_mb({}) + _FRAMEWORK_MB):
+        with self._limited_memory({}, _FRAMEWORK_MB):
             self._source: Source = open_source(settings.model, trust=settings.trust)
         self._job: ConversionJob | None = None
 
@@ -70,7 +72,7 @@ class Conversion:
         size = self._source.info.signature.inputs[0].shape[0] or 1
         batches = max(map(len, arrays.values())) / size
         begun = perf_counter()
-        with limited_memory(self._memory_mb(inputs)):
+        with self._limited_memory(inputs):
             with limited_time(timeout_s):
                 self._source.reference({name: array[:size] for name, array in arrays.items()})
             with limited_time(timeout_s + _SLACK * batches * (perf_counter() - begun)):
@@ -100,18 +102,34 @@ class Conversion:
                 fix="build from the model that the file was converted from.",
             )
         convert = resolve(converter)
-        with limited_memory(self._memory_mb(calibration)):
+        with self._limited_memory(calibration):
             artifact: Artifact = convert(self._source, recipe, self._job)
         return artifact
 
-    def _memory_mb(self, data: dict[str, Path]) -> float:
-        """Return the memory limit for work on the source with data from files."""
-        settings = self._settings
-        if settings.limits.memory_mb is not None:
-            return settings.limits.memory_mb
-        files = settings.model.rglob("*") if settings.model.is_dir() else (settings.model,)
-        model_bytes, data_bytes = (sum(file.stat().st_size for file in some) for some in (files, data.values()))
-        return _CONVERSION_MB + (_CONVERSION_COPIES * model_bytes + _ACTIVATIONS * data_bytes) / 2**20
+    @contextlib.contextmanager
+    def _limited_memory(self, data: dict[str, Path], more_mb: float = 0.0) -> Iterator[None]:
+        """Limit the memory for work on the source.
+
+        Args:
+            data: Files with the data, whose size counts.
+            more_mb: Memory in addition to the limit.
+
+        Raises:
+            UnsupportedModelError: The limit does not suffice.
+        """
+        model, memory_mb = self._settings.model, self._settings.limits.memory_mb
+        if memory_mb is None:
+            files = model.rglob("*") if model.is_dir() else (model,)
+            model_bytes, data_bytes = (sum(file.stat().st_size for file in some) for some in (files, data.values()))
+            memory_mb = _CONVERSION_MB + (_CONVERSION_COPIES * model_bytes + _ACTIVATIONS * data_bytes) / 2**20
+        try:
+            with limited_memory(memory_mb + more_mb):
+                yield
+        except MemoryError as error:
+            raise UnsupportedModelError(
+                f"{model.name} needs more memory than its limit of {memory_mb:,.0f} MB. {error}".strip(),
+                fix="if the model is known to need it, allow more: memory_mb= (--memory on the command line).",
+            ) from error
 
 
 def load_arrays(files: dict[str, Path]) -> dict[str, np.ndarray]:
