@@ -6,7 +6,7 @@ import msgspec
 
 import edgeml
 from edgeml.core.decisions import Decision
-from edgeml.core.tensors import Label
+from edgeml.core.tensors import Label, Signature
 
 __all__ = ["HOSTILE", "hostile_package"]
 
@@ -26,16 +26,26 @@ HOSTILE = (
 )
 
 
+def _with_scores(signature: Signature, count: int) -> Signature:
+    outputs = tuple(msgspec.structs.replace(spec, shape=(spec.shape[0], count)) for spec in signature.outputs)
+    return msgspec.structs.replace(signature, outputs=outputs)
+
+
 def hostile_package(package: edgeml.Package, count: int) -> edgeml.Package:
-    """The package with hostile labels and texts, and evidence of so many classes; its artifacts are as they were."""
+    """The package with hostile labels and texts, and evidence of so many classes; the artifacts' files stay."""
     labels: list[Label] = [*HOSTILE, *(f"class {i}" for i in range(count - len(HOSTILE)))]
     manifest = package.manifest
     source = msgspec.structs.replace(
-        manifest.source, architecture=HOSTILE[0], decision=Decision(tuple(labels)), versions={HOSTILE[1]: HOSTILE[5]}
+        manifest.source,
+        architecture=HOSTILE[0],
+        decision=Decision(tuple(labels)),
+        versions={HOSTILE[1]: HOSTILE[5]},
+        signature=_with_scores(manifest.source.signature, count),
     )
     records = tuple(
         msgspec.structs.replace(
             record,
+            signature=_with_scores(record.signature, count),
             lineage=HOSTILE,
             verdict=msgspec.structs.replace(record.verdict, remarks=HOSTILE),
         )
