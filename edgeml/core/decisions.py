@@ -54,6 +54,9 @@ class Decider:
     Args:
         specs: Specs of the artifact's outputs.
         decision: The source's labels and threshold.
+
+    Raises:
+        TargetError: An output of labels has another dtype than the labels.
     """
 
     def __init__(self, specs: tuple[TensorSpec, ...], decision: Decision) -> None:
@@ -67,6 +70,11 @@ class Decider:
         self._positions_by_label = {label: position for position, label in enumerate(decision.labels)}
         self._label, self._position = indices.get("label"), indices.get("position")
         self._scores = indices.get("scores", 0)
+        if self._label is not None:
+            dtype, is_text = specs[self._label].dtype, any(isinstance(label, str) for label in decision.labels)
+            if (dtype == "string") != is_text:
+                expected = "text" if is_text else "numbers"
+                raise TargetError(f"The artifact returns labels as {dtype}, but the model's labels are {expected}.")
         self._ranks = not self._pairwise and ("scores" in indices or not DECIDED.intersection(indices))
         self._largest_wins = self._label is None and self._position is None and self._threshold is None
 

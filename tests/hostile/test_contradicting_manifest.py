@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 import edgeml
-from edgeml.core.errors import InputError, PackageError
+from edgeml.core.errors import InputError, PackageError, TargetError
 from edgeml.package.manifest import Manifest, encode_manifest
 from tests.support.forging import forged, with_manifest
 
@@ -89,7 +90,6 @@ CONTRADICTIONS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a negative bound": (lambda m: m["golden"]["runs"][0].update(bounds={"scores": -1.0}), "bounds"),
     "a run twice": (lambda m: m["golden"].update(runs=m["golden"]["runs"][:1] * 2), "list of files|listed twice"),
     "no digest": (lambda m: m["source"].update(digest="none"), "digest is 'none'"),
-    "a refused path": (lambda m: m.update(refused=[{"recipe": "../x", "reason": "y"}]), "is called '../x'"),
     "a goal": (lambda m: m.update(goal={"max_drop": -1.0}), "max_drop is -1.0"),
     "an input it lacks": (lambda m: m["source"].update(whole_inputs=["other"]), "an input that it does not have"),
 }  # fmt: skip
@@ -104,7 +104,6 @@ def test_a_contradiction_is_refused_on_opening(name: str, data: bytes, tmp_path:
 NEWER: dict[str, Callable[[Any], object]] = {
     "a scalar": lambda m: tensor(m, "inputs").update(shape=[]),
     "an output without a batch": lambda m: tensor(m, recipe="onnx-fp32").update(shape=[3]),
-    "other data": lambda m: m["data"].update(judged_on="simulation"),
     "a second decision": lambda m: [o.update(meaning="scores") for o in artifact(m)["signature"]["outputs"]],
 }
 
@@ -127,3 +126,14 @@ def test_the_command_exits_with_3(data: bytes, tmp_path: Path, run: Callable[...
     done = run("inspect", path)
     assert done.returncode == 3
     assert done.stderr.startswith("error: goal.edgeml")
+
+
+def test_text_labels_of_an_artifact_that_returns_numbers(data: bytes, tmp_path: Path) -> None:
+    """Its other artifacts, which return scores, are as good as before."""
+    path = tmp_path / "labels.edgeml"
+    path.write_bytes(changed(data, lambda manifest: manifest["source"]["decision"].update(labels=["a", "b", "c"])))
+    package = edgeml.open_package(path)
+    with pytest.raises(TargetError, match="returns labels as int64, but the model's labels are text"):
+        package.session("onnx-fp32")
+    x = np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)
+    assert package.session("tflite-fp32").classify(x).tolist() == ["a"]
