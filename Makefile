@@ -57,7 +57,7 @@ bench: $(READY)
 		echo "bench: $$name"; .venv/bin/python benchmarks/$$name.py "$(MLPERF)" --json benchmarks/results/$$name.json; \
 	done
 	@echo "bench: sklearn_speed"; .venv/bin/python benchmarks/sklearn_speed.py --json benchmarks/results/sklearn_speed.json
-	@set -e; for options in eight_threads "sceptic --seconds 2"; do \
+	@set -e; for options in eight_threads isolation "sceptic --seconds 2"; do \
 		set -- $$options; name=$$1; shift; echo "bench: $$name"; \
 		.venv/bin/python benchmarks/$$name.py benchmarks/packages/kws.edgeml "$$@" --json benchmarks/results/$$name.json; \
 	done

@@ -19,6 +19,7 @@ ORDER = (
     "sklearn_speed",
     "cold_start",
     "eight_threads",
+    "isolation",
     "quantization_loss",
     "mlperf_tiny_speed",
     "sceptic",

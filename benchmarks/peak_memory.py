@@ -47,7 +47,7 @@ def role(pid: int) -> str:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return "ended"
-    return next((kind for kind in ("Conversion", "Proof") if f":{kind}" in command), "edgeml build")
+    return next((kind for kind in ("Conversion", "Proof", "IsolatedProcess") if f":{kind}" in command), "edgeml build")
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def main() -> None:
         print(f"{given.samples} samples, {time.perf_counter() - start:.0f} s, exit code {process.returncode}")
         for (_, name), size in sorted(peaks.items(), key=lambda item: -item[1]):
             if name != "ended":
-                print(f"{name:14} {size:8.0f} MB")
+                print(f"{name:15} {size:8.0f} MB")
         print(f"largest {max(peaks.values()):.0f} MB")
 
 

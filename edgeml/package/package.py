@@ -204,7 +204,7 @@ class Package(Struct, frozen=True):
 
         In this process a hostile artifact can crash the engine, and the program with it, loop for ever or exhaust the
         memory. Isolated, it does so in a child process: the call raises an IsolationError within the limits, and the
-        next call starts another child. A call costs about 0.1 ms more, opening a session some tenths of a second.
+        next call starts another child. A call costs about 0.5 ms more, opening a session some tenths of a second.
 
         Args:
             recipe: The artifact's recipe, such as ``tflite-int8``; a rejected artifact runs too. None for the best

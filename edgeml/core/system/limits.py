@@ -6,6 +6,7 @@ import contextlib
 import math
 import resource
 import signal
+import sys
 from collections.abc import Iterator
 from numbers import Real
 from pathlib import Path
@@ -74,7 +75,7 @@ def limited_memory(memory_mb: float) -> Iterator[None]:
         memory_mb: Memory in MB; infinite for no limit.
     """
     before, most = resource.getrlimit(resource.RLIMIT_DATA)
-    if math.isfinite(memory_mb):
+    if math.isfinite(memory_mb) and sys.platform == "linux":  # elsewhere the present size is not known
         limit = _data_bytes() + int(memory_mb * 2**20)
         for other in (before, most):
             limit = limit if other == resource.RLIM_INFINITY else min(limit, other)
