@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,7 @@ from edgeml.core.errors import PackageError
 from edgeml.core.preprocessing import check_declaration
 from edgeml.core.recipe import RECIPES
 from edgeml.core.tensors import Signature, TensorSpec
-
-if TYPE_CHECKING:
-    from edgeml.package.manifest import ArtifactRecord, Manifest
+from edgeml.package.manifest import ArtifactRecord, Manifest
 
 __all__ = ["check_consistency"]
 

@@ -6,16 +6,13 @@ import msgspec
 from msgspec import Meta
 
 from edgeml.core.artifact import Needs
-from edgeml.core.errors import PackageError
 from edgeml.core.goal import Goal, Verdict
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.records.evidence import Evaluation, Latency
-from edgeml.core.records.record import Record, decode_strict
+from edgeml.core.records.record import Record
 from edgeml.core.source import SourceInfo
 from edgeml.core.system.machine import Cpu
 from edgeml.core.tensors import Signature
-from edgeml.package.consistency import check_consistency
-from edgeml.package.format import FORMAT
 
 __all__ = [
     "MAX_MANIFEST_BYTES",
@@ -29,7 +26,6 @@ __all__ = [
     "RefusalRecord",
     "Text",
     "Version",
-    "decode_manifest",
     "encode_manifest",
 ]
 
@@ -208,21 +204,3 @@ class Manifest(Record, frozen=True):
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the canonical JSON text of a manifest."""
     return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
-
-
-def decode_manifest(data: bytes, label: str) -> Manifest:
-    """Read a manifest strictly.
-
-    Args:
-        data: The JSON text.
-        label: Name of the package in messages.
-
-    Raises:
-        PackageError: The data are not a manifest of format 1 in canonical form, or name entries that are not listed.
-    """
-    invalid = f"{label}: the manifest is invalid"
-    manifest = decode_strict(data, Manifest, label, error=PackageError, unsound=invalid, format_=FORMAT)
-    if encode_manifest(manifest) != data:
-        raise PackageError(f"{label}: the manifest is not in the canonical form of format {FORMAT}.")
-    check_consistency(manifest, label)
-    return manifest

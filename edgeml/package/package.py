@@ -34,9 +34,9 @@ from edgeml.package.manifest import (
     ArtifactRecord,
     FileRecord,
     Manifest,
-    decode_manifest,
     encode_manifest,
 )
+from edgeml.package.manifest_file import decode_manifest
 from edgeml.package.selection import AUTO, Choice
 
 if TYPE_CHECKING:  # modules that only some programs need are loaded at their first use

@@ -9,7 +9,8 @@ import pytest
 
 import edgeml
 from edgeml.core.errors import PackageError
-from edgeml.package.manifest import decode_manifest, encode_manifest
+from edgeml.package.manifest import encode_manifest
+from edgeml.package.manifest_file import decode_manifest
 from tests.support.forging import contents_of, manifest_text
 from tests.support.hints import UPGRADE_HINT
 
