@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Mapping
 from io import BufferedWriter, TextIOWrapper
 from pathlib import Path
@@ -324,6 +325,8 @@ def start_child(factory: str, replies: int, environment: dict[str, str], log: Bi
     pid = os.fork()
     if pid == 0:
         os.close(write)
+        # What this process would remove at its end, such as temporary folders, is not the child's to remove.
+        weakref.finalize._registry.clear()  # type: ignore[attr-defined]
         job, env = ("worker", factory, str(replies)), os.environ | environment
         _become(
             {"job": job, "env": env, "cwd": str(Path.cwd()), "apart": "group"},
