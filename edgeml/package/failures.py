@@ -17,7 +17,7 @@ _MARK = "edgeml.txt"
 _MARK_TEXT = (
     "Logs and scripts of recipes that failed, written by edgeml. The next build to the same file replaces them.\n"
 )
-_SHARED = ("source.*", "judged.npz", "calibration.npz", _MARK)
+_SHARED = ("source.*", "judged.npz", "calibration.npz")
 
 
 class Failure(Struct, frozen=True):
@@ -77,5 +77,6 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
+    if [path.name for path in folder.iterdir()] == [_MARK]:  # it stays beside files of others
+        (folder / _MARK).unlink()
         folder.rmdir()

@@ -58,6 +58,7 @@ def test_log_and_script_are_kept_beside_the_package(without_operator: edgeml.Pac
     folder = tmp_path / "cumprod.edgeml.failed"
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == [
         "calibration.npz",
+        "edgeml.txt",
         "judged.npz",
         "source.keras",
         "tflite-fp32/log.txt",
@@ -81,7 +82,7 @@ def test_saving_again_clears_what_an_earlier_build_left_and_nothing_else(
     without_operator.save(path)
     (folder / "notes.txt").write_text("mine")
     net_package.save(path)
-    assert [entry.name for entry in folder.iterdir()] == ["notes.txt"]
+    assert sorted(entry.name for entry in folder.iterdir()) == ["edgeml.txt", "notes.txt"]
     (folder / "notes.txt").unlink()
     net_package.save(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["cumprod.edgeml"]
