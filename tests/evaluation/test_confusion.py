@@ -37,9 +37,9 @@ def test_ten_thousand_classes_stay_small_and_keep_what_matters() -> None:
     rng = np.random.default_rng(0)
     truth = rng.permutation(np.repeat(np.arange(10_000), 10))
     predicted = np.where(rng.random(100_000) < 0.3, truth, rng.integers(10_000, size=100_000))
-    began = time.perf_counter()
+    began = time.process_time()
     found = confusion_of(truth, predicted)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert len(found.cells) == 50_000
     assert sum(count for *_, count in found.cells) + found.left_out == 100_000
     hits = {true: count for true, given, count in found.cells if true == given and count > 1}

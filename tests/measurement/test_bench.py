@@ -68,10 +68,12 @@ def test_latency_is_that_of_a_plain_loop(package: edgeml.Package, results: Resul
                 session.predict(array[turn % 16 : turn % 16 + 1])
                 times.append(perf_counter_ns() - start)
         medians = {quantile.at: quantile.ms.value for quantile in item.latency}
-        assert medians[0.5] == pytest.approx(np.median(times) / 1e6, rel=0.5)  # the machine may be busy
         assert medians[0.5] <= medians[0.9] <= medians[0.99]
         assert item.times is not None
-        assert medians[0.5] == pytest.approx(np.median(unpack_times(item.times)) / 1e6, rel=0.1)
+        queries = unpack_times(item.times)
+        assert medians[0.5] == pytest.approx(np.median(queries) / 1e6, rel=0.1)
+        # The fastest calls of two loops are those that nothing disturbed; a wrong unit or batch is off by eight or more.
+        assert 0.25 < queries.min() / min(times) < 4
 
 
 def test_throughput_is_that_of_the_times(results: Results) -> None:
