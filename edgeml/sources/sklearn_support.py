@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from edgeml.core.errors import InputError, UnsupportedModelError
 
 __all__ = ["check_estimator", "refuse_foreign_types"]
@@ -28,7 +30,7 @@ def check_estimator(model: Any) -> None:
 
     Raises:
         InputError: The object is not an estimator.
-        UnsupportedModelError: The estimator is not fitted, or it or a step comes from another library.
+        UnsupportedModelError: The estimator is not fitted, or it or a step comes from another library or reads files.
     """
     from sklearn.base import BaseEstimator
     from sklearn.exceptions import NotFittedError
@@ -36,9 +38,14 @@ def check_estimator(model: Any) -> None:
 
     if not isinstance(model, BaseEstimator):
         raise InputError(f"expected a scikit-learn estimator, got an object of the type {type(model).__name__}.")
-    foreign = next(_foreign_estimators(model, set()), None)
-    if foreign is not None:
-        raise _foreign(type(foreign).__module__, type(foreign).__qualname__, None if foreign is model else model)
+    for step in _estimators(model, set()):
+        if type(step).__module__.partition(".")[0] != "sklearn":
+            raise _foreign(type(step).__module__, type(step).__qualname__, None if step is model else model)
+        if getattr(step, "input", "content") != "content":
+            raise UnsupportedModelError(
+                f"{type(step).__name__} takes texts for names of files (input={step.input!r}), which is not supported.",
+                fix="train it on the texts themselves, with input='content'.",
+            )
     try:
         check_is_fitted(model)
     except NotFittedError as error:
@@ -71,17 +78,17 @@ def _foreign(module: str, kind: str, model: Any) -> UnsupportedModelError:
     )
 
 
-def _foreign_estimators(value: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the estimators from outside scikit-learn in a model's parameters, outermost first."""
+def _estimators(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield the estimators in a model's parameters and fitted attributes, outermost first."""
     if id(value) in seen or isinstance(value, type):
         return
     seen.add(id(value))
-    if isinstance(value, list | tuple):
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
         for item in value:
-            yield from _foreign_estimators(item, seen)
+            yield from _estimators(item, seen)
     elif hasattr(value, "fit"):
-        if type(value).__module__.partition(".")[0] != "sklearn":
-            yield value
-        elif hasattr(value, "get_params"):
-            for parameter in value.get_params(deep=False).values():
-                yield from _foreign_estimators(parameter, seen)
+        yield value
+        for attribute in getattr(value, "__dict__", {}).values():
+            yield from _estimators(attribute, seen)

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.trainers.result import Candidate, SearchResult
+from edgeml.trainers.sklearn_parameters import check_value
 from edgeml.trainers.training_schema import Search
 
 __all__ = ["FittedModel", "fit_model"]
@@ -70,6 +71,7 @@ def _check_grid(model: Any, search: Search) -> None:
             )
         if not values:
             raise InputError(f"search.grid: the list of values of '{name}' is empty.")
+    check_value("grid", search.grid, "search.grid")
 
 
 def _search_result(search: Any) -> SearchResult:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeml.core.errors import InputError
+from edgeml.trainers.sklearn_parameters import all_estimators, check_value
 from edgeml.trainers.training_schema import Sklearn, TrainingTask
 
 if TYPE_CHECKING:
@@ -103,23 +103,15 @@ def _preparation(inputs: pd.DataFrame, model: Sklearn, last: Any) -> list[tuple[
     return [("prepare", ColumnTransformer(columns))]
 
 
-@cache
-def _estimators() -> dict[str, type]:
-    from sklearn.pipeline import FeatureUnion, Pipeline
-    from sklearn.utils import all_estimators
-
-    return {**dict(all_estimators()), "Pipeline": Pipeline, "FeatureUnion": FeatureUnion}
-
-
 def _make_estimator(settings: dict[str, Any], where: str) -> Any:
     """Create an estimator from ``{estimator = "…", parameters = {…}}``."""
     name, parameters = settings.get("estimator"), settings.get("parameters", {})
     if set(settings) - _ESTIMATOR or not isinstance(name, str) or not isinstance(parameters, dict):
         got = ", ".join(map(str, settings)) or "nothing"
         raise InputError(f"{where}: got {got}, expected a table with 'estimator' and 'parameters'.")
-    kind = _estimators().get(name)
+    kind = all_estimators().get(name)
     if kind is None:
-        near = difflib.get_close_matches(name, _estimators(), 3)
+        near = difflib.get_close_matches(name, all_estimators(), 3)
         raise InputError(
             f"{where}: scikit-learn does not have an estimator '{name}'.",
             fix=f"did you mean {' or '.join(near)}?" if near else "give the name of a class of scikit-learn.",
@@ -133,6 +125,8 @@ def _make_estimator(settings: dict[str, Any], where: str) -> Any:
             f"{where}: {name} does not have a parameter '{unknown}'.",
             fix=f"the parameters are {', '.join(known) or 'none'}.",
         )
+    for key, value in arguments.items():
+        check_value(key, value, f"{where}.parameters.{key}")
     try:
         estimator = kind(**arguments)
     except TypeError as error:

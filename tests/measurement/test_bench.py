@@ -72,7 +72,7 @@ def test_latency_is_that_of_a_plain_loop(package: edgeml.Package, results: Resul
         assert item.times is not None
         queries = unpack_times(item.times)
         assert medians[0.5] == pytest.approx(np.median(queries) / 1e6, rel=0.1)
-        # The fastest calls of two loops are those that nothing disturbed; a wrong unit or batch is off by eight or more.
+        # Nothing disturbed the fastest calls of two loops; a wrong unit or batch is off by eight or more.
         assert 0.25 < queries.min() / min(times) < 4
 
 
