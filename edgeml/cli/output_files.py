@@ -11,8 +11,9 @@ import click
 import msgspec
 
 from edgeml.cli.verbosity import LOGGER
-from edgeml.core.errors import InputError, StorageError
-from edgeml.core.system.files import atomic_write
+from edgeml.core.errors import EdgemlError, InputError, StorageError
+from edgeml.core.records.benchmark_results import MAX_RESULTS_BYTES
+from edgeml.core.system.files import atomic_write, open_file, read_bytes
 from edgeml.package.failures import is_folder_of_failures
 
 __all__ = [
@@ -38,7 +39,6 @@ force_option = click.option(
 )
 
 _HEAD_BYTES = 1024
-_MAX_RESULTS_BYTES = 2**28
 
 
 class OutputPath(click.Path):
@@ -185,11 +185,9 @@ def is_results(path: Path) -> bool:
         edgeml: str
         measurements: msgspec.Raw
 
-    if not path.is_file() or path.stat().st_size > _MAX_RESULTS_BYTES:
-        return False
     try:
-        msgspec.json.decode(path.read_bytes(), type=Results)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError):
+        msgspec.json.decode(read_bytes(path, limit=MAX_RESULTS_BYTES), type=Results)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, EdgemlError):
         return False
     return True
 
@@ -210,7 +208,7 @@ def _is_device(path: Path) -> bool:
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(_HEAD_BYTES)
-    except OSError:
+    except EdgemlError:
         return b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,7 +111,7 @@ def command(ctx: click.Context, options: PredictOptions) -> None:  # noqa: ARG00
         out.print(line, soft_wrap=True)
 
 
-def _check_options(options: PredictOptions) -> dict[str, list[str]]:
+def _check_options(options: PredictOptions) -> dict[str, Sequence[str]]:
     """Check before any work what can be checked without the package, and read the id columns.
 
     Raises:
@@ -136,7 +136,7 @@ def _check_options(options: PredictOptions) -> dict[str, list[str]]:
     return read_id_columns(options.inputs, options.id_columns)
 
 
-def _check_id_columns(columns: dict[str, list[str]], arrays: dict[str, np.ndarray]) -> None:
+def _check_id_columns(columns: dict[str, Sequence[str]], arrays: dict[str, np.ndarray]) -> None:
     """Check that id columns fit the predictions.
 
     Raises:
@@ -155,10 +155,10 @@ def _check_id_columns(columns: dict[str, list[str]], arrays: dict[str, np.ndarra
             )
 
 
-def _as_arrays(columns: dict[str, list[str]]) -> dict[str, np.ndarray]:
-    import numpy as np
+def _as_arrays(columns: dict[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    from edgeml.core.texts import text_array
 
-    return {name: np.array(fields, np.str_) for name, fields in columns.items()}
+    return {name: text_array(fields, f"--id: column '{name}'") for name, fields in columns.items()}
 
 
 def _record(predicted: Predicted, output: Path) -> dict[str, object]:

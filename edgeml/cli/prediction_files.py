@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.system.files import read_errors
 from edgeml.core.tensors import Label
+from edgeml.preprocessing.csv_table import read_csv
 
 __all__ = ["SUFFIXES", "encode_csv", "read_id_columns"]
 
@@ -91,7 +91,7 @@ def _escape_formula(field: object) -> object:
     return field
 
 
-def read_id_columns(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+def read_id_columns(path: Path, names: Sequence[str]) -> dict[str, Sequence[str]]:
     """Read columns of a CSV file as text, to be copied beside the predictions.
 
     Args:
@@ -103,21 +103,15 @@ def read_id_columns(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
 
     Raises:
         InputError: The file is not CSV, or a column is missing or there twice.
+        StorageError: The file cannot be read.
     """
-    try:
-        with read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(lines, [])]
-            rows = [line for line in lines if line]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name} cannot be read as CSV: {error}.", fix="save it as CSV in UTF-8.") from error
-    counts = Counter(header)
+    table = read_csv(path)
+    counts = Counter(table.names)
     for name in names:
         if counts[name] != 1:
             state = "is there twice" if counts[name] else "is missing"
             raise InputError(
-                f"--id: column '{name}' of {path.name} {state}; its columns are {', '.join(header[:20])[:200]}.",
+                f"--id: column '{name}' of {path.name} {state}; its columns are {', '.join(table.names[:20])[:200]}.",
                 fix="name a column of the first line.",
             )
-    positions = {name: header.index(name) for name in dict.fromkeys(names)}
-    return {name: [row[i] if i < len(row) else "" for row in rows] for name, i in positions.items()}
+    return {name: table.at(table.names.index(name)).fields for name in names}

@@ -11,7 +11,9 @@ import msgspec
 from edgeml.cli.artifact_table import artifact_table
 from edgeml.cli.output import console, json_option, notes, print_json, progress
 from edgeml.cli.output_files import OutputPath, check_failures, check_folder, check_output, force_option, is_package
+from edgeml.core.errors import EdgemlError
 from edgeml.core.recipe import RECIPES
+from edgeml.core.system.files import read_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,8 +92,8 @@ def _has_training(folder: Path) -> bool:
         training: msgspec.Raw
 
     try:
-        msgspec.json.decode((folder / "training.json").read_bytes(), type=Summary)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        msgspec.json.decode(read_bytes(folder / "training.json"), type=Summary)
+    except (EdgemlError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 

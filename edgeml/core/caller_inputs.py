@@ -8,6 +8,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.core.texts import text_array
 
 __all__ = ["all_finite", "arrays_by_input", "shaped_by_input", "values_of"]
 
@@ -210,17 +211,25 @@ def _texts(array: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
         if not all(isinstance(value, str) for value in values):
             other = next(value for value in values if not isinstance(value, str))
             raise InputError(f"{where}: got {other!r:.60}, expected text.")
-        array = np.array(values, dtype=np.str_).reshape(array.shape)
+        array = text_array(values, where).reshape(array.shape)
     if array.dtype.kind != "U":
         raise InputError(f"{where}: got dtype {array.dtype}, expected text.")
     if spec.texts:
-        unknown = array[~np.isin(array, [*spec.texts, ""])]
-        if unknown.size:
+        unknown = _unknown_text(array.reshape(-1), {*spec.texts, ""})
+        if unknown is not None:
             raise InputError(
-                f"{where}: got {str(unknown[0])!r:.60}, which the model was not trained on; it knows "
+                f"{where}: got {unknown!r:.60}, which the model was not trained on; it knows "
                 f"{', '.join(spec.texts[:_SHOWN])}{', …' if len(spec.texts) > _SHOWN else ''}."
             )
     return array
+
+
+def _unknown_text(array: np.ndarray, known: set[str]) -> str | None:
+    for begin in range(0, len(array), _BLOCK):
+        for text in array[begin : begin + _BLOCK].tolist():
+            if text not in known:
+                return str(text)
+    return None
 
 
 def _is_missing(value: object) -> bool:

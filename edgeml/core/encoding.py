@@ -12,6 +12,7 @@ RANKS = 256
 """Number of ranks that an 8-bit input can represent."""
 
 _MAX_COMPARED_ROWS = 32  # up to this many rows, comparing with all cuts is faster than a binary search per column
+_MAX_CUTS = 2**22  # in the table of all cuts, which has the width of the feature with the most
 
 
 class Scaling(Struct, frozen=True, forbid_unknown_fields=True, tag="scaling", tag_field="kind"):
@@ -63,8 +64,10 @@ def encoder(encoding: Encoding | None) -> Callable[[np.ndarray], np.ndarray]:
     for row, cuts in zip(table, columns, strict=True):
         row[: len(cuts)] = cuts
 
+    compared_rows = min(_MAX_COMPARED_ROWS, _MAX_CUTS // max(1, table.size))
+
     def rank_values(values: np.ndarray) -> np.ndarray:
-        if len(values) <= _MAX_COMPARED_ROWS:
+        if len(values) <= compared_rows:
             ranks = np.count_nonzero(table < values[..., None], axis=-1)
         else:
             ranks = np.stack([np.searchsorted(cuts, values[:, i]) for i, cuts in enumerate(columns)], axis=1)
@@ -94,8 +97,11 @@ def _check_binning(binning: Binning) -> str | None:
     cuts = [cut for column in binning.cuts for cut in column]
     if not np.isfinite(_to_float32(cuts)).all() or (_to_float32(cuts) != np.array(cuts)).any():
         return "a cut is not a finite float32"
-    if max(map(len, binning.cuts), default=0) >= RANKS:
+    most = max(map(len, binning.cuts), default=0)
+    if most >= RANKS:
         return f"a feature has more than {RANKS - 1} cuts"
+    if most * len(binning.cuts) > _MAX_CUTS:
+        return f"{len(binning.cuts)} features of up to {most} cuts exceed {_MAX_CUTS} cuts"
     if any(low >= high for column in binning.cuts for low, high in pairwise(column)):
         return "the cuts of a feature are not in ascending order"
     return None

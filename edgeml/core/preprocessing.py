@@ -31,6 +31,10 @@ GAPS = frozenset(
 )
 """Fields of CSV files that stand for missing values: those of pandas, including the empty field."""
 
+_MAX_PIXELS = 2**23  # 4K video; the conversion takes 12 bytes and more for each
+_MAX_SAMPLES = 2**24  # five minutes at 48 kHz
+_MAX_WEIGHTS = 2**21  # of the matrices to mel bins and of the DCT, 16 MB each: 8,192 by 512
+
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 _Column = Annotated[str, Meta(min_length=1, max_length=1_000)]
 
@@ -198,6 +202,8 @@ def _check_image(image: Image, expected: tuple[int | None, ...]) -> str | None:
             return f"{name} has {len(values)} values, expected 1 or {image.channels}"
     if 0.0 in image.std or image.scale == 0.0:
         return "std or scale is 0"
+    if image.height * image.width > _MAX_PIXELS:
+        return f"{image.height} × {image.width} pixels exceed {_MAX_PIXELS}"
     size = (image.height, image.width)
     return _compare_shapes((*size, image.channels) if image.layout == "NHWC" else (image.channels, *size), expected)
 
@@ -213,6 +219,14 @@ def _check_audio(audio: Audio, expected: tuple[int | None, ...]) -> str | None:
         (audio.front_end == "mfcc" and audio.coefficients is None, "mfcc needs coefficients"),
         (audio.front_end == "log-mel" and audio.coefficients is not None, "log-mel does not support coefficients"),
         (audio.features > audio.mel_bins, f"{audio.features} coefficients exceed {audio.mel_bins} mel bins"),
+        (
+            max(audio.fft_size // 2 + 1, audio.mel_bins) * audio.mel_bins > _MAX_WEIGHTS,
+            f"an FFT of {audio.fft_size} and {audio.mel_bins} mel bins need more than {_MAX_WEIGHTS} weights",
+        ),
+        (
+            (audio.samples or 0) > _MAX_SAMPLES,
+            f"a clip of {audio.samples} samples exceeds {_MAX_SAMPLES}",
+        ),
         (
             audio.samples is not None and audio.samples < audio.frame_length,
             f"a clip of {audio.samples} samples is shorter than a frame of {audio.frame_length}",

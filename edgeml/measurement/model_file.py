@@ -20,6 +20,7 @@ from edgeml.core.registry.tables import CONVERTERS, SOURCES
 from edgeml.core.session import Session
 from edgeml.core.source import SourceInfo
 from edgeml.core.system.digest import digest_of
+from edgeml.core.system.files import read_bytes
 from edgeml.core.system.imports import resolve
 from edgeml.core.system.limits import Limits
 from edgeml.core.tensors import TensorSpec
@@ -141,7 +142,7 @@ def open_model_file(path: Path, *, reference: Measurable | None = None, trust: b
     convert: Converter = resolve(CONVERTERS[format_, format_])
     with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
         artifact = convert(source, find_recipe(source.info.architecture), ConversionJob(Path(folder)))
-    data = path.read_bytes()
+    data = read_bytes(path)
     signature = artifact.signature
     inputs_text, outputs_text = (", ".join(map(_describe, specs)) for specs in (signature.inputs, signature.outputs))
     ref = FileRef(path.name, len(data), digest_of(data), inputs_text, outputs_text)

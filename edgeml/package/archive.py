@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 from msgspec import Struct
 
 from edgeml.core.errors import InputError, PackageError
-from edgeml.core.system.files import read_errors
+from edgeml.core.system.files import open_file
 
 __all__ = ["FIRST", "Archive", "pack"]
 
@@ -200,8 +200,8 @@ class Archive:
     def _size(self) -> int:
         if isinstance(self._source, bytes):
             return len(self._source)
-        with read_errors(self._source):
-            return os.stat(self._source).st_size
+        with open_file(self._source) as file:
+            return os.fstat(file.fileno()).st_size
 
     def _bytes(self, begin: int, *counts: int) -> list[bytes]:
         """Return consecutive parts of the archive."""
@@ -209,7 +209,7 @@ class Archive:
             ends = list(accumulate(counts, initial=begin))
             parts = [self._source[first:last] for first, last in pairwise(ends)]
         else:
-            with read_errors(self._source), open(self._source, "rb") as file:
+            with open_file(self._source) as file:
                 file.seek(begin)
                 parts = [file.read(count) for count in counts]
         if list(map(len, parts)) != list(counts):

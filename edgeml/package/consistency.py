@@ -17,6 +17,7 @@ from edgeml.core.errors import PackageError
 from edgeml.core.preprocessing import check_declaration
 from edgeml.core.recipe import RECIPES
 from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
 __all__ = ["check_consistency"]
@@ -162,6 +163,10 @@ def _check_labels(decision: Decision) -> Problems:
         yield f"the source has {len(labels)} labels, {len(set(labels))} of them different"
     if len({isinstance(label, str) for label in labels}) > 1:
         yield "some of the source's labels are text, and others numbers"
+    texts = [label for label in labels if isinstance(label, str)]
+    longest = max(map(len, texts), default=0)
+    if longest > MAX_LABEL_CHARS or pads_too_much(texts):
+        yield f"a label has {longest} characters"
     for label in labels:
         if isinstance(label, float) and not math.isfinite(label):
             yield f"a label is {label:g}"

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.system.files import read_bytes, read_errors
+from edgeml.core.system.files import open_file, read_bytes
 from edgeml.core.system.paths import checked_path, is_path
 from edgeml.preprocessing.array_files import read_array_file, select_inputs
 
@@ -22,6 +22,7 @@ __all__ = ["read_calibration", "read_evaluation", "read_inputs", "read_labels"]
 
 _ARRAYS = (".npy", ".npz")
 _TABLE = ".csv"
+_MAX_LABEL_BYTES = 2**22
 
 
 def read_inputs(data: object, name: str) -> object:
@@ -109,13 +110,13 @@ def read_labels(labels: object) -> Sequence[Any] | None:
         return labels  # type: ignore[return-value]  # checked against the model later
     path = _file(labels, "labels")
     try:
-        text = read_bytes(path).decode("utf-8-sig")
+        text = read_bytes(path, limit=_MAX_LABEL_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"labels: {path.name} is not a text in UTF-8: {error}.", fix="save it as UTF-8.") from error
     if path.suffix.lower() == ".json":
         try:
             return msgspec.convert(json.loads(text), type=list[str])
-        except (ValueError, msgspec.ValidationError) as error:
+        except (ValueError, RecursionError, msgspec.ValidationError) as error:
             raise InputError(f"labels: {path.name} is not a JSON list of texts: {error}.") from error
     lines = [line.strip() for line in text.splitlines()]
     return lines[:-1] if lines and not lines[-1] else lines
@@ -123,8 +124,8 @@ def read_labels(labels: object) -> Sequence[Any] | None:
 
 def _read_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
     if path.suffix.lower() not in _ARRAYS:
-        with read_errors(path):
-            path.stat()
+        with open_file(path):
+            pass
         raise InputError(
             f"{name}: got the file {path.name}, expected {', '.join(_ARRAYS)} or {_TABLE}.",
             fix="write arrays by np.savez(path, x=x, y=y).",

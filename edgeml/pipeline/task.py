@@ -12,6 +12,7 @@ from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError
 from edgeml.core.source import SourceInfo, Task
 from edgeml.core.tensors import Label, Signature
+from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.pipeline.evaluation_data import truth_of
 
 __all__ = ["with_task"]
@@ -56,6 +57,7 @@ def with_task(info: SourceInfo, task: Task | None, labels: Sequence[Label] | Non
 
 def _check_labels(labels: Sequence[object]) -> None:
     expected = "expected a list of str, or of numbers"
+    indices: dict[object, int] = {}
     for i, label in enumerate(labels):
         if not isinstance(label, get_args(Label)):
             raise InputError(f"labels: {expected}, got {type(label).__name__} at index {i}.", fix="give a list of str.")
@@ -65,8 +67,15 @@ def _check_labels(labels: Sequence[object]) -> None:
                 f"{i}.",
                 fix="give a list of str.",
             )
-        if label in labels[:i]:
-            raise InputError(f"labels: {label!r} is at index {labels.index(label)} and at index {i}.")
+        if indices.setdefault(label, i) != i:
+            raise InputError(f"labels: {label!r:.80} is at index {indices[label]} and at index {i}.")
+        if isinstance(label, str) and len(label) > MAX_LABEL_CHARS:
+            raise InputError(f"labels: got {len(label)} characters at index {i}, expected at most {MAX_LABEL_CHARS}.")
+    texts = [label for label in labels if isinstance(label, str)]
+    if pads_too_much(texts):
+        raise InputError(
+            f"labels: got {len(texts)} labels, few of them far longer than the others.", fix="shorten them."
+        )
 
 
 def _with_decision(info: SourceInfo, labels: Sequence[Label] | None) -> SourceInfo:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgeml.core.errors import EdgemlError, InputError
 from edgeml.core.formats.file_kind import recognize_file
-from edgeml.core.system.files import read_errors
+from edgeml.core.system.files import max_unpacked_bytes, open_file
 
 __all__ = ["read_array_file", "select_inputs"]
 
@@ -33,11 +35,12 @@ def read_array_file(path: Path, argument: str = "") -> dict[str, np.ndarray]:
             fix="write them by np.save or np.savez(path, x=x).",
         )
     try:
-        with read_errors(path), path.open("rb") as file:  # NumPy does not close a file that is not an archive
+        with open_file(path) as file:  # NumPy does not close a file that is not an archive
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return {"x": loaded}
             with loaded:
+                _check_unpacked_size(loaded, os.fstat(file.fileno()).st_size, name)
                 arrays = {key: array for key in loaded.files if isinstance(array := loaded[key], np.ndarray)}
     except EdgemlError:
         raise
@@ -49,6 +52,16 @@ def read_array_file(path: Path, argument: str = "") -> dict[str, np.ndarray]:
     if not arrays:
         raise InputError(f"{name} does not contain arrays.", fix="write them by np.savez(path, x=x).")
     return arrays
+
+
+def _check_unpacked_size(archive: Any, size_bytes: int, name: str) -> None:
+    """Refuse an ``.npz`` file that unpacks to gigabytes."""
+    unpacked, limit = sum(entry.file_size for entry in archive.zip.infolist()), max_unpacked_bytes(size_bytes)
+    if unpacked > limit:
+        raise InputError(
+            f"{name} has {size_bytes} bytes and unpacks to {unpacked}, expected at most {limit}.",
+            fix="write it without compression, by np.savez; or split it.",
+        )
 
 
 def select_inputs(arrays: Mapping[str, np.ndarray], names: Sequence[str] = ()) -> np.ndarray | dict[str, np.ndarray]:

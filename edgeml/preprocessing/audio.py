@@ -15,6 +15,8 @@ _INT16_SCALE = 32768.0
 _LOUDEST = 2.0
 # The mel scale of the Hidden Markov Model Toolkit, as in tf.signal.linear_to_mel_weight_matrix.
 _MEL_BREAK_HZ, _MEL_Q = 700.0, 1127.0
+_BLOCK = 2**20  # FFT samples at a time, some 20 MB
+_MAX_FFT_SAMPLES = 2**30  # of all frames of a clip: an hour and more at 16 kHz, computed within a minute
 
 
 def prepare(declaration: Audio, raw: object, spec: TensorSpec) -> np.ndarray:
@@ -105,18 +107,28 @@ def compute_features(clip: np.ndarray, declaration: Audio) -> np.ndarray:
         InputError: A mel bin is 0, and so is the declared offset.
     """
     frames = np.lib.stride_tricks.sliding_window_view(clip, declaration.frame_length)[:: declaration.frame_step]
-    spectrum = np.abs(np.fft.rfft(frames * _window(declaration), declaration.fft_size))
-    if declaration.spectrum == "power":
-        spectrum = np.square(spectrum)
-    bins = spectrum @ mel_matrix(declaration) + declaration.log_offset
-    if not bins.min() > 0.0:
+    if len(frames) * declaration.fft_size > _MAX_FFT_SAMPLES:
         raise InputError(
-            "The energy of a mel bin is 0, and the logarithm of 0 is undefined.", fix="declare a log_offset above 0."
+            f"A clip of {len(clip)} samples has {len(frames)} frames with an FFT of {declaration.fft_size}, expected "
+            f"at most {_MAX_FFT_SAMPLES // declaration.fft_size} frames.",
+            fix="cut it into shorter clips.",
         )
-    mel = np.log(bins)
-    if declaration.front_end == "mfcc":
-        mel = (mel @ _dct(declaration.mel_bins))[:, : declaration.coefficients]
-    features: np.ndarray = mel.astype(np.float32)
+    window, matrix = _window(declaration), mel_matrix(declaration)
+    dct = _dct(declaration.mel_bins) if declaration.front_end == "mfcc" else None
+    rows = max(1, _BLOCK // declaration.fft_size)
+    features = np.empty((len(frames), declaration.features), np.float32)
+    for begin in range(0, len(frames), rows):
+        spectrum = np.abs(np.fft.rfft(frames[begin : begin + rows] * window, declaration.fft_size))
+        if declaration.spectrum == "power":
+            spectrum = np.square(spectrum)
+        bins = spectrum @ matrix + declaration.log_offset
+        if not bins.min() > 0.0:
+            raise InputError(
+                "The energy of a mel bin is 0, and the logarithm of 0 is undefined.",
+                fix="declare a log_offset above 0.",
+            )
+        mel = np.log(bins)
+        features[begin : begin + rows] = mel if dct is None else (mel @ dct)[:, : declaration.coefficients]
     return features
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import math
 import re
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,8 +21,9 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import GAPS
-from edgeml.core.system.files import read_errors
+from edgeml.core.system.files import open_file
 from edgeml.core.tensors import Label
+from edgeml.core.texts import text_array
 
 __all__ = [
     "CsvColumn",
@@ -34,6 +37,7 @@ __all__ = [
 ]
 
 _LISTED = 20
+_SHARED = 10_000  # different fields
 _SHOWN = 40  # characters of a field in messages
 _EXACT = 2**53  # float64 holds every whole number up to this one (IEEE 754)
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -112,7 +116,7 @@ class CsvColumn:
                 raise InputError(
                     f"{self.place(row)}: got {field[:_SHOWN]!r}, which the model was not trained on; it knows {listed}."
                 )
-        return np.array(values, np.str_)
+        return self._text_array(values)
 
     def labels(self, known: Sequence[Label] = ()) -> np.ndarray:
         """Convert the fields to labels of the type that the model's own labels have.
@@ -137,10 +141,14 @@ class CsvColumn:
                 )
         numeric = any(_WHOLE.fullmatch(text) for text in texts)
         if known and texts and (numeric or not texts.isdisjoint(self.fields)):
-            return np.array(self.fields, np.str_)
+            return self._text_array(self.fields)
         if not known and any(is_code(field) for field in self.fields):
-            return np.array(self.fields, np.str_)
-        return _typed(self.fields, booleans=bool(known) and not texts)
+            return self._text_array(self.fields)
+        values = _typed(self.fields, booleans=bool(known) and not texts)
+        return self._text_array(self.fields) if values is None else values
+
+    def _text_array(self, fields: Sequence[str]) -> np.ndarray:
+        return text_array(fields, f"{self.file}, column '{self.name}'")
 
     def _number(self, row: int, *, missing: bool, fix: str) -> float:
         field = self.fields[row]
@@ -181,13 +189,13 @@ class CsvTable:
     Attributes:
         file: Name of the file, for messages.
         header: Names of the columns, as the file has them.
-        rows: The fields of each row.
+        columns: The fields of each column.
         lines: The line of the file that each row ends in.
     """
 
     file: str
     header: tuple[str, ...]
-    rows: Sequence[Sequence[str]]
+    columns: Sequence[Sequence[str]]
     lines: Sequence[int]
 
     @cached_property
@@ -196,11 +204,11 @@ class CsvTable:
         return tuple(name.strip() or f"Unnamed: {place}" for place, name in enumerate(self.header))
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.lines)
 
     def at(self, position: int) -> CsvColumn:
         """Return the column at a position."""
-        return CsvColumn(self.file, self.names[position], [row[position] for row in self.rows], self.lines)
+        return CsvColumn(self.file, self.names[position], self.columns[position], self.lines)
 
     def select(self, names: Sequence[str], *, what: str = "", fix: str = "") -> list[CsvColumn]:
         """Return columns by name, in the order of the names.
@@ -232,7 +240,7 @@ class CsvTable:
         return replace(
             self,
             header=(*self.header[:position], *self.header[position + 1 :]),
-            rows=[[*row[:position], *row[position + 1 :]] for row in self.rows],
+            columns=[*self.columns[:position], *self.columns[position + 1 :]],
         )
 
     @cached_property
@@ -284,18 +292,17 @@ def read_csv(path: Path) -> CsvTable:
     Lines end in LF or CR LF; empty ones are skipped.
 
     Raises:
-        InputError: The file does not exist, is not CSV in UTF-8, is empty, has no rows, or a line has more or fewer
-            fields than the first.
+        InputError: The file does not exist, is a pipe or a device, is not CSV in UTF-8, is empty, has no rows, or a
+            line has more or fewer fields than the first.
         StorageError: The file cannot be read.
     """
-    if path.is_char_device() or path.is_block_device():  # /dev/zero has no end
-        raise InputError(f"{path}: expected a file, got a device.")
-    rows: list[list[str]] = []
-    lines: list[int] = []
+    lines = array("Q")
+    shared: dict[str, str] = {}  # a field that occurs again takes no memory of its own
     try:
-        with read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
+        with open_file(path) as data, io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = next((line for line in reader if line), [])
+            columns: list[list[str]] = [[] for _ in header]
             for row in reader:
                 if not row:
                     continue
@@ -306,15 +313,18 @@ def read_csv(path: Path) -> CsvTable:
                         "first line.",
                         fix="separate the fields by commas, and quote those that contain one.",
                     )
-                rows.append(row)
+                for column, field in zip(columns, row, strict=True):
+                    column.append(
+                        shared.setdefault(field, field) if len(shared) < _SHARED else shared.get(field, field)
+                    )
                 lines.append(reader.line_num)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path.name} cannot be read as CSV: {error}.", fix="save it as CSV in UTF-8.") from error
     if not header:
         raise InputError(f"{path.name} is empty.", fix="write the columns' names into its first line.")
-    if not rows:
+    if not lines:
         raise InputError(f"{path.name} contains the columns' names and no rows.")
-    return CsvTable(path.name, tuple(header), rows, lines)
+    return CsvTable(path.name, tuple(header), columns, lines)
 
 
 def check_separator(table: CsvTable) -> None:
@@ -370,15 +380,15 @@ def _describe_missing(field: str) -> str:
 def _plain_numbers(fields: Sequence[str]) -> np.ndarray | None:
     """Convert fields that are all plain numbers within the whole numbers of float64; None where one is not."""
     try:
-        values = np.array([float(field) for field in fields], np.float64)
+        values = np.fromiter(map(float, fields), np.float64, len(fields))
     except ValueError:
         return None
     plain = bool((np.abs(values) < _EXACT).all()) and not any("_" in field for field in fields)
     return values if plain else None
 
 
-def _typed(fields: Sequence[str], *, booleans: bool) -> np.ndarray:
-    """Convert fields to whole numbers, else numbers, else truth values where these are allowed, else text."""
+def _typed(fields: Sequence[str], *, booleans: bool) -> np.ndarray | None:
+    """Convert fields to whole numbers, else numbers, else truth values where these are allowed; None for text."""
     matches = [_WHOLE.fullmatch(field) for field in fields]
     if all(matches):
         numbers = [int(match[1]) for match in matches if match]
@@ -389,4 +399,4 @@ def _typed(fields: Sequence[str], *, booleans: bool) -> np.ndarray:
     values = [None if is_boolean(field) else number_of(field) for field in fields]
     if None not in values:
         return np.array(values, np.float64)
-    return np.array(fields, np.str_)
+    return None

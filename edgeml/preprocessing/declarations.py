@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Declaration, parse_declaration
-from edgeml.core.system.files import read_bytes
+from edgeml.core.system.toml_file import read_toml
 
 __all__ = ["read_declarations"]
 
@@ -22,10 +21,7 @@ def read_declarations(path: Path) -> dict[str, Declaration]:
     Example:
         A file with the table ``[image]`` and in it ``kind = "image"``, ``height = 96``, ``width = 96``.
     """
-    try:
-        tables = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path.name} cannot be read as TOML: {error}.") from error
+    tables = read_toml(path)
     if not tables:
         raise InputError(
             f"{path.name} is empty, expected a declaration for an input.",

@@ -6,12 +6,11 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from edgeml.core.errors import InputError
+from edgeml.core.system.files import max_unpacked_bytes
 
 __all__ = ["check_archive"]
 
 _MAX_ENTRIES = 10_000
-_MAX_RATIO = 100  # of declared to stored bytes: weights hardly compress
-_SMALL = 2**24  # bytes that an archive of any size may declare
 
 
 def check_archive(archive: zipfile.ZipFile, path: Path) -> None:
@@ -30,7 +29,7 @@ def check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     if len({entry.filename for entry in entries}) != len(entries):
         raise InputError(f"{path.name}: two entries have the same name.")
     declared, size_bytes = sum(entry.file_size for entry in entries), path.stat().st_size
-    if len(entries) > _MAX_ENTRIES or declared > max(_SMALL, _MAX_RATIO * size_bytes):
+    if len(entries) > _MAX_ENTRIES or declared > max_unpacked_bytes(size_bytes):
         raise InputError(
             f"{path.name} declares {declared} bytes in {len(entries)} entries, but the file has {size_bytes} bytes."
         )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, BinaryIO
 
 from edgeml.core.errors import InputError
+from edgeml.core.system.files import max_unpacked_bytes
 
 __all__ = ["HDF5_ERRORS", "audit_hdf5", "text_attribute"]
 
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """Exceptions that h5py raises for a corrupt file."""
-
-_MAX_RATIO = 100  # of declared bytes to the file's: weights hardly compress
-_SMALL = 2**24  # bytes that a file of any size may declare
 
 
 def audit_hdf5(file: BinaryIO, size_bytes: int, name: str) -> tuple[list[str], int]:
@@ -61,7 +59,7 @@ def audit_hdf5(file: BinaryIO, size_bytes: int, name: str) -> tuple[list[str], i
             f"{name} is not a valid HDF5 file: {str(error) or type(error).__name__}.",
             fix="save the model again with model.save().",
         ) from error
-    if declared > max(_SMALL, _MAX_RATIO * size_bytes):
+    if declared > max_unpacked_bytes(size_bytes):
         raise InputError(f"{name} declares {declared} bytes of weights, but the file has {size_bytes} bytes.")
     return findings, elements
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeml.core.errors import InputError
+from edgeml.core.system.files import read_bytes
 from edgeml.sources.audit_keras import audit_config
 
 __all__ = ["audit_graph", "audit_saved_model"]
@@ -79,6 +80,10 @@ def _keras_configs(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
                     metadata = json.loads(node.user_object.metadata)
                 except ValueError:
                     continue  # not metadata of Keras
+                except RecursionError as error:
+                    raise InputError(
+                        "The SavedModel is corrupt: the metadata of an object is nested too deep."
+                    ) from error
                 if isinstance(metadata, dict) and isinstance(metadata.get("class_name"), str):
                     yield node.user_object.identifier, metadata
 
@@ -89,15 +94,15 @@ def _parse(folder: Path) -> tuple[Any, int]:
 
     path = folder / "saved_model.pb"
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         model = saved_model_pb2.SavedModel.FromString(data)
-    except (DecodeError, OSError) as error:
+    except DecodeError as error:
         raise InputError(
             f"{folder.name} is not a valid SavedModel: saved_model.pb cannot be parsed ({error})."
         ) from error
     metadata = folder / "keras_metadata.pb"
     if metadata.is_file() and model.meta_graphs:
-        _add_metadata(model, metadata.read_bytes(), folder.name)
+        _add_metadata(model, read_bytes(metadata), folder.name)
     links = [entry for entry in folder.rglob("*") if entry.is_symlink()]
     if links:
         raise InputError(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgeml.core.errors import EdgemlError, InputError, UnsupportedModelError
-from edgeml.core.system.files import read_bytes, read_errors
+from edgeml.core.system.files import open_file, read_bytes, read_errors
 from edgeml.sources.audit_archive import check_archive
 from edgeml.sources.audit_hdf5 import HDF5_ERRORS, audit_hdf5, text_attribute
 from edgeml.sources.audit_keras import audit_config
@@ -98,7 +98,7 @@ def audit_keras_file(path: Path) -> AuditedFile:
     """
     if _is_archive(path):
         return _audit_archive(path)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         findings, elements = audit_hdf5(file, path.stat().st_size, path.name)
     with _open_hdf5(path) as (root, size_bytes):
         config = _parse_config(_model_config(root, size_bytes, path.name), path.name)
@@ -113,7 +113,7 @@ def _is_archive(path: Path) -> bool:
     Raises:
         InputError: The contents contradict the suffix, or are of neither format.
     """
-    with read_errors(path), path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(len(_HDF5_SIGNATURE))
     named_archive = path.suffix == _ARCHIVE_SUFFIX
     if named_archive and zipfile.is_zipfile(path):
@@ -180,7 +180,7 @@ def _open_hdf5(path: Path) -> Iterator[tuple[Any, int]]:
     with read_errors(path):
         size_bytes = path.stat().st_size
     try:
-        with path.open("rb") as file, h5py.File(file, "r") as root:
+        with open_file(path) as file, h5py.File(file, "r") as root:
             yield root, size_bytes
     except HDF5_ERRORS as error:
         raise InputError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeml.core.errors import InputError
-from edgeml.core.system.files import read_errors
+from edgeml.core.system.files import open_file
 from edgeml.sources.audit_findings import refuse_untrusted
 
 __all__ = ["load_pickle"]
@@ -19,8 +19,8 @@ def load_pickle(path: Path, *, trust: bool) -> Any:
         InputError: The file does not exist or cannot be loaded.
         UnsupportedModelError: The file is not trusted.
     """
-    with read_errors(path):
-        path.stat()
+    with open_file(path):
+        pass
     refuse_untrusted(path.name, ["it is a pickle, which runs any code that it holds"], trust=trust)
     import joblib
 

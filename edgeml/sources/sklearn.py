@@ -19,6 +19,7 @@ from edgeml.core.source import Reference, SourceInfo, Task
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.sources.audit_archive import check_archive
 from edgeml.sources.pickled import load_pickle
 from edgeml.sources.sklearn_missing_values import probe_missing_values
 from edgeml.sources.sklearn_support import check_estimator, refuse_foreign_types
@@ -123,6 +124,7 @@ def _load(path: Path, *, trust: bool) -> Any:
     data = read_bytes(path)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            check_archive(archive, path)
             names = archive.namelist()
     except zipfile.BadZipFile as error:
         raise InputError(f"{path.name} is not a skops file: expected a ZIP archive.", fix=_SAVE_SKOPS) from error

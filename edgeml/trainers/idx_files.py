@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import struct
 import zlib
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.system.files import read_bytes
+from edgeml.core.system.files import max_unpacked_bytes, read_bytes
 
 __all__ = ["read_idx", "read_idx_pair"]
 
@@ -35,7 +36,10 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     try:
         data = read_bytes(path)
         if path.suffix == ".gz":
-            data = gzip.decompress(data)
+            limit = max_unpacked_bytes(len(data))
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(limit + 1)
+            if len(data) > limit:
+                raise InputError(f"{path.name} unpacks to more than {limit} bytes.", fix="unpack it first.")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path.name} cannot be decompressed: {error}.", fix="download it again.") from error
     if len(data) < 4 or data[:2] != b"\0\0":

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgeml.core.errors import InputError, StorageError
-from edgeml.core.system.files import atomic_write
+from edgeml.core.errors import EdgemlError, InputError, StorageError
+from edgeml.core.system.files import atomic_write, read_bytes
 from edgeml.core.system.worker import Worker
 from edgeml.trainers.fit_worker import SUMMARY, Trainer, TrainerSettings
 from edgeml.trainers.result import Epoch, Trained
@@ -102,8 +102,8 @@ def _former_files(folder: Path, training: Training) -> set[str]:
                     fix="give another folder.",
                 )
     try:
-        written = set(msgspec.json.decode((folder / SUMMARY).read_bytes(), type=_FormerTraining).files)
-    except (OSError, msgspec.DecodeError):
+        written = set(msgspec.json.decode(read_bytes(folder / SUMMARY), type=_FormerTraining).files)
+    except (EdgemlError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         written = set()
     foreign = sorted(existing - written)
     if foreign:

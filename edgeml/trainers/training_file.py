@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -14,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from edgeml.core.errors import InputError
-from edgeml.core.system.files import read_bytes
 from edgeml.core.system.paths import checked_path
+from edgeml.core.system.toml_file import read_toml
 from edgeml.trainers.training_schema import Training
 
 __all__ = ["convert_training", "read_training"]
@@ -41,11 +40,7 @@ def read_training(path: str | os.PathLike[str]) -> Training:
             estimator = "HistGradientBoostingRegressor"
     """
     path = Path(checked_path(path, "training"))
-    try:
-        tables = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path.name} cannot be read as TOML: {error}.") from error
-    return convert_training(tables, path.parent, path.name)
+    return convert_training(read_toml(path), path.parent, path.name)
 
 
 def convert_training(tables: Mapping[str, Any], folder: Path, name: str = "training") -> Training:

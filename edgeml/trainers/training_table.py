@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeml.core.errors import InputError
+from edgeml.core.texts import text_array
 from edgeml.preprocessing.csv_table import (
     CsvColumn,
     CsvTable,
@@ -154,7 +155,7 @@ def _target(column: CsvColumn, *, text: bool) -> np.ndarray:
                 f"{column.place(row)}: the target is missing.", fix="remove rows without a target from the file."
             )
     if text or _kind(column, booleans=False) == "text":
-        return np.array(column.fields, np.str_)
+        return text_array(column.fields, f"{column.file}, column '{column.name}'")
     return column.numbers()
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, TinyModel, check_tensor
-from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
+from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError
 from edgeml.core.placement import OperatorCount
 from edgeml.core.tensors import Signature
+from edgeml.core.texts import text_array
 
 from ..session.batching import default_batch
 from .onnxruntime_providers import PROVIDERS, open_on, operators, operators_run, provider_obstacle
@@ -146,7 +147,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
     def _call(self, session: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         options = self._options(len(values[0]))
         outputs: list[Any] = session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
-        return [value.astype(str) if text else value for value, text in zip(outputs, self._texts, strict=True)]
+        return [_text_output(value) if text else value for value, text in zip(outputs, self._texts, strict=True)]
 
     def _put(self, session: Any, binding: Any, values: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> None:
         """Read inputs from the caller's memory, and write outputs to it."""
@@ -180,6 +181,16 @@ class OnnxRuntimeAdapter(EngineAdapter):
         """Release onnxruntime's session."""
         del self._session
         self._data = b""
+
+
+def _text_output(values: np.ndarray) -> np.ndarray:
+    """Convert an array of Python's texts to NumPy's."""
+    if values.size == 1:
+        return values.astype(str)
+    try:
+        return text_array(values.reshape(-1).tolist(), "output").reshape(values.shape)
+    except InputError as error:
+        raise TargetError(f"The artifact returns texts of very different lengths: {error.message}") from error
 
 
 def _options(threads: int) -> Any:

@@ -156,7 +156,7 @@ def test_a_column_without_a_name_has_that_of_pandas(tmp_path: Path) -> None:
 def test_a_table_without_a_column(tmp_path: Path) -> None:
     table = read(tmp_path, "a,b,c\n1,2,3\n4,5,6\n")
     assert table.without("b").names == ("a", "c")
-    assert table.without("b").rows == [["1", "3"], ["4", "6"]]
+    assert [table.without("b").at(i).fields for i in range(2)] == [["1", "4"], ["3", "6"]]
     assert table.without("z") is table
 
 

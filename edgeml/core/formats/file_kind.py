@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from edgeml.core.system.files import read_errors
+from edgeml.core.system.files import open_file, read_errors
 
 __all__ = ["FileKind", "recognize_file"]
 
@@ -63,8 +63,8 @@ def recognize_file(path: Path) -> FileKind | None:
     with read_errors(path):
         if path.is_dir():
             return _folder_kind(path)
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+    with open_file(path) as file:
+        head = file.read(_HEAD_BYTES)
     if head.startswith(b"PK\x03\x04"):
         return _zip_kind(path, head)
     return _marked_kind(head) or _unmarked_kind(head, path.suffix.lower())

@@ -20,6 +20,7 @@ from edgeml.core.system.text import printable
 
 __all__ = [
     "FORMAT",
+    "MAX_RESULTS_BYTES",
     "Comparison",
     "Conditions",
     "Figure",
@@ -40,7 +41,9 @@ __all__ = [
 ]
 
 FORMAT = 1
-_MAX_BYTES = 2**28
+MAX_RESULTS_BYTES = 2**26
+"""Size of the largest results file, in bytes: about 1,500 measurements with all their times."""
+
 _MAX_TIMES = 20_000  # per measurement, about 40 kB
 _UNITS_PER_MEDIAN = 2000  # time units per median time, a resolution of 0.05%
 _UINT32 = 2**32 - 1
@@ -364,8 +367,6 @@ def decode_results(data: bytes, label: str) -> Results:
     Raises:
         InputError: The file is invalid, truncated or of another format.
     """
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"{label} has {len(data)} bytes; expected at most {_MAX_BYTES}.")
     return decode_strict(
         data,
         Results,
@@ -384,7 +385,7 @@ def read_results(path: Path) -> Results:
         InputError: The file is missing, invalid, truncated or of another format.
         StorageError: The file cannot be read.
     """
-    return decode_results(read_bytes(path), path.name)
+    return decode_results(read_bytes(path, limit=MAX_RESULTS_BYTES), path.name)
 
 
 def pack_times(times_ns: np.ndarray) -> Times:

@@ -10,10 +10,22 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from edgeml.core.errors import InputError, StorageError
 
-__all__ = ["atomic_write", "locked_folder", "read_bytes", "read_errors"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "atomic_write",
+    "locked_folder",
+    "max_unpacked_bytes",
+    "open_file",
+    "read_bytes",
+    "read_errors",
+]
+
+MAX_FILE_BYTES = 2**32
+"""Size of the largest file that is read into memory, in bytes."""
 
 _MAX_STEM_BYTES = 200  # of a temporary file's name: names may have 255
 _READER_S = 5.0  # for a program that is to read from a pipe
@@ -35,15 +47,48 @@ def read_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise StorageError(f"{os.fspath(path)} cannot be read: {error.strerror or error}.") from error
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a whole file at once, so that the bytes that are checked are the bytes that are used.
+def max_unpacked_bytes(size_bytes: int) -> int:
+    """Return the size that a compressed file of a size may unpack to, in bytes: 8 times, but at least 64 MB."""
+    return max(2**26, 8 * size_bytes)
+
+
+@contextlib.contextmanager
+def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file for the block, to read bytes. Pipes and devices, which may have no end, are refused.
 
     Raises:
-        InputError: The file does not exist.
+        InputError: The file does not exist, or is a pipe or a device.
         StorageError: The file cannot be read.
     """
-    with read_errors(path):
-        return path.read_bytes()
+    with read_errors(path), open(path, "rb", opener=_open_without_waiting) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "pipe" if stat.S_ISFIFO(mode) else "device"
+            raise InputError(f"{os.fspath(path)}: expected a file, got a {kind}.", fix="save the data to a file.")
+        yield file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that no program writes to would block."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def read_bytes(path: Path, *, limit: int = MAX_FILE_BYTES) -> bytes:
+    """Read a whole file at once, so that the bytes that are checked are the bytes that are used.
+
+    Args:
+        path: The file.
+        limit: Size of the largest file that is read, in bytes.
+
+    Raises:
+        InputError: The file does not exist, is a pipe or a device, or is larger than the limit.
+        StorageError: The file cannot be read.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise InputError(f"{path}: the file has {size} bytes, expected at most {limit}.")
+        return file.read(size)  # not what is added meanwhile
 
 
 def atomic_write(path: Path, data: bytes) -> None:

@@ -29,6 +29,7 @@ import numpy as np
 from edgeml.core import errors
 from edgeml.core.errors import ConversionError, EdgemlError
 from edgeml.core.system.imports import EXTRA_OF_MODULE, resolve
+from edgeml.core.texts import text_array
 
 __all__ = ["Worker", "WorkerCrash", "WorkerTimeout", "serve", "start_child"]
 
@@ -66,7 +67,7 @@ class _Reply(msgspec.Struct):
 def _encode_array(value: object) -> object:
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "O":
-            value = value.astype(str)
+            value = text_array(list(map(str, value.flat)), "array").reshape(value.shape)
         return value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes()
     if isinstance(value, np.generic):
         return value.item()

@@ -31,7 +31,7 @@ _TIMEOUT_S = 60.0
 _TICK_S = 0.2
 _END_S = 2.0
 _CHUNK_BYTES = 2**16
-_LINE_BYTES = 2**29
+_LINE_BYTES = 2**25  # twice the largest results, compressed
 _NOISE_BYTES = 2**24
 _LOG_BYTES = 4000
 _SSH_FAILED = 255
@@ -205,10 +205,12 @@ class Connection:
                 searched = len(self._received)
                 self._receive()
             else:
-                line, searched = bytes(self._received[:end]), 0
+                searched, marked = 0, self._received.startswith(self._mark + b" ")
+                with memoryview(self._received) as received:
+                    line = bytes(received[len(self._mark) + 1 if marked else 0 : end])
                 del self._received[: end + 1]
-                if line.startswith(self._mark + b" "):
-                    return line[len(self._mark) + 1 :]
+                if marked:
+                    return line
                 self._other_output += line
             marked = self._received.startswith(self._mark)
             if (

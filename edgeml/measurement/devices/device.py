@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from edgeml.core.errors import InputError
-from edgeml.core.system.files import read_bytes
+from edgeml.core.system.toml_file import read_toml
 
 __all__ = ["Device", "read_lab"]
 
@@ -88,10 +87,7 @@ def read_lab(path: Path) -> tuple[Device, ...]:
         InputError: The file is missing or malformed, or does not list a device.
         StorageError: The file cannot be read.
     """
-    try:
-        tables = tomllib.loads(read_bytes(path).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a valid TOML file: {error}.") from error
+    tables = read_toml(path)
     if not tables:
         raise InputError(
             f"{path} does not list any device.", fix='add a table: [pi4], and host = "pi@pi4.local" below it.'
@@ -102,6 +98,8 @@ def read_lab(path: Path) -> tuple[Device, ...]:
             raise InputError(
                 f"{path}: '{name}' is not a valid device name.", fix="use up to 64 letters, digits, '_', '-' and '.'."
             )
+        if not isinstance(table, dict):
+            raise InputError(f"{path}: '{name}' is not a table.", fix=_TABLE_HINT)
         try:
             devices.append(msgspec.convert({"name": name} | table, Device))
         except (msgspec.ValidationError, TypeError) as error:

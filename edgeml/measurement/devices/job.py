@@ -22,7 +22,7 @@ from edgeml.core.errors import (
     TargetError,
     VerificationError,
 )
-from edgeml.core.records.benchmark_results import GoldenResult, Results, decode_results
+from edgeml.core.records.benchmark_results import MAX_RESULTS_BYTES, GoldenResult, Results, decode_results
 from edgeml.core.records.error_record import ErrorRecord, decode_error, error_class
 from edgeml.core.registry.tables import ENGINES
 from edgeml.measurement.devices.code import CARRIED, NEEDED, archive
@@ -37,8 +37,9 @@ _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _SPACE = 8  # the archive, what is unpacked from it, journal and results
 _LEAST_FREE = 16 * 2**20
 _FULL = 2**16
-_MAX_BYTES = 2**28
 _UNSOUND = 3
+_BURST, _REPLIES_PER_S = 30, 3  # one a second is due; a stalled link delivers several at a time
+_STEP_S, _QUEUE_S = 2 * 3600.0, 24 * 3600.0  # for one measurement, and for the benchmarks of others before it
 _OUTPUTS = {"verify": "golden.json", "bench": "bench.json"}
 
 T = TypeVar("T")
@@ -236,7 +237,9 @@ class _Run:
     def _follow(self, connection: Connection) -> State:
         """Follow the benchmark until it does not run any more; return its state."""
         progress = connection.ask("follow", job=self._name, returns=Progress)
+        watch = _Watch(self._device.title)
         while progress.state == "running":
+            watch.check(progress)
             self._renew_patience()  # a connection alone does not: one that always breaks would be tried for ever
             step = "waiting for another benchmark there" if progress.waiting else "measuring"
             self._report(News(step, max(0, progress.lines - 1)))  # the first line describes the benchmark
@@ -253,6 +256,8 @@ class _Run:
 
         A package whose golden vectors cannot run there, since the engine is missing, is measured nevertheless.
         """
+        if not {"verify", "bench"} >= fetched.codes.keys():
+            raise TargetError(f"{self._device.title} sent exit codes of unknown steps.")
         for step, code in fetched.codes.items():
             if code and (step == "bench" or code == _UNSOUND):
                 raise self._failed(step, code, fetched)
@@ -265,6 +270,7 @@ class _Run:
         if fetched.codes.get("verify") == 0:
             verified = _decode(self._unpacked(fetched, "golden.json"), Verified, f"golden checks from {title}")
             self._compare(verified.digest)
+            self._check_golden(verified)
             golden = tuple(GoldenResult(c.recipe, c.family, c.status, c.detail) for c in verified.golden)
         else:
             error = self._error(fetched, "golden.json")
@@ -272,6 +278,17 @@ class _Run:
             self._report(News(f"the golden vectors were not checked there: {reason}", remark=True))
         machine = msgspec.structs.replace(results.machine, device=title)
         return msgspec.structs.replace(results, machine=machine, golden=golden)
+
+    def _check_golden(self, verified: Verified) -> None:
+        """Check that the golden vectors hold, as the exit status of `edgeml verify` there says."""
+        statuses = {check.status for check in verified.golden}
+        if "fails" in statuses or "holds" not in statuses:
+            failed = next((check for check in verified.golden if check.status == "fails"), None)
+            detail = f"{failed.recipe} on {failed.family}: {failed.detail}" if failed else "none of them ran"
+            raise VerificationError(
+                f"{self._device.title}: the golden vectors do not hold there, although edgeml verify exited with 0: "
+                f"{detail}."
+            )
 
     def _compare(self, digest: str) -> None:
         if digest != self._job.digest:
@@ -314,7 +331,7 @@ class _Run:
         packed = fetched.files.get(name)
         try:
             unpacker = zlib.decompressobj()
-            data = unpacker.decompress(base64.b64decode(packed or "", validate=True), _MAX_BYTES)
+            data = unpacker.decompress(base64.b64decode(packed or "", validate=True), MAX_RESULTS_BYTES)
         except (binascii.Error, ValueError, zlib.error) as error:
             raise TargetError(f"{self._device.title} sent a corrupt {name}: {error}.") from error
         if not unpacker.eof:
@@ -337,6 +354,40 @@ class _Run:
             if self._cancelled():
                 raise Cancelled
             time.sleep(min(left, 0.2))
+
+
+class _Watch:
+    """Check of the replies about a running benchmark: they come once a second, and it advances.
+
+    Args:
+        title: Name of the device.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._began = self._advanced = time.monotonic()
+        self._replies = 0
+        self._last: tuple[int, bool] | None = None
+
+    def check(self, progress: Progress) -> None:
+        """Take a reply.
+
+        Raises:
+            TargetError: The device floods this machine with replies, or the benchmark has not advanced for hours.
+        """
+        now = time.monotonic()
+        self._replies += 1
+        if self._replies > _BURST + _REPLIES_PER_S * (now - self._began):
+            raise TargetError(f"{self._title} sends more than {_REPLIES_PER_S} replies a second, expected one.")
+        state = progress.lines, progress.waiting
+        if state != self._last:
+            self._last, self._advanced = state, now
+        limit_s = _QUEUE_S if progress.waiting else _STEP_S
+        if now - self._advanced > limit_s:
+            raise TargetError(
+                f"{self._title}: the benchmark has not advanced for {limit_s / 3600:.0f} hours.",
+                fix="see what keeps the device busy; fewer --seconds make each step shorter.",
+            )
 
 
 def _name(data: bytes, options: list[str], device: Device) -> str:

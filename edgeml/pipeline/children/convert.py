@@ -119,8 +119,8 @@ class Conversion:
         """
         model, memory_mb = self._settings.model, self._settings.limits.memory_mb
         if memory_mb is None:
-            files = model.rglob("*") if model.is_dir() else (model,)
-            model_bytes, data_bytes = (sum(file.stat().st_size for file in some) for some in (files, data.values()))
+            model_bytes = sum(file.lstat().st_size for file in (model, *model.glob("*"), *model.glob("variables/*")))
+            data_bytes = sum(file.stat().st_size for file in data.values())
             memory_mb = _CONVERSION_MB + (_CONVERSION_COPIES * model_bytes + _ACTIVATIONS * data_bytes) / 2**20
         try:
             with limited_memory(memory_mb + more_mb):

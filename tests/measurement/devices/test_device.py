@@ -48,7 +48,7 @@ def test_a_lab(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("", "does not list any device"),
-        ("[a", "is not a valid TOML file"),
+        ("[a", "cannot be read as TOML"),
         ('host = "pi4"', "device 'host'"),
         ("[a]", "missing required field `host`"),
         ('[a]\nhost = "pi4"\npyhton = "x"', "unknown field `pyhton`"),
