@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeml.cli.main import main
+from edgeml.cli import main
 
 __all__ = ["main"]
 

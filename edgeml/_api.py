@@ -15,6 +15,7 @@ from edgeml.core.records.benchmark_results import Results, Scenario, read_result
 from edgeml.core.source import is_bare
 from edgeml.core.system.files import atomic_write
 from edgeml.core.system.paths import checked_path, is_path
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.measurement.cases import DEFAULT_SCENARIOS, Case, Options
 from edgeml.measurement.devices.device import Device
 from edgeml.package import Package, PackageDiff, open_package
@@ -114,7 +115,6 @@ def bench(
 def _bench_on_device(
     package: Package, device: str | Device, selection: Mapping[str, Sequence[Any]], options: Options, progress: Progress
 ) -> Results:
-    import tempfile
 
     from edgeml.measurement.devices import Job, News, bench_on_device
 
@@ -126,8 +126,8 @@ def _bench_on_device(
     words = tuple(word for flag, value in values for word in (flag, str(value)))
     formats = tuple(dict.fromkeys(record.recipe.partition("-")[0] for record in package.manifest.artifacts))
     total = _count_cases(len(selection["artifacts"] or package.released), selection)
-    with show_progress(progress) as show, tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
-        file = Path(folder) / "package.edgeml"
+    with show_progress(progress) as show, TemporaryFolder() as folder:
+        file = folder / "package.edgeml"
         package.save(file)
 
         def show_news(news: News) -> None:

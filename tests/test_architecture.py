@@ -58,8 +58,8 @@ BASE = {"numpy", "msgspec", "click", "rich"}
 LINKED = {"converters", "runtimes"}
 PUBLIC = [
     "RECIPES", "ConversionError", "EdgemlError", "Goal", "InputError", "IsolationError", "MissingDependencyError",
-    "Package", "PackageError", "Session", "StorageError", "TargetError", "UnsupportedModelError", "VerificationError",
-    "__version__", "bench", "build", "diff", "load", "open_package", "report", "targets", "train",
+    "Package", "PackageError", "ResourceError", "Session", "StorageError", "TargetError", "UnsupportedModelError",
+    "VerificationError", "__version__", "bench", "build", "diff", "load", "open_package", "report", "targets", "train",
 ]  # fmt: skip
 
 

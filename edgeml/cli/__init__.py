@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from edgeml.cli.main import main
+import sys
+
+try:
+    from edgeml.cli.main import main
+except KeyboardInterrupt:  # while the modules are loaded
+    sys.stderr.write("Interrupted.\n")
+    raise SystemExit(130) from None
 
 __all__ = ["main"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +86,7 @@ def _has_demo(folder: Path) -> bool:
 def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
     """Train both models, build their packages, and write packages, models and data."""
     from edgeml.core.system.files import atomic_write
+    from edgeml.core.system.temporary import TemporaryFolder
     from edgeml.core.system.worker import Worker
     from edgeml.demo.digits import Digits, DigitsTrainer, TrainerSettings
     from edgeml.package.npy import encode_npz
@@ -94,8 +94,7 @@ def _build(output: Path) -> tuple[Digits, dict[str, Package]]:
     from edgeml.preprocessing import Image
 
     packages: dict[str, Package] = {}
-    with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary, progress() as report:
-        folder = Path(temporary)
+    with TemporaryFolder() as folder, progress() as report:
         factory = f"{DigitsTrainer.__module__}:{DigitsTrainer.__name__}"
         with Worker(factory, TrainerSettings(folder), folder) as trainer:
             report(Step(0, 4, "training a convolutional net"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,8 @@ from edgeml.core.source import FILES, SourceInfo
 from edgeml.core.system.digest import digest_of
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.imports import resolve
+from edgeml.core.system.temporary import TemporaryFolder
+from edgeml.core.system.text import as_unicode
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import TensorSpec
 
@@ -114,7 +115,7 @@ class FileInspector:
         # A file or a Keras model has positions for labels, which are not worth showing.
         decision = info.decision if info is not None and self._framework == "sklearn" else None
         return ModelFileReport(
-            self._path.name,
+            as_unicode(self._path.name),
             self._framework,
             len(data),
             digest_of(data) if data else "",
@@ -212,14 +213,14 @@ def inspect_model_file(path: Path) -> ModelFileReport:
     """
     from edgeml.pipeline.source_model import ModelFile, crash_error, model_file
 
-    with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
+    with TemporaryFolder() as folder:
         kind = recognize_file(path)
         if kind is not None and kind.format in FILES:  # whatever its ending
             file = ModelFile(kind.format, path.resolve())
         else:
-            file = model_file(path, Path(folder))
+            file = model_file(path, folder)
         settings = InspectorSettings(file.path, file.framework)
-        with Worker(f"{FileInspector.__module__}:FileInspector", settings, Path(folder)) as child:
+        with Worker(f"{FileInspector.__module__}:FileInspector", settings, folder) as child:
             try:
                 return child.call("inspect", returns=ModelFileReport, timeout_s=_TIMEOUT_S)
             except WorkerCrash as error:

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import importlib
 import io
+import math
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -19,7 +21,14 @@ import click
 from edgeml._version import __version__
 from edgeml.cli.output import print_error_json, printable, replace_unencodable, show_conflict, show_error
 from edgeml.cli.verbosity import LOGGER, logging_handlers, verbosity_options
-from edgeml.core.errors import ConversionError, EdgemlError, PackageError, StorageError, UnsupportedModelError
+from edgeml.core.errors import (
+    ConversionError,
+    EdgemlError,
+    PackageError,
+    ResourceError,
+    StorageError,
+    UnsupportedModelError,
+)
 from edgeml.core.records.error_record import ErrorRecord, error_record
 from edgeml.core.system.installation import find_damage
 
@@ -28,6 +37,8 @@ __all__ = ["cli", "exit_code", "main"]
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
 _STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+_RESOURCE_ERRORS = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+_LEAST_MB, _PLENTY_MB = 110, 1000  # of address space: with less NumPy's OpenBLAS ends the process, or by its threads
 _COMMANDS = (
     "demo", "train", "build", "inspect", "verify", "predict", "diff", "explain", "bench", "report", "targets", "help",
 )  # fmt: skip
@@ -126,11 +137,34 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    _open_standard_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(number, _terminate)
     replace_unencodable()
     sys.exit(_run(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """Open standard streams that the caller closed: the next file would become one of them."""
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # stays open
+
+
+def _check_address_space() -> None:
+    space_mb = _address_space_mb()
+    if space_mb < _LEAST_MB:
+        raise ResourceError(
+            f"The address space of this process is limited to {space_mb:.0f} MB, expected at least {_LEAST_MB} MB.",
+            fix="raise the limit: ulimit -v.",
+        )
+    if space_mb < _PLENTY_MB:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # signature of handlers
@@ -146,6 +180,7 @@ def _run(arguments: list[str]) -> int:
                 damage = find_damage()
                 if damage is not None:
                     raise EdgemlError(damage.message, fix=damage.fix)
+                _check_address_space()
                 code = int(cli.main(standalone_mode=False) or 0)
                 LOGGER.debug("exit code %d", code)
             except _ReaderGoneError:
@@ -190,6 +225,12 @@ def _show(problem: BaseException) -> ErrorRecord:
             f"{problem.filename or 'Standard output'} cannot be written: {problem.strerror}.",
             fix="free some space, or write to another place.",
         )
+    if _lacks_resources(problem):
+        reason = str(problem) or "out of memory"
+        problem = ResourceError(
+            f"The machine or a limit on this process lacks memory or file descriptors: {reason}.",
+            fix="close other programs, raise the limit (ulimit -a shows all), or use smaller data.",
+        )
     if isinstance(problem, EdgemlError):
         show_error(problem)
         return error_record(problem, exit_code(problem))
@@ -202,6 +243,18 @@ def _show(problem: BaseException) -> ErrorRecord:
         log="".join(traceback.format_exception(problem)),
         exit_code=EXIT_BUG,
     )
+
+
+def _lacks_resources(problem: BaseException) -> bool:
+    if isinstance(problem, ImportError):  # a shared library that does not fit raises no MemoryError
+        return _address_space_mb() < math.inf
+    return isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno in _RESOURCE_ERRORS)
+
+
+def _address_space_mb() -> float:
+    """Return the limit of this process's address space."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return math.inf if limit == resource.RLIM_INFINITY else limit / 2**20
 
 
 def exit_code(error: EdgemlError) -> int:

@@ -14,7 +14,7 @@ import msgspec
 from edgeml.cli.verbosity import LOGGER, is_quiet
 from edgeml.core.errors import EdgemlError
 from edgeml.core.records.error_record import ErrorDocument, ErrorRecord
-from edgeml.core.system.text import escape_json, printable
+from edgeml.core.system.text import as_unicode, escape_json, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,8 +98,20 @@ def print_error_json(error: ErrorRecord) -> None:
 
 def print_json(value: object) -> None:
     """Print a JSON document on standard output."""
-    text = msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode()
-    click.echo(escape_json(text))
+    try:
+        data = msgspec.json.encode(value, order="deterministic")
+    except UnicodeEncodeError:  # names of files need not be Unicode, as JSON is
+        data = msgspec.json.encode(_as_unicode(msgspec.to_builtins(value)), order="deterministic")
+    click.echo(escape_json(msgspec.json.format(data, indent=2).decode()))
+
+
+def _as_unicode(value: object) -> object:
+    """Escape halves of characters in the texts of a JSON value."""
+    if isinstance(value, str):
+        return as_unicode(value)
+    if isinstance(value, dict):
+        return {as_unicode(key): _as_unicode(item) for key, item in value.items()}
+    return [_as_unicode(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def show_error(error: EdgemlError) -> None:

@@ -6,7 +6,6 @@ Digests prove that a package is whole, not that its engine survives it.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +19,7 @@ from edgeml.core.errors import IsolationError, StorageError, TargetError, Verifi
 from edgeml.core.records.benchmark_results import read_results
 from edgeml.core.session import ISOLATED_TARGETS
 from edgeml.core.system.limits import Limits
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Label
 from edgeml.package import diff_packages, open_package
@@ -171,8 +171,8 @@ def in_child(kind: type, settings: Struct, named: str) -> Iterator[Worker]:
     """
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
-            Worker(f"{kind.__module__}:{kind.__name__}", settings, Path(folder)) as worker,
+            TemporaryFolder() as folder,
+            Worker(f"{kind.__module__}:{kind.__name__}", settings, folder) as worker,
         ):
             yield worker
     except WorkerCrash as error:

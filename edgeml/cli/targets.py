@@ -26,15 +26,13 @@ def command(*, as_json: bool) -> None:
 
     Targets that this kind of machine cannot have are listed at the end, without advice.
     """
-    import tempfile
-    from pathlib import Path
-
     from edgeml.core.registry.targets import NoSettings, Target, TargetProbe
+    from edgeml.core.system.temporary import TemporaryFolder
     from edgeml.core.system.worker import Worker
 
     with (  # drivers and plug-ins are native code, and may print or crash
-        tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
-        Worker(f"{TargetProbe.__module__}:TargetProbe", NoSettings(), Path(folder)) as child,
+        TemporaryFolder() as folder,
+        Worker(f"{TargetProbe.__module__}:TargetProbe", NoSettings(), folder) as child,
     ):
         targets = child.call("targets", returns=tuple[Target, ...])
     show_conflict()

@@ -34,6 +34,10 @@ class Decision(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     pairwise: bool = False
 
 
+_LARGE_BYTES = 2**27
+_MAX_PADDING = 4  # times the texts themselves
+
+
 class Ranking(NamedTuple):
     """The best labels of each sample, and their scores.
 
@@ -90,8 +94,25 @@ class Decider:
         if self._largest_wins and len(outputs[self._scores]) == 1:  # fast path, saves a microsecond
             return self._column[int(outputs[self._scores].argmax())].copy()
         if self._label is not None:
-            return outputs[self._label].reshape(-1).astype(self._names.dtype)
-        return self._names[self._checked_positions(outputs)]
+            texts = outputs[self._label].reshape(-1)
+            self._check_size(len(texts), texts.nbytes)
+            return texts.astype(self._names.dtype)
+        label_positions = self._checked_positions(outputs)
+        if len(label_positions) * self._names.itemsize > _LARGE_BYTES:
+            sizes = np.char.str_len(self._names) * 4 if self._names.dtype.kind == "U" else self._names.itemsize
+            self._check_size(
+                len(label_positions), int(np.broadcast_to(sizes, self._names.shape)[label_positions].sum())
+            )
+        return self._names[label_positions]
+
+    def _check_size(self, count: int, needed_bytes: int) -> None:
+        """Refuse labels of gigabytes, where a label that is seldom returned is far longer than the others."""
+        size = count * self._names.itemsize
+        if size > _LARGE_BYTES and size > _MAX_PADDING * needed_bytes:
+            raise InputError(
+                f"The labels of {count} samples take {size / 1e6:,.0f} MB, since one is far longer than the others.",
+                fix="give fewer samples at a time, or use the scores.",
+            )
 
     def positions(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         """Return positions in the decision's labels, int64 ``[samples]``; -1 for an unknown label."""

@@ -11,6 +11,7 @@
     │   └── VerificationError    a digest or a golden vector does not match
     ├── TargetError              an engine or a target is missing, or cannot run the artifact
     │   └── IsolationError       an artifact in a child process crashed it, or exceeded a limit
+    ├── ResourceError            the machine lacks memory, processes or file descriptors
     └── MissingDependencyError   an extra is not installed
 
 All classes are names of the top level as well: ``except edgeml.InputError``.
@@ -25,6 +26,7 @@ __all__ = [
     "IsolationError",
     "MissingDependencyError",
     "PackageError",
+    "ResourceError",
     "StorageError",
     "TargetError",
     "UnsupportedModelError",
@@ -92,6 +94,10 @@ class TargetError(EdgemlError):
 
 class IsolationError(TargetError):
     """An artifact crashed the child process that ran it, or exceeded its limit of memory or time."""
+
+
+class ResourceError(EdgemlError):
+    """The machine, or a limit on this process, lacks memory, processes or file descriptors."""
 
 
 class MissingDependencyError(EdgemlError):

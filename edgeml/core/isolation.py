@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import signal
-import tempfile
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
 
-from edgeml.core.errors import ConversionError, IsolationError, StorageError, TargetError
+from edgeml.core.errors import ConversionError, IsolationError, TargetError
 from edgeml.core.system.limits import Limits
 from edgeml.core.system.locks import ForkSafeLock
-from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
+from edgeml.core.system.temporary import TemporaryFolder
+from edgeml.core.system.worker import Worker, WorkerCrash, WorkerKilled, WorkerTimeout
 
 __all__ = ["Isolation", "NoSettings"]
 
@@ -79,7 +76,8 @@ class Isolation:
 
         Raises:
             IsolationError: The artifact crashed the child, or exceeded a limit.
-            TargetError: The engine fails, or the child cannot be started.
+            TargetError: The engine fails.
+            ResourceError: The child cannot be started, or was killed twice.
         """
         with self._lock:
             if self._closed:
@@ -91,10 +89,10 @@ class Isolation:
             try:
                 try:
                     return calls()
-                except WorkerCrash as error:
+                except WorkerKilled:
                     self.holder = None
                     # A child ends with the thread that started it, so that one such end is not significant.
-                    if error.status != -signal.SIGKILL or self._closed:
+                    if self._closed:
                         raise
                     return calls()
             except Exception as error:
@@ -120,11 +118,8 @@ class Isolation:
         self.close()
 
     def _create_worker(self) -> None:
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="edgeml-"))
-        except OSError as error:
-            raise StorageError(f"Temporary files cannot be written: {error.strerror or error}.") from error
-        self._worker = Worker(_PROCESS, NoSettings(), folder)
+        folder = TemporaryFolder()
+        self._worker = Worker(_PROCESS, NoSettings(), folder.path)
         self._process, self.holder = os.getpid(), None
         self._finalizer = weakref.finalize(self, _end, self._worker, folder, self._process)
 
@@ -149,15 +144,10 @@ def _known(error: Exception, engine: str) -> Exception:
         return TargetError(f"{engine} failed to run the artifact: {error.message}", log=error.log)
     if isinstance(error, TargetError):
         error.log = ""  # the child's traceback: the message holds all of it
-    if isinstance(error, OSError):
-        return TargetError(
-            f"{engine} cannot run in a child process: {error.strerror or error}.",
-            fix="free memory, disk space or file descriptors, and try again.",
-        )
     return error
 
 
-def _end(child: Worker, folder: Path, process: int) -> None:
+def _end(child: Worker, folder: TemporaryFolder, process: int) -> None:
     if os.getpid() == process:  # a fork leaves the child to its parent
         child.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.close()

@@ -10,7 +10,7 @@ from edgeml.core.errors import InputError
 
 __all__ = ["MAX_LABEL_CHARS", "pads_too_much", "text_array"]
 
-MAX_LABEL_CHARS = 1000
+MAX_LABEL_CHARS = 2000
 """Length of the longest label of a class, in characters: each prediction takes the room of the longest label."""
 
 _CHAR_BYTES = 4

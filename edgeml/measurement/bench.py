@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from edgeml.core.records.benchmark_results import (
     pack_times,
 )
 from edgeml.core.session import Session
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.measurement.cases import Case, Options, plan_cases
 from edgeml.measurement.cold_start import measure_cold_start
 from edgeml.measurement.comparison import compare
@@ -91,8 +91,8 @@ def bench(
         scenarios=scenarios,
         options=options,
     )
-    with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
-        file = Path(folder) / "measured.edgeml"
+    with TemporaryFolder() as folder:
+        file = folder / "measured.edgeml"
         package.save(file)
         measurements = list[Measurement]()
         for case in plan.cases:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from edgeml.core.errors import InputError, StorageError
-from edgeml.core.records.benchmark_results import Comparison, Machine, Measurement
+from edgeml.core.records.benchmark_results import MAX_RESULTS_BYTES, Comparison, Machine, Measurement
 from edgeml.core.system.files import read_bytes
 from edgeml.measurement import Case, Options
 
@@ -80,7 +80,7 @@ class Journal:
             self._append(self._path, entry)
 
     def _open(self, path: Path) -> None:
-        data = read_bytes(path) if path.exists() else b""
+        data = read_bytes(path, limit=MAX_RESULTS_BYTES) if path.exists() else b""
         complete = data[: data.rfind(b"\n") + 1]
         lines = complete.splitlines()
         if not lines and _START.startswith(data[: len(_START)]):
@@ -90,7 +90,7 @@ class Journal:
         try:
             head = msgspec.json.decode(lines[0] if lines else data, type=JournalHead)
             entries = [msgspec.json.decode(line, type=Entry) for line in lines[1:]]
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InputError(
                 f"{path} is not a journal of this version of edgeml: {error}.",
                 fix="remove it, or give another --journal.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from edgeml.core.system.digest import digest_of
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.imports import resolve
 from edgeml.core.system.limits import Limits
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.core.tensors import TensorSpec
 from edgeml.measurement.subject import Measurable
 
@@ -140,8 +140,8 @@ def open_model_file(path: Path, *, reference: Measurable | None = None, trust: b
     format_ = path.suffix.lower().removeprefix(".")
     source: Source = resolve(SOURCES[format_]).open_source(path, trust=trust)
     convert: Converter = resolve(CONVERTERS[format_, format_])
-    with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
-        artifact = convert(source, find_recipe(source.info.architecture), ConversionJob(Path(folder)))
+    with TemporaryFolder() as folder:
+        artifact = convert(source, find_recipe(source.info.architecture), ConversionJob(folder))
     data = read_bytes(path)
     signature = artifact.signature
     inputs_text, outputs_text = (", ".join(map(_describe, specs)) for specs in (signature.inputs, signature.outputs))

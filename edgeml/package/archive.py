@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 from msgspec import Struct
 
 from edgeml.core.errors import InputError, PackageError
-from edgeml.core.system.files import open_file
+from edgeml.core.system.files import open_file, read_errors
 
 __all__ = ["FIRST", "Archive", "pack"]
 
@@ -209,7 +209,7 @@ class Archive:
             ends = list(accumulate(counts, initial=begin))
             parts = [self._source[first:last] for first, last in pairwise(ends)]
         else:
-            with open_file(self._source) as file:
+            with read_errors(self._source), open_file(self._source) as file:
                 file.seek(begin)
                 parts = [file.read(count) for count in counts]
         if list(map(len, parts)) != list(counts):

@@ -8,7 +8,7 @@ from edgeml.core.records.record import decode_strict
 
 __all__ = ["MAX_EVIDENCE_BYTES", "decode_evidence"]
 
-MAX_EVIDENCE_BYTES = 64 * 2**20
+MAX_EVIDENCE_BYTES = 8 * 2**20  # a file has some kB, and 1.5 MB with the most cells of confusion matrices
 
 
 def decode_evidence(data: bytes, label: str, classes: int) -> Evidence:

@@ -13,10 +13,10 @@ from edgeml.core.errors import InputError, StorageError
 from edgeml.core.goal import Goal
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.source import SourceInfo, Task
-from edgeml.core.system.files import locked_folder
 from edgeml.core.system.limits import DEFAULT_TIMEOUT_S, Limits
 from edgeml.core.system.log import debug_enabled, log_debug, log_info
 from edgeml.core.system.paths import checked_path, is_path
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Label
 from edgeml.package import Package
@@ -45,7 +45,6 @@ from edgeml.trainers.result import TrainingCurves
 __all__ = ["Step", "build", "check_texts"]
 
 _LOADING_TIMEOUT_S = 600.0
-_SCRATCH = "edgeml-build-"
 
 
 def build(
@@ -148,7 +147,7 @@ def build(
         preprocessing = read_declarations(Path(checked_path(preprocessing, "preprocessing")))  # type: ignore[arg-type]
     measure = measure or bounds.max_p95_ms is not None
     try:
-        with show_progress(progress) as show, locked_folder(_SCRATCH) as folder:
+        with show_progress(progress) as show, TemporaryFolder() as folder:
             report = _StepCounter(show, 2 * len(selected) + 2)
             report("loading the model")
             file = model_file(source, folder, trust=trust_source)
@@ -207,7 +206,8 @@ def check_texts(**texts: str) -> None:
         kind, expected = types.get(field, (Text, "a text of at most 10,000 characters"))
         try:
             msgspec.convert(value, type=kind)
-        except msgspec.ValidationError as error:
+            value.encode()
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
             raise InputError(f"{field}: got {value!r:.80}, expected {expected}.") from error
         if field in types and value.endswith("\n"):  # which the patterns let pass
             raise InputError(f"{field}: got {value!r:.80}, expected {expected}.")

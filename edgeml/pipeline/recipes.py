@@ -16,6 +16,7 @@ from edgeml.core.errors import (
     EdgemlError,
     InputError,
     MissingDependencyError,
+    ResourceError,
     TargetError,
     UnsupportedModelError,
 )
@@ -120,6 +121,8 @@ class _RecipeBuilder:
             return Refusal(recipe.id, error.message, index_command(error.extra))  # the package is read elsewhere
         except UnsupportedModelError as error:
             return Refusal(recipe.id, error.message, error.fix)
+        except ResourceError:  # says nothing about the recipe
+            raise
         except EdgemlError as error:
             return Refusal(recipe.id, error.message, error.fix, failed=True, log=error.log)
 
@@ -169,6 +172,8 @@ class _RecipeBuilder:
                 f"The artifact cannot be proven without its engine. {error.message}",
                 index_command(error.extra),  # the package is read elsewhere
             )
+        except ResourceError:
+            raise
         except EdgemlError as error:
             return Refusal(artifact.recipe, error.message, error.fix, failed=True, log=error.log)
         return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from edgeml._version import __version__
 from edgeml.core.artifact import Refusal
 from edgeml.core.system.installation import DISTRIBUTION
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.core.system.text import printable
 from edgeml.package import Failure
 from edgeml.package.npy import encode_npz
@@ -92,8 +92,7 @@ def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None, t
         trust: The model was trusted in the build.
     """
     (model,) = folder.glob("source.*")
-    with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary:
-        work = Path(temporary)
+    with TemporaryFolder() as work:
         conversion = Conversion(ConversionSettings(framework, model, work, batch, trust))
         files = {
             name: save_arrays(dict(np.load(folder / f"{name}.npz")), work / name)

@@ -11,6 +11,7 @@ import numpy as np
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError
 from edgeml.core.source import SourceInfo, Task
+from edgeml.core.system.text import as_unicode
 from edgeml.core.tensors import Label, Signature
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.pipeline.evaluation_data import truth_of
@@ -69,6 +70,8 @@ def _check_labels(labels: Sequence[object]) -> None:
             )
         if indices.setdefault(label, i) != i:
             raise InputError(f"labels: {label!r:.80} is at index {indices[label]} and at index {i}.")
+        if isinstance(label, str) and as_unicode(label) != label:
+            raise InputError(f"labels: {label!r:.80} at index {i} is not valid Unicode.")
         if isinstance(label, str) and len(label) > MAX_LABEL_CHARS:
             raise InputError(f"labels: got {len(label)} characters at index {i}, expected at most {MAX_LABEL_CHARS}.")
     texts = [label for label in labels if isinstance(label, str)]

@@ -21,7 +21,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import GAPS
-from edgeml.core.system.files import open_file
+from edgeml.core.system.files import open_file, read_errors
 from edgeml.core.tensors import Label
 from edgeml.core.texts import text_array
 
@@ -38,6 +38,7 @@ __all__ = [
 
 _LISTED = 20
 _SHARED = 10_000  # different fields
+_MAX_COLUMNS = 100_000  # as a declaration may name
 _SHOWN = 40  # characters of a field in messages
 _EXACT = 2**53  # float64 holds every whole number up to this one (IEEE 754)
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -299,9 +300,15 @@ def read_csv(path: Path) -> CsvTable:
     lines = array("Q")
     shared: dict[str, str] = {}  # a field that occurs again takes no memory of its own
     try:
-        with open_file(path) as data, io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as file:
+        with (
+            read_errors(path),
+            open_file(path) as data,
+            io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as file,
+        ):
             reader = csv.reader(file, strict=True)
             header = next((line for line in reader if line), [])
+            if len(header) > _MAX_COLUMNS:
+                raise InputError(f"{path.name} has {len(header)} columns, expected at most {_MAX_COLUMNS}.")
             columns: list[list[str]] = [[] for _ in header]
             for row in reader:
                 if not row:

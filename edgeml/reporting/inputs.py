@@ -20,6 +20,7 @@ _NS_PER_MS = 1e6
 _RERUN = "run edgeml bench again."
 # Bounds of milliseconds, samples per second, and ratios: no machine is beyond them, and no axis could show them.
 _MIN, _MAX = 1e-9, 1e12
+_MAX_TRAINING_BYTES = 2**23  # 80,000 epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,9 @@ def read_training(package: Package) -> TrainingCurves | None:
     entry = package.manifest.training
     if entry is None:
         return None
+    size = package.manifest.files[entry].size_bytes
+    if size > _MAX_TRAINING_BYTES:
+        raise PackageError(f"{package.label}: '{entry}' has {size} bytes, expected at most {_MAX_TRAINING_BYTES}.")
     try:
         return msgspec.json.decode(package.read(entry), type=TrainingCurves)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -113,7 +113,7 @@ def _is_archive(path: Path) -> bool:
     Raises:
         InputError: The contents contradict the suffix, or are of neither format.
     """
-    with open_file(path) as file:
+    with read_errors(path), open_file(path) as file:
         start = file.read(len(_HDF5_SIGNATURE))
     named_archive = path.suffix == _ARCHIVE_SUFFIX
     if named_archive and zipfile.is_zipfile(path):

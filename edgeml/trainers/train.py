@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 
 from edgeml.core.errors import EdgemlError, InputError, StorageError
 from edgeml.core.system.files import atomic_write, read_bytes
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.core.system.worker import Worker
 from edgeml.trainers.fit_worker import SUMMARY, Trainer, TrainerSettings
 from edgeml.trainers.result import Epoch, Trained
@@ -58,8 +58,7 @@ def train(training: Training, folder: Path, progress: Callable[[Epoch], None] | 
     folder = folder.absolute()
     former = _former_files(folder, training)
     try:
-        with tempfile.TemporaryDirectory(prefix="edgeml-") as temporary:
-            scratch = Path(temporary)
+        with TemporaryFolder() as scratch:
             (scratch / "files").mkdir()
             settings = TrainerSettings(training, scratch / "files")
             with Worker(f"{Trainer.__module__}:{Trainer.__name__}", settings, scratch) as trainer:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +17,7 @@ from edgeml.core.engine import ArrayInstance, EngineInstance, TinyModel
 from edgeml.core.errors import EdgemlError, TargetError
 from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.recipe import Precision
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.core.system.worker import Worker
 from edgeml.core.tensors import Signature, TensorSpec
 
@@ -152,8 +151,8 @@ class GpuProbe:
 def _refused_operators(data: bytes) -> list[str]:
     """Return the kind of each operator that the GPU does not support, as printed by the engine."""
     with (
-        tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
-        Worker(f"{GpuProbe.__module__}:GpuProbe", ProbeSettings(data), Path(folder)) as child,
+        TemporaryFolder() as folder,
+        Worker(f"{GpuProbe.__module__}:GpuProbe", ProbeSettings(data), folder) as child,
     ):
         log = ""
         try:

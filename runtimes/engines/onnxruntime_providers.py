@@ -19,6 +19,7 @@ from msgspec import Struct
 from edgeml.core.errors import EdgemlError, MissingDependencyError, TargetError
 from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.system.installation import install_command
+from edgeml.core.system.temporary import TemporaryFolder
 
 __all__ = ["PROVIDERS", "open_on", "operators", "operators_run", "provider_obstacle"]
 
@@ -138,11 +139,9 @@ def operators_run(
         target: One of `PROVIDERS`.
         inputs: Arrays by input name.
     """
-    import tempfile
-
     provider = PROVIDERS[target]
-    with tempfile.TemporaryDirectory(prefix="edgeml-") as folder:
-        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "run")
+    with TemporaryFolder() as folder:
+        options.enable_profiling, options.profile_file_prefix = True, str(folder / "run")
         session = _open(onnxruntime, data, options, provider)
         session.run(None, inputs)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, check_tensor
-from edgeml.core.errors import ConversionError, StorageError, TargetError
+from edgeml.core.errors import ConversionError, TargetError
 from edgeml.core.placement import OperatorCount, count_operators
 from edgeml.core.recipe import Precision
+from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
 from edgeml.core.tensors import Signature
 
@@ -64,11 +63,8 @@ class TfliteMicroAdapter(EngineAdapter):
 
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # one target, one thread
         self.signature = signature
-        try:
-            folder = tempfile.TemporaryDirectory(prefix="edgeml-")
-        except OSError as error:
-            raise StorageError(f"Temporary files cannot be written: {error.strerror or error}.") from error
-        self._child = Worker(f"{MicroInterpreter.__module__}:MicroInterpreter", MicroSettings(data), Path(folder.name))
+        folder = TemporaryFolder()
+        self._child = Worker(f"{MicroInterpreter.__module__}:MicroInterpreter", MicroSettings(data), folder.path)
         self._finalizer = weakref.finalize(self, _close, self._child, folder)
         self._lock = threading.RLock()  # a signal handler may close the session in the thread that predicts
         self._closed = False
@@ -155,6 +151,6 @@ class TfliteMicroAdapter(EngineAdapter):
                 return call()
 
 
-def _close(child: Worker, folder: tempfile.TemporaryDirectory[str]) -> None:
+def _close(child: Worker, folder: TemporaryFolder) -> None:
     child.close()
-    folder.cleanup()
+    folder.close()

@@ -112,7 +112,7 @@ def test_at_ten_moments(
     if number == signal.SIGINT:
         assert left == []
     else:
-        assert all(name.startswith("edgeml-build-") for name in left)
+        assert all(name.startswith("edgeml-tmp-") for name in left)
         assert left, "a killed process cannot clear up"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tempfile, "tempdir", str(temporary))

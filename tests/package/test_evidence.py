@@ -147,7 +147,7 @@ def rewritten(change: Callable[[Any], object]) -> Callable[[bytes], bytes]:
         (rewritten(lambda found: found["confusion"].update(cells=[[0, 0, 1]] * 50_001)), "is not sound"),
         (rewritten(lambda found: found["calibration"].update(bins=[])), "is not sound"),
         (rewritten(lambda found: found["calibration"].update(ece=float("inf"))), "is not sound"),
-        (lambda _: b" " * (64 * 2**20 + 1), "expected at most 67108864"),
+        (lambda _: b" " * (8 * 2**20 + 1), "expected at most 8388608"),
     ],
 )
 def test_files_that_are_not_sound(

@@ -63,7 +63,7 @@ def recognize_file(path: Path) -> FileKind | None:
     with read_errors(path):
         if path.is_dir():
             return _folder_kind(path)
-    with open_file(path) as file:
+    with read_errors(path), open_file(path) as file:
         head = file.read(_HEAD_BYTES)
     if head.startswith(b"PK\x03\x04"):
         return _zip_kind(path, head)

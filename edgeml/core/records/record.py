@@ -14,6 +14,8 @@ __all__ = ["Record", "decode_strict"]
 
 T = TypeVar("T")
 
+_MAX_SEARCHED_BYTES = 2**20  # dictionaries and lists take twenty times the memory of their text
+
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A value that is stored as JSON: strictly typed, without unknown fields, and without default values."""
@@ -80,6 +82,8 @@ def _has_unknown_parts(data: bytes, kind: Any) -> bool:
     """Test whether a file has a field, a record type or an enumerated value that this version does not know."""
     from msgspec import inspect  # only imported for errors
 
+    if len(data) > _MAX_SEARCHED_BYTES:
+        return False
     try:
         return _has_unknown(msgspec.json.decode(data), inspect.type_info(kind))
     except (msgspec.DecodeError, RecursionError):  # invalid in another place

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from edgeml._version import __version__
 from edgeml.core.engine import TinyModel
-from edgeml.core.errors import EdgemlError, StorageError, TargetError
+from edgeml.core.errors import EdgemlError, ResourceError, StorageError, TargetError
 from edgeml.core.registry.engines import adapter_of, obstacle, open_session
 from edgeml.core.registry.tables import Engine
 from edgeml.core.system.digest import digest_of
@@ -111,27 +111,23 @@ def _run_trial(engine: Engine) -> tuple[_Result, bool]:
         the machine than about the engine.
     """
     # Imported here: a device whose results are known starts without them, some milliseconds sooner.
-    import signal
-    import tempfile
-
+    from edgeml.core.system.temporary import TemporaryFolder
     from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
 
     where = f"Target '{engine.target}' does not run a tiny model with {engine.module}"
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="edgeml-") as folder,
-            Worker(f"{Trial.__module__}:Trial", engine, Path(folder)) as child,
+            TemporaryFolder() as folder,
+            Worker(f"{Trial.__module__}:Trial", engine, folder) as child,
         ):
             child.call("run", returns=type(None), timeout_s=_TIMEOUT_S)
     except WorkerCrash as error:
-        is_lasting = not isinstance(error, WorkerTimeout) and error.status != -signal.SIGKILL
-        return _Result(f"{where}: {error.message}", _FIX, time.time()), is_lasting
+        return _Result(f"{where}: {error.message}", _FIX, time.time()), not isinstance(error, WorkerTimeout)
+    except (ResourceError, StorageError) as error:
+        return _Result(f"{where}: {error.message}", error.fix, time.time()), False
     except EdgemlError as error:
         printed = _PRINTED.search(error.log)  # native code prints the reason on stderr only
         return _Result(f"{where}: {printed[1] if printed else error.message}", error.fix or _FIX, time.time()), True
-    except OSError as error:
-        reason = f"{where}: the child process cannot start: {error.strerror or error}"
-        return _Result(reason, "free memory, disk space or file descriptors, and try again."), False
     return _Result(), True
 
 

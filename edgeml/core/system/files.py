@@ -1,4 +1,4 @@
-"""Atomic replacement of files, errors of reading, and temporary folders that do not outlive their process."""
+"""Reading of files within limits, and their atomic replacement."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgeml.core.errors import InputError, StorageError
+from edgeml.core.system.locks import lock_file
 
 __all__ = [
     "MAX_FILE_BYTES",
     "atomic_write",
-    "locked_folder",
     "max_unpacked_bytes",
     "open_file",
     "read_bytes",
@@ -56,11 +56,15 @@ def max_unpacked_bytes(size_bytes: int) -> int:
 def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for the block, to read bytes. Pipes and devices, which may have no end, are refused.
 
+    Errors of the block itself pass unchanged; `read_errors` translates those of reading.
+
     Raises:
         InputError: The file does not exist, or is a pipe or a device.
-        StorageError: The file cannot be read.
+        StorageError: The file cannot be opened.
     """
-    with read_errors(path), open(path, "rb", opener=_open_without_waiting) as file:
+    with read_errors(path):
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115  # closed below
+    with file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             kind = "pipe" if stat.S_ISFIFO(mode) else "device"
@@ -84,7 +88,7 @@ def read_bytes(path: Path, *, limit: int = MAX_FILE_BYTES) -> bytes:
         InputError: The file does not exist, is a pipe or a device, or is larger than the limit.
         StorageError: The file cannot be read.
     """
-    with open_file(path) as file:
+    with read_errors(path), open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise InputError(f"{path}: the file has {size} bytes, expected at most {limit}.")
@@ -181,28 +185,6 @@ def _write_into(path: Path, data: bytes, mode: int) -> None:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def locked_folder(prefix: str) -> Iterator[Path]:
-    """Create a temporary folder for the block and remove it at the end.
-
-    A lock marks the folder as in use: the folder of a killed process is removed by the next call.
-
-    Args:
-        prefix: Beginning of the folder's name, by which abandoned folders are found.
-    """
-    import shutil
-    import tempfile
-
-    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        _remove_abandoned_folder(path)
-    folder, descriptor = _create_locked_folder(prefix)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
 def _remove_abandoned_files(folder: int, stem: str) -> None:
     """Remove the temporary files of dead processes: files without a lock."""
     pattern = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{8}}\.tmp")
@@ -213,7 +195,7 @@ def _remove_abandoned_files(folder: int, stem: str) -> None:
             descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
             try:
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    _lock(descriptor, wait=False)
+                    lock_file(descriptor, wait=False)
                     os.unlink(name, dir_fd=folder)
             finally:
                 os.close(descriptor)
@@ -224,44 +206,10 @@ def _create_locked(name: str, folder: int, mode: int) -> int:
     while True:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=folder)
         with contextlib.suppress(OSError):  # a file system without locks: abandoned files stay there
-            _lock(descriptor)
+            lock_file(descriptor)
         if os.fstat(descriptor).st_nlink:
             return descriptor
         os.close(descriptor)  # another writer removed it as abandoned before it was locked
-
-
-def _create_locked_folder(prefix: str) -> tuple[Path, int]:
-    import tempfile
-
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix))
-        with contextlib.suppress(FileNotFoundError):  # another process removed it as abandoned before it was locked
-            descriptor = os.open(folder, os.O_RDONLY)
-            with contextlib.suppress(OSError):  # a file system without locks
-                _lock(descriptor)
-            if folder.exists():
-                return folder, descriptor
-            os.close(descriptor)
-
-
-def _remove_abandoned_folder(folder: Path) -> None:
-    import shutil
-
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            if os.fstat(descriptor).st_uid == os.geteuid():
-                _lock(descriptor, wait=False)
-                shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(descriptor)
-
-
-def _lock(descriptor: int, *, wait: bool = True) -> None:
-    """Lock a file or folder for this process; raise BlockingIOError if another process holds it and `wait` is false."""
-    import fcntl
-
-    fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def _write_all(descriptor: int, data: bytes, *, sync: bool = True) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-__all__ = ["ForkSafeLock"]
+__all__ = ["ForkSafeLock", "lock_file"]
 
 
 class ForkSafeLock:
@@ -34,3 +34,18 @@ class ForkSafeLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def lock_file(descriptor: int, *, wait: bool = True) -> None:
+    """Lock an open file or folder for this process and those that inherit the descriptor.
+
+    Args:
+        descriptor: The file or folder.
+        wait: Whether to wait while another process holds the lock.
+
+    Raises:
+        BlockingIOError: Another process holds the lock, and `wait` is false.
+    """
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["escape_json", "join_clauses", "printable"]
+__all__ = ["as_unicode", "escape_json", "join_clauses", "printable"]
 
 _MAX_CLAUSES = 5
 _UNPRINTABLE = re.compile(r"[^ -~]")
+
+
+def as_unicode(text: str) -> str:
+    """Escape halves of characters, which Python has in names of files that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def printable(text: str) -> str:

@@ -27,15 +27,19 @@ import msgspec
 import numpy as np
 
 from edgeml.core import errors
-from edgeml.core.errors import ConversionError, EdgemlError
+from edgeml.core.errors import ConversionError, EdgemlError, InputError, ResourceError
 from edgeml.core.system.imports import EXTRA_OF_MODULE, resolve
+from edgeml.core.system.text import as_unicode
 from edgeml.core.texts import text_array
 
-__all__ = ["Worker", "WorkerCrash", "WorkerTimeout", "serve", "start_child"]
+__all__ = ["Worker", "WorkerCrash", "WorkerKilled", "WorkerTimeout", "serve", "start_child"]
 
 T = TypeVar("T")
 
 _LENGTH = struct.Struct("<Q")
+_STARTED = b"\1"  # before all replies: what ends the child earlier is not due to a call
+_STDERR = 2
+_ARRAY = 1  # code of the extension type of msgpack that holds the bytes of an array
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 1.0  # between checks that the child is alive
 _MOST_LOG_BYTES = 2**24  # of earlier calls: a child that lives for weeks may print at each call
@@ -51,11 +55,23 @@ class WorkerCrash(ConversionError):
     status: int | None = None
 
 
+class WorkerKilled(ResourceError):
+    """The child process was killed by another, or by the system because memory ran out."""
+
+
 class WorkerTimeout(WorkerCrash):
     """The child process did not reply in time and was killed, or exceeded a limit of time of its own."""
 
 
+class _Result(msgspec.Struct):
+    """A reply as the child sends it."""
+
+    value: object
+
+
 class _Reply(msgspec.Struct):
+    """A reply as the parent reads it."""
+
     value: msgspec.Raw = msgspec.Raw(b"\xc0")  # nil
     error: str = ""
     message: str = ""
@@ -68,29 +84,39 @@ def _encode_array(value: object) -> object:
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "O":
             value = text_array(list(map(str, value.flat)), "array").reshape(value.shape)
-        return value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes()
+        array = np.ascontiguousarray(value)
+        data = array.reshape(-1).view(np.uint8).data if array.nbytes else b""
+        return value.dtype.str, value.shape, msgspec.msgpack.Ext(_ARRAY, data)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Path):
-        return str(value)
+        return os.fsencode(value)  # names of files need not be UTF-8
     raise TypeError(f"{type(value).__name__} cannot cross to a worker")
 
 
 def _decode_array(kind: type, value: Any) -> object:
     if kind is np.ndarray:
         dtype, shape, data = value
-        return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
+        return data.view(dtype).reshape(shape) if len(data) else np.empty(shape, dtype)
     if kind is Path:
-        return Path(value)
+        return Path(os.fsdecode(value))
     raise TypeError(f"{kind.__name__} cannot cross from a worker")
 
 
 def _encode(value: object) -> bytes:
-    return msgspec.msgpack.encode(value, enc_hook=_encode_array)
+    try:
+        return msgspec.msgpack.encode(value, enc_hook=_encode_array)
+    except UnicodeEncodeError as error:
+        raise InputError(f"got the text {error.object!r:.80}, which is not valid Unicode.") from error
 
 
 def _decode(data: bytes | msgspec.Raw, kind: Any) -> Any:
-    return msgspec.msgpack.decode(data, type=kind, dec_hook=_decode_array)
+    return msgspec.msgpack.decode(data, type=kind, dec_hook=_decode_array, ext_hook=_copy_array)
+
+
+def _copy_array(code: int, data: memoryview) -> np.ndarray:  # noqa: ARG001  # there is one code
+    """Return the bytes of an array, the only copy of them."""
+    return np.frombuffer(data, np.uint8).copy()
 
 
 def start_child(factory: str, replies: int, environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
@@ -104,7 +130,6 @@ def start_child(factory: str, replies: int, environment: dict[str, str], log: Bi
         environment: Variables that the child gets in addition to those of this process.
         log: File for the child's output.
 
-    Returns:
     Returns:
         The process, whose standard input accepts settings and calls.
 
@@ -146,6 +171,7 @@ class Worker:
         self._log_path = folder / f"{factory.rpartition(':')[2].lower()}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._replies = -1
+        self._has_started = False
 
     def call(self, method: str, *arguments: object, returns: type[T], timeout_s: float | None = None) -> T:
         """Call a method of the object.
@@ -159,12 +185,14 @@ class Worker:
         Raises:
             EdgemlError: The error that the method raised, with `log` set to the output of the call.
             WorkerCrash: The child died or ran out of time. The next call starts another child.
+            WorkerKilled: Another process, or the system, killed the child.
+            ResourceError: The child cannot be started, or runs out of memory.
         """
         if not self.is_running:
             self._start()
         try:
             begin = self._begin_log()
-            self._write(_encode([method, [msgspec.Raw(_encode(argument)) for argument in arguments]]))
+            self._write(_encode([method, arguments]))
             reply = self._read(timeout_s)
         except BaseException:
             self.close()
@@ -201,7 +229,10 @@ class Worker:
 
     def _start(self) -> None:
         self.close()
-        read, write = os.pipe()
+        try:
+            read, write = _pipe()
+        except OSError as error:
+            raise _start_error(error) from error
         environment = {
             "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),  # the child imports the same edgeml
             "PYTHONHASHSEED": "0",  # the same bytes from the same input
@@ -211,27 +242,32 @@ class Worker:
         try:
             with self._log_path.open("ab") as log:
                 self._process = start_child(self._factory, write, environment, log)
-        except BaseException:
+        except BaseException as error:
             os.close(read)
+            if isinstance(error, OSError):
+                raise _start_error(error) from error
             raise
         finally:
             os.close(write)
-        self._replies = read
+        self._replies, self._has_started = read, False
         self._write(self._settings)
 
     def _write(self, data: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # the child died, and will not reply
-            self._process.stdin.write(_LENGTH.pack(len(data)) + data)
+            self._process.stdin.write(_LENGTH.pack(len(data)))
+            self._process.stdin.write(data)
             self._process.stdin.flush()
 
     def _read(self, timeout_s: float | None) -> _Reply | None:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        if not self._has_started:
+            self._has_started = self._read_bytes(len(_STARTED), deadline) is not None
         header = self._read_bytes(_LENGTH.size, deadline)
         data = header and self._read_bytes(_LENGTH.unpack(header)[0], deadline)
         return msgspec.msgpack.decode(data, type=_Reply) if data else None
 
-    def _read_bytes(self, count: int, deadline: float | None) -> bytes | None:
+    def _read_bytes(self, count: int, deadline: float | None) -> bytearray | None:
         data = bytearray()
         while len(data) < count:
             if not self._readable(deadline):
@@ -240,7 +276,7 @@ class Worker:
             if not chunk:
                 return None
             data += chunk
-        return bytes(data)
+        return data
 
     def _readable(self, deadline: float | None) -> bool:
         """Wait until data can be read; return False if the child is dead or the time is over."""
@@ -255,7 +291,7 @@ class Worker:
             if left_s <= _POLL_S or self._process.poll() is not None:
                 return False
 
-    def _crash(self, method: str, begin: int, timeout_s: float | None) -> WorkerCrash:
+    def _crash(self, method: str, begin: int, timeout_s: float | None) -> WorkerCrash | ResourceError:
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1.0)
@@ -269,9 +305,22 @@ class Worker:
             how = f"died of {signal.Signals(-status).name}"
         else:
             how = f"ended with status {status}"
+        message = f"The child process {how} in '{method}'."
+        if status == -signal.SIGKILL:
+            return WorkerKilled(
+                f"{message} Another process killed it, or the system did because memory ran out.",
+                fix="free memory, and try again.",
+                log=self._log(begin),
+            )
+        if status is not None and not self._has_started:
+            return ResourceError(
+                f"The child process cannot start: it {how}.",
+                fix="raise the limits of memory and of file descriptors, and try again; the log has the details.",
+                log=self._log(begin),
+            )
         timed_out = status == -signal.SIGALRM or (status is None and timeout_s is not None)
         kind = WorkerTimeout if timed_out else WorkerCrash
-        crash = kind(f"The child process {how} in '{method}'.", log=self._log(begin))
+        crash = kind(message, log=self._log(begin))
         crash.status = status
         return crash
 
@@ -289,6 +338,27 @@ class Worker:
             return log.read().decode("utf-8", errors="replace")
 
 
+def _pipe() -> tuple[int, int]:
+    """Create a pipe whose descriptors are not those of standard streams, which the child replaces."""
+    import fcntl
+
+    ends = os.pipe()
+    if min(ends) > _STDERR:
+        return ends
+    try:
+        return tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1) for end in ends)  # type: ignore[return-value]
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def _start_error(error: OSError) -> ResourceError:
+    return ResourceError(
+        f"A child process cannot be started: {error.strerror or error}.",
+        fix="free memory, disk space or file descriptors, and try again.",
+    )
+
+
 def _to_exception(reply: _Reply, log: str) -> Exception:
     """Return the child's error; a foreign exception becomes a ConversionError.
 
@@ -296,6 +366,8 @@ def _to_exception(reply: _Reply, log: str) -> Exception:
     """
     if reply.error == "MissingDependencyError":
         return errors.MissingDependencyError(reply.message, reply.extra)
+    if reply.error == "MemoryError":
+        return ResourceError("The child process ran out of memory.", fix="free memory, or raise its limit.", log=log)
     kind = getattr(errors, reply.error, None)
     if kind is None:
         return ConversionError(f"{reply.error}: {reply.message}", log=log + reply.trace)
@@ -317,6 +389,8 @@ def serve(factory: str, replies: int, parent: int) -> None:
     requests = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     with os.fdopen(replies, "wb") as out:
+        out.write(_STARTED)
+        out.flush()
         settings = _receive(requests)
         instance: Any = None
         while settings is not None and (request := _receive(requests)) is not None:
@@ -324,14 +398,15 @@ def serve(factory: str, replies: int, parent: int) -> None:
                 if instance is None:
                     kind = resolve(factory)
                     instance = kind(_decode(settings, next(iter(_annotations(kind.__init__).values()))))
-                reply = _Reply(value=msgspec.Raw(_encode(_invoke(instance, request))))
+                reply = _encode(_Result(_invoke(instance, request)))
             except Exception as error:  # noqa: BLE001  # sent to the parent, with its traceback
-                reply = _failure_reply(error)
+                reply = _encode(_failure_reply(error))
             sys.stdout.flush()
             sys.stderr.flush()
-            data = msgspec.msgpack.encode(reply)
-            out.write(_LENGTH.pack(len(data)) + data)
+            out.write(_LENGTH.pack(len(reply)))
+            out.write(reply)
             out.flush()
+            del reply
 
 
 def _receive(stream: BinaryIO) -> bytes | None:
@@ -359,11 +434,12 @@ def _invoke(instance: object, request: bytes) -> object:
 def _failure_reply(error: Exception) -> _Reply:
     import traceback
 
-    trace = "".join(traceback.format_exception(error))
+    trace = as_unicode("".join(traceback.format_exception(error)))
     if isinstance(error, errors.MissingDependencyError):
-        return _Reply(error="MissingDependencyError", message=error.what, extra=error.extra, trace=trace)
+        return _Reply(error="MissingDependencyError", message=as_unicode(error.what), extra=error.extra, trace=trace)
     if isinstance(error, EdgemlError):
-        return _Reply(error=type(error).__name__, message=error.message, fix=error.fix, trace=error.log + trace)
+        message, fix = as_unicode(error.message), as_unicode(error.fix)
+        return _Reply(error=type(error).__name__, message=message, fix=fix, trace=as_unicode(error.log) + trace)
     if isinstance(error, ModuleNotFoundError) and (name := (error.name or "").partition(".")[0]) in EXTRA_OF_MODULE:
         return _Reply(
             error="MissingDependencyError",
@@ -371,7 +447,7 @@ def _failure_reply(error: Exception) -> _Reply:
             extra=EXTRA_OF_MODULE[name],
             trace=trace,
         )
-    message = str(error).strip() or "no message"
+    message = as_unicode(str(error).strip()) or "no message"
     return _Reply(error=type(error).__name__, message=message, trace=trace)
 
 

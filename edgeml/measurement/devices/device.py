@@ -99,7 +99,7 @@ def read_lab(path: Path) -> tuple[Device, ...]:
                 f"{path}: '{name}' is not a valid device name.", fix="use up to 64 letters, digits, '_', '-' and '.'."
             )
         if not isinstance(table, dict):
-            raise InputError(f"{path}: '{name}' is not a table.", fix=_TABLE_HINT)
+            raise InputError(f"{path}: device '{name}': expected a table.", fix=_TABLE_HINT)
         try:
             devices.append(msgspec.convert({"name": name} | table, Device))
         except (msgspec.ValidationError, TypeError) as error:

@@ -11,7 +11,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import Any
 import pytest
 
 from edgeml.core.errors import InputError, StorageError
-from edgeml.core.system.files import atomic_write, locked_folder, read_bytes, read_errors
+from edgeml.core.system.files import atomic_write, read_bytes, read_errors
 from tests.support.killed_save import NEW, OLD
 from tests.support.processes import repository
 
@@ -210,7 +209,7 @@ SAVE = """
 import sys
 from pathlib import Path
 from edgeml.core.errors import InputError, StorageError
-from edgeml.core.system.files import atomic_write, locked_folder, read_bytes, read_errors
+from edgeml.core.system.files import atomic_write, read_bytes, read_errors
 from tests.support.killed_save import NEW
 try:
     atomic_write(Path(sys.argv[1]) / "x", NEW)
@@ -309,28 +308,3 @@ def test_errors_of_reading_are_told_wherever_in_the_block_they_come(tmp_path: Pa
         raise OSError("it is broken")  # as some libraries raise it, without a number
     with pytest.raises(ValueError, match="other"), read_errors("a name"):
         raise ValueError("other")
-
-
-def test_scratch_folders_in_use_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    abandoned = tmp_path / "edgeml-build-abandoned"
-    (abandoned / "deep").mkdir(parents=True)
-    (abandoned / "deep" / "file").write_bytes(b"x")
-    foreign = tmp_path / "edgeml-something"
-    foreign.mkdir()
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "file").write_bytes(b"x")
-    (tmp_path / "edgeml-build-link").symlink_to(outside)
-    with locked_folder("edgeml-build-") as first:
-        assert not abandoned.exists()
-        (first / "file").write_bytes(b"x")
-        with locked_folder("edgeml-build-") as second:
-            assert second != first
-            assert (first / "file").exists()
-            assert oct(second.stat().st_mode & 0o777) == "0o700"
-        assert not second.exists()
-        assert first.exists()
-    assert not first.exists()
-    assert foreign.exists()
-    assert (outside / "file").exists()

@@ -17,8 +17,8 @@ import pytest
 
 from edgeml.core import errors
 from edgeml.core.decisions import Decision
-from edgeml.core.errors import ConversionError, InputError, MissingDependencyError
-from edgeml.core.system.worker import Worker, WorkerCrash, WorkerTimeout
+from edgeml.core.errors import ConversionError, InputError, MissingDependencyError, ResourceError
+from edgeml.core.system.worker import Worker, WorkerCrash, WorkerKilled, WorkerTimeout
 from tests.support.held import HeldSettings
 from tests.support.hints import install_hint
 from tests.support.processes import MARKER, alive, eventually, marked, repository
@@ -156,7 +156,6 @@ def test_the_child_reads_nothing_of_the_callers_input(worker: Worker) -> None:
     [
         ("say_and_abort", ("x",), "died of SIGABRT"),
         ("read_null", (), "died of SIGSEGV"),
-        ("kill", (int(signal.SIGKILL),), "died of SIGKILL"),
         ("kill", (int(signal.SIGTERM),), "died of SIGTERM"),
         ("leave", (3,), "ended with status 3"),
         ("leave", (0,), "ended with status 0"),
@@ -182,8 +181,15 @@ def test_a_child_that_died_between_two_calls_is_replaced(worker: Worker) -> None
     assert worker.call("add", 1, returns=int) == 101
 
 
+def test_a_child_that_another_kills_has_done_nothing_wrong(worker: Worker) -> None:
+    with pytest.raises(WorkerKilled, match=r"died of SIGKILL in 'kill'\. Another process killed it") as caught:
+        worker.call("kill", int(signal.SIGKILL), returns=type(None))
+    assert isinstance(caught.value, ResourceError)
+    assert worker.call("add", 1, returns=int) == 101
+
+
 def test_a_child_that_runs_out_of_memory_is_told(worker: Worker) -> None:
-    with pytest.raises(ConversionError, match="MemoryError"):
+    with pytest.raises(ResourceError, match="ran out of memory"):
         worker.call("fill_memory", 1 << 28, returns=type(None))
     assert worker.call("add", 1, returns=int) > 100
 
@@ -307,7 +313,7 @@ def test_a_child_that_does_not_start_loses_no_descriptor(worker: Worker, monkeyp
 
     monkeypatch.setattr("edgeml.core.system.worker.start_child", no_more)
     before = sorted(Path("/proc/self/fd").iterdir())
-    with pytest.raises(BlockingIOError, match="no more processes"):
+    with pytest.raises(ResourceError, match="cannot be started: no more processes"):
         worker.call("add", 1, returns=int)
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
