@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError
 
-__all__ = ["MAX_LABEL_CHARS", "pads_too_much", "text_array"]
+__all__ = ["MAX_LABEL_CHARS", "check_padding", "pads_too_much", "text_array"]
 
 MAX_LABEL_CHARS = 2000
 """Length of the longest label of a class, in characters: each prediction takes the room of the longest label."""
@@ -27,7 +27,13 @@ def pads_too_much(texts: Sequence[str]) -> bool:
 
 
 def text_array(texts: Sequence[str], where: str) -> np.ndarray:
-    """Return texts as an array of ``str_``, ``[texts]``.
+    """Return texts as an array of ``str_``, ``[texts]``; errors are those of `check_padding`."""
+    check_padding(texts, where)
+    return np.array(texts, np.str_)
+
+
+def check_padding(texts: Sequence[str], where: str) -> None:
+    """Check that an array of texts has about the size of the texts themselves.
 
     Args:
         texts: The texts.
@@ -42,4 +48,3 @@ def text_array(texts: Sequence[str], where: str) -> np.ndarray:
             f"{where}: text {row} of {len(texts)} has {len(longest)} characters, far more than the others.",
             fix="shorten it, or leave it out: each text takes the memory of the longest.",
         )
-    return np.array(texts, np.str_)

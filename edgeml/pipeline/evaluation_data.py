@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from edgeml.core.caller_inputs import arrays_by_input
+from edgeml.core.caller_inputs import arrays_by_input, shaped_by_input, values_of
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Declaration, Table
@@ -34,6 +34,7 @@ __all__ = [
 
 _RANDOM_SAMPLES = 256
 _RANDOM_SEED = 0
+_MAX_SAMPLES = 2**20  # their outputs, of the source and of each artifact, are in memory at the same time
 _NO_DECLARATIONS: Mapping[str, Declaration] = MappingProxyType({})
 
 
@@ -79,6 +80,7 @@ def _select_inputs(data: object, info: SourceInfo, declarations: Mapping[str, De
     """Select the columns of each input from a table; return other data unchanged."""
     specs = info.signature.inputs
     if isinstance(data, CsvTable):
+        _check_count(len(data), data.file)
         return inputs_of_table(data, info.signature, declarations or csv_declarations(info, data))
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         if info.columns:
@@ -88,6 +90,21 @@ def _select_inputs(data: object, info: SourceInfo, declarations: Mapping[str, De
     if columns and isinstance(data, np.ndarray) and data.shape[1:] == (len(specs),):
         return {spec.name: data[:, place] for place, spec in enumerate(specs)}
     return data
+
+
+def _arrays(data: object, info: SourceInfo, what: str) -> dict[str, np.ndarray]:
+    """Return the caller's samples by input name, as `arrays_by_input` does, and not too many."""
+    shaped = shaped_by_input(data, info.signature, what)
+    _check_count(len(next(iter(shaped.values()))), what)
+    return {spec.name: values_of(shaped[spec.name], spec, what) for spec in info.signature.inputs}
+
+
+def _check_count(count: int, what: str) -> None:
+    if count > _MAX_SAMPLES:
+        raise InputError(
+            f"{what}: got {count} samples, expected at most {_MAX_SAMPLES}.",
+            fix="give a random part of them; a million samples settle each figure.",
+        )
 
 
 def calibration_arrays(
@@ -107,8 +124,7 @@ def calibration_arrays(
         return None
     if isinstance(data, tuple) and len(data) == 2:
         data = data[0]  # the form of evaluation data; calibration needs no labels
-    inputs = _select_inputs(data, info, declarations)
-    arrays = arrays_by_input(inputs, info.signature, "calibration")
+    arrays = _arrays(_select_inputs(data, info, declarations), info, "calibration")
     if not all(len(array) for array in arrays.values()):
         raise InputError("calibration: got 0 samples.", fix="give about 100 that are typical of the use.")
     if all(_equal(array, np.broadcast_to(array[:1], array.shape)) for array in arrays.values()):
@@ -182,7 +198,7 @@ def evaluation_arrays(
     if evaluation is None:
         return EvaluationData("drawn", _random_inputs(info), None)
     x = _select_inputs(split_evaluation(evaluation)[0], info, declarations)
-    inputs = arrays_by_input(x, info.signature, "evaluation")
+    inputs = _arrays(x, info, "evaluation")
     count = len(next(iter(inputs.values())))
     if count == 0:
         raise InputError("evaluation: got 0 samples.")

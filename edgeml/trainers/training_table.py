@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeml.core.errors import InputError
-from edgeml.core.texts import text_array
+from edgeml.core.texts import check_padding, text_array
 from edgeml.preprocessing.csv_table import (
     CsvColumn,
     CsvTable,
@@ -126,6 +126,7 @@ def _feature(column: CsvColumn, *, text: bool, remarks: list[str]) -> np.ndarray
     kind: ColumnKind = "text" if text else _kind(column)
     if kind == "numbers":
         return column.numbers(missing=True)
+    check_padding(column.fields, f"{column.file}, column '{column.name}'")
     missing = [not field if text else is_missing(field) for field in column.fields]
     spelled = [field for field, absent in zip(column.fields, missing, strict=True) if absent and field.strip()]
     if spelled:
