@@ -11,9 +11,12 @@ import click
 from msgspec import Struct
 
 from edgeml.cli.verbosity import LOGGER
+from edgeml.core.errors import EdgemlError
 from edgeml.core.system.limits import DEFAULT_TIMEOUT_S, Limits
 
 __all__ = ["RenamedOptions", "limits_of", "limits_options", "options_as", "trust_option"]
+
+_WARNINGS = "edgeml.renamed"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Options = TypeVar("Options", bound=Struct)
@@ -89,7 +92,17 @@ class RenamedOptions(click.Command):
             if name in self._renamed:
                 args[i] = f"{self._renamed[name]}{equals}{value}"
                 warnings.append(f"{name} is now called {self._renamed[name]}.")
-        rest = super().parse_args(ctx, args)
-        for warning in warnings:  # now that --quiet and --log-file are known
-            LOGGER.warning(warning)
-        return rest
+        ctx.meta[_WARNINGS] = warnings
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, and warn of former names at its end; of an error, its message is enough."""
+        warnings: list[str] = ctx.meta[_WARNINGS]
+        try:
+            return super().invoke(ctx)
+        except EdgemlError:
+            warnings.clear()
+            raise
+        finally:
+            for warning in warnings:
+                LOGGER.warning(warning)

@@ -6,7 +6,6 @@ import math
 import os
 import weakref
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -112,9 +111,7 @@ class Isolation:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _create_worker(self) -> None:

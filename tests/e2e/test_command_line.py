@@ -249,3 +249,9 @@ def test_completion_of_the_shell(edgeml_command: Path, tmp_path: Path) -> None:
         check=True,
     ).stdout  # fmt: skip
     assert "complete -o nosort" in script
+
+
+def test_an_error_comes_without_a_warning_about_former_names(run: Run, tmp_path: Path) -> None:
+    done = run("build", tmp_path / "none.skops", "--version", "1.0.0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
