@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TypeVar
@@ -27,14 +28,18 @@ _MEASURED = 8  # batches that are timed to learn the time of a sample
 _COLD = 10  # the first batch may take up to this many times as long as later ones
 _PATIENCE = 3  # batches before a batch size is tried, so that a program with one batch does not wait for it
 _TRIALS = 3
+_COMPARED = (
+    32  # batches after which no other batch size of an artifact of any batch size is compared with single samples
+)
+_LONG_NS = 50_000_000  # a batch that takes longer is not worth eight more runs
 
 
 class SmallBatches:
     """Run small batches of artifacts with one input and outputs of fixed shape.
 
-    Where the artifact accepts any batch size, each size has executors of its own. Where its batch size is 1, samples
-    run one by one, or several at a time where the engine gives identical outputs faster; that is measured on the
-    caller's own batches.
+    Where the artifact accepts any batch size, each size has executors of its own, unless samples run faster one by one
+    with identical outputs. Where its batch size is 1, samples run one by one, or several at a time where the engine
+    gives identical outputs faster. That is measured on the caller's own batches.
 
     Args:
         pool: Creates a pool of executors for a batch size.
@@ -78,6 +83,8 @@ class SmallBatches:
         self._least_unit = _MOST + 1
         self._untried_units = list(_UNITS) if widens and unit == 1 else []
         self._batches_seen = 0
+        self._learning_batches = _COMPARED if unit is None else _MEASURED
+        self._seen_by_count: Counter[int] = Counter()
         self._learning = True
         self._one_by_one_counts: frozenset[int] = frozenset()  # batch sizes that run one by one
         self._lock = ForkSafeLock()
@@ -109,7 +116,7 @@ class SmallBatches:
         if count > self._max_samples or not count:
             return None
         if self._learning and (
-            self._batches_seen <= _MEASURED or (self._untried_units and count >= self._untried_units[-1])
+            self._batches_seen <= self._learning_batches or (self._untried_units and count >= self._untried_units[-1])
         ):
             return self._run_and_learn(values)
         return self._run(values)
@@ -178,16 +185,38 @@ class SmallBatches:
         self._batches_seen += 1
         if known and self.sample_ns > self._short_ns and self.sample_ns * self._max_samples > self._worth_ns:
             self._max_samples = max(1, int(self._worth_ns / self.sample_ns))
+            self._one_by_one_counts = frozenset(n for n in self._one_by_one_counts if n <= self._max_samples)
         if self._untried_units and self._batches_seen >= _PATIENCE and self._lock.acquire(blocking=False):
             try:
                 self._try_unit(values)
             finally:
                 self._lock.release()
-        self._learning = self._batches_seen <= _MEASURED or bool(self._untried_units)
+        if self._unit is None:
+            self._compare_with_singles(values)
+        self._learning = self._batches_seen <= self._learning_batches or bool(self._untried_units)
         if self._unit == 1 and self._batches_seen > _MEASURED:
             wide = min([self._least_unit, *self._untried_units[-1:]])
             self._one_by_one_counts = frozenset(range(1, min(self._max_samples + 1, wide))) - self._pools.keys()
         return results
+
+    def _compare_with_singles(self, values: np.ndarray) -> None:
+        """Run later batches of this size one by one, where that is faster."""
+        count = len(values)
+        self._seen_by_count[count] += 1
+        pool = self._pools.get(count)
+        if self._seen_by_count[count] != _PATIENCE or count == 1 or pool is None:
+            return
+        if self.sample_ns * count > _LONG_NS or not self._lock.acquire(blocking=False):
+            return
+        try:
+            batch_ns, batch = _measure(lambda: self._run_batch(pool, values))
+            single_ns, single = _measure(lambda: self._run_each(values))
+            if single_ns < batch_ns and _are_same(batch, single):
+                self._one_by_one_counts |= {count}
+        except self._errors:  # memory does not suffice
+            return
+        finally:
+            self._lock.release()
 
     def _try_unit(self, values: np.ndarray) -> None:
         """Try the largest untried batch size for which there are enough samples."""
@@ -201,12 +230,15 @@ class SmallBatches:
             wide_ns, wide = _measure(lambda: self._run_batch(pool, sample_values))
         except self._errors:  # memory does not suffice, or the model has a fixed batch size
             return
-        is_same = bool(wide and narrow) and all(map(same_bytes, wide or (), narrow or ()))
-        if is_same and wide_ns < narrow_ns and self._prove(pool, sample_values):
+        if wide_ns < narrow_ns and _are_same(wide, narrow) and self._prove(pool, sample_values):
             self._pools[unit] = pool
             large = [count for count in self._pools if count >= _LEAST_UNIT]
             self._units = tuple((count, self._pools[count]) for count in sorted(large, reverse=True))
             self._least_unit = self._units[-1][0] if self._units else _MOST + 1
+
+
+def _are_same(first: list[np.ndarray] | None, second: list[np.ndarray] | None) -> bool:
+    return bool(first and second) and all(map(same_bytes, first or (), second or ()))
 
 
 def _measure(call: Callable[[], Result]) -> tuple[float, Result]:

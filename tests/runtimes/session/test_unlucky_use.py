@@ -23,6 +23,7 @@ from edgeml.runtimes.session.session import open_session
 from tests.support.sessions import array_of
 
 SIGNATURE = Signature((TensorSpec("x", (1, 4), "float32"),), (TensorSpec("y", (1, 4), "float32"),))
+FREE = Signature((TensorSpec("x", (None, 4), "float32"),), (TensorSpec("y", (None, 4), "float32"),))
 NEEDS = Needs("numpy", "1.24", ())
 SLOW = 0.4
 
@@ -92,8 +93,32 @@ class IsSlow(Doubles):
         return 2 * values
 
 
-def opened(engine: type[EngineAdapter], target: str = "cpu", *, threads: int | None = None) -> Session:
-    return open_session(engine, b"", SIGNATURE, needs=NEEDS, target=target, threads=threads)
+class IsSlowerInBatches(Doubles):
+    """Takes the square of the time for twice the samples."""
+
+    sizes: ClassVar[list[int]] = []
+
+    def compute(self, values: np.ndarray) -> np.ndarray:
+        self.sizes.append(len(values))
+        time.sleep(2e-4 * len(values) ** 2)
+        return 2 * values
+
+
+class IsAlsoLessExactInBatches(IsSlowerInBatches):
+    """Differs in the last bits, as engines do that sum in another order."""
+
+    def compute(self, values: np.ndarray) -> np.ndarray:
+        return super().compute(values) * np.float32(1 if len(values) == 1 else 1 + 2**-20)
+
+
+def opened(
+    engine: type[EngineAdapter],
+    target: str = "cpu",
+    *,
+    threads: int | None = None,
+    signature: Signature = SIGNATURE,
+) -> Session:
+    return open_session(engine, b"", signature, needs=NEEDS, target=target, threads=threads)
 
 
 @pytest.mark.parametrize("warm_up", [np.ones, np.zeros])
@@ -107,6 +132,18 @@ def test_samples_that_an_engine_mixes_run_one_by_one(warm_up: Callable[..., np.n
             session.predict(np.maximum(warm_up((count, 4), np.float32), 1e-3).astype(np.float32))
         expected = x / np.abs(x).max(axis=1, keepdims=True)
         np.testing.assert_array_equal(session.predict(x), expected)
+
+
+@pytest.mark.parametrize(("engine", "size"), [(IsSlowerInBatches, 1), (IsAlsoLessExactInBatches, 8)])
+def test_batches_that_cost_more_than_their_samples_run_one_by_one(engine: type[IsSlowerInBatches], size: int) -> None:
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    with opened(engine, threads=1, signature=FREE) as session:
+        first = session.predict(x)
+        for _ in range(4):
+            np.testing.assert_array_equal(session.predict(x), first)
+        engine.sizes.clear()
+        np.testing.assert_array_equal(session.predict(x), first)
+    assert engine.sizes == [size] * (8 // size)
 
 
 def test_an_engine_that_fails_to_open_is_named() -> None:
