@@ -12,7 +12,6 @@ import msgspec
 
 from edgeml.cli.verbosity import LOGGER
 from edgeml.core.errors import EdgemlError, InputError, StorageError
-from edgeml.core.records.benchmark_results import MAX_RESULTS_BYTES
 from edgeml.core.system.files import atomic_write, open_file, read_bytes
 from edgeml.package.failures import is_folder_of_failures
 
@@ -180,6 +179,7 @@ def is_predictions(path: Path) -> bool:
 
 def is_results(path: Path) -> bool:
     """Return whether a file holds results of ``edgeml bench``."""
+    from edgeml.core.records.benchmark_results import MAX_RESULTS_BYTES  # with NumPy, which few commands need here
 
     class Results(msgspec.Struct):
         edgeml: str
