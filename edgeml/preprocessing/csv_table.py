@@ -297,7 +297,7 @@ def read_csv(path: Path) -> CsvTable:
             line has more or fewer fields than the first.
         StorageError: The file cannot be read.
     """
-    lines = array("Q")
+    lines = array("I")
     shared: dict[str, str] = {}  # a field that occurs again takes no memory of its own
     try:
         with (
@@ -390,7 +390,8 @@ def _plain_numbers(fields: Sequence[str]) -> np.ndarray | None:
         values = np.fromiter(map(float, fields), np.float64, len(fields))
     except ValueError:
         return None
-    plain = bool((np.abs(values) < _EXACT).all()) and not any("_" in field for field in fields)
+    plain = values.min(initial=0) > -_EXACT and values.max(initial=0) < _EXACT  # false for NaN
+    plain = bool(plain) and not any("_" in field for field in fields)
     return values if plain else None
 
 
