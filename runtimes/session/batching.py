@@ -105,7 +105,8 @@ class BatchScheduler:
             unit=self._unit,
             most=self._batch_limit,
             widens=adapter.resizes,
-            worth_ns=_WORTH_NS if workers > 1 else math.inf,
+            # Of an artifact of any batch size, a small batch is one call, which threads cannot share.
+            worth_ns=_WORTH_NS if workers > 1 and self._unit is not None else math.inf,
             short_ns=_CALL_NS,
             errors=adapter.errors,
             prove=lambda pool, values: samples_are_independent(

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TypeVar
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from .pool import Pool
 
 __all__ = ["SmallBatches"]
 
-Result = TypeVar("Result")
+Run = Callable[[], list[np.ndarray] | None]
 
 _MOST = 64  # samples; for larger batches the overhead of `BatchScheduler.run` does not matter
 _UNITS = (64, 8, 2)  # batch sizes that are tried for artifacts of batch size 1
@@ -47,7 +46,7 @@ class SmallBatches:
         unit: Batch size of the artifact; None for any.
         most: Maximum batch size where the artifact accepts any.
         widens: Whether the engine supports batch sizes larger than the artifact's.
-        worth_ns: Time of a batch above which threads should share it; infinite where there is one thread.
+        worth_ns: Time of a batch above which threads should share it; infinite where they cannot.
         short_ns: Time of a sample below which threads are not worth it.
         errors: The exceptions that the engine raises.
         prove: Returns whether the executors of a larger batch size process each sample independently of the others; its
@@ -185,7 +184,6 @@ class SmallBatches:
         self._batches_seen += 1
         if known and self.sample_ns > self._short_ns and self.sample_ns * self._max_samples > self._worth_ns:
             self._max_samples = max(1, int(self._worth_ns / self.sample_ns))
-            self._one_by_one_counts = frozenset(n for n in self._one_by_one_counts if n <= self._max_samples)
         if self._untried_units and self._batches_seen >= _PATIENCE and self._lock.acquire(blocking=False):
             try:
                 self._try_unit(values)
@@ -209,9 +207,7 @@ class SmallBatches:
         if self.sample_ns * count > _LONG_NS or not self._lock.acquire(blocking=False):
             return
         try:
-            batch_ns, batch = _measure(lambda: self._run_batch(pool, values))
-            single_ns, single = _measure(lambda: self._run_each(values))
-            if single_ns < batch_ns and _are_same(batch, single):
+            if _is_faster(lambda: self._run_each(values), lambda: self._run_batch(pool, values)):
                 self._one_by_one_counts |= {count}
         except self._errors:  # memory does not suffice
             return
@@ -226,26 +222,28 @@ class SmallBatches:
         self._untried_units.remove(unit)
         pool, sample_values = self._pool(unit), values[:unit]
         try:
-            narrow_ns, narrow = _measure(lambda: self._run_each(sample_values))
-            wide_ns, wide = _measure(lambda: self._run_batch(pool, sample_values))
+            is_faster = _is_faster(lambda: self._run_batch(pool, sample_values), lambda: self._run_each(sample_values))
         except self._errors:  # memory does not suffice, or the model has a fixed batch size
             return
-        if wide_ns < narrow_ns and _are_same(wide, narrow) and self._prove(pool, sample_values):
+        if is_faster and self._prove(pool, sample_values):
             self._pools[unit] = pool
             large = [count for count in self._pools if count >= _LEAST_UNIT]
             self._units = tuple((count, self._pools[count]) for count in sorted(large, reverse=True))
             self._least_unit = self._units[-1][0] if self._units else _MOST + 1
 
 
-def _are_same(first: list[np.ndarray] | None, second: list[np.ndarray] | None) -> bool:
-    return bool(first and second) and all(map(same_bytes, first or (), second or ()))
+def _is_faster(first: Run, second: Run) -> bool:
+    """Return whether the first of two ways to run a batch gives the same outputs as the second, and is faster.
 
-
-def _measure(call: Callable[[], Result]) -> tuple[float, Result]:
-    """Return the minimum time of several calls, in nanoseconds, and the result of the first."""
-    result, least = call(), math.inf
+    They run in turn, as they do in a program that sends batches of several sizes.
+    """
+    outputs, expected = first(), second()
+    if not (outputs and expected and all(map(same_bytes, outputs, expected))):
+        return False
+    least = [math.inf, math.inf]
     for _ in range(_TRIALS):
-        begun = perf_counter_ns()
-        call()
-        least = min(least, perf_counter_ns() - begun)
-    return least, result
+        for i, run in enumerate((first, second)):
+            begun = perf_counter_ns()
+            run()
+            least[i] = min(least[i], perf_counter_ns() - begun)
+    return least[0] < least[1]
