@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from edgeml.core.decisions import Decision
-from edgeml.core.records.evidence import Fidelity
+from edgeml.core.records.evidence import Fidelity, PartFidelity
 
-__all__ = ["CONSTANT_ERROR", "fidelity_of", "ties"]
+__all__ = ["CENTERED_SLACK_DB", "CONSTANT_ERROR", "fidelity_of", "part_sqnr_db", "ties"]
 
 CONSTANT_ERROR = 1e-6
 """Largest allowed difference between an output and a constant reference."""
+CENTERED_SLACK_DB = 5.0
+"""Decibels by which the ratio about the mean may be lower than the plain one."""
 _CEILING_DB = 200.0  # in place of infinity for an exact copy, which JSON cannot represent
 _TIE = 1e-6
+_SIMILAR = 10.0  # ratio of ranges up to which columns are judged together
+_NEGLIGIBLE = 1e-6  # range of a column, beside the largest value, that is rounding of float32
+_MAX_SPANS = 5
 # A reference is constant if its variance is not above that of a constant rounded to float32.
 _CONSTANT_SHARE = 1e-12
 
@@ -54,7 +59,78 @@ def fidelity_of(
         flips = int(((source_labels != artifact_labels) & ~tied).sum())
         counted = int((~tied).sum())
         agreement = 1 - flips / counted if counted else None
-    return Fidelity(len(next(iter(reference.values()))), plain, centered, max(errors), agreement, flips)
+    medians = [_sample_sqnr(reference[name], outputs[name]) for name in reference]
+    return Fidelity(
+        len(next(iter(reference.values()))),
+        plain,
+        centered,
+        max(errors),
+        agreement,
+        flips,
+        sample_sqnr_db=min((median for median in medians if median is not None), default=None),
+        worst_part=min(
+            (part for name in reference for part in _parts(name, reference[name], outputs[name])),
+            key=part_sqnr_db,
+            default=None,
+        ),
+    )
+
+
+def part_sqnr_db(part: PartFidelity) -> float:
+    """Return the figure of a part that its floor bounds: the lower ratio, that about the mean with its slack."""
+    return part.sqnr_db if part.centred_sqnr_db is None else min(part.sqnr_db, part.centred_sqnr_db + CENTERED_SLACK_DB)
+
+
+def _sample_sqnr(reference: np.ndarray, output: np.ndarray) -> float | None:
+    """Return the median of the samples' own SQNR in decibels; None where no sample has power."""
+    expected = reference.reshape(len(reference), -1).astype(np.float64)
+    power = np.square(expected).sum(axis=1)
+    noise = np.square(output.reshape(len(output), -1) - expected).sum(axis=1)
+    counted = power > 0.0
+    if not counted.any():
+        return None
+    with np.errstate(divide="ignore"):  # an exact sample
+        ratios = 10 * np.log10(power[counted] / noise[counted])
+    return float(np.median(np.clip(ratios, -_CEILING_DB, _CEILING_DB)))
+
+
+def _parts(name: str, reference: np.ndarray, output: np.ndarray) -> Iterator[PartFidelity]:
+    """Yield the fidelity of the groups of columns, or channels, whose ranges differ by more than ten times."""
+    for axis in sorted({1, reference.ndim - 1} - {0}):
+        for group in _column_groups(reference, axis):
+            plain, centered = _sqnr(np.take(reference, group, axis), np.take(output, group, axis))
+            if centered is not None:
+                noun = "columns" if axis == reference.ndim - 1 else f"indices of axis {axis}"
+                yield PartFidelity(name, f"{noun} {_spans(group)}", plain, centered)
+
+
+def _column_groups(reference: np.ndarray, axis: int) -> list[np.ndarray]:
+    """Return positions on an axis in groups of similar range, the largest first; none where all ranges are similar."""
+    others = tuple(i for i in range(reference.ndim) if i != axis)
+    ranges = np.ptp(reference.astype(np.float64), axis=others)
+    varying = np.flatnonzero(ranges > _NEGLIGIBLE * np.abs(reference).max(initial=0.0))
+    if len(varying) < 2 or ranges[varying].max() <= _SIMILAR * ranges[varying].min() or _is_softmax(reference, axis):
+        return []
+    groups: list[list[int]] = []
+    largest = 0.0
+    for position in varying[np.argsort(-ranges[varying], kind="stable")].tolist():
+        if not groups or largest > _SIMILAR * ranges[position]:
+            groups.append([])
+            largest = float(ranges[position])
+        groups[-1].append(position)
+    return [np.array(sorted(group)) for group in groups]
+
+
+def _is_softmax(values: np.ndarray, axis: int) -> bool:
+    return bool((values >= 0).all() and np.allclose(values.sum(axis=axis), 1.0, atol=1e-3))
+
+
+def _spans(positions: np.ndarray) -> str:
+    """Return positions as ``0, 4 to 6``; of many spans the first."""
+    starts = np.flatnonzero(np.diff(positions, prepend=positions[0] - 2) != 1)
+    runs = np.split(positions, starts[1:])
+    texts = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs[:_MAX_SPANS]]
+    return ", ".join(texts) + (", …" if len(runs) > _MAX_SPANS else "")
 
 
 def _sqnr(reference: np.ndarray, output: np.ndarray) -> tuple[float, float | None]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Remark, Verdict
 from edgeml.core.recipe import Floor, Recipe
 from edgeml.core.records.evidence import Evaluation, Fidelity, Latency, format_drop
-from edgeml.evaluation.fidelity import CONSTANT_ERROR
+from edgeml.evaluation.fidelity import CENTERED_SLACK_DB, CONSTANT_ERROR, part_sqnr_db
 from edgeml.evaluation.sample_size import samples_to_settle
 
 __all__ = ["judge", "meets_floor"]
 
-_CENTERED_SLACK_DB = 5.0
+NOISE_SLACK_DB = 6.0
+"""Decibels below the source's own noise that the floor may be: another order of sums doubles it."""
+_PART_SLACK_DB = 5.0  # for columns apart, and for the median sample
+_NO_NOISE = Fidelity(0, math.inf, math.inf, 0.0)
 # Tolerated loss when the source itself is cast to float32: the parity floor of fp16 recipes.
 _FLOAT32_FLOOR = Floor(40.0, 0.99)
 
@@ -26,6 +31,7 @@ def judge(
     labelled: bool,
     float32_fidelity: Fidelity | None = None,
     computes: str = "",
+    noise: Fidelity | None = None,
 ) -> Verdict:
     """Return the verdict on an artifact: whether it meets the recipe's floor and the goal.
 
@@ -40,10 +46,12 @@ def judge(
         float32_fidelity: Fidelity of the source in float32 to the source itself, where these differ: on float64 inputs,
             or in the precision that the model computes in.
         computes: That precision, where it is not float32.
+        noise: Fidelity of the source to itself on inputs moved by their last bits; None if unknown. Where it is below
+            the floor, it is the floor.
     """
     floor = goal.floor(recipe.floor)
     reasons, remarks = _judge_fidelity(
-        evaluation.fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32"
+        evaluation.fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32", noise=noise
     )
     if floor.sqnr_db < recipe.floor.sqnr_db or floor.agreement < recipe.floor.agreement:
         remarks.append(Remark("the parity floors were lowered by the goal"))
@@ -87,7 +95,7 @@ def _judge_float32_fidelity(fidelity: Fidelity, computes: str, reasons: list[str
         else f"artifacts take float32 inputs; for the source itself, {effect} from those for the float64 inputs; "
         "subtract an offset from large inputs"
     )
-    centered = fidelity.sqnr_db if fidelity.centred_sqnr_db is None else fidelity.centred_sqnr_db + _CENTERED_SLACK_DB
+    centered = fidelity.sqnr_db if fidelity.centred_sqnr_db is None else fidelity.centred_sqnr_db + CENTERED_SLACK_DB
     if not min(fidelity.sqnr_db, centered) >= _FLOAT32_FLOOR.sqnr_db or (
         fidelity.agreement is not None and not fidelity.agreement >= _FLOAT32_FLOOR.agreement
     ):
@@ -97,27 +105,57 @@ def _judge_float32_fidelity(fidelity: Fidelity, computes: str, reasons: list[str
 
 
 def _judge_fidelity(
-    fidelity: Fidelity, floor: Floor, *, classifies: bool, exact: bool
+    fidelity: Fidelity, floor: Floor, *, classifies: bool, exact: bool, noise: Fidelity | None = None
 ) -> tuple[list[str], list[Remark]]:
     reasons: list[str] = []
     remarks: list[Remark] = []
-    if fidelity.centred_sqnr_db is None:
+    lowered: list[float] = []
+    own = noise or _NO_NOISE
+
+    def bound(figure_db: float, noise_db: float | None) -> float:
+        """Return the floor of a figure, or the source's own noise where that is lower."""
+        if noise_db is None or noise_db - NOISE_SLACK_DB >= figure_db:
+            return figure_db
+        lowered.append(noise_db)
+        return noise_db - NOISE_SLACK_DB
+
+    is_constant = fidelity.centred_sqnr_db is None
+    if is_constant:
         remarks.append(Remark("the source's outputs are the same for all samples, which proves little"))
-    if fidelity.centred_sqnr_db is None and exact:
+    sqnr_db = bound(floor.sqnr_db, own.sqnr_db)
+    if is_constant and exact:
         if not fidelity.max_error <= CONSTANT_ERROR:
             reasons.append(f"the constant output is off by {fidelity.max_error:.2g}, more than {CONSTANT_ERROR:g}")
-    elif not fidelity.sqnr_db >= floor.sqnr_db:
-        reasons.append(f"SQNR of {fidelity.sqnr_db:.1f} dB is below {floor.sqnr_db:g} dB")
-    if fidelity.centred_sqnr_db is not None and not fidelity.centred_sqnr_db >= floor.sqnr_db - _CENTERED_SLACK_DB:
+    elif not fidelity.sqnr_db >= sqnr_db:
+        reasons.append(f"SQNR of {fidelity.sqnr_db:.1f} dB is below {sqnr_db:.3g} dB")
+    centered_db = bound(floor.sqnr_db - CENTERED_SLACK_DB, own.centred_sqnr_db)
+    if fidelity.centred_sqnr_db is not None and not fidelity.centred_sqnr_db >= centered_db:
+        reasons.append(f"SQNR of {fidelity.centred_sqnr_db:.1f} dB about the mean is below {centered_db:.3g} dB")
+    part = fidelity.worst_part
+    part_db = bound(floor.sqnr_db - _PART_SLACK_DB, part_sqnr_db(own.worst_part) if own.worst_part else None)
+    if part is not None and not part_sqnr_db(part) >= part_db:
         reasons.append(
-            f"SQNR of {fidelity.centred_sqnr_db:.1f} dB about the mean is below "
-            f"{floor.sqnr_db - _CENTERED_SLACK_DB:g} dB"
+            f"SQNR of {part_sqnr_db(part):.1f} dB in {part.columns} of '{part.output}', whose range is not that of the "
+            f"others, is below {part_db:.3g} dB"
         )
+    sample_db = bound(floor.sqnr_db - _PART_SLACK_DB, own.sample_sqnr_db)
+    if fidelity.sample_sqnr_db is not None and not (is_constant or fidelity.sample_sqnr_db >= sample_db):
+        reasons.append(
+            f"SQNR of half of the samples is {fidelity.sample_sqnr_db:.1f} dB or less, below {sample_db:.3g} dB"
+        )
+    if lowered:
+        remarks.append(
+            Remark(
+                f"the source's own answers to inputs moved by one last bit differ by {min(lowered):.1f} dB: this noise "
+                "is the floor"
+            )
+        )
+    least_agreement = min(floor.agreement, 1.0 if own.agreement is None else own.agreement)
     if classifies and fidelity.agreement is None:
         reasons.append("agreement could not be measured: the source's scores are tied on every sample")
-    elif classifies and fidelity.agreement is not None and not fidelity.agreement >= floor.agreement:
+    elif classifies and fidelity.agreement is not None and not fidelity.agreement >= least_agreement:
         reasons.append(
-            f"agreement of {fidelity.agreement:.2%}, {fidelity.flips} flips, is below {100 * floor.agreement:g}%"
+            f"agreement of {fidelity.agreement:.2%}, {fidelity.flips} flips, is below {100 * least_agreement:.4g}%"
         )
     return reasons, remarks
 

@@ -281,7 +281,12 @@ def _check_figures(manifest: Manifest) -> Problems:
         drop = evaluation.drop
         if drop is not None and drop.metric == "accuracy":
             shares += [abs(drop.value), abs(drop.low), abs(drop.high)]
-        decibels = [value for value in (fidelity.sqnr_db, fidelity.centred_sqnr_db) if value is not None]
+        parts = [fidelity, *([fidelity.worst_part] if fidelity.worst_part is not None else [])]
+        figures = [
+            fidelity.sample_sqnr_db,
+            *(value for part in parts for value in (part.sqnr_db, part.centred_sqnr_db)),
+        ]
+        decibels = [value for value in figures if value is not None]
         for value in shares:
             if value is not None and not 0 <= value <= 1:
                 yield f"{record.recipe} has a share of {value:g}"

@@ -74,6 +74,7 @@ class Assessor:
             labelled=self.data.truth is not None,
             float32_fidelity=references.float32_fidelity,
             computes=self.info.computes,
+            noise=references.noise,
         )
         proven = ProvenArtifact(artifact, run, evaluation, verdict, evidence)
         supports_missing = any(spec.missing_values for spec in artifact.signature.inputs)

@@ -104,11 +104,14 @@ class ReferenceSet:
         missing_values: Outputs for the samples with missing values; None if the source does not support them.
         float32_fidelity: Fidelity of the outputs for float32 inputs to those for the original float64 inputs, or to
             those in the source's own precision; None if there is no difference, or if inputs stay in float64.
+        noise: Fidelity of the source's outputs for inputs moved by their last bits to its outputs; None where the
+            inputs are not floats, or the outputs are the caller's.
     """
 
     judged: ReferenceOutputs
     missing_values: ReferenceOutputs | None
     float32_fidelity: Fidelity | None = None
+    noise: Fidelity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +164,16 @@ def compute_references(
         precise = compute(inputs.float64)
     elif outputs.reference.own is not None:
         precise = ReferenceOutputs(Reference(outputs.reference.own), info)
-    native = ReferenceSet(outputs, missing_values, precise.fidelity_to(outputs) if precise is not None else None)
+    noise = None
+    if inputs.moved is not None and reference is None:
+        noise = compute(inputs.some).fidelity_to(compute(inputs.moved))
+    native = ReferenceSet(outputs, missing_values, precise.fidelity_to(outputs) if precise is not None else None, noise)
     if inputs.float32 is None:
         return References(native, native)
     float32 = compute(inputs.float32)
     _check(float32, origin)
     float32_missing = compute(inputs.float32_missing_values) if inputs.float32_missing_values else None
-    return References(native, ReferenceSet(float32, float32_missing, outputs.fidelity_to(float32)))
+    return References(native, ReferenceSet(float32, float32_missing, outputs.fidelity_to(float32), noise))
 
 
 def _check(reference: ReferenceOutputs, origin: str) -> None:

@@ -14,6 +14,8 @@ from edgeml.pipeline.missing_values import make_missing_value_samples, select_co
 
 __all__ = ["SavedInputs", "save_arrays", "save_inputs"]
 
+_MOVED_SAMPLES, _MOVING_SEED = 1024, 0
+
 Files = dict[str, Path]
 """``.npy`` files by input name."""
 
@@ -29,6 +31,8 @@ class SavedInputs:
         float64: The judged data in float64, if float32 cannot represent them; else None.
         float32: The judged data in float32, if the source's inputs are float64; else None.
         float32_missing_values: The samples with missing values in float32, likewise.
+        some: The first of the judged samples.
+        moved: The same samples with each number moved by its last bit; None where the inputs are not floats.
     """
 
     judged: Files
@@ -37,6 +41,8 @@ class SavedInputs:
     float64: Files | None
     float32: Files | None
     float32_missing_values: Files | None
+    some: Files
+    moved: Files | None
 
 
 def save_inputs(
@@ -50,6 +56,7 @@ def save_inputs(
         info: Description of the source.
         folder: Folder for the files.
     """
+    some = {name: array[:_MOVED_SAMPLES] for name, array in judged.inputs.items()}
     complete = select_complete_samples(calibration) if calibration else {}
     missing_values = make_missing_value_samples(judged.inputs, info.signature)
     has_float64 = any(array.dtype == np.float64 for array in judged.inputs.values())
@@ -66,6 +73,8 @@ def save_inputs(
         float32_missing_values=save(
             "float32 missing values", _to_float32(missing_values) if has_float64 and missing_values else None
         ),
+        some=save_arrays(some, folder / "some"),
+        moved=save("moved", _move_by_last_bit(some, info)),
     )
 
 
@@ -76,6 +85,21 @@ def save_arrays(arrays: Mapping[str, np.ndarray], folder: Path) -> Files:
     for name, array in arrays.items():
         np.save(files[name], array)
     return files
+
+
+def _move_by_last_bit(arrays: Mapping[str, np.ndarray], info: SourceInfo) -> dict[str, np.ndarray] | None:
+    """Move each number to a neighbor, up or down by chance; missing values, zeros and whole numbers stay."""
+    specs = info.signature.inputs
+    floats = {spec.name for spec in specs if spec.dtype.startswith("float")} - set(info.whole_inputs)
+    if not floats:
+        return None
+    rng = np.random.default_rng(_MOVING_SEED)
+
+    def move(array: np.ndarray) -> np.ndarray:
+        ends = rng.choice(np.array([-np.inf, np.inf], array.dtype), array.shape)
+        return np.where(array == 0, array, np.nextafter(array, ends))
+
+    return {name: move(array) if name in floats else array for name, array in arrays.items()}
 
 
 def _to_float32(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -200,11 +200,13 @@ def test_former_names_of_options_work_with_a_warning(
 
 
 def test_quiet_silences_warnings_and_not_errors(run: Run, table: Path, tmp_path: Path) -> None:
-    arguments = ["build", table / "absent.skops", "-o", tmp_path / "p.edgeml", "--target", "price"]
+    arguments = [
+        "build", table / "model.skops", "-o", tmp_path / "p.edgeml", "--evaluation", table / "held-out.csv",
+        "--target", "price", "--recipe", "onnx-fp32",
+    ]  # fmt: skip
     assert "warning: --target" in run(*arguments).stderr
-    done = run("--quiet", *arguments)
-    assert "warning" not in done.stderr
-    assert "error: " in done.stderr
+    assert "warning" not in run("--quiet", *arguments).stderr
+    assert "error: " in run("--quiet", "build", table / "absent.skops", "-o", tmp_path / "q.edgeml").stderr
 
 
 @pytest.mark.slow
@@ -252,6 +254,6 @@ def test_completion_of_the_shell(edgeml_command: Path, tmp_path: Path) -> None:
 
 
 def test_an_error_comes_without_a_warning_about_former_names(run: Run, tmp_path: Path) -> None:
-    done = run("build", tmp_path / "none.skops", "--version", "1.0.0")
+    done = run("build", tmp_path / "none.skops", "-o", tmp_path / "p.edgeml", "--version", "1.0.0")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")

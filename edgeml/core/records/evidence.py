@@ -14,12 +14,29 @@ __all__ = [
     "Latency",
     "McNemar",
     "Metrics",
+    "PartFidelity",
     "WorstClass",
 ]
 
 
 SIGNIFICANCE_LEVEL = 0.05
 """The p-value below which a difference is called significant."""
+
+
+class PartFidelity(Record, frozen=True):
+    """The closeness of some columns of an output, whose values are far smaller or larger than those of the others.
+
+    Attributes:
+        output: Name of the output.
+        columns: The columns, as ``columns 4 to 6``, or the indices of another axis.
+        sqnr_db: Signal-to-quantization-noise ratio of these columns alone.
+        centred_sqnr_db: The same ratio about the mean over the samples; None if the columns are constant.
+    """
+
+    output: str
+    columns: str
+    sqnr_db: float
+    centred_sqnr_db: float | None = None
 
 
 class Fidelity(Record, frozen=True):
@@ -34,6 +51,9 @@ class Fidelity(Record, frozen=True):
         max_error: Largest absolute difference, in the source's units.
         agreement: Fraction of samples with the source's label, without ties; None without labels.
         flips: Number of samples with another label than the source's; None without labels.
+        sample_sqnr_db: Median over the samples of each sample's own ratio; the minimum over the outputs. None where no
+            sample has power, and in packages of before.
+        worst_part: The columns with the smallest ratio, where an output has columns of very different ranges.
     """
 
     samples: int
@@ -42,6 +62,8 @@ class Fidelity(Record, frozen=True):
     max_error: float
     agreement: float | None = None
     flips: int | None = None
+    sample_sqnr_db: float | None = None
+    worst_part: PartFidelity | None = None
 
 
 class Metrics(Record, frozen=True):
