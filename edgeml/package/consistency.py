@@ -16,6 +16,7 @@ from edgeml.core.encoding import check_encoding
 from edgeml.core.errors import PackageError
 from edgeml.core.preprocessing import check_declaration
 from edgeml.core.recipe import RECIPES
+from edgeml.core.records.evidence import Fidelity, PartFidelity
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.package.manifest import ArtifactRecord, Manifest
@@ -281,10 +282,10 @@ def _check_figures(manifest: Manifest) -> Problems:
         drop = evaluation.drop
         if drop is not None and drop.metric == "accuracy":
             shares += [abs(drop.value), abs(drop.low), abs(drop.high)]
-        parts = [fidelity, *([fidelity.worst_part] if fidelity.worst_part is not None else [])]
+        parts: list[Fidelity | PartFidelity | None] = [fidelity, fidelity.worst_part]
         figures = [
             fidelity.sample_sqnr_db,
-            *(value for part in parts for value in (part.sqnr_db, part.centred_sqnr_db)),
+            *(value for part in parts if part is not None for value in (part.sqnr_db, part.centred_sqnr_db)),
         ]
         decibels = [value for value in figures if value is not None]
         for value in shares:
