@@ -68,8 +68,11 @@ class Reference(Struct, frozen=True):
         labels: Positions of the source's labels ``[samples]`` in the decision's labels, or None. The labels count,
             not the scores, for models that do not decide by their largest score.
         own: Outputs in the model's own precision, where that is not float32; else None.
+        deciding: The scores ``[samples, classes]``, or ``[samples]`` above and below 0, that the source decides by,
+            where these are not its output; else None.
     """
 
     outputs: dict[str, np.ndarray]
     labels: np.ndarray | None = None
     own: dict[str, np.ndarray] | None = None
+    deciding: np.ndarray | None = None

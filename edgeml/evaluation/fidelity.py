@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from edgeml.core.decisions import Decision
 from edgeml.core.records.evidence import Fidelity, PartFidelity
 
 __all__ = ["CENTERED_SLACK_DB", "CONSTANT_ERROR", "fidelity_of", "part_sqnr_db", "ties"]
@@ -53,11 +52,12 @@ def fidelity_of(
     ]
     plain = min(informative or [plain for plain, _ in figures])
     centered = min((centered for _, centered in figures if centered is not None), default=None)
-    agreement = flips = None
+    agreement = flips = count = None
     if labels is not None:
         source_labels, artifact_labels, tied = labels
         flips = int(((source_labels != artifact_labels) & ~tied).sum())
-        counted = int((~tied).sum())
+        count = int(tied.sum())
+        counted = len(tied) - count
         agreement = 1 - flips / counted if counted else None
     medians = [_sample_sqnr(reference[name], outputs[name]) for name in reference]
     return Fidelity(
@@ -67,6 +67,7 @@ def fidelity_of(
         max(errors),
         agreement,
         flips,
+        tied=count or None,
         sample_sqnr_db=min((median for median in medians if median is not None), default=None),
         worst_part=min(
             (part for name in reference for part in _parts(name, reference[name], outputs[name])),
@@ -151,15 +152,18 @@ def _decibels(signal: float, noise: float) -> float:
     return float(np.clip(10 * np.log10(signal / noise), -_CEILING_DB, _CEILING_DB))
 
 
-def ties(scores: np.ndarray, decision: Decision) -> np.ndarray:
-    """Return ``[samples]`` of bool: whether the source's two best scores, or score and threshold, are within 1e-6.
+def ties(scores: np.ndarray, *, threshold: float | None = None) -> np.ndarray:
+    """Return ``[samples]`` of bool: whether the source's two best scores, or score and threshold, are almost equal.
+
+    Almost equal are scores within 1e-6 of the largest absolute score of all samples.
 
     Args:
-        scores: The source's scores ``[samples, classes]``, or ``[samples]`` where a threshold decides.
-        decision: Decision of the source.
+        scores: The scores that the source decides by, ``[samples, classes]``, or ``[samples]`` for a threshold.
+        threshold: The threshold; None where the largest score decides.
     """
     flat = scores.reshape(len(scores), -1).astype(np.float64)
-    if decision.threshold is not None:
-        return np.abs(flat[:, 0] - decision.threshold) <= _TIE
+    tolerance = _TIE * float(np.abs(flat).max(initial=0.0))
+    if threshold is not None:
+        return np.abs(flat[:, 0] - threshold) <= tolerance
     top = np.sort(flat, axis=1)[:, -2:]
-    return top[:, -1] - top[:, 0] <= _TIE
+    return top[:, -1] - top[:, 0] <= tolerance

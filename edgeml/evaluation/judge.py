@@ -15,6 +15,7 @@ __all__ = ["judge", "meets_floor"]
 NOISE_SLACK_DB = 6.0
 """Decibels below the source's own noise that the floor may be: another order of sums doubles it."""
 _PART_SLACK_DB = 5.0  # for columns apart, and for the median sample
+_MAX_TIED = 0.01  # share of samples up to which the verdict does not mention them
 _NO_NOISE = Fidelity(0, math.inf, math.inf, 0.0)
 # Tolerated loss when the source itself is cast to float32: the parity floor of fp16 recipes.
 _FLOAT32_FLOOR = Floor(40.0, 0.99)
@@ -148,6 +149,13 @@ def _judge_fidelity(
             Remark(
                 f"the source's own answers to inputs moved by one last bit differ by {min(lowered):.1f} dB: this noise "
                 "is the floor"
+            )
+        )
+    if (fidelity.tied or 0) > _MAX_TIED * fidelity.samples:
+        remarks.append(
+            Remark(
+                f"the labels of {fidelity.tied} of {fidelity.samples} samples are not judged: the source's best scores "
+                "tie there"
             )
         )
     least_agreement = min(floor.agreement, 1.0 if own.agreement is None else own.agreement)

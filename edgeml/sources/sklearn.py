@@ -71,7 +71,10 @@ class SklearnSource:
                 scores = np.eye(len(decision.labels), dtype=np.float32)[labels]
             else:
                 scores = _dense(getattr(self.model, self.method)(rows))
-        return Reference({output.name: scores}, labels)
+            deciding = None
+            if self.method == "predict_proba" and hasattr(self.model, "decision_function"):
+                deciding = _dense(self.model.decision_function(rows))  # what `predict` compares, as scikit-learn has it
+        return Reference({output.name: scores}, labels, deciding=deciding)
 
 
 def save(model: Any, path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeml.core.decisions import Decision
 from edgeml.core.records.evidence import Fidelity
 from edgeml.evaluation import fidelity_of, ties
 
@@ -107,10 +106,10 @@ def test_agreement_is_missing_where_all_is_tied() -> None:
 
 def test_ties_of_the_largest_scores() -> None:
     scores = np.array([[0.5, 0.5, 0.0], [0.4, 0.4000005, 0.1], [0.4, 0.40001, 0.1], [0.9, 0.1, 0.1]])
-    assert ties(scores, Decision((0, 1, 2))).tolist() == [True, True, False, False]
+    assert ties(scores).tolist() == [True, True, False, False]
 
 
 def test_ties_at_a_threshold() -> None:
     scores = np.array([[0.5], [0.4999995], [0.49999], [0.9]])
-    assert ties(scores, Decision((0, 1), threshold=0.5)).tolist() == [True, True, False, False]
-    assert ties(np.array([0.0, 1e-7, -1.0]), Decision((0, 1), threshold=0.0)).tolist() == [True, True, False]
+    assert ties(scores, threshold=0.5).tolist() == [True, True, False, False]
+    assert ties(np.array([0.0, 1e-7, -1.0]), threshold=0.0).tolist() == [True, True, False]

@@ -51,6 +51,7 @@ class Fidelity(Record, frozen=True):
         max_error: Largest absolute difference, in the source's units.
         agreement: Fraction of samples with the source's label, without ties; None without labels.
         flips: Number of samples with another label than the source's; None without labels.
+        tied: Number of samples whose best scores tie in the source, which are not judged; None without such.
         sample_sqnr_db: Median over the samples of each sample's own ratio; the minimum over the outputs. None where no
             sample has power, and in packages of before.
         worst_part: The columns with the smallest ratio, where an output has columns of very different ranges.
@@ -62,6 +63,7 @@ class Fidelity(Record, frozen=True):
     max_error: float
     agreement: float | None = None
     flips: int | None = None
+    tied: int | None = None
     sample_sqnr_db: float | None = None
     worst_part: PartFidelity | None = None
 
