@@ -191,7 +191,7 @@ def _compared(case: Case, source: Any, artifact: Any, held_out: np.ndarray) -> O
         if source.info.decision is not None and reference.labels is not None:
             given = np.array(source.info.decision.labels)
             positions = np.searchsorted(given, answers["label"].astype(given.dtype))
-            labels = (reference.labels[part], positions[part], ties(wanted[part], source.info.decision))
+            labels = (reference.labels[part], positions[part], ties(reference, source.info.decision)[part])
         figures = fidelity_of({name: wanted[part]}, {name: found[part]}, labels=labels)
         flips = max(flips, figures.flips or 0)
         if figures.centred_sqnr_db is None:

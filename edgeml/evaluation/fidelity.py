@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from edgeml.core.decisions import Decision
 from edgeml.core.records.evidence import Fidelity, PartFidelity
+from edgeml.core.source import Reference
 
 __all__ = ["CENTERED_SLACK_DB", "CONSTANT_ERROR", "fidelity_of", "part_sqnr_db", "ties"]
 
@@ -152,15 +154,20 @@ def _decibels(signal: float, noise: float) -> float:
     return float(np.clip(10 * np.log10(signal / noise), -_CEILING_DB, _CEILING_DB))
 
 
-def ties(scores: np.ndarray, *, threshold: float | None = None) -> np.ndarray:
-    """Return ``[samples]`` of bool: whether the source's two best scores, or score and threshold, are almost equal.
+def ties(reference: Reference, decision: Decision) -> np.ndarray:
+    """Return ``[samples]`` of bool: whether the scores that the source decides by, or score and threshold, almost tie.
 
     Almost equal are scores within 1e-6 of the largest absolute score of all samples.
 
     Args:
-        scores: The scores that the source decides by, ``[samples, classes]``, or ``[samples]`` for a threshold.
-        threshold: The threshold; None where the largest score decides.
+        reference: Outputs of a classifier, which has one.
+        decision: Decision of the source.
     """
+    scores, threshold = reference.deciding, decision.threshold
+    if scores is None:
+        (scores,) = reference.outputs.values()
+    else:
+        threshold = 0.0 if scores.ndim == 1 else None
     flat = scores.reshape(len(scores), -1).astype(np.float64)
     tolerance = _TIE * float(np.abs(flat).max(initial=0.0))
     if threshold is not None:

@@ -72,11 +72,7 @@ class ReferenceOutputs:
     def tied(self) -> np.ndarray:
         """Mask of the samples whose best scores in the source are tied ``[samples]``, for classifiers."""
         assert self.info.decision is not None
-        deciding = self.reference.deciding
-        if deciding is not None:
-            return ties(deciding, threshold=0.0 if deciding.ndim == 1 else None)
-        (output,) = self.info.signature.outputs
-        return ties(self.outputs[output.name], threshold=self.info.decision.threshold)
+        return ties(self.reference, self.info.decision)
 
     def compare_labels(self, outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...]) -> Labels | None:
         """Return the labels of the source and of an artifact's outputs; None if the source is not a classifier.

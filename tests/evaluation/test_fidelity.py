@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgeml.core.decisions import Decision
 from edgeml.core.records.evidence import Fidelity
+from edgeml.core.source import Reference
 from edgeml.evaluation import fidelity_of, ties
 
 
@@ -106,10 +108,24 @@ def test_agreement_is_missing_where_all_is_tied() -> None:
 
 def test_ties_of_the_largest_scores() -> None:
     scores = np.array([[0.5, 0.5, 0.0], [0.4, 0.4000005, 0.1], [0.4, 0.40001, 0.1], [0.9, 0.1, 0.1]])
-    assert ties(scores).tolist() == [True, True, False, False]
+    assert ties(Reference({"y": scores}), Decision((0, 1, 2))).tolist() == [True, True, False, False]
 
 
 def test_ties_at_a_threshold() -> None:
     scores = np.array([[0.5], [0.4999995], [0.49999], [0.9]])
-    assert ties(scores, threshold=0.5).tolist() == [True, True, False, False]
-    assert ties(np.array([0.0, 1e-7, -1.0]), threshold=0.0).tolist() == [True, True, False]
+    assert ties(Reference({"y": scores}), Decision((0, 1), threshold=0.5)).tolist() == [True, True, False, False]
+    small = Reference({"y": np.array([0.0, 1e-7, -1.0])})
+    assert ties(small, Decision((0, 1), threshold=0.0)).tolist() == [True, True, False]
+
+
+def test_ties_of_the_scores_that_decide() -> None:
+    """Not of those that are returned; within a millionth of the largest score."""
+    scores = np.array([[0.5, 0.5], [0.5, 0.5], [0.2, 0.8]])
+    decision = Decision((0, 1))
+    assert ties(Reference({"y": scores}, deciding=np.array([2e4, 1e-2, -3.0])), decision).tolist() == [
+        False,
+        True,
+        False,
+    ]
+    three = np.array([[5e3, 0.0, 5e3 - 1e-3], [5e3, 0.0, 5e3 - 1e-1]])
+    assert ties(Reference({"y": np.ones((2, 3))}, deciding=three), decision).tolist() == [True, False]
