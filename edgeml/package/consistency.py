@@ -277,8 +277,9 @@ def _check_figures(manifest: Manifest) -> Problems:
         if worst is not None:
             shares += [worst.recall, worst.source_recall]
             least.append(worst.samples)
-        if latency is not None:
-            least += [latency.runs, latency.median_ms, latency.p95_ms]
+        least += [latency.runs] if latency is not None else []
+        times = [latency.median_ms, latency.p95_ms] if latency is not None else []
+        yield from (f"{record.recipe} has a time of {value:g}" for value in times if not 0 < value < math.inf)
         drop = evaluation.drop
         if drop is not None and drop.metric == "accuracy":
             shares += [abs(drop.value), abs(drop.low), abs(drop.high)]

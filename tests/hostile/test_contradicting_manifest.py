@@ -85,6 +85,9 @@ CONTRADICTIONS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a negative time": (
         lambda m: artifact(m).update(measurement={"runs": 1, "median_ms": -1.0, "p95_ms": 1.0}), "time of -1",
     ),
+    "a latency of nothing": (
+        lambda m: artifact(m).update(measurement={"runs": 1, "median_ms": 1.0, "p95_ms": 0.0}), "time of 0",
+    ),
     "an agreement of 17": (lambda m: artifact(m)["evaluation"]["fidelity"].update(agreement=17.0), "share of 17"),
     "1e308 dB": (lambda m: artifact(m)["evaluation"]["fidelity"].update(sqnr_db=1e308), "dB"),
     "a negative bound": (lambda m: m["golden"]["runs"][0].update(bounds={"scores": -1.0}), "bounds"),
