@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edgeml.cli.bench_device import bench_on_devices, device_options, read_devices
-from edgeml.cli.options import limits_of, limits_options, options_as
+from edgeml.cli.options import NumberRange, limits_of, limits_options, options_as
 from edgeml.cli.output import console, json_option, notes, print_json, printable, progress
 from edgeml.cli.output_files import (
     STDOUT,
@@ -80,17 +80,15 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
 @click.option("--scenario", "scenarios", multiple=True, type=click.Choice(_SCENARIOS), help="Repeatable.")
 @click.option("--threads", multiple=True, type=click.IntRange(1, 1024), help="Cores that a call may use. Repeatable.")
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 65536), help="Samples per query. Repeatable.")
+@click.option("--seconds", type=NumberRange(0.01, 86400), default=3.0, show_default=True, help="Time per measurement.")
 @click.option(
-    "--seconds", type=click.FloatRange(0.01, 86400), default=3.0, show_default=True, help="Time per measurement."
-)
-@click.option(
-    "--latency-bound", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Bound of the server's p99."
+    "--latency-bound", type=NumberRange(min=0, min_open=True, max=1e9), metavar="MS", help="Bound of the server's p99."
 )
 @click.option(
     "--cold-starts", type=click.IntRange(0, 1000), default=6, show_default=True, help="Processes to start per artifact."
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, help="Seed of arrivals, and of the order of a comparison."
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Seed of arrivals, and of the order of a comparison."
 )
 @click.option("--compare", metavar="OTHER", help="Measure in turn with a package, .tflite, .onnx, RECIPE, @TARGET.")
 @click.option("--baseline", type=click.Path(path_type=Path), help="The results of an earlier run, to compare with.")

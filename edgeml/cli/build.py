@@ -72,7 +72,7 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
 @click.option("--labels", type=_PATH, help="Names of the classes, one per line or a JSON list.")
 @click.option("--task", type=click.Choice(_TASKS), help="Default: as the model or the data show.")
 @click.option("--preprocessing", type=_PATH, help="How raw input is converted: a .toml file with a table per input.")
-@click.option("--batch", type=click.IntRange(min=1), help="Fixed batch size of the artifacts.")
+@click.option("--batch", type=click.IntRange(1, 65536), help="Fixed batch size of the artifacts.")
 @click.option("--measure", is_flag=True, help="Measure latency too.")
 @click.option("--licence", default="", help="License of the model, an SPDX expression.")
 @click.option("--author", default="", help="Author of the model.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -216,7 +217,7 @@ def inspect_model_file(path: Path) -> ModelFileReport:
     with TemporaryFolder() as folder:
         kind = recognize_file(path)
         if kind is not None and kind.format in FILES:  # whatever its ending
-            file = ModelFile(kind.format, path.resolve())
+            file = ModelFile(kind.format, Path(os.path.realpath(path)))
         else:
             file = model_file(path, folder)
         settings = InspectorSettings(file.path, file.framework)

@@ -37,6 +37,7 @@ __all__ = ["cli", "exit_code", "main"]
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNSOUND, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
 _STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+_PATH_ERRORS = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 _RESOURCE_ERRORS = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 _LEAST_MB, _PLENTY_MB = 110, 1000  # of address space: with less NumPy's OpenBLAS ends the process, or by its threads
 _COMMANDS = (
@@ -225,6 +226,8 @@ def _show(problem: BaseException) -> ErrorRecord:
             f"{problem.filename or 'Standard output'} cannot be written: {problem.strerror}.",
             fix="free some space, or write to another place.",
         )
+    if isinstance(problem, OSError) and problem.errno in _PATH_ERRORS:
+        problem = StorageError(f"{problem.filename} cannot be used: {problem.strerror}.", fix="give another path.")
     if _lacks_resources(problem):
         reason = str(problem) or "out of memory"
         problem = ResourceError(

@@ -14,7 +14,7 @@ from edgeml.cli.verbosity import LOGGER
 from edgeml.core.errors import EdgemlError
 from edgeml.core.system.limits import DEFAULT_TIMEOUT_S, Limits
 
-__all__ = ["RenamedOptions", "limits_of", "limits_options", "options_as", "trust_option"]
+__all__ = ["NumberRange", "RenamedOptions", "limits_of", "limits_options", "options_as", "trust_option"]
 
 _WARNINGS = "edgeml.renamed"
 
@@ -40,6 +40,17 @@ def options_as(kind: type[Options]) -> Callable[[Callable[[click.Context, Option
     return decorate
 
 
+class NumberRange(click.FloatRange):
+    """A range of numbers; NaN, which `click.FloatRange` lets through, is outside of each."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
 trust_option = click.option(
     "--trust-source", is_flag=True, help="Run packages that were built with --trust-source: you trust their author."
 )
@@ -51,14 +62,14 @@ def limits_options(command: Command) -> Command:
     memory = click.option(
         "--memory",
         "memory_mb",
-        type=click.FloatRange(min=0),
+        type=NumberRange(min=0),
         metavar="MB",
         help="Memory for a model, beside its engine and file; default: 256, more for large files; 0: no limit.",
     )
     timeout = click.option(
         "--timeout",
         "timeout_s",
-        type=click.FloatRange(min=0),
+        type=NumberRange(min=0),
         default=DEFAULT_TIMEOUT_S,
         show_default=True,
         metavar="SECONDS",
@@ -69,7 +80,7 @@ def limits_options(command: Command) -> Command:
 
 def limits_of(memory_mb: float | None, timeout_s: float) -> Limits:
     """Return the limits that the options --memory and --timeout set."""
-    return Limits(math.inf if memory_mb == 0 else memory_mb, timeout_s or math.inf)
+    return Limits.checked(math.inf if memory_mb == 0 else memory_mb, timeout_s or math.inf)
 
 
 class RenamedOptions(click.Command):

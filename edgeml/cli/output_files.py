@@ -13,6 +13,7 @@ import msgspec
 from edgeml.cli.verbosity import LOGGER
 from edgeml.core.errors import EdgemlError, InputError, StorageError
 from edgeml.core.system.files import atomic_write, open_file, read_bytes
+from edgeml.core.system.text import printable
 from edgeml.package.failures import is_folder_of_failures
 
 __all__ = [
@@ -48,6 +49,8 @@ class OutputPath(click.Path):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path."""
+        if not str(value):
+            self.fail("the path is empty.", param, ctx)
         path = Path(super().convert(str(value), param, ctx))  # type: ignore[arg-type]  # a str, or what path_type says
         return STDOUT if path == Path("/dev/stdout") else path
 
@@ -150,6 +153,8 @@ def write_output(output: Path, data: bytes) -> None:
     """
     if output == STDOUT:
         sys.stdout.flush()
+        if sys.stdout.isatty():  # texts of others could steer the terminal
+            data = "\n".join(map(printable, data.decode(errors="replace").split("\n"))).encode()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
@@ -196,7 +201,7 @@ _OTHER_OUTPUT = "give another --output, or --force to overwrite it."
 
 
 def _same_file(path: Path, output: Path) -> bool:
-    if path.resolve() == output.resolve():
+    if os.path.realpath(path) == os.path.realpath(output):  # `Path.resolve` raises where a link leads to itself
         return True
     return path.exists() and output.exists() and path.samefile(output)
 

@@ -58,7 +58,7 @@ class PredictOptions(Struct, frozen=True, kw_only=True):
 @click.option("--artifact", "recipe", help="Which to run, for instance tflite-int8; by default the best released.")
 @click.option("--target", default="auto", show_default=True, help="Where to run it: see edgeml targets.")
 @click.option("--allow-fallback", is_flag=True, help="Let the CPU run operators that the target does not support.")
-@click.option("--threads", type=click.IntRange(min=1), help="Cores to run many samples on; by default all.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Cores to run many samples on; by default all.")
 @click.option(
     "--id", "id_columns", multiple=True, metavar="COLUMN", help="Column of a .csv input to copy in front. Repeatable."
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +70,7 @@ def _class_columns(
     name: str, scores: np.ndarray, classes: Sequence[Label], used_names: set[str]
 ) -> dict[str, Sequence[object]]:
     """Return the scores by class; by position where they are not one per class."""
-    rows = scores.reshape(len(scores), -1)
+    rows = _rows(scores)
     titles = [str(label) for label in (classes[1:] if len(classes) == 2 and rows.shape[1] == 1 else classes)]
     if len(titles) != rows.shape[1] or len(set(titles)) < len(titles):
         return dict(_value_columns(name, scores))
@@ -80,9 +81,14 @@ def _class_columns(
 
 def _value_columns(name: str, array: np.ndarray) -> Iterator[tuple[str, Sequence[object]]]:
     """Yield a column for an array ``[samples]``, or one for each of a sample's values."""
-    rows = array.reshape(len(array), -1)
+    rows = _rows(array)
     for i in range(rows.shape[1]):
         yield name if array.ndim == 1 else f"{name}_{i}", rows[:, i].tolist()
+
+
+def _rows(array: np.ndarray) -> np.ndarray:
+    """Return an array as ``[samples, values]``, also of zero samples."""
+    return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
 def _escape_formula(field: object) -> object:

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from edgeml.core.isolation import Isolation
     from edgeml.core.system.limits import Limits
 
-__all__ = ["ISOLATED_TARGETS", "HotLoop", "Session", "SessionOpener"]
+__all__ = ["ISOLATED_TARGETS", "MAX_THREADS", "HotLoop", "Session", "SessionOpener"]
 
 ISOLATED_TARGETS = ("cpu", "micro")
 """Targets of isolated sessions. Drivers of accelerators have memory of their own, and are not tested under limits."""
+
+MAX_THREADS = 1024
+"""Largest number of cores that a session may use."""
 
 
 class HotLoop(Protocol):

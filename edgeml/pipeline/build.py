@@ -44,6 +44,7 @@ from edgeml.trainers.result import TrainingCurves
 
 __all__ = ["Step", "build", "check_texts"]
 
+_MAX_BATCH = 65_536
 _LOADING_TIMEOUT_S = 600.0
 
 
@@ -136,8 +137,8 @@ def build(
         <Package model 0.1.0: 1 of 1 recipes released (tflite-int8), 45.2 kB>
     """
     selected = select_recipes(recipes)
-    if batch is not None and batch < 1:
-        raise InputError(f"batch is {batch}, expected at least 1.")
+    if batch is not None and not 1 <= batch <= _MAX_BATCH:
+        raise InputError(f"batch is {batch}, expected 1 to {_MAX_BATCH}.")
     check_texts(name=name, version=version, licence=licence, author=author)
     bounds, limits = convert_goal(goal), Limits.checked(memory_mb, timeout_s)
     source = Path(checked_path(model, "model")) if is_path(model) else model  # type: ignore[arg-type]

@@ -140,7 +140,7 @@ def _existing_file(path: Path, *, trust: bool) -> ModelFile:
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         if trust:
-            return ModelFile("sklearn", path.resolve())
+            return ModelFile("sklearn", Path(os.path.realpath(path)))
         raise UnsupportedModelError(
             f"{path.name} is a pickle: loading it runs any code that it holds.",
             fix="save the estimator with skops.io.dump(model, 'model.skops'); or, if you trust the author of the file "
@@ -150,13 +150,13 @@ def _existing_file(path: Path, *, trust: bool) -> ModelFile:
         kind, fix = _OTHER_FILES[suffix]
         raise UnsupportedModelError(f"{path.name} is {kind}, which cannot be built from.", fix=fix)
     if path.is_dir():
-        return ModelFile("keras", path.resolve())
+        return ModelFile("keras", Path(os.path.realpath(path)))
     if suffix not in _FRAMEWORK_OF_SUFFIX:
         raise InputError(
             f"{path.name}: the file type {path.suffix!r} is not supported.",
             fix=f"pass a file that ends in {', '.join(_FRAMEWORK_OF_SUFFIX)}, or a SavedModel folder.",
         )
-    return ModelFile(_FRAMEWORK_OF_SUFFIX[suffix], path.resolve())
+    return ModelFile(_FRAMEWORK_OF_SUFFIX[suffix], Path(os.path.realpath(path)))
 
 
 def crash_error(file: ModelFile, action: str, error: WorkerCrash) -> UnsupportedModelError:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +58,7 @@ def _decode_pnm(data: bytes, path: Path) -> np.ndarray:
 
 def _decode_by_pillow(data: bytes, path: Path) -> np.ndarray:
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ModuleNotFoundError as error:
         raise MissingDependencyError(f"Reading {path.name}", "images") from error
     try:
@@ -72,11 +70,12 @@ def _decode_by_pillow(data: bytes, path: Path) -> np.ndarray:
                 _refuse_transparency(opened, path)
                 gray = opened.mode in {"1", "L", "LA"}
                 pixels = np.asarray(opened.convert("L" if gray else "RGB"))
-    except (
-        Image.DecompressionBombWarning, Image.DecompressionBombError,
-        OSError, SyntaxError, ValueError, struct.error, zlib.error,
-    ) as error:  # fmt: skip
-        raise InputError(f"{path.name} cannot be read as an image: {error}.") from error
+    except (InputError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:  # its message names an object in memory
+        raise InputError(f"{path.name} is not a PNG or JPEG image, or is damaged.") from error
+    except Exception as error:  # Pillow raises about ten types for damaged files, AssertionError among them
+        raise InputError(f"{path.name} cannot be read as an image: {str(error) or type(error).__name__}.") from error
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

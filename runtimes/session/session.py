@@ -18,7 +18,7 @@ from edgeml.core.engine import EngineAdapter
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
-from edgeml.core.session import Session
+from edgeml.core.session import MAX_THREADS, Session
 from edgeml.core.tensors import Label, Signature
 
 from .batching import BatchScheduler, concatenate, empty_outputs
@@ -52,8 +52,8 @@ def open_session(
     isolation: Isolation | Limits | None = None,
 ) -> EngineSession:
     """Open a session by an engine, as `core.session.SessionOpener` describes."""
-    if threads is not None and not _is_count(threads):
-        raise InputError(f"threads is {threads!r}, expected a whole number, at least 1.")
+    if threads is not None and not _is_count(threads, MAX_THREADS):
+        raise InputError(f"threads is {threads!r:.80}, expected a whole number from 1 to {MAX_THREADS}.")
     threads = None if threads is None else int(threads)
     adapter: EngineAdapter
     scheduler: BatchScheduler | IsolatedScheduler
@@ -466,8 +466,8 @@ def _is_duration(value: object) -> bool:
     return isinstance(value, Real) and float(value) >= 0
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, Integral) and int(value) >= 1
+def _is_count(value: object, most: int = 2**62) -> bool:
+    return isinstance(value, Integral) and 1 <= int(value) <= most
 
 
 def _single_shape(signature: Signature) -> tuple[int, ...] | None:

@@ -23,6 +23,8 @@ DEFAULT_TIMEOUT_S = 30.0  # far above one call of an engine: the slowest, TFLite
 _BASE_MB = 256.0  # buffers of an engine for a model of a few kB
 _COPIES = 4.0  # of an artifact in an engine: as loaded, as floats, and packed for the kernels
 _ACTIVATIONS = 64.0  # memory of a network's activations, in sizes of its inputs and outputs
+_NO_LIMIT_MB = 2.0**40  # more than any machine has, and less than the system can count
+_LONGEST_S = 1e9  # thirty years, which the system's timers can count
 _THREAD_MB = 16.0  # stack and heap of a thread
 
 
@@ -61,7 +63,8 @@ class Limits(Struct, frozen=True):
         for name, value in values:
             if value is not None and not (isinstance(value, Real) and float(value) > 0):
                 raise InputError(f"{name} is {value!r}, expected a number above 0; math.inf for no limit.")
-        return cls(None if memory_mb is None else float(memory_mb), float(timeout_s))
+        memory = None if memory_mb is None else float(memory_mb)
+        return cls(math.inf if memory is not None and memory > _NO_LIMIT_MB else memory, min(timeout_s, _LONGEST_S))
 
 
 @contextlib.contextmanager

@@ -107,6 +107,8 @@ def _encode(value: object) -> bytes:
         return msgspec.msgpack.encode(value, enc_hook=_encode_array)
     except UnicodeEncodeError as error:
         raise InputError(f"got the text {error.object!r:.80}, which is not valid Unicode.") from error
+    except OverflowError as error:
+        raise InputError("got a whole number of more than 64 bits.") from error
 
 
 def _decode(data: bytes | msgspec.Raw, kind: Any) -> Any:
