@@ -73,7 +73,7 @@ def _decode_by_pillow(data: bytes, path: Path) -> np.ndarray:
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:  # its message names an object in memory
-        raise InputError(f"{path.name} is not a PNG or JPEG image, or is damaged.") from error
+        raise InputError(f"{path.name} cannot be read as an image: it is another format, or damaged.") from error
     except Exception as error:  # Pillow raises about ten types for damaged files, AssertionError among them
         raise InputError(f"{path.name} cannot be read as an image: {str(error) or type(error).__name__}.") from error
     return pixels[..., None] if pixels.ndim == 2 else pixels

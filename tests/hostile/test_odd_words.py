@@ -78,9 +78,8 @@ def test_are_refused_as_bad_usage(words: list[str | Path], run: Run, folder: Pat
 
 def test_limits_that_no_machine_reaches_are_none(run: Run, folder: Path, tmp_path: Path) -> None:
     for memory in ("1e308", str(2**53 + 1)):
-        done = run(
-            "predict", PACKAGE, folder / "x.npz", "-o", tmp_path / "o.npz", "--memory", memory, "--timeout", "1e308"
-        )
+        limits = ["--memory", memory, "--timeout", "1e308"]
+        done = run("predict", PACKAGE, folder / "x.npz", "-o", tmp_path / "o.npz", *limits)
         assert done.returncode == 0, done.stderr
         assert run("verify", PACKAGE, "--memory", memory).returncode == 0
     words = ["build", folder / "m.skops", "-o", tmp_path / "p.edgeml", "--recipe", "onnx-fp32", "--memory", "1e308"]
@@ -105,18 +104,9 @@ def test_no_samples_give_no_lines(run: Run, folder: Path, tmp_path: Path) -> Non
 def test_a_terminal_gets_no_control_characters_of_a_table(folder: Path, tmp_path: Path) -> None:
     text = "a,b,c,d,name\n5,3,1,0.2,\x1b[31mred\u202e\n"
     (tmp_path / "x.csv").write_text(text)
-    words = [
-        sys.executable,
-        "-m",
-        "edgeml",
-        "predict",
-        folder / "iris.edgeml",
-        tmp_path / "x.csv",
-        "-o",
-        "-",
-        "--id",
-        "name",
-    ]
+    words: list[str | Path] = [
+        sys.executable, "-m", "edgeml", "predict", folder / "iris.edgeml", tmp_path / "x.csv", "-o", "-", "--id", "name",
+    ]  # fmt: skip
     parent, child = pty.openpty()
     with subprocess.Popen(words, stdout=child, stderr=subprocess.DEVNULL) as process:
         os.close(child)
@@ -149,6 +139,6 @@ def test_images_that_pillow_does_not_survive(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x\.png"):
         read_image(path)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
-    with pytest.raises(InputError, match="is not a PNG or JPEG image") as caught:
+    with pytest.raises(InputError, match="it is another format, or damaged") as caught:
         read_image(path)
     assert "BytesIO" not in caught.value.message
