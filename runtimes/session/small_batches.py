@@ -87,6 +87,7 @@ class SmallBatches:
         self._learning = True
         self._one_by_one_counts: frozenset[int] = frozenset()  # batch sizes that run one by one
         self._lock = ForkSafeLock()
+        self._trial = ForkSafeLock()  # held while batches run, which may wait for other threads: `close` must not
 
     def close(self) -> None:
         """Release all executors but those of batch size 1; later calls of `run` return None."""
@@ -184,13 +185,14 @@ class SmallBatches:
         self._batches_seen += 1
         if known and self.sample_ns > self._short_ns and self.sample_ns * self._max_samples > self._worth_ns:
             self._max_samples = max(1, int(self._worth_ns / self.sample_ns))
-        if self._untried_units and self._batches_seen >= _PATIENCE and self._lock.acquire(blocking=False):
+        if self._trial.acquire(blocking=False):
             try:
-                self._try_unit(values)
+                if self._unit is None:
+                    self._compare_with_singles(values)
+                elif self._untried_units and self._batches_seen >= _PATIENCE:
+                    self._try_unit(values)
             finally:
-                self._lock.release()
-        if self._unit is None:
-            self._compare_with_singles(values)
+                self._trial.release()
         self._learning = self._batches_seen <= self._learning_batches or bool(self._untried_units)
         if self._unit == 1 and self._batches_seen > _MEASURED:
             wide = min([self._least_unit, *self._untried_units[-1:]])
@@ -204,15 +206,15 @@ class SmallBatches:
         pool = self._pools.get(count)
         if self._seen_by_count[count] != _PATIENCE or count == 1 or pool is None:
             return
-        if self.sample_ns * count > _LONG_NS or not self._lock.acquire(blocking=False):
+        if self.sample_ns * count > _LONG_NS:
             return
         try:
-            if _is_faster(lambda: self._run_each(values), lambda: self._run_batch(pool, values)):
-                self._one_by_one_counts |= {count}
+            is_faster = _is_faster(lambda: self._run_each(values), lambda: self._run_batch(pool, values))
         except self._errors:  # memory does not suffice
             return
-        finally:
-            self._lock.release()
+        with self._lock:
+            if is_faster and self._max_samples:
+                self._one_by_one_counts |= {count}
 
     def _try_unit(self, values: np.ndarray) -> None:
         """Try the largest untried batch size for which there are enough samples."""
@@ -225,7 +227,12 @@ class SmallBatches:
             is_faster = _is_faster(lambda: self._run_batch(pool, sample_values), lambda: self._run_each(sample_values))
         except self._errors:  # memory does not suffice, or the model has a fixed batch size
             return
-        if is_faster and self._prove(pool, sample_values):
+        if not (is_faster and self._prove(pool, sample_values)):
+            return
+        with self._lock:
+            if not self._max_samples:  # closed meanwhile
+                pool.close()
+                return
             self._pools[unit] = pool
             large = [count for count in self._pools if count >= _LEAST_UNIT]
             self._units = tuple((count, self._pools[count]) for count in sorted(large, reverse=True))

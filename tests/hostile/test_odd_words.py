@@ -105,7 +105,8 @@ def test_a_terminal_gets_no_control_characters_of_a_table(folder: Path, tmp_path
     text = "a,b,c,d,name\n5,3,1,0.2,\x1b[31mred\u202e\n"
     (tmp_path / "x.csv").write_text(text)
     words: list[str | Path] = [
-        sys.executable, "-m", "edgeml", "predict", folder / "iris.edgeml", tmp_path / "x.csv", "-o", "-", "--id", "name",
+        sys.executable, "-m", "edgeml", "predict", folder / "iris.edgeml", tmp_path / "x.csv", "-o", "-",
+        "--id", "name",
     ]  # fmt: skip
     parent, child = pty.openpty()
     with subprocess.Popen(words, stdout=child, stderr=subprocess.DEVNULL) as process:
