@@ -360,7 +360,7 @@ def test_recipes_that_are_none(recipes: list[str], message: str) -> None:
 
 @pytest.mark.parametrize("batch", [0, -1])
 def test_a_batch_below_one(batch: int) -> None:
-    with pytest.raises(InputError, match=f"batch is {batch}, expected at least 1"):
+    with pytest.raises(InputError, match=f"batch is {batch}, expected 1 to 65536"):
         edgeml.build("no.keras", batch=batch)
 
 
