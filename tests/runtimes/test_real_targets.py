@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,26 @@ def made(name: str) -> Environment:
     return found
 
 
+def emulated_python(emulated: Environment, folder: Path) -> Path:
+    """Write a script that is Python in emulation."""
+    python = folder / "python3"
+    emulator, *options = emulated.python
+    # -0 tells Python that the script is itself, so that its children are emulated too.
+    python.write_text(f'#!/bin/sh\nexec {emulator} -0 "$0" {" ".join(options)} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    return python
+
+
 @pytest.fixture
 def on_target(tmp_path: Path) -> OnTarget:
     """Runs all artifacts of a package in an environment: from its name, the package, and the target."""
 
     def run(name: str, package: edgeml.Package, target: str = "cpu", *options: str) -> dict[str, Any]:
         package.save(tmp_path / "package.edgeml")
-        made(name).run(ON_TARGET, tmp_path / "package.edgeml", target, tmp_path, *options)
+        used = made(name)
+        if used.python[0].startswith("qemu"):
+            used = replace(used, python=[str(emulated_python(used, tmp_path))])
+        used.run(ON_TARGET, tmp_path / "package.edgeml", target, tmp_path, *options)
         found: dict[str, Any] = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
         for recipe, told in found["artifacts"].items():
             if "refused" not in told:
@@ -90,11 +104,7 @@ def test_a_benchmark_on_an_aarch64_device(net_package: edgeml.Package, tmp_path:
     net_package.save(tmp_path / "net.edgeml")
     found = made("aarch64")
     site = found.variables["PYTHONPATH"].split(os.pathsep)[1]  # without this checkout: edgeml is sent along
-    python = tmp_path / "python3"
-    emulator, *options = found.python
-    # -0 tells Python that the script is itself, so that its children are emulated too.
-    python.write_text(f'#!/bin/sh\nexec {emulator} -0 "$0" {" ".join(options)} "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
+    python = emulated_python(found, tmp_path)
     server = SshServer(tmp_path / "server")
     told: list[str] = []
 
