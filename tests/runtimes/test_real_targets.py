@@ -66,7 +66,7 @@ def on_target(tmp_path: Path) -> OnTarget:
     def run(name: str, package: edgeml.Package, target: str = "cpu", *options: str) -> dict[str, Any]:
         package.save(tmp_path / "package.edgeml")
         used = made(name)
-        if used.python[0].startswith("qemu"):
+        if name == "aarch64":  # on 32-bit Arm, Python under another name does not find its modules
             used = replace(used, python=[str(emulated_python(used, tmp_path))])
         used.run(ON_TARGET, tmp_path / "package.edgeml", target, tmp_path, *options)
         found: dict[str, Any] = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
