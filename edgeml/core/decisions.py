@@ -15,6 +15,10 @@ __all__ = ["DECIDED", "Decider", "Decision", "Ranking", "decide", "positions"]
 DECIDED: frozenset[Meaning] = frozenset({"label", "position"})
 """Meanings of outputs that contain the decision itself, which only artifacts have."""
 
+_LARGE_BYTES = 2**27  # of an array of labels, whose padding is checked from there on
+_MAX_PADDING = 4  # times the texts themselves
+_CHAR_BYTES = 4
+
 
 class Decision(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The rule that turns scores into labels.
@@ -32,10 +36,6 @@ class Decision(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     threshold: float | None = None
     probabilities: bool = False
     pairwise: bool = False
-
-
-_LARGE_BYTES = 2**27
-_MAX_PADDING = 4  # times the texts themselves
 
 
 class Ranking(NamedTuple):
@@ -94,21 +94,23 @@ class Decider:
         if self._largest_wins and len(outputs[self._scores]) == 1:  # fast path, saves a microsecond
             return self._column[int(outputs[self._scores].argmax())].copy()
         if self._label is not None:
-            texts = outputs[self._label].reshape(-1)
-            self._check_size(len(texts), texts.nbytes)
-            return texts.astype(self._names.dtype)
+            labels = outputs[self._label].reshape(-1)
+            if self._are_large_texts(len(labels)):
+                self._check_padding(len(labels), labels.nbytes)
+            return labels.astype(self._names.dtype)
         label_positions = self._checked_positions(outputs)
-        if len(label_positions) * self._names.itemsize > _LARGE_BYTES:
-            sizes = np.char.str_len(self._names) * 4 if self._names.dtype.kind == "U" else self._names.itemsize
-            self._check_size(
-                len(label_positions), int(np.broadcast_to(sizes, self._names.shape)[label_positions].sum())
-            )
+        if self._are_large_texts(len(label_positions)):
+            lengths = np.char.str_len(self._names)
+            self._check_padding(len(label_positions), _CHAR_BYTES * int(lengths[label_positions].sum()))
         return self._names[label_positions]
 
-    def _check_size(self, count: int, needed_bytes: int) -> None:
+    def _are_large_texts(self, count: int) -> bool:
+        return self._names.dtype.kind == "U" and count * self._names.itemsize > _LARGE_BYTES
+
+    def _check_padding(self, count: int, needed_bytes: int) -> None:
         """Refuse labels of gigabytes, where a label that is seldom returned is far longer than the others."""
         size = count * self._names.itemsize
-        if size > _LARGE_BYTES and size > _MAX_PADDING * needed_bytes:
+        if size > _MAX_PADDING * needed_bytes:
             raise InputError(
                 f"The labels of {count} samples take {size / 1e6:,.0f} MB, since one is far longer than the others.",
                 fix="give fewer samples at a time, or use the scores.",

@@ -12,8 +12,7 @@ from edgeml.evaluation.sample_size import samples_to_settle
 
 __all__ = ["judge", "meets_floor"]
 
-NOISE_SLACK_DB = 6.0
-"""Decibels below the source's own noise that the floor may be: another order of sums doubles it."""
+_NOISE_SLACK_DB = 6.0  # below the source's own noise, which another order of sums doubles
 _PART_SLACK_DB = 5.0  # for columns apart, and for the median sample
 _MAX_TIED = 0.01  # share of samples up to which the verdict does not mention them
 _NO_NOISE = Fidelity(0, math.inf, math.inf, 0.0)
@@ -115,10 +114,10 @@ def _judge_fidelity(
 
     def bound(figure_db: float, noise_db: float | None) -> float:
         """Return the floor of a figure, or the source's own noise where that is lower."""
-        if noise_db is None or noise_db - NOISE_SLACK_DB >= figure_db:
+        if noise_db is None or noise_db - _NOISE_SLACK_DB >= figure_db:
             return figure_db
         lowered.append(noise_db)
-        return noise_db - NOISE_SLACK_DB
+        return noise_db - _NOISE_SLACK_DB
 
     is_constant = fidelity.centred_sqnr_db is None
     if is_constant:

@@ -88,7 +88,10 @@ def _estimators(value: Any, seen: set[int]) -> Iterator[Any]:
     if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
         for item in value:
             yield from _estimators(item, seen)
-    elif hasattr(value, "fit"):
+        return
+    is_estimator = hasattr(value, "fit")
+    if is_estimator:
         yield value
+    if is_estimator or type(value).__module__.partition(".")[0] == "sklearn":  # which may hold estimators
         for attribute in getattr(value, "__dict__", {}).values():
             yield from _estimators(attribute, seen)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -19,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 import edgeml
 from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.sources.sklearn_support import check_estimator
 from edgeml.trainers import Csv, Digits, Search, Sklearn, Training
 from edgeml.trainers.fit_worker import Trainer, TrainerSettings
 from edgeml.trainers.sklearn_models import make_model
@@ -118,6 +120,15 @@ def test_words_of_other_files_are_not_learned(tmp_path: Path) -> None:
     training = Training(data=Csv(path=tmp_path / "t.csv", target="y"), model=model)
     with pytest.raises(InputError, match=r"\.input: got 'filename'"):
         Trainer(TrainerSettings(training, tmp_path)).finish()
+
+
+def test_a_reader_of_files_within_a_part_that_is_no_estimator_is_found() -> None:
+    words = make_pipeline(CountVectorizer(), LogisticRegression())
+    model = CalibratedClassifierCV(words, cv=2).fit(["some", "words"] * 4, [0, 1] * 4)
+    check_estimator(model)
+    model.calibrated_classifiers_[0].estimator[0].input = "filename"
+    with pytest.raises(UnsupportedModelError, match="names of files"):
+        check_estimator(model)
 
 
 @pytest.mark.parametrize("hidden", [False, True])
