@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -108,18 +109,31 @@ def test_a_child_that_cannot_start_is_not_blamed_on_the_package(
             edgeml.open_package(PACKAGE).verify()
 
 
+class Predicting:
+    """A command at work, whose processes carry a marker."""
+
+    def __init__(self, inputs: Path, output: Path) -> None:
+        self.marker = f"ends-{os.getpid()}-{time.time_ns()}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "edgeml", "predict", PACKAGE, inputs, "-o", output],
+            stderr=subprocess.PIPE, text=True, env=os.environ | {MARKER: self.marker},
+        )  # fmt: skip
+
+    def children(self) -> list[int]:
+        return [pid for pid in marked(self.marker) if pid != self.process.pid]
+
+    def errors(self) -> str:
+        return self.process.communicate(timeout=120)[1]
+
+
 def test_a_killed_child_is_not_blamed_on_the_package(inputs: Path, tmp_path: Path) -> None:
-    marker = f"ends-{os.getpid()}-{time.time_ns()}"
-    with subprocess.Popen(
-        [sys.executable, "-m", "edgeml", "predict", PACKAGE, inputs, "-o", tmp_path / "o.npz"],
-        stderr=subprocess.PIPE, text=True, env=os.environ | {MARKER: marker},
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
-        while process.poll() is None:
-            for child in set(marked(marker)) - {process.pid}:
+    command = Predicting(inputs, tmp_path / "o.npz")
+    while command.process.poll() is None:
+        for child in command.children():
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        errors = process.stderr.read()
-    assert process.returncode == 2
+    errors = command.errors()
+    assert command.process.returncode == 2
     assert "memory ran out" in errors
     assert "do not use" not in errors
 
@@ -127,19 +141,17 @@ def test_a_killed_child_is_not_blamed_on_the_package(inputs: Path, tmp_path: Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("delay_ms", [60, 100, 150, 200, 300, 400, 500])
 def test_ctrl_c_in_the_first_half_second(delay_ms: int, inputs: Path, tmp_path: Path) -> None:
-    marker = f"ends-{os.getpid()}-{time.time_ns()}"
-    with subprocess.Popen(
-        [sys.executable, "-m", "edgeml", "predict", PACKAGE, inputs, "-o", tmp_path / "o.npz"],
-        stderr=subprocess.PIPE, text=True, env=os.environ | {MARKER: marker},
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
-        time.sleep(delay_ms / 1000)
-        process.send_signal(signal.SIGINT)
-        errors = process.stderr.read()
-    assert process.returncode in {130, -signal.SIGINT}  # the second while Python itself starts
-    if process.returncode == 130:
+    command = Predicting(inputs, tmp_path / "o.npz")
+    time.sleep(delay_ms / 1000)
+    command.process.send_signal(signal.SIGINT)
+    errors = command.errors()
+    if command.process.returncode == 0:  # on a fast machine
+        assert (tmp_path / "o.npz").exists()
+    else:
+        assert command.process.returncode in {130, -signal.SIGINT}  # the second while Python itself starts
+    if command.process.returncode == 130:
         assert errors.strip() == "Interrupted."
-    assert eventually(lambda: not marked(marker))
+    assert eventually(lambda: not marked(command.marker))
 
 
 def test_folders_of_killed_commands_are_removed_by_the_next(inputs: Path, tmp_path: Path) -> None:
