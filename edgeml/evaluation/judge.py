@@ -157,7 +157,15 @@ def _judge_fidelity(
                 "tie there"
             )
         )
-    least_agreement = min(floor.agreement, 1.0 if own.agreement is None else own.agreement)
+    least_agreement = floor.agreement
+    if own.agreement is not None and own.agreement < least_agreement:
+        least_agreement = own.agreement
+        remarks.append(
+            Remark(
+                f"the source itself gives other labels to {1 - own.agreement:.2%} of inputs moved by one last bit: "
+                "this noise is the floor of the agreement"
+            )
+        )
     if classifies and fidelity.agreement is None:
         reasons.append("agreement could not be measured: the source's scores are tied on every sample")
     elif classifies and fidelity.agreement is not None and not fidelity.agreement >= least_agreement:

@@ -115,6 +115,20 @@ def test_the_sources_own_noise_is_the_floor() -> None:
     assert not any("last bit" in text for text in judged(faithful, "tflite-int8", noise).remarks)
 
 
+def test_labels_that_the_source_itself_changes_are_said() -> None:
+    y, labels = RNG.normal(size=(100, 2)), np.zeros(100, int)
+    flipped = np.where(np.arange(100) < 3, 1, 0)
+    none_tie = np.zeros(100, bool)
+    noise = fidelity_of({"y": y}, {"y": y}, labels=(labels, flipped, none_tie))
+    same = Evaluation(fidelity_of({"y": y}, {"y": y}, labels=(labels, flipped, none_tie)))
+    options = {"size_bytes": 1, "latency": None, "classifies": True, "labelled": False}
+    recipe = find_recipe("onnx-fp32")
+    assert judge(recipe, Goal(), same, **options).status == "rejected"  # type: ignore[arg-type]
+    verdict = judge(recipe, Goal(), same, noise=noise, **options)  # type: ignore[arg-type]
+    assert verdict.status == "released"
+    assert any("other labels to 3.00% of inputs moved by one last bit" in text for text in verdict.remarks)
+
+
 def test_a_detector_in_int8_is_rejected_and_says_where(tmp_path: Path) -> None:
     weights = {
         "boxes": RNG.normal(size=(8, 4)), "scores": RNG.normal(size=(8, 3)), "size": np.array(320.0),
