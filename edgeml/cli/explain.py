@@ -11,7 +11,7 @@ import click
 from edgeml.cli.output import console, json_option, print_json
 
 if TYPE_CHECKING:
-    from edgeml.core.records.evidence import Drop, McNemar, Metrics
+    from edgeml.core.records.evidence import METRIC_NAMES, PERCENT_METRICS, Drop, McNemar, Metrics
     from edgeml.core.records.evidence_details import Evidence, Flip
     from edgeml.core.tensors import Label
     from edgeml.package.explain import Explanation
@@ -20,7 +20,6 @@ __all__ = ["command"]
 
 _SHOWN = 5
 _WIDTH = 40
-_METRICS = {"accuracy": "accuracy", "r2": "R²", "relative_mse": "relative MSE"}
 
 
 @click.command("explain", short_help="Explain why artifacts were released, rejected or refused.")
@@ -85,12 +84,12 @@ def _drop(drop: Drop, bound: float, metrics: Iterable[Metrics | None]) -> str:
     from edgeml.core.records.evidence import format_drop
 
     values = [getattr(item, drop.metric, None) for item in metrics]
-    form = ".2%" if drop.metric == "accuracy" else ".4f"
+    form = ".2%" if drop.metric in PERCENT_METRICS else ".4f"
     change = "" if None in values else f" {' -> '.join(f'{value:{form}}' for value in values)},"
     value, low, high = (format_drop(end, drop.metric, sign="+") for end in (drop.value, drop.low, drop.high))
-    goal = f"{100 * bound:g}%" if drop.metric == "accuracy" else f"{bound:g}"
+    goal = f"{100 * bound:g}%" if drop.metric in PERCENT_METRICS else f"{bound:g}"
     return (
-        f"{_METRICS[drop.metric]}{change} a drop of {value}, 95% interval {low} to {high} ({drop.method}); "
+        f"{METRIC_NAMES[drop.metric]}{change} a drop of {value}, 95% interval {low} to {high} ({drop.method}); "
         f"the goal is at most {goal}."
     )
 

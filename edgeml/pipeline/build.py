@@ -55,8 +55,8 @@ def build(
     version: str = "0.1.0",
     calibration: object = None,
     evaluation: object = None,
-    labels: Sequence[Label] | str | os.PathLike[str] | None = None,
-    task: Task | None = None,
+    labels: Sequence[Label] | Mapping[str, Sequence[Label]] | str | os.PathLike[str] | None = None,
+    task: Task | Mapping[str, Task] | None = None,
     goal: Goal | Mapping[str, Any] | None = None,
     recipes: str | Iterable[str] | None = None,
     batch: int | None = None,
@@ -155,18 +155,19 @@ def build(
             (folder / "conversion").mkdir()
             settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source, limits)
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
-                info = with_task(_describe(converting, file), task, labels, evaluation)
+                info, assumptions = with_task(_describe(converting, file), task, labels, evaluation)
                 declared = resolve_declarations(preprocessing, info)  # type: ignore[arg-type]  # a path was read above
                 declared = declared or csv_declarations(info, evaluation, calibration)
                 samples = calibration_arrays(calibration, info, declared)
                 data = evaluation_arrays(evaluation, samples, info, declared)
-                if bounds.max_drop is not None and data.truth is None:
+                if bounds.max_drop is not None and not data.truth:
                     raise InputError(
                         "goal: max_drop requires true labels or values.",
                         fix="pass evaluation=(x, y); on the command line, arrays x and y.",
                     )
                 request = BuildRequest(
                     info=info,
+                    assumptions=assumptions,
                     file=file,
                     recipes=list(selected),
                     named=recipes is not None,

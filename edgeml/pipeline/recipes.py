@@ -61,7 +61,13 @@ def build_recipes(
     references = compute_references(
         builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
     )
-    assessor = Assessor(info, request.goal, request.data, trusted_reference=reference is not None)
+    assessor = Assessor(
+        info,
+        request.goal,
+        request.data,
+        trusted_reference=reference is not None,
+        assumptions=request.assumptions,
+    )
     proven: list[ProvenArtifact] = []
     refusals: list[Refusal] = []
     settings = ProofSettings(inputs.judged, request.measure, inputs.missing_values or {}, request.limits)
