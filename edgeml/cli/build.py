@@ -41,6 +41,7 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     package_version: str
     labels: Path | None
     tasks: tuple[str, ...]
+    boxes: str | None
     preprocessing: Path | None
     batch: int | None
     measure: bool
@@ -76,6 +77,7 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     metavar="TASK",
     help="Or OUTPUT=TASK, repeatable; default: as model and data show.",
 )
+@click.option("--boxes", metavar="FORMAT", help="Of a detection model's decoded boxes: xyxy, yxyx, xywh or cxcywh.")
 @click.option("--preprocessing", type=_PATH, help="How raw input is converted: a .toml file with a table per input.")
 @click.option("--batch", type=click.IntRange(1, 65536), help="Fixed batch size of the artifacts.")
 @click.option("--measure", is_flag=True, help="Measure latency too.")
@@ -127,6 +129,7 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
             evaluation=_with_truth(options.evaluation, options.truth),
             labels=options.labels,
             task=_task(options.tasks),
+            boxes=options.boxes,
             goal=goal,
             recipes=recipes,
             batch=options.batch,

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
+from edgeml.core.boxes import Boxes
 from edgeml.core.decisions import Decision
 from edgeml.core.tensors import Signature
 
@@ -85,6 +86,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         computes: Precision that the model computes in, such as ``mixed_float16``; empty for float32. Artifacts are
             converted from the same weights in float32, and judged by the outputs of these.
         heads: Task of each output, of a model with several outputs (``multi-output``); empty for others.
+        boxes: Place of the decoded boxes in the outputs of a detection model; None for other models.
     """
 
     framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
@@ -98,6 +100,7 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     columns: dict[str, tuple[str, ...]] = {}
     computes: str = ""
     heads: dict[str, Head] = {}
+    boxes: Boxes | None = None
 
     @property
     def tasks(self) -> dict[str, Head]:

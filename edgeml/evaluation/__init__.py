@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeml.evaluation.calibration import calibration_of
 from edgeml.evaluation.confusion import confusion_of
+from edgeml.evaluation.detection import score_detections
 from edgeml.evaluation.drop import drop_of
 from edgeml.evaluation.fidelity import agreement_of, fidelity_of, ties
 from edgeml.evaluation.judge import judge, meets_floor
@@ -29,6 +30,7 @@ __all__ = [
     "metrics_of",
     "output_errors",
     "samples_to_settle",
+    "score_detections",
     "score_output",
     "ties",
     "worst_class",

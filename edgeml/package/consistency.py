@@ -278,6 +278,9 @@ def _check_source(manifest: Manifest) -> Problems:
         problem = check_declaration(declaration, specs[name]) if name in specs else "the model does not have this input"
         if problem:
             yield f"the preprocessing of input '{name}' is invalid: {problem}"
+    names = {spec.name for spec in source.signature.outputs}
+    if source.boxes is not None and not {source.boxes.output, source.boxes.scores} <= names:
+        yield "the source's boxes are in an output that it does not have"
     if not {*source.whole_inputs, *source.columns} <= specs.keys():
         yield "the source names an input that it does not have"
 

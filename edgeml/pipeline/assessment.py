@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Artifact
+from edgeml.core.boxes import detections_of
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import Recipe
 from edgeml.core.records.evidence import Evaluation, OutputEvaluation
@@ -30,6 +31,7 @@ from edgeml.evaluation import (
     meets_floor,
     metrics_of,
     output_errors,
+    score_detections,
     score_output,
     worst_class,
     worst_classes,
@@ -156,6 +158,10 @@ def evaluate_outputs(
     first_input = next(iter(data.inputs.values()))
     scores = {}
     for name, truth in data.truth.items():
+        if info.boxes is not None:
+            decoded = [detections_of(each, info.boxes) for each in (reference, outputs)]
+            scores[name] = score_detections(info.boxes, truth, *decoded)
+            continue
         source, artifact = Answers(reference[name]), Answers(outputs[name])
         if name in labels:
             source = source._replace(positions=labels[name].source)

@@ -14,6 +14,7 @@ from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Declaration, Table
 from edgeml.core.source import FILES, Reference, SourceInfo
 from edgeml.core.tensors import Signature
+from edgeml.pipeline.box_places import true_boxes
 from edgeml.pipeline.truth import check_truth, split_evaluation, truth_by_output
 from edgeml.preprocessing import table
 from edgeml.preprocessing.csv_table import CsvTable
@@ -171,10 +172,14 @@ def evaluation_arrays(
     _check_whole_numbers(inputs, info, "evaluation")
     names = [spec.name for spec in info.signature.outputs]
     labels = info.decision.labels if info.decision is not None else ()
-    truth = truth_by_output(evaluation, names, labels, task=info.task)
-    if not truth and info.task == "reconstruction":
-        truth = {names[0]: next(iter(inputs.values()))}
-    truth = check_truth(truth, count, info)
+    if info.boxes is not None:
+        boxes = split_evaluation(evaluation)[1]
+        truth = {} if boxes is None else {info.boxes.output: true_boxes(boxes, count, info.boxes)}
+    else:
+        truth = truth_by_output(evaluation, names, labels, task=info.task)
+        if not truth and info.task == "reconstruction":
+            truth = {names[0]: next(iter(inputs.values()))}
+        truth = check_truth(truth, count, info)
     wide = _float64_inputs(x, inputs) if info.framework == "sklearn" else None
     return EvaluationData("evaluation", inputs, truth, wide)
 

@@ -14,7 +14,8 @@ from edgeml.core.source import DENSE, Head, SourceInfo, Task
 from edgeml.core.system.text import as_unicode
 from edgeml.core.tensors import Label, Signature, TensorSpec
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
-from edgeml.pipeline.truth import is_one_hot, truth_by_output
+from edgeml.pipeline.box_places import place_of_boxes
+from edgeml.pipeline.truth import is_one_hot, split_evaluation, truth_by_output
 
 __all__ = ["SettledTask", "with_task"]
 
@@ -59,6 +60,7 @@ def with_task(
     task: Task | Mapping[str, Task] | None,
     labels: Sequence[Label] | Mapping[str, Sequence[Label]] | None,
     evaluation: object,
+    boxes: str | Mapping[str, object] | None = None,
 ) -> SettledTask:
     """Return the source's description with task and labels settled.
 
@@ -67,12 +69,15 @@ def with_task(
         task: The task that the caller states, of several outputs by name, or None.
         labels: The labels that the caller names, of several outputs by name, or None.
         evaluation: The caller's evaluation data, from which the task is inferred where nothing states it.
+        boxes: Format of the boxes of a detection model, or the fields of `Boxes` that its outputs do not show.
 
     Raises:
         InputError: The task or the labels do not fit the model.
     """
     specs = info.signature.outputs
     names = [spec.name for spec in specs]
+    if task == "detection" or boxes is not None:
+        return _with_boxes(info, task, labels, boxes, evaluation)
     tasks, named = _by_output(task, names, "task"), _by_output(labels, names, "labels")
     for stated in tasks.values():
         _check_task(stated, info)
@@ -106,6 +111,32 @@ def with_task(
             info, task="multi-output", decision=None, signature=signature, heads=settled
         )
     return SettledTask(settled_info, tuple(dict.fromkeys(remarks)))
+
+
+def _with_boxes(
+    info: SourceInfo, task: object, labels: object, boxes: str | Mapping[str, object] | None, evaluation: object
+) -> SettledTask:
+    """Return the description of a detection model; without `boxes` the fidelity of each output is the verdict."""
+    if task not in {None, "detection"}:
+        raise InputError(f"boxes: only detection models have boxes, and the task is {task}.", fix="leave boxes out.")
+    if info.framework == "sklearn":
+        raise InputError(f"task: got 'detection', and the estimator's task is {info.task}.")
+    if labels is not None:
+        if isinstance(labels, Mapping) or not isinstance(labels, Sequence):
+            raise InputError("labels: expected one list of str for the classes of boxes.", fix="give a list of str.")
+        _check_labels(labels)
+    remarks: tuple[str, ...] = ()
+    places = None
+    if boxes is not None or labels is not None or split_evaluation(evaluation)[1] is not None:
+        places = place_of_boxes(info.signature.outputs, boxes, cast(Sequence[Label] | None, labels), evaluation)
+    else:
+        remarks = ("average precision needs decoded boxes, of which boxes= states the format, and true ones",)
+    outputs = tuple(msgspec.structs.replace(spec, meaning="values") for spec in info.signature.outputs)
+    signature = Signature(info.signature.inputs, outputs)
+    settled = msgspec.structs.replace(
+        info, task="detection", decision=None, heads={}, signature=signature, boxes=places
+    )
+    return SettledTask(settled, remarks)
 
 
 def _by_output(value: Any, names: Sequence[str], what: str) -> dict[str, Any]:
