@@ -76,7 +76,7 @@ def detections_of(outputs: Mapping[str, np.ndarray], boxes: Boxes) -> list[Detec
     """
     places, scores = outputs[boxes.output], outputs[boxes.scores]
     if boxes.output == boxes.scores:
-        if places.shape[1] < places.shape[2]:  # fewer columns than boxes
+        if places.shape[2] != 4 + boxes.objectness + len(boxes.labels):
             places = places.transpose(0, 2, 1)
         places, scores = places[..., :4], places[..., 4:]
     scores = scores if scores.ndim > 2 else scores[..., None]

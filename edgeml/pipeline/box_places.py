@@ -83,6 +83,8 @@ def _count_classes(
     boxes, scores = shapes[places.output], shapes[places.scores]
     if places.output == places.scores:
         columns = min(boxes) if len(boxes) == 2 else 0
+        if labels is not None and 4 + places.objectness + len(labels) in boxes:
+            columns = 4 + places.objectness + len(labels)
         count = columns - 4 - places.objectness
     else:
         is_sound = len(boxes) == 2 and boxes[1] == 4 and scores[:1] == boxes[:1] and len(scores) < 3

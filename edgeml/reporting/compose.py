@@ -112,7 +112,12 @@ def compose_document(package: Package, devices: Sequence[Device]) -> Document:
         costs_section(devices),
         comparison_section(devices),
         evidence_section(explanations, manifest.data.judged_samples, best_name),
-        classes_section(details, manifest.source.decision.labels if manifest.source.decision else (), best_name),
+        classes_section(
+            details,
+            manifest.source.decision.labels if manifest.source.decision else (),
+            best_name,
+            manifest.source.task,
+        ),
         calibration_section(details[best_name], best_name) if best_name is not None else None,
         training_section(training) if training is not None else None,
         lineage_section(manifest, training),

@@ -160,7 +160,7 @@ def test_transformers_have_no_truth() -> None:
 
 
 def test_truth_for_several_outputs() -> None:
-    source = source_info(3, 2)
+    source = source_info(3, 3)
     names = [spec.name for spec in source.signature.outputs]
     with pytest.raises(InputError, match="the model has 2 outputs, and y is ndarray") as caught:
         truth((X, np.ones((12, 3))), source)

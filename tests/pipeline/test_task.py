@@ -127,3 +127,60 @@ def test_zeros_and_ones_without_a_sigmoid_are_not_guessed_about(units: int, y: n
 def test_descriptions_survive_the_manifest() -> None:
     found = settle(PLAIN, None, ["a", "b", "c"], None)
     assert msgspec.json.decode(msgspec.json.encode(found), type=SourceInfo) == found
+
+
+def sigmoids(units: int) -> SourceInfo:
+    """A model that ends in independent sigmoids."""
+    decision = Decision(tuple(range(units)), threshold=0.5, probabilities=True, independent=True)
+    return source_info(units, decision=decision)
+
+
+def test_names_for_sigmoids_are_those_of_independent_labels() -> None:
+    info = settle(sigmoids(3), labels=["a", "b", "c"])
+    assert (info.task, info.decision and info.decision.independent) == ("multi-label", True)
+    assert settle(sigmoids(3), evaluation=(X, np.array([[1, 1, 0], [0, 0, 1]] * 6))).task == "multi-label"
+
+
+def test_what_the_truth_says_of_sigmoids() -> None:
+    assert settle(sigmoids(3), evaluation=(X, Y)).task == "classification"
+    info, remarks = with_task(sigmoids(3), None, None, (X, np.eye(3)[Y]))
+    assert info.task == "classification"
+    assert "task='multi-label'" in remarks[0]
+    assert settle(sigmoids(3), evaluation=(X, np.full((12, 3), 0.3))).task == "regression"
+    info, remarks = with_task(sigmoids(3), None, None, X)
+    assert info.task == "regression"
+    assert "task='multi-label'" in remarks[0]
+
+
+def test_logits_of_independent_labels_decide_at_zero() -> None:
+    decision = settle(PLAIN, task="multi-label").decision
+    assert decision == Decision((0, 1, 2), threshold=0.0, independent=True)
+
+
+def test_a_softmax_has_no_independent_labels() -> None:
+    with pytest.raises(InputError, match="ends in a softmax") as caught:
+        settle(SOFTMAX, task="multi-label")
+    assert "sigmoid" in caught.value.fix
+
+
+@pytest.mark.parametrize("task", ["segmentation", "sequence"])
+def test_a_label_per_position_needs_positions(task: str) -> None:
+    with pytest.raises(InputError, match=rf"{task} needs a label for each"):
+        settle(SOFTMAX, task=task)
+
+
+def test_tasks_and_labels_by_output() -> None:
+    source = source_info(3, 3)
+    first, second = (spec.name for spec in source.signature.outputs)
+    info = settle(source, task={second: "classification"}, labels={second: ["a", "b", "c"]})
+    assert (info.task, info.decision) == ("multi-output", None)
+    assert info.heads[first].task == "regression"
+    assert info.heads[second].decision == Decision(("a", "b", "c"))
+    assert [spec.meaning for spec in info.signature.outputs] == ["values", "scores"]
+    with pytest.raises(InputError, match="got one list") as caught:
+        settle(source, labels=["a", "b", "c"])
+    assert second in caught.value.fix
+    with pytest.raises(InputError, match="task: got other, and the model's outputs are"):
+        settle(source, task={"other": "regression"})
+    with pytest.raises(InputError, match="a model with several outputs, each with a task of its own"):
+        settle(source, task="multi-output")

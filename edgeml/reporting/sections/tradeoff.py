@@ -96,7 +96,8 @@ def tradeoff_chart(manifest: Manifest, speeds: dict[str, Speed], machine: str, n
     records = [record for record in manifest.artifacts if not speeds or record.recipe in speeds]
     if not records:
         return None
-    has_drops = all(record.evaluation.drop is not None for record in records)
+    metrics = {getattr(record.evaluation.drop, "metric", None) for record in records}
+    has_drops = len(metrics) == 1 and metrics != {None}  # of several outputs the worst ones may differ in metric
     points = [_point(manifest, record, speeds, has_drops=has_drops) for record in records]
     points.sort(key=lambda point: -point.size_bytes)  # small marks stand on large ones
     best_points = pareto_front(points)
