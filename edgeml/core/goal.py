@@ -34,8 +34,9 @@ class Goal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     Attributes:
         max_drop: Largest accepted drop of the task's main metric against the source, as a fraction (0.01 is 1%):
-            accuracy for classifiers, R² for regressors, relative mean squared error for reconstruction. None means
-            0.01 if there are labels. A build refuses values of 0.5 and more.
+            accuracy for classifiers, R² for regressors, F1 of multi-label models, mean IoU of segmentation, and so on;
+            a rise of the relative mean squared error for reconstruction. Of several outputs the largest drop counts.
+            None means 0.01 if there are labels. A build refuses values of 0.5 and more.
         max_size_bytes: Largest accepted size of the artifact's file.
         max_p95_ms: Largest accepted 95th percentile of the latency of one sample on one thread.
         min_sqnr_db: Parity floor of every recipe, in decibels, where it is higher than the recipe's own.

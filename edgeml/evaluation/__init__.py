@@ -8,6 +8,7 @@ from edgeml.evaluation.detection import score_detections
 from edgeml.evaluation.drop import drop_of
 from edgeml.evaluation.fidelity import agreement_of, fidelity_of, ties
 from edgeml.evaluation.judge import judge, meets_floor
+from edgeml.evaluation.label_counts import least_kept
 from edgeml.evaluation.mcnemar import mcnemar_of
 from edgeml.evaluation.metrics import class_recalls, metrics_of, worst_class, worst_classes
 from edgeml.evaluation.residuals import error_rise, output_errors, worst_samples
@@ -25,6 +26,7 @@ __all__ = [
     "error_rise",
     "fidelity_of",
     "judge",
+    "least_kept",
     "mcnemar_of",
     "meets_floor",
     "metrics_of",

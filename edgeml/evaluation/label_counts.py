@@ -8,7 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["count_by_label", "count_by_position", "f1_by_label", "iou_by_label", "mean_f1", "mean_iou"]
+from edgeml.core.decisions import Decision
+from edgeml.core.tensors import Label
+
+__all__ = [
+    "count_by_label",
+    "count_by_position",
+    "f1_by_label",
+    "iou_by_label",
+    "least_kept",
+    "mean_f1",
+    "mean_iou",
+]
+
+_MIN_COUNT = 20  # of a label that the source gives, below which a share says little
 
 
 def count_by_label(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -76,3 +89,29 @@ def mean_iou(counts: np.ndarray) -> np.ndarray:
     by_label = iou_by_label(counts)
     occurs = ~np.isnan(by_label)
     return np.asarray(np.where(occurs, by_label, 0.0).sum(axis=-1) / np.maximum(occurs.sum(axis=-1), 1))
+
+
+def least_kept(source: np.ndarray, artifact: np.ndarray, decision: Decision) -> tuple[Label, float] | None:
+    """Return the label that an artifact keeps least often where the source gives it, and the share that it keeps.
+
+    A small share hides in the agreement over all labels if the label is rare.
+
+    Args:
+        source: Positions of the source's labels ``[samples, ...]``.
+        artifact: Positions of the artifact's labels, of the same shape.
+        decision: Decision of the source.
+
+    Returns:
+        None if the source gives no label often enough.
+    """
+    if decision.independent:
+        counts = count_by_label(source, artifact).sum(axis=0)
+    else:
+        counts = count_by_position(source, artifact, len(decision.labels)).sum(axis=0)
+    hits, _, misses = counts
+    often = np.flatnonzero(hits + misses >= _MIN_COUNT)
+    if not len(often):
+        return None
+    shares = hits[often] / (hits + misses)[often]
+    worst = int(shares.argmin())
+    return decision.labels[int(often[worst])], float(shares[worst])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -27,6 +27,7 @@ from edgeml.evaluation import (
     error_rise,
     fidelity_of,
     judge,
+    least_kept,
     mcnemar_of,
     meets_floor,
     metrics_of,
@@ -93,7 +94,8 @@ class Assessor:
             and not self._missing_values_agree(recipe, references.missing_values, artifact, run)
         ):
             proven = self._restrict_missing_values(proven)
-        remarks = (*proven.verdict.remarks, *self.assumptions, *run.remarks)
+        floor = self.goal.floor(recipe.floor).agreement
+        remarks = (*proven.verdict.remarks, *_lost_labels(labels, floor), *self.assumptions, *run.remarks)
         if self.info.framework in FILES and not self.trusted_reference:
             remarks = (*remarks, _FILE_IS_REFERENCE)
         return replace(proven, verdict=msgspec.structs.replace(proven.verdict, remarks=remarks))
@@ -122,6 +124,14 @@ class Assessor:
             artifact=msgspec.structs.replace(proven.artifact, signature=signature),
             verdict=msgspec.structs.replace(verdict, remarks=remarks),
         )
+
+
+def _lost_labels(labels: Mapping[str, Labels], floor: float) -> Iterator[str]:
+    """Yield the label that is lost most, of outputs with several labels for a sample, where few are kept."""
+    for name, each in labels.items():
+        worst = least_kept(each.source, each.artifact, each.decision) if each.source.ndim > 1 else None
+        if worst is not None and worst[1] < floor:
+            yield f"where the source gives the label {worst[0]} in '{name}', {worst[1]:.1%} is kept"
 
 
 def _compared(labels: Mapping[str, Labels]) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -79,7 +79,7 @@ def _count_classes(
     shapes = {spec.name: [size or 1 for size in spec.shape[1:]] for spec in outputs}
     for name in filter(None, (places.output, places.scores, places.classes)):
         if name not in shapes:
-            raise InputError(f"boxes: the model has no output '{name}'; it has {', '.join(shapes)}.")
+            raise InputError(f"boxes: output not found: '{name}'; the model has {', '.join(shapes)}.")
     boxes, scores = shapes[places.output], shapes[places.scores]
     if places.output == places.scores:
         columns = min(boxes) if len(boxes) == 2 else 0

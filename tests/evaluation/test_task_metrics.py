@@ -12,7 +12,7 @@ from edgeml.core.decisions import Decider, Decision
 from edgeml.core.errors import InputError
 from edgeml.core.source import Head
 from edgeml.core.tensors import TensorSpec
-from edgeml.evaluation import Answers, score_output
+from edgeml.evaluation import Answers, least_kept, score_output
 from edgeml.evaluation.retrieval import retrieval_hits
 from edgeml.evaluation.roc import area_drop_interval, area_under_curve
 
@@ -87,6 +87,20 @@ def test_recall_is_that_of_the_nearest_neighbors(k: int) -> None:
     expected = (identities[nearest] == identities[:, None]).any(axis=1)
     assert np.array_equal(retrieval_hits(identities, values, k), expected)
     assert len(retrieval_hits(np.arange(5), values[:5], k)) == 0  # no identity occurs twice
+
+
+def test_a_rare_label_that_is_lost_is_named() -> None:
+    """Agreement is 98%, and half of the balls are gone."""
+    source = np.zeros((10, 20, 20), np.int64)
+    source[:, :4, :4] = 1
+    artifact = source.copy()
+    artifact[:, :2, :4] = 0
+    assert (source == artifact).mean() == 0.98
+    assert least_kept(source, artifact, Decision(("ground", "ball"))) == ("ball", 0.5)
+    tags = Decision(("a", "b"), threshold=0.5, independent=True)
+    one = np.array([[1, 0]] * 30)
+    assert least_kept(one, one, tags) == ("a", 1.0)
+    assert least_kept(one[:5], one[:5], tags) is None
 
 
 def test_boxes_in_all_formats_are_the_same_corners() -> None:
