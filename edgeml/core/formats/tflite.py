@@ -85,6 +85,12 @@ def read_tflite(data: bytes) -> TfliteFile:
         _last_operator(graph, operators),
         len(model.signatureDefs or ()),
         dynamic,
+        any(
+            graph.tensors[i].shapeSignature is not None
+            and len(graph.tensors[i].shapeSignature)
+            and graph.tensors[i].shapeSignature[0] < 0
+            for _, i in ends[:count]
+        ),
     )
 
 
@@ -163,6 +169,7 @@ class TfliteFile(Struct, frozen=True):
         decides: Operator that computes the single output, where classifiers end with such an operator.
         signatures: Number of signatures.
         dynamic: Names of inputs and outputs with a dynamic size other than the batch.
+        free_batch: Whether the first size of an input is dynamic.
     """
 
     signature: Signature
@@ -172,3 +179,4 @@ class TfliteFile(Struct, frozen=True):
     decides: Literal["softmax", "sigmoid"] | None
     signatures: int
     dynamic: tuple[str, ...]
+    free_batch: bool
