@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from edgeml.core.artifact import Artifact
+from edgeml.core.decisions import DECIDED
 from edgeml.core.errors import ConversionError, EdgemlError
 from edgeml.core.isolation import Isolation
 from edgeml.core.recipe import find_recipe
@@ -113,18 +114,24 @@ class Proof:
             return ()
         probes = msgspec.structs.replace(probes, ranged=False)
 
-        def run_by(run: Callable[[dict[str, np.ndarray]], Outputs]) -> Callable[[list[list[int]]], list[Outputs]]:
-            return lambda batches: [
-                run({name: array[batch] for name, array in self._batches.items()}) for batch in batches
-            ]
+        names = [spec.name for spec in artifact.signature.outputs if spec.meaning not in DECIDED]
 
-        dependence = batch_dependence(probes, run_by(session.run), outputs)
-        if depends(dependence, min(INDEPENDENT_DB, recipe.floor.sqnr_db + _ABOVE_FLOOR_DB), self._settings.noise):
+        def run_by(run: Callable[[dict[str, np.ndarray]], Outputs]) -> Callable[[list[list[int]]], list[Outputs]]:
+            def run_batches(batches: list[list[int]]) -> list[Outputs]:
+                runs = (run({name: array[batch] for name, array in self._batches.items()}) for batch in batches)
+                return [{name: outputs[name] for name in names} for outputs in runs]
+
+            return run_batches
+
+        is_ranged = (recipe.format, recipe.precision) == ("onnx", "dynamic")
+        least_db = INDEPENDENT_DB if is_ranged else min(INDEPENDENT_DB, recipe.floor.sqnr_db + _ABOVE_FLOOR_DB)
+        dependence = batch_dependence(probes, run_by(session.run), {name: outputs[name] for name in names})
+        if depends(dependence, least_db, self._settings.noise):
             raise ConversionError(
                 f"The artifact's answer for a sample depends on the others of its batch: {dependence}.",
-                fix="leave the batch out, or build it with batch=1.",
+                fix="build it with a free batch, or with batch=1.",
             )
-        if (recipe.format, recipe.precision, artifact.signature.inputs[0].shape[0]) != ("onnx", "dynamic", None):
+        if not is_ranged or artifact.signature.inputs[0].shape[0] is not None:
             return ()
         dependence = batch_dependence(probes, run_by(session.run_together))
         if dependence is None or dependence.sqnr_db >= INDEPENDENT_DB:
