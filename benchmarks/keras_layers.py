@@ -496,7 +496,7 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
         return [Outcome(name, recipe, "refused", None, error.message, error.fix) for recipe in recipes]
     except Exception as error:
         raise ValueError(f"{name}: Keras itself has no such model") from error
-    info = with_task(conversion.describe(), None, None, None)
+    info, _ = with_task(conversion.describe(), None, None, None)
     judged, calibration = samples(info, 1), samples(info, 2)
     files, calibrating = save_arrays(judged, folder / "judged"), save_arrays(calibration, folder / "calibration")
     found = []
@@ -513,7 +513,7 @@ def outcomes(name: str, recipes: list[str], folder: Path) -> list[Outcome]:
         except Exception as error:  # noqa: BLE001  # tools raise many kinds; a build's child tells them so
             found.append(Outcome(name, recipe, "refused", None, f"{type(error).__name__}: {error}"))
             continue
-        data = EvaluationData("evaluation", judged, None)
+        data = EvaluationData("evaluation", judged)
         source = ReferenceOutputs(reference, info)
         own = ReferenceOutputs(Reference(reference.own), info) if reference.own else None
         answers = ReferenceSet(source, None, own.fidelity_to(source) if own else None)

@@ -148,7 +148,11 @@ def main() -> None:
         data = make(given.folder)
         evaluation = data.evaluation if data.truth is None else (data.evaluation, data.truth)
         package = edgeml.build(
-            given.folder / "models" / file, name=name, calibration=data.calibration, evaluation=evaluation
+            given.folder / "models" / file,
+            name=name,
+            calibration=data.calibration,
+            evaluation=evaluation,
+            task="reconstruction" if data.truth is None else None,
         )
         table = rows(package)
         if name == "kws":

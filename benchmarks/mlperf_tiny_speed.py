@@ -95,7 +95,13 @@ def built(source: Path, name: str, data: Data) -> edgeml.Package:
     """A model as a package, judged on the data; files in int8 are taken as they are."""
     evaluation = data.evaluation if data.truth is None else (data.evaluation, data.truth)
     calibration = None if source.suffix == ".tflite" else data.calibration
-    return edgeml.build(source, name=name, calibration=calibration, evaluation=evaluation)
+    return edgeml.build(
+        source,
+        name=name,
+        calibration=calibration,
+        evaluation=evaluation,
+        task="reconstruction" if data.truth is None else None,
+    )
 
 
 def main() -> None:

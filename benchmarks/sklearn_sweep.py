@@ -192,7 +192,7 @@ def _compared(case: Case, source: Any, artifact: Any, held_out: np.ndarray) -> O
             given = np.array(source.info.decision.labels)
             positions = np.searchsorted(given, answers["label"].astype(given.dtype))
             labels = (reference.labels[part], positions[part], ties(reference, source.info.decision)[part])
-        figures = fidelity_of({name: wanted[part]}, {name: found[part]}, labels=labels)
+        figures = fidelity_of({name: wanted[part]}, {name: found[part]}, labels=labels and {name: labels})
         flips = max(flips, figures.flips or 0)
         if figures.centred_sqnr_db is None:
             right &= figures.max_error <= CONSTANT_ERROR

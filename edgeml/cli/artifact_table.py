@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgeml.cli.columns import print_columns
 from edgeml.cli.output import console
 from edgeml.cli.refusals import refusal_lines
-from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL, format_drop
+from edgeml.core.records.evidence import METRIC_NAMES, PERCENT_METRICS, SIGNIFICANCE_LEVEL, format_drop
 from edgeml.core.source import MAIN_METRIC
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ def _columns(manifest: Manifest) -> dict[str, list[str]]:
     records, metric = manifest.artifacts, _metric_name(manifest)
     columns = {"kB": [f"{manifest.files[record.file].size_bytes / 1000:.1f}" for record in records]}
     if manifest.data.labelled:
-        columns[metric] = [_metric(record, metric) for record in records]
+        if metric:
+            columns[METRIC_NAMES[metric]] = [_metric(record, metric) for record in records]
         columns["drop [95%]"] = [_drop(record) for record in records]
     fidelities = [record.evaluation.fidelity for record in records]
-    if manifest.source.decision is not None:
+    if manifest.source.decisions is not None:
         columns["agree"] = ["-" if f.agreement is None else f"{f.agreement:.1%}" for f in fidelities]
     columns["SQNR"] = [f"{fidelity.sqnr_db:.1f}" for fidelity in fidelities]
     if any(record.measurement for record in records):
@@ -90,21 +91,22 @@ def _accuracy_notes(manifest: Manifest) -> list[str]:
 
 
 def _metric_name(manifest: Manifest) -> str:
-    return MAIN_METRIC.get(manifest.source.task or "", "accuracy")
+    """Return the task's main metric; empty for several outputs, of which each has its own."""
+    return "" if manifest.source.heads else MAIN_METRIC.get(manifest.source.task or "", "accuracy")
 
 
 def _metric(record: ArtifactRecord, name: str) -> str:
     value = getattr(record.evaluation.metrics, name, None)
     if value is None:
         return "-"
-    return f"{value:.1%}" if name == "accuracy" else f"{value:.4f}"
+    return f"{value:.1%}" if name in PERCENT_METRICS else f"{value:.4f}"
 
 
 def _drop(record: ArtifactRecord) -> str:
     drop = record.evaluation.drop
     if drop is None:
         return "-"
-    if drop.metric == "accuracy":  # the unit once, for the width of a terminal
+    if drop.metric in PERCENT_METRICS:  # the unit once, for the width of a terminal
         return (
             f"{format_drop(drop.value, drop.metric, digits=1, sign='+')} [{100 * drop.low:+.1f},{100 * drop.high:+.1f}]"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import cast
 
 import click
 import msgspec
@@ -21,7 +21,6 @@ from edgeml.core.source import Task
 
 __all__ = ["command"]
 
-_TASKS = get_args(Task)
 _PATH = click.Path(path_type=Path)
 _RENAMED = {"--target": "--truth", "--version": "--package-version"}
 _SHARES = frozenset({"max_drop", "min_agreement"})
@@ -41,7 +40,8 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     name: str | None
     package_version: str
     labels: Path | None
-    task: Task | None
+    tasks: tuple[str, ...]
+    boxes: str | None
     preprocessing: Path | None
     batch: int | None
     measure: bool
@@ -69,8 +69,15 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
 @click.option("--goal", "goals", multiple=True, metavar="KEY=VALUE", help="Repeatable, for instance max_drop=1%.")
 @click.option("--name", help="Name of the package; default: that of the model file.")
 @click.option("--package-version", default="0.1.0", show_default=True, help="Semantic version of the package.")
-@click.option("--labels", type=_PATH, help="Names of the classes, one per line or a JSON list.")
-@click.option("--task", type=click.Choice(_TASKS), help="Default: as the model or the data show.")
+@click.option("--labels", type=_PATH, help="Names of the classes, one per line or as JSON.")
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="TASK",
+    help="Or OUTPUT=TASK, repeatable; default: as model and data show.",
+)
+@click.option("--boxes", metavar="FORMAT", help="Of a detection model's decoded boxes: xyxy, yxyx, xywh or cxcywh.")
 @click.option("--preprocessing", type=_PATH, help="How raw input is converted: a .toml file with a table per input.")
 @click.option("--batch", type=click.IntRange(1, 65536), help="Fixed batch size of the artifacts.")
 @click.option("--measure", is_flag=True, help="Measure latency too.")
@@ -121,7 +128,8 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
             calibration=_with_truth(options.calibration, options.truth),
             evaluation=_with_truth(options.evaluation, options.truth),
             labels=options.labels,
-            task=options.task,
+            task=_task(options.tasks),
+            boxes=options.boxes,
             goal=goal,
             recipes=recipes,
             batch=options.batch,
@@ -157,6 +165,15 @@ def _package_name(model: Path) -> str:
     """Return a package name from a file's: lower case, with letters, digits, dots and dashes only."""
     name = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in model.stem.lower())
     return name.strip("._-")[:64].strip("._-") or "model"
+
+
+def _task(values: tuple[str, ...]) -> Task | dict[str, Task] | None:
+    """Return the task, or that of each output; `build` checks them."""
+    if not any("=" in value for value in values):
+        if len(values) > 1:
+            raise InputError(f"--task: got {', '.join(values)}.", fix="name the output of each: OUTPUT=TASK.")
+        return cast(Task, values[0]) if values else None
+    return {name: cast(Task, task) for name, _, task in (value.partition("=") for value in values)}
 
 
 def _goal(pairs: tuple[str, ...]) -> Goal | None:

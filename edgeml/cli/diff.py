@@ -11,6 +11,7 @@ import click
 from edgeml.cli.columns import print_columns
 from edgeml.cli.options import limits_of, limits_options, trust_option
 from edgeml.cli.output import console, json_option, print_json
+from edgeml.core.records.evidence import PERCENT_METRICS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -158,7 +159,7 @@ def _print_artifacts(out: Console, artifacts: Iterable[ArtifactDiff], prediction
 def _cells(side: Figures | None, columns: list[str]) -> list[str]:
     if side is None:
         return ["-"] * (len(columns) + 1)
-    percent = side.metric == "accuracy"
+    percent = side.metric in PERCENT_METRICS
     cells = [
         side.status,
         _cell(side.size_bytes and side.size_bytes / 1000, ".1f"),

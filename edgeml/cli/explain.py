@@ -20,7 +20,6 @@ __all__ = ["command"]
 
 _SHOWN = 5
 _WIDTH = 40
-_METRICS = {"accuracy": "accuracy", "r2": "R²", "relative_mse": "relative MSE"}
 
 
 @click.command("explain", short_help="Explain why artifacts were released, rejected or refused.")
@@ -82,15 +81,16 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 
 def _drop(drop: Drop, bound: float, metrics: Iterable[Metrics | None]) -> str:
-    from edgeml.core.records.evidence import format_drop
+    from edgeml.core.records.evidence import METRIC_NAMES, PERCENT_METRICS, format_drop
 
     values = [getattr(item, drop.metric, None) for item in metrics]
-    form = ".2%" if drop.metric == "accuracy" else ".4f"
+    form = ".2%" if drop.metric in PERCENT_METRICS else ".4f"
     change = "" if None in values else f" {' -> '.join(f'{value:{form}}' for value in values)},"
     value, low, high = (format_drop(end, drop.metric, sign="+") for end in (drop.value, drop.low, drop.high))
-    goal = f"{100 * bound:g}%" if drop.metric == "accuracy" else f"{bound:g}"
+    place = f" of '{drop.output}'" if drop.output is not None else ""
+    goal = f"{100 * bound:g}%" if drop.metric in PERCENT_METRICS else f"{bound:g}"
     return (
-        f"{_METRICS[drop.metric]}{change} a drop of {value}, 95% interval {low} to {high} ({drop.method}); "
+        f"{METRIC_NAMES[drop.metric]}{place}{change} a drop of {value}, 95% interval {low} to {high} ({drop.method}); "
         f"the goal is at most {goal}."
     )
 
@@ -111,7 +111,7 @@ def _label_lines(explanation: Explanation, evidence: Evidence) -> Iterator[tuple
     if fidelity.flips is not None:
         agree = "" if fidelity.agreement is None else f", {fidelity.agreement:.2%} agree"
         listed = _list_first(map(_flip, evidence.flips), fidelity.flips)
-        yield "flips", f"{fidelity.flips} of {fidelity.samples}{agree}{listed}."
+        yield "flips", f"{fidelity.flips} of {fidelity.labels or fidelity.samples}{agree}{listed}."
     if evidence.recalls:
         worst = (
             f"{_name(item.label)} {item.source_recall:.1%} -> {item.recall:.1%} of {item.samples}"
@@ -134,7 +134,8 @@ def _value_lines(explanation: Explanation, evidence: Evidence) -> Iterator[tuple
     samples = (
         f"{item.sample} by {item.artifact - item.source:.2g} to {item.artifact:.3g}" for item in evidence.worst_samples
     )
-    yield "samples", f"the largest rises of the absolute error{_list_first(samples, len(evidence.worst_samples))}."
+    if evidence.worst_samples:
+        yield "samples", f"the largest rises of the absolute error{_list_first(samples, len(evidence.worst_samples))}."
     for item in evidence.outputs[:_SHOWN]:
         yield f"output {item.output}", f"{_errors(item.source)} -> {_errors(item.artifact)}."
 

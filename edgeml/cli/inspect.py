@@ -88,6 +88,10 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     if source.decision is not None:
         names = [str(label) for label in source.decision.labels]
         yield f"labels    {', '.join(names[:_LABELS_SHOWN])}{', …' if len(names) > _LABELS_SHOWN else ''}"
+    for name, head in source.heads.items():
+        names = [str(label) for label in head.decision.labels] if head.decision is not None else []
+        listed = f": {', '.join(names[:_LABELS_SHOWN])}{', …' if len(names) > _LABELS_SHOWN else ''}" if names else ""
+        yield f"task      {name}: {head.task or 'none'}{listed}"
     labelled = "with true labels or values" if data.labelled else "without labels"
     yield f"judged on {data.judged_samples} {data.judged_on} samples, {labelled}"
     for title, value in (("license", manifest.licence), ("author", manifest.author)):

@@ -59,7 +59,8 @@ class Predicted(Struct, frozen=True):
         placement: The operators on each device, in one line; empty if the engine does not report them.
         engine: Name of the engine.
         engine_version: Its version.
-        arrays: ``scores``, or each output by name; and the ``labels`` of a classifier.
+        arrays: ``scores``, or each output by name; and the ``labels`` of a classifier, of several outputs
+            ``labels_NAME``.
         scores: Name among `arrays` of the scores that the classifier decides by; empty without such.
         classes: The classifier's labels in the order of its scores.
     """
@@ -106,6 +107,10 @@ class Running:
         decision = self._package.manifest.source.decision
         scores = ""
         classes: tuple[Label, ...] = ()
+        for name, head in self._package.manifest.source.heads.items():
+            if head.decision is not None:
+                (spec,) = (spec for spec in specs if spec.name == name)
+                arrays[f"labels_{name}"] = decide(outputs, (spec,), head.decision)
         if decision is not None:
             arrays["labels"] = decide(outputs, specs, decision)
             scores = next((names_in_file[spec.name] for spec in source_specs if spec.meaning == "scores"), "")

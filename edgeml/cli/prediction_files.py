@@ -51,8 +51,11 @@ def encode_csv(
         The file in UTF-8.
     """
     columns: dict[str, Sequence[object]] = {name: list(fields) for name, fields in (id_columns or {}).items()}
-    if "labels" in arrays:
-        columns["labels"] = arrays["labels"].tolist()
+    plain = arrays.get("labels")
+    if plain is not None and plain.ndim == 1:
+        columns["labels"] = plain.tolist()
+    elif plain is not None:  # of several labels a column for each
+        columns |= _class_columns("labels", plain, [f"is_{label}" for label in classes], set(columns))
     outputs = {name: array for name, array in arrays.items() if name not in {"labels", scores}}
     other = dict(pair for name, array in outputs.items() for pair in _value_columns(name, array))
     if scores:

@@ -9,7 +9,17 @@ from msgspec import Struct
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.tensors import Label, Meaning, TensorSpec
 
-__all__ = ["DECIDED", "Decider", "Decision", "Ranking", "decide", "positions"]
+__all__ = [
+    "DECIDED",
+    "Decider",
+    "Decision",
+    "Ranking",
+    "decide",
+    "deciders_of",
+    "label_sizes",
+    "positions",
+    "score_positions",
+]
 
 
 DECIDED: frozenset[Meaning] = frozenset({"label", "position"})
@@ -30,12 +40,17 @@ class Decision(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         probabilities: The scores are probabilities, from a softmax, a sigmoid or scikit-learn's `predict_proba`.
         pairwise: The scores compare pairs of labels, as those of scikit-learn's `SVC(decision_function_shape="ovo")`,
             and do not rank single labels.
+        independent: Each label applies, or not, by its own score and the threshold, as in a multi-label model.
+        axis: Axis of the scores with a score per label, in a model with a label for each pixel or step: the last, or 1
+            for ``[samples, labels, height, width]``.
     """
 
     labels: tuple[Label, ...]
     threshold: float | None = None
     probabilities: bool = False
     pairwise: bool = False
+    independent: bool = False
+    axis: int = -1
 
 
 class Ranking(NamedTuple):
@@ -65,9 +80,9 @@ class Decider:
 
     def __init__(self, specs: tuple[TensorSpec, ...], decision: Decision) -> None:
         indices = {spec.meaning: index for index, spec in reversed(list(enumerate(specs)))}
+        self._decision = decision
         self._threshold, self._probabilities = decision.threshold, decision.probabilities
         self._count = len(decision.labels)
-        self._pairwise = decision.pairwise
         self._names = np.array(decision.labels)
         self._column = self._names[:, None]
         self._ranked_names = self._names[:, None, None]
@@ -79,14 +94,21 @@ class Decider:
             if (dtype == "string") != is_text:
                 expected = "text" if is_text else "numbers"
                 raise TargetError(f"The artifact returns labels as {dtype}, but the model's labels are {expected}.")
-        self._ranks = not self._pairwise and ("scores" in indices or not DECIDED.intersection(indices))
-        self._largest_wins = self._label is None and self._position is None and self._threshold is None
+        self._sizes = label_sizes(specs[self._scores].shape[1:], decision) if self._label is None else ()
+        self._is_plain = not (decision.independent or self._sizes)
+        self._ranks = not (decision.pairwise or (self._sizes and not decision.independent)) and (
+            "scores" in indices or not DECIDED.intersection(indices)
+        )
+        decides = self._label is not None or self._position is not None or self._threshold is not None
+        self._largest_wins = self._is_plain and not decides
 
     def labels(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the label of each sample, from the artifact's label output if present, else from its scores.
+        """Return the labels of each sample, from the artifact's label output if present, else from its scores.
 
         Returns:
-            Labels ``[samples]``, in NumPy's dtype for the decision's labels.
+            Labels ``[samples]``, or ``[samples, steps]`` of a model with a label per step, in NumPy's dtype for the
+            decision's labels. Of a model with a label per pixel the labels where these are numbers, else their
+            positions, ``[samples, height, width]``; of a multi-label model bool ``[samples, labels]``.
 
         Raises:
             TargetError: The artifact returns a position outside of the labels.
@@ -99,9 +121,13 @@ class Decider:
                 self._check_padding(len(labels), labels.nbytes)
             return labels.astype(self._names.dtype)
         label_positions = self._checked_positions(outputs)
-        if self._are_large_texts(len(label_positions)):
+        if self._decision.independent:
+            return label_positions.astype(bool)
+        if len(self._sizes) > 1 and self._names.dtype.kind == "U":  # a mask of texts would take gigabytes
+            return label_positions
+        if self._are_large_texts(label_positions.size):
             lengths = np.char.str_len(self._names)
-            self._check_padding(len(label_positions), _CHAR_BYTES * int(lengths[label_positions].sum()))
+            self._check_padding(label_positions.size, _CHAR_BYTES * int(lengths[label_positions].sum()))
         return self._names[label_positions]
 
     def _are_large_texts(self, count: int) -> bool:
@@ -117,17 +143,35 @@ class Decider:
             )
 
     def positions(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Return positions in the decision's labels, int64 ``[samples]``; -1 for an unknown label."""
+        """Return positions in the decision's labels, integers ``[samples, ...]``; -1 for an unknown label.
+
+        Of a multi-label model 1 where a label applies, else 0.
+        """
         if self._label is not None:
             labels = outputs[self._label].reshape(-1).tolist()
             return np.array([self._positions_by_label.get(label, -1) for label in labels], np.int64)
         if self._position is not None:
             label_positions = outputs[self._position].reshape(-1).astype(np.int64)
             return np.where((label_positions >= 0) & (label_positions < len(self._names)), label_positions, -1)
+        return score_positions(outputs[self._scores], self._decision)
+
+    def scored_labels(self, outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels, and the score of each: float32 of the labels' shape.
+
+        Raises:
+            InputError: The scores do not rank single labels.
+            TargetError: The artifact returns a label that the source does not have.
+        """
         scores = outputs[self._scores]
-        if self._threshold is not None:
-            return (scores.reshape(len(scores)) > self._threshold).astype(np.int64)
-        return scores.argmax(axis=1)
+        if self._decision.independent:
+            return self.labels(outputs), scores
+        if not self._sizes:
+            ranking = self.top(outputs, 1)
+            return ranking.labels[:, 0], ranking.scores[:, 0]
+        if self._threshold is None:
+            return self.labels(outputs), scores.max(axis=self._decision.axis)
+        second = scores.reshape(len(scores), *self._sizes)
+        return self.labels(outputs), np.where(self.positions(outputs) == 1, second, self._first_score(second))
 
     def top(self, outputs: Sequence[np.ndarray], k: int) -> Ranking:
         """Return the best labels and their scores: first the label of the decision, then the others by score.
@@ -149,12 +193,15 @@ class Decider:
                 return tuple.__new__(Ranking, (self._ranked_names[best].copy(), scores[:, best, None]))
         scores = self._class_scores(scores)
         keys = -scores
-        np.put_along_axis(keys, self._checked_positions(outputs)[:, None], -np.inf, axis=1)
+        if not self._decision.independent:
+            np.put_along_axis(keys, self._checked_positions(outputs)[:, None], -np.inf, axis=1)
         order = np.argsort(keys, axis=1, kind="stable")[:, :k]
         return Ranking(self._names[order], np.take_along_axis(scores, order, axis=1))
 
     def _refuse_ranking(self, scores: np.ndarray) -> NoReturn:
-        if self._pairwise:
+        if self._sizes:
+            reason = f"each sample has {'×'.join(map(str, self._sizes))} labels"
+        elif self._decision.pairwise:
             reason = f"the scores {list(scores.shape[1:])} compare pairs of its {self._count} labels"
         else:
             reason = "the artifact does not have scores"
@@ -180,15 +227,53 @@ class Decider:
 
     def _class_scores(self, scores: np.ndarray) -> np.ndarray:
         """Return a score for each label, ``[samples, labels]``."""
-        if self._threshold is None:
+        if self._threshold is None or self._decision.independent:
             return scores
         second = scores.reshape(len(scores), 1)
-        first = (1 if self._probabilities else 2 * np.float32(self._threshold)) - second
-        return np.concatenate([first, second], axis=1)
+        return np.concatenate([self._first_score(second), second], axis=1)
+
+    def _first_score(self, second: np.ndarray) -> np.ndarray:
+        """Return the score of the first of two labels, from that of the second."""
+        assert self._threshold is not None
+        return (1 if self._probabilities else 2 * np.float32(self._threshold)) - second
+
+
+def label_sizes(sizes: Sequence[int | None], decision: Decision) -> tuple[int, ...]:
+    """Return the sizes of a sample's labels, from those of its scores: none if a sample has a single label."""
+    numbers = [size or 1 for size in sizes]
+    if decision.independent:
+        return tuple(numbers)
+    if decision.threshold is None:
+        if len(numbers) < 2:  # one score per label, or per pair of labels
+            return ()
+        del numbers[decision.axis if decision.axis < 0 else decision.axis - 1]
+        return tuple(numbers)
+    if all(number == 1 for number in numbers):
+        return ()
+    return tuple(numbers[:-1] if numbers[-1] == 1 else numbers)
+
+
+def score_positions(scores: np.ndarray, decision: Decision) -> np.ndarray:
+    """Return positions in the decision's labels ``[samples, ...]`` from scores. See `Decider.positions`."""
+    sizes = label_sizes(scores.shape[1:], decision)
+    dtype = np.int32 if sizes else np.int64  # masks are large
+    if decision.threshold is not None:
+        return (scores.reshape(len(scores), *sizes) > decision.threshold).astype(dtype)
+    return scores.argmax(axis=decision.axis if sizes else 1).astype(dtype, copy=False)
+
+
+def deciders_of(
+    specs: tuple[TensorSpec, ...], decisions: Decision | Mapping[str, Decision]
+) -> Decider | dict[str, Decider]:
+    """Return the decider of a model; of one with several outputs a decider by output, each of that output alone."""
+    if isinstance(decisions, Decision):
+        return Decider(specs, decisions)
+    by_name = {spec.name: spec for spec in specs}
+    return {name: Decider((by_name[name],), decision) for name, decision in decisions.items()}
 
 
 def decide(outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...], decision: Decision) -> np.ndarray:
-    """Return the label of each sample from outputs by name. See `Decider.labels`."""
+    """Return the labels of each sample from outputs by name. See `Decider.labels`."""
     return Decider(specs, decision).labels([outputs[spec.name] for spec in specs])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, overload
 
 import numpy as np
 
@@ -59,7 +59,8 @@ class Session(Protocol):
 
     Attributes:
         signature: Inputs and outputs of the artifact.
-        decision: Rule by which scores become labels; None if the source does not classify.
+        decision: Rule by which scores become labels; of a source with several outputs a rule by output name; None if
+            the source does not classify.
         preprocessing: Declarations of how raw input becomes an input's values, by input name.
         target: The target, such as ``cpu``.
         reason: Reason for the choice of artifact, target and engine; empty if the caller named artifact and target, and
@@ -72,14 +73,16 @@ class Session(Protocol):
     """
 
     signature: Signature
-    decision: Decision | None
+    decision: Decision | Mapping[str, Decision] | None
     preprocessing: Mapping[str, Declaration]
     target: str
     reason: str
 
     @property
-    def labels(self) -> tuple[Label, ...] | None:
+    def labels(self) -> tuple[Label, ...] | dict[str, tuple[Label, ...]] | None:
         """The source's labels, in the order of the scores; None if the source does not classify.
+
+        Of a source with several outputs, the labels by output name.
 
         Example:
             >>> session.labels
@@ -236,7 +239,7 @@ class Session(Protocol):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
         scores: Literal[False] = False,
-    ) -> np.ndarray: ...
+    ) -> Any: ...
 
     @overload
     def classify(
@@ -247,7 +250,7 @@ class Session(Protocol):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
         scores: Literal[True],
-    ) -> tuple[np.ndarray, np.ndarray]: ...
+    ) -> tuple[Any, Any]: ...
 
     def classify(
         self,
@@ -257,7 +260,7 @@ class Session(Protocol):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
         scores: bool = False,
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    ) -> Any:
         """Predict the source's own labels.
 
         Args:
@@ -268,7 +271,11 @@ class Session(Protocol):
             scores: Whether to return the scores of the labels too.
 
         Returns:
-            The labels ``[samples]``; with `scores`, the labels and their scores, float32 ``[samples]``, as described
+            The labels, of which the form depends on the task: one per sample, ``[samples]``; of a multi-label model
+            bool ``[samples, labels]`` in the order of `labels`; of a model with a label per step ``[samples, steps]``;
+            of a segmentation model masks ``[samples, height, width]``, of the labels where these are numbers, else of
+            their positions in `labels`. An array; of a model with several outputs a dict of arrays by output name.
+            With `scores`, the labels and their scores, float32 of the same shape; for one label per sample as described
             by `top`.
 
         Raises:
@@ -393,7 +400,7 @@ class SessionOpener(Protocol):
         signature: Signature,
         *,
         needs: Needs,
-        decision: Decision | None = None,
+        decision: Decision | Mapping[str, Decision] | None = None,
         preprocessing: Mapping[str, Declaration] | None = None,
         target: str = "cpu",
         threads: int | None = None,
@@ -406,7 +413,7 @@ class SessionOpener(Protocol):
             data: Bytes of the model file.
             signature: Inputs and outputs as the package declares them; the model file must have the same.
             needs: Requirements of the artifact.
-            decision: Rule by which scores become labels, for `classify`.
+            decision: Rule by which scores become labels, for `classify`; of several outputs by name.
             preprocessing: Declarations of how raw input becomes an input's values, by input name.
             target: The target.
             threads: Cores that one call may use. None: one core for a single sample, which is the fastest for small

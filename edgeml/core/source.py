@@ -9,18 +9,45 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
+from edgeml.core.boxes import Boxes
 from edgeml.core.decisions import Decision
 from edgeml.core.tensors import Signature
 
-__all__ = ["FILES", "MAIN_METRIC", "Reference", "SourceInfo", "Task", "is_bare"]
+__all__ = ["DENSE", "FILES", "MAIN_METRIC", "Head", "Metric", "Reference", "SourceInfo", "Task", "is_bare"]
 
-Task = Literal["classification", "regression", "reconstruction", "transformation", "clustering"]
+Task = Literal[
+    "classification",
+    "multi-label",
+    "segmentation",
+    "sequence",
+    "detection",
+    "regression",
+    "reconstruction",
+    "anomaly",
+    "embedding",
+    "transformation",
+    "clustering",
+    "multi-output",
+]
+Metric = Literal["accuracy", "f1", "mean_iou", "mean_average_precision", "r2", "relative_mse", "auc", "recall_at_1"]
 
-
-MAIN_METRIC: Mapping[str, Literal["accuracy", "r2", "relative_mse"]] = MappingProxyType(
-    {"classification": "accuracy", "regression": "r2", "reconstruction": "relative_mse"}
+MAIN_METRIC: Mapping[str, Metric] = MappingProxyType(
+    {
+        "classification": "accuracy",
+        "multi-label": "f1",
+        "segmentation": "mean_iou",
+        "sequence": "accuracy",
+        "detection": "mean_average_precision",
+        "regression": "r2",
+        "reconstruction": "relative_mse",
+        "anomaly": "auc",
+        "embedding": "recall_at_1",
+    }
 )
 """Main metric of each task, in which a drop is measured; other tasks do not have one."""
+
+DENSE = frozenset({"segmentation", "sequence"})
+"""Tasks with a label for each pixel or step of a sample."""
 
 FILES = frozenset({"tflite", "onnx"})
 """Frameworks of existing model files; the `architecture` of such a source is the recipe that the file matches."""
@@ -29,6 +56,18 @@ FILES = frozenset({"tflite", "onnx"})
 def is_bare(name: object) -> bool:
     """Return whether a name or path is that of a bare model file, outside a package."""
     return str(name).lower().endswith(tuple(f".{format_}" for format_ in FILES))
+
+
+class Head(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The task of one of several outputs.
+
+    Attributes:
+        task: Task of the output; None if only its fidelity is judged.
+        decision: Labels, and the rule from scores to labels; None for an output that does not classify.
+    """
+
+    task: Task | None = None
+    decision: Decision | None = None
 
 
 class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -46,6 +85,8 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         columns: Names of the table's columns by the input that holds them, for models trained on named columns.
         computes: Precision that the model computes in, such as ``mixed_float16``; empty for float32. Artifacts are
             converted from the same weights in float32, and judged by the outputs of these.
+        heads: Task of each output, of a model with several outputs (``multi-output``); empty for others.
+        boxes: Place of the decoded boxes in the outputs of a detection model; None for other models.
     """
 
     framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
@@ -58,6 +99,21 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     whole_inputs: tuple[str, ...] = ()
     columns: dict[str, tuple[str, ...]] = {}
     computes: str = ""
+    heads: dict[str, Head] = {}
+    boxes: Boxes | None = None
+
+    @property
+    def tasks(self) -> dict[str, Head]:
+        """The task of each output, by name; empty where several outputs have one task together."""
+        if self.heads or len(self.signature.outputs) != 1:
+            return self.heads
+        return {self.signature.outputs[0].name: Head(self.task, self.decision)}
+
+    @property
+    def decisions(self) -> Decision | dict[str, Decision] | None:
+        """The decision; of a model with several outputs, that of each output that has one; None without any."""
+        by_output = {name: head.decision for name, head in self.heads.items() if head.decision is not None}
+        return by_output or self.decision
 
 
 class Reference(Struct, frozen=True):

@@ -1,12 +1,13 @@
-"""Bootstrap interval of a mean."""
+"""Bootstrap intervals."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["NORMAL_95", "RESAMPLES", "mean_interval"]
+__all__ = ["NORMAL_95", "RESAMPLES", "mean_interval", "statistic_interval"]
 
 RESAMPLES = 1000
 _CHUNK = 50  # resamples at a time, to bound memory
@@ -30,9 +31,33 @@ def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
     means = [
         values[rng.integers(len(values), size=(_CHUNK, len(values)))].mean(axis=1) for _ in range(RESAMPLES // _CHUNK)
     ]
-    ends = np.quantile(np.concatenate(means), [0.025, 0.975])
-    mean = float(values.mean())
-    low, high = mean + (ends - mean) * _stretch(len(values))
+    return _stretched_ends(np.concatenate(means), float(values.mean()), len(values))
+
+
+def statistic_interval(
+    statistic: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, seed: int
+) -> tuple[float, float]:
+    """Return the 95% bootstrap interval of a statistic of counts that are summed over samples, as `mean_interval` does.
+
+    Args:
+        statistic: Function from sums ``[resamples, ...]`` to numbers ``[resamples]``.
+        counts: Counts ``[samples, ...]``, of two samples or more.
+        seed: Seed of the resampling.
+    """
+    rng = np.random.default_rng(seed)
+    samples = len(counts)
+    flat = counts.reshape(samples, -1)
+    values = []
+    for _ in range(RESAMPLES // _CHUNK):
+        weights = np.stack(
+            [np.bincount(rng.integers(samples, size=samples), minlength=samples) for _ in range(_CHUNK)]
+        ).astype(np.float64)
+        values.append(statistic((weights @ flat).reshape(_CHUNK, *counts.shape[1:])))
+    return _stretched_ends(np.concatenate(values), float(statistic(counts.sum(axis=0)[None])[0]), samples)
+
+
+def _stretched_ends(resampled: np.ndarray, value: float, samples: int) -> tuple[float, float]:
+    low, high = value + (np.quantile(resampled, [0.025, 0.975]) - value) * _stretch(samples)
     return float(low), float(high)
 
 

@@ -62,7 +62,7 @@ def _error_rise(
 ) -> Drop | None:
     """Return the rise of the squared error, relative to the variance of the truth, which is held fixed.
 
-    With a variance for each output, the mean over the samples is the drop of R².
+    With a variance for each output, the mean over the samples is the drop of R², over the outputs that vary.
 
     Args:
         metric: Name of the metric.
@@ -70,7 +70,8 @@ def _error_rise(
         variance: Variance of the truth, of each output or of all.
         seed: Seed of the resampling.
     """
-    if not (variance > 0).all():
+    varies = np.broadcast_to(variance > 0, rises.shape[1:])  # not a border pixel that is always 0
+    if not varies.any():
         return None
-    rises = (rises / variance).mean(axis=1)  # per sample, so that resampling is cheap
+    rises = (rises / np.where(variance > 0, variance, 1.0))[:, varies].mean(axis=1)  # per sample, to resample quickly
     return Drop(metric, float(rises.mean()), *mean_interval(rises, seed), f"bootstrap of {RESAMPLES}")

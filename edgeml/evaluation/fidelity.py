@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
-from edgeml.core.decisions import Decision
+from edgeml.core.decisions import Decision, label_sizes
 from edgeml.core.records.evidence import Fidelity, PartFidelity
 from edgeml.core.source import Reference
 
-__all__ = ["CENTERED_SLACK_DB", "CONSTANT_ERROR", "fidelity_of", "part_sqnr_db", "ties"]
+__all__ = ["CENTERED_SLACK_DB", "CONSTANT_ERROR", "Agreement", "agreement_of", "fidelity_of", "part_sqnr_db", "ties"]
 
 CONSTANT_ERROR = 1e-6
 """Largest allowed difference between an output and a constant reference."""
@@ -29,15 +31,15 @@ def fidelity_of(
     reference: Mapping[str, np.ndarray],
     outputs: Mapping[str, np.ndarray],
     *,
-    labels: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    labels: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None,
 ) -> Fidelity:
     """Compare an artifact's outputs with the source's over the same samples.
 
     Args:
         reference: The source's float32 outputs ``[samples, ...]`` by name.
         outputs: The artifact's outputs, finite, by the same names.
-        labels: For classifiers the source's labels, the artifact's labels, and whether the source's scores tie; each
-            ``[samples]``.
+        labels: By output with labels the source's labels, the artifact's labels, and whether the source's scores tie;
+            each ``[samples, ...]``.
 
     Returns:
         The figures; over several outputs the worst of each. An output that is constant and reproduced within 1e-6 does
@@ -54,22 +56,19 @@ def fidelity_of(
     ]
     plain = min(informative or [plain for plain, _ in figures])
     centered = min((centered for _, centered in figures if centered is not None), default=None)
-    agreement = flips = count = None
-    if labels is not None:
-        source_labels, artifact_labels, tied = labels
-        flips = int(((source_labels != artifact_labels) & ~tied).sum())
-        count = int(tied.sum())
-        counted = len(tied) - count
-        agreement = 1 - flips / counted if counted else None
+    samples = len(next(iter(reference.values())))
+    name, agreement = _lowest_agreement(labels or {})
     medians = [_sample_sqnr(reference[name], outputs[name]) for name in reference]
     return Fidelity(
-        len(next(iter(reference.values()))),
+        samples,
         plain,
         centered,
         max(errors),
-        agreement,
-        flips,
-        tied=count or None,
+        agreement.share if agreement else None,
+        agreement.flips if agreement else None,
+        tied=agreement.tied or None if agreement else None,
+        labels=agreement.labels if agreement and agreement.labels != samples else None,
+        agreement_of=name if len(labels or {}) > 1 else None,
         sample_sqnr_db=min((median for median in medians if median is not None), default=None),
         worst_part=min(
             (part for name in reference for part in _parts(name, reference[name], outputs[name])),
@@ -77,6 +76,40 @@ def fidelity_of(
             default=None,
         ),
     )
+
+
+class Agreement(NamedTuple):
+    """The agreement of the labels of one output.
+
+    Attributes:
+        labels: Number of labels.
+        tied: Number of labels whose scores tie in the source.
+        flips: Number of other labels that differ.
+    """
+
+    labels: int
+    tied: int
+    flips: int
+
+    @property
+    def share(self) -> float | None:
+        """Fraction of equal labels among those that do not tie; None if all tie."""
+        counted = self.labels - self.tied
+        return 1 - self.flips / counted if counted else None
+
+
+def agreement_of(source: np.ndarray, artifact: np.ndarray, tied: np.ndarray) -> Agreement:
+    """Compare labels ``[samples, ...]``; those of `tied` are left out."""
+    return Agreement(tied.size, int(tied.sum()), int(((source != artifact) & ~tied).sum()))
+
+
+def _lowest_agreement(
+    labels: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> tuple[str | None, Agreement | None]:
+    """Return the output with the lowest agreement; one of which all labels tie comes first."""
+    figures = {name: agreement_of(*arrays) for name, arrays in labels.items()}
+    name = min(figures, key=lambda each: -1.0 if (share := figures[each].share) is None else share, default=None)
+    return name, figures[name] if name is not None else None
 
 
 def part_sqnr_db(part: PartFidelity) -> float:
@@ -154,23 +187,29 @@ def _decibels(signal: float, noise: float) -> float:
     return float(np.clip(10 * np.log10(signal / noise), -_CEILING_DB, _CEILING_DB))
 
 
-def ties(reference: Reference, decision: Decision) -> np.ndarray:
-    """Return ``[samples]`` of bool: whether the scores that the source decides by, or score and threshold, almost tie.
+def ties(reference: Reference, decision: Decision, output: str | None = None) -> np.ndarray:
+    """Return ``[samples, ...]`` of bool, as labels: where the scores that the source decides by almost tie.
 
-    Almost equal are scores within 1e-6 of the largest absolute score of all samples.
+    Almost equal are scores, or a score and the threshold, within 1e-6 of the largest absolute score of all samples.
 
     Args:
-        reference: Outputs of a classifier, which has one.
+        reference: Outputs of a source that classifies.
         decision: Decision of the source.
+        output: Output that the decision reads; None for the only one.
     """
-    scores, threshold = reference.deciding, decision.threshold
+    scores = reference.deciding
     if scores is None:
-        (scores,) = reference.outputs.values()
-    else:
-        threshold = 0.0 if scores.ndim == 1 else None
-    flat = scores.reshape(len(scores), -1).astype(np.float64)
-    tolerance = _TIE * float(np.abs(flat).max(initial=0.0))
-    if threshold is not None:
-        return np.abs(flat[:, 0] - threshold) <= tolerance
-    top = np.sort(flat, axis=1)[:, -2:]
-    return top[:, -1] - top[:, 0] <= tolerance
+        return _close_scores(reference.outputs[output or next(iter(reference.outputs))], decision)
+    threshold = 0.0 if scores.ndim == 1 else None
+    return _close_scores(scores, msgspec.structs.replace(decision, threshold=threshold))
+
+
+def _close_scores(scores: np.ndarray, decision: Decision) -> np.ndarray:
+    tolerance = _TIE * float(np.abs(scores).max(initial=0.0))
+    if decision.threshold is not None:
+        sizes = label_sizes(scores.shape[1:], decision)
+        return np.abs(scores.reshape(len(scores), *sizes).astype(np.float64) - decision.threshold) <= tolerance
+    axis = decision.axis if scores.ndim > 2 else 1
+    top = np.partition(scores, -2, axis=axis) if scores.shape[axis] > 1 else scores
+    best, second = (np.take(top, place, axis).astype(np.float64) for place in (-1, -2 if top is not scores else -1))
+    return np.asarray(best - second <= tolerance)

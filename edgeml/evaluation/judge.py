@@ -6,7 +6,7 @@ import math
 
 from edgeml.core.goal import DEFAULT_MAX_DROP, Goal, Remark, Verdict
 from edgeml.core.recipe import Floor, Recipe
-from edgeml.core.records.evidence import Evaluation, Fidelity, Latency, format_drop
+from edgeml.core.records.evidence import PERCENT_METRICS, Evaluation, Fidelity, Latency, format_drop
 from edgeml.evaluation.fidelity import CENTERED_SLACK_DB, CONSTANT_ERROR, part_sqnr_db
 from edgeml.evaluation.sample_size import samples_to_settle
 
@@ -150,11 +150,14 @@ def _judge_fidelity(
                 "is the floor"
             )
         )
-    if (fidelity.tied or 0) > _MAX_TIED * fidelity.samples:
+    count = fidelity.labels or fidelity.samples
+    if (fidelity.tied or 0) > _MAX_TIED * count:
         remarks.append(
             Remark(
                 f"the labels of {fidelity.tied} of {fidelity.samples} samples are not judged: the source's best scores "
                 "tie there"
+                if fidelity.labels is None
+                else f"{fidelity.tied} of {count} labels are not judged: the source's best scores tie there"
             )
         )
     least_agreement = floor.agreement
@@ -169,8 +172,10 @@ def _judge_fidelity(
     if classifies and fidelity.agreement is None:
         reasons.append("agreement could not be measured: the source's scores are tied on every sample")
     elif classifies and fidelity.agreement is not None and not fidelity.agreement >= least_agreement:
+        place = f" in '{fidelity.agreement_of}'" if fidelity.agreement_of is not None else ""
         reasons.append(
-            f"agreement of {fidelity.agreement:.2%}, {fidelity.flips} flips, is below {100 * least_agreement:.4g}%"
+            f"agreement of {fidelity.agreement:.2%}{place}, {fidelity.flips} flips, is below "
+            f"{100 * least_agreement:.4g}%"
         )
     return reasons, remarks
 
@@ -181,10 +186,11 @@ def _judge_drop(evaluation: Evaluation, bound: float, reasons: list[str], remark
     if drop is None:
         reasons.append("the drop is not defined on these data")
         return None
-    goal = f"{100 * bound:g}%" if drop.metric == "accuracy" else f"{bound:g}"
+    goal = f"{100 * bound:g}%" if drop.metric in PERCENT_METRICS else f"{bound:g}"
     if not drop.value <= bound:
         verb = "rises" if drop.metric == "relative_mse" else "drops"  # of an error, larger is worse
-        reasons.append(f"{drop.metric} {verb} by {format_drop(drop.value, drop.metric)}, more than {goal}")
+        place = f" of '{drop.output}'" if drop.output is not None else ""
+        reasons.append(f"{drop.metric}{place} {verb} by {format_drop(drop.value, drop.metric)}, more than {goal}")
     if not drop.low <= bound < drop.high:
         return None
     low, high = (format_drop(end, drop.metric) for end in (drop.low, drop.high))

@@ -15,6 +15,7 @@ from edgeml.core.records.evidence import Metrics, WorstClass
 from edgeml.core.records.evidence_details import MOST_WORST
 from edgeml.core.source import Task
 from edgeml.core.tensors import Label
+from edgeml.evaluation.roc import area_under_curve
 
 __all__ = ["class_recalls", "metrics_of", "worst_class", "worst_classes"]
 
@@ -45,9 +46,13 @@ def metrics_of(task: Task, truth: np.ndarray, scores: np.ndarray, predicted: np.
 
 
 def r2(squares: np.ndarray, deviations: np.ndarray) -> float | None:
-    """Return the coefficient of determination from squared errors and squared deviations ``[samples, outputs]``."""
+    """Return the coefficient of determination from squared errors and squared deviations ``[samples, outputs]``.
+
+    The mean is over the outputs that vary; None where none does.
+    """
     total = deviations.sum(axis=0)
-    return float((1 - squares.sum(axis=0) / total).mean()) if (total > 0).all() else None
+    varies = total > 0
+    return float((1 - squares.sum(axis=0)[varies] / total[varies]).mean()) if varies.any() else None
 
 
 def _f1(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -62,22 +67,12 @@ def _f1(truth: np.ndarray, predicted: np.ndarray) -> float:
 def _auc(truth: np.ndarray, scores: np.ndarray) -> float | None:
     columns = scores.reshape(len(scores), -1).astype(np.float64)
     if columns.shape[1] <= 2:
-        return _binary_auc(truth == 1, columns[:, -1])
+        return area_under_curve(truth == 1, columns[:, -1])
     if len(np.unique(truth)) < columns.shape[1]:
         return None
-    areas = [_binary_auc(truth == label, columns[:, label]) for label in range(columns.shape[1])]
+    areas = [area_under_curve(truth == label, columns[:, label]) for label in range(columns.shape[1])]
     defined = [area for area in areas if area is not None]
     return float(np.mean(defined)) if len(defined) == len(areas) else None
-
-
-def _binary_auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
-    """Return the probability that a positive sample scores above a negative one, ties as half (Mann-Whitney U)."""
-    hits, misses = int(positive.sum()), int((~positive).sum())
-    if not hits or not misses:
-        return None
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
 
 
 def class_recalls(truth: np.ndarray, predicted: np.ndarray, classes: int) -> list[float | None]:

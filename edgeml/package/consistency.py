@@ -16,7 +16,7 @@ from edgeml.core.encoding import check_encoding
 from edgeml.core.errors import PackageError
 from edgeml.core.preprocessing import check_declaration
 from edgeml.core.recipe import RECIPES
-from edgeml.core.records.evidence import Fidelity, PartFidelity
+from edgeml.core.records.evidence import PERCENT_METRICS, Fidelity, PartFidelity
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.package.manifest import ArtifactRecord, Manifest
@@ -28,7 +28,7 @@ _MAX_ELEMENTS = 2**31  # of a sample
 _MAX_SQNR_DB = 200.0
 _INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_SHARES = ("accuracy", "f1", "auc")
+_SHARES = ("accuracy", "f1", "auc", "mean_iou", "mean_average_precision", "recall_at_1", "recall_at_5")
 
 Problems = Iterator[str]
 """Clauses about the manifest."""
@@ -79,7 +79,7 @@ def _newer(manifest: Manifest) -> Problems:
         batches = {spec.shape[0] for spec in (*signature.inputs, *signature.outputs) if spec.shape}
         if len(batches) > 1:
             yield f"the tensors of {owner} do not have one batch size"
-        for meaning in ("scores", "label", "position"):
+        for meaning in ("label", "position") if manifest.source.heads else ("scores", "label", "position"):
             if sum(spec.meaning == meaning for spec in signature.outputs) > 1:
                 yield f"{owner} has several outputs that mean {meaning}"
 
@@ -140,22 +140,44 @@ def _check_spec(spec: TensorSpec, owner: str) -> Problems:
 
 
 def _check_decision(manifest: Manifest) -> Problems:
-    decision = manifest.source.decision
-    if decision is None:
+    source = manifest.source
+    decision = source.decision
+    if source.heads:
+        yield from _check_heads(manifest)
+    elif decision is None:
         for owner, signature in _signatures(manifest):
             if any(spec.meaning in DECIDED for spec in signature.outputs):
                 yield f"{owner} has an output of labels, but the source does not classify"
-        return
-    yield from _check_labels(decision)
+    else:
+        yield from _check_labels(decision)
+        for owner, signature in _signatures(manifest):
+            meanings = {spec.meaning for spec in signature.outputs}
+            if not meanings & {"scores", *DECIDED}:
+                yield f"{owner} classifies, but has neither scores nor labels"
+            for spec in signature.outputs:
+                if spec.meaning == "scores":
+                    yield from _check_scores(spec, decision, owner)
+                elif spec.meaning in DECIDED and any(size not in {1, None} for size in spec.shape[1:]):
+                    yield f"'{spec.name}' of {owner} holds more than one label"
+
+
+def _check_heads(manifest: Manifest) -> Problems:
+    """Check the tasks of several outputs, each of which decides by its own scores."""
+    source = manifest.source
+    if source.decision is not None:
+        yield "the source has a decision, and one for each output"
+    if sorted(source.heads) != sorted(spec.name for spec in source.signature.outputs):
+        yield "the source's tasks are not those of its outputs"
+    for head in source.heads.values():
+        if head.decision is not None:
+            yield from _check_labels(head.decision)
     for owner, signature in _signatures(manifest):
-        meanings = {spec.meaning for spec in signature.outputs}
-        if not meanings & {"scores", *DECIDED}:
-            yield f"{owner} classifies, but has neither scores nor labels"
         for spec in signature.outputs:
-            if spec.meaning == "scores":
+            decision = source.heads[spec.name].decision if spec.name in source.heads else None
+            if spec.meaning != ("values" if decision is None else "scores"):
+                yield f"'{spec.name}' of {owner} means {spec.meaning}, which is not its task"
+            elif decision is not None:
                 yield from _check_scores(spec, decision, owner)
-            elif spec.meaning in DECIDED and any(size not in {1, None} for size in spec.shape[1:]):
-                yield f"'{spec.name}' of {owner} holds more than one label"
 
 
 def _check_labels(decision: Decision) -> Problems:
@@ -173,20 +195,25 @@ def _check_labels(decision: Decision) -> Problems:
             yield f"a label is {label:g}"
         if isinstance(label, int) and not -(2**63) <= label < 2**63:
             yield f"the label {label} has more than 64 bits"
-    if decision.threshold is not None and (len(labels) != 2 or not math.isfinite(decision.threshold)):
-        yield f"a threshold of {decision.threshold:g} decides between {len(labels)} labels"
+    threshold = decision.threshold
+    if threshold is None and decision.independent:
+        yield "independent labels have no threshold"
+    if threshold is not None and not ((len(labels) == 2 or decision.independent) and math.isfinite(threshold)):
+        yield f"a threshold of {threshold:g} decides between {len(labels)} labels"
 
 
 def _check_scores(spec: TensorSpec, decision: Decision, owner: str) -> Problems:
     count = len(decision.labels)
     sizes = list(spec.shape[1:])
-    if decision.threshold is not None:
-        is_valid = all(size == 1 for size in sizes)
+    pairs = count * (count - 1) // 2
+    expected = f"{pairs if decision.pairwise else count} scores"
+    if decision.threshold is not None and not decision.independent:
+        is_valid = len(sizes) > 1 or all(size == 1 for size in sizes)  # several axes: a label for each pixel or step
         expected = "one score"
-    else:
-        pairs = count * (count - 1) // 2
+    elif decision.independent or decision.pairwise or len(sizes) < 2:
         is_valid = len(sizes) == 1 and sizes[0] in ({pairs, count} if decision.pairwise else {count})
-        expected = f"{pairs if decision.pairwise else count} scores"
+    else:
+        is_valid = decision.axis in {-1, 1} and sizes[min(decision.axis, 0)] == count
     if not is_valid:
         yield f"'{spec.name}' of {owner} has scores of the shape {sizes}, expected {expected} for {count} labels"
 
@@ -251,6 +278,9 @@ def _check_source(manifest: Manifest) -> Problems:
         problem = check_declaration(declaration, specs[name]) if name in specs else "the model does not have this input"
         if problem:
             yield f"the preprocessing of input '{name}' is invalid: {problem}"
+    names = {spec.name for spec in source.signature.outputs}
+    if source.boxes is not None and not {source.boxes.output, source.boxes.scores} <= names:
+        yield "the source's boxes are in an output that it does not have"
     if not {*source.whole_inputs, *source.columns} <= specs.keys():
         yield "the source names an input that it does not have"
 
@@ -281,7 +311,7 @@ def _check_figures(manifest: Manifest) -> Problems:
         times = [latency.median_ms, latency.p95_ms] if latency is not None else []
         yield from (f"{record.recipe} has a time of {value:g}" for value in times if not 0 < value < math.inf)
         drop = evaluation.drop
-        if drop is not None and drop.metric == "accuracy":
+        if drop is not None and drop.metric in PERCENT_METRICS:
             shares += [abs(drop.value), abs(drop.low), abs(drop.high)]
         parts: list[Fidelity | PartFidelity | None] = [fidelity, fidelity.worst_part]
         figures = [

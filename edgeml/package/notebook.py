@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeml.core.html import html_table
-from edgeml.core.records.evidence import format_drop
+from edgeml.core.records.evidence import PERCENT_METRICS, format_drop
 from edgeml.core.source import MAIN_METRIC
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
@@ -32,7 +32,7 @@ def _row(record: ArtifactRecord, manifest: Manifest, metric: str) -> list[str]:
     evaluation, latency = record.evaluation, record.measurement
     value = getattr(evaluation.metrics, metric, None) if metric else None
     drop = evaluation.drop
-    percent = metric == "accuracy"
+    percent = metric in PERCENT_METRICS
     return [
         record.recipe,
         f"{manifest.files[record.file].size_bytes / 1000:,.1f}",

@@ -270,7 +270,7 @@ class Package(Struct, frozen=True):
             self._checked_artifact(record),
             record.signature,
             needs=record.needs,
-            decision=self.manifest.source.decision,
+            decision=self.manifest.source.decisions,
             preprocessing=self.manifest.preprocessing,
             target=target,
             threads=threads,

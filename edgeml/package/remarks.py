@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgeml.core.records.evidence import METRIC_NAMES, PERCENT_METRICS, Metrics
+from edgeml.core.source import MAIN_METRIC
 from edgeml.package.manifest import Manifest
 
 __all__ = ["manifest_remarks"]
 
 _MOST_REASON, _MOST_FIX = 300, 200
+_MOST_OUTPUTS = 20
 
 
 def manifest_remarks(manifest: Manifest, shown: Callable[[str, int], str] = lambda text, _: text) -> list[str]:
@@ -34,9 +37,38 @@ def manifest_remarks(manifest: Manifest, shown: Callable[[str, int], str] = lamb
     for remark, recipes in remarks.items():
         who = "All artifacts" if len(recipes) == len(records) else ", ".join(recipes)
         lines.append(f"{who}: {shown(remark, _MOST_REASON)}.")
+    lines += _output_lines(manifest, shown)
     if data.overlap:
         lines.append(
             f"{data.overlap:,} of the {data.judged_samples:,} evaluation samples are calibration samples too: the "
             "figures of the quantized artifacts are too good."
         )
     return lines
+
+
+def _output_lines(manifest: Manifest, shown: Callable[[str, int], str]) -> list[str]:
+    """List the main metric of each output, of a model with several."""
+    lines = []
+    for name in list(manifest.source.heads)[:_MOST_OUTPUTS]:
+        figures = {
+            record.recipe: record.evaluation.outputs[name]
+            for record in manifest.artifacts
+            if name in record.evaluation.outputs
+        }
+        metric = MAIN_METRIC.get(manifest.source.heads[name].task or "")
+        if not figures or metric is None:
+            continue
+        first = next(iter(figures.values()))
+        values = [f"{recipe} {_figure(each.metrics, metric)}" for recipe, each in figures.items()]
+        lines.append(
+            f"'{shown(name, _MOST_FIX)}', {METRIC_NAMES[metric]}: source {_figure(first.source_metrics, metric)}, "
+            f"{', '.join(values)}."
+        )
+    return lines
+
+
+def _figure(metrics: Metrics | None, name: str) -> str:
+    value = getattr(metrics, name, None)
+    if value is None:
+        return "not defined"
+    return f"{value:.1%}" if name in PERCENT_METRICS else f"{value:.4f}"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Artifact
+from edgeml.core.boxes import detections_of
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import Recipe
-from edgeml.core.records.evidence import Evaluation
+from edgeml.core.records.evidence import Evaluation, OutputEvaluation
 from edgeml.core.records.evidence_details import MOST_FLIPS, ClassRecall, Evidence, Flip
 from edgeml.core.source import FILES, SourceInfo
 from edgeml.core.tensors import Signature
 from edgeml.evaluation import (
+    Answers,
+    TaskScores,
+    agreement_of,
     calibration_of,
     class_recalls,
     confusion_of,
@@ -26,6 +31,8 @@ from edgeml.evaluation import (
     meets_floor,
     metrics_of,
     output_errors,
+    score_detections,
+    score_output,
     worst_class,
     worst_classes,
     worst_samples,
@@ -52,26 +59,28 @@ class Assessor:
         goal: The caller's goal.
         data: Data that artifacts are judged on.
         trusted_reference: For existing files, the reference is that of the model that the file was converted from.
+        assumptions: What was assumed of the source's task, for the verdicts.
     """
 
     info: SourceInfo
     goal: Goal
     data: EvaluationData
     trusted_reference: bool = True
+    assumptions: tuple[str, ...] = ()
 
     def assess(self, recipe: Recipe, references: ReferenceSet, artifact: Artifact, run: ProofRun) -> ProvenArtifact:
         """Compare an artifact with its source and with the truth, and return it with a verdict."""
         expected = references.judged
         labels = expected.compare_labels(run.outputs, artifact.signature.outputs)
-        evaluation, evidence = evaluate_outputs(self.info, expected.outputs, run.outputs, self.data.truth, labels)
+        evaluation, evidence = evaluate_outputs(self.info, expected.outputs, run.outputs, self.data, labels)
         verdict = judge(
             recipe,
             self.goal,
             evaluation,
             size_bytes=len(artifact.data),
             latency=run.latency,
-            classifies=labels is not None,
-            labelled=self.data.truth is not None,
+            classifies=bool(labels),
+            labelled=bool(self.data.truth),
             float32_fidelity=references.float32_fidelity,
             computes=self.info.computes,
             noise=references.noise,
@@ -84,7 +93,7 @@ class Assessor:
             and not self._missing_values_agree(recipe, references.missing_values, artifact, run)
         ):
             proven = self._restrict_missing_values(proven)
-        remarks = (*proven.verdict.remarks, *run.remarks)
+        remarks = (*proven.verdict.remarks, *self.assumptions, *run.remarks)
         if self.info.framework in FILES and not self.trusted_reference:
             remarks = (*remarks, _FILE_IS_REFERENCE)
         return replace(proven, verdict=msgspec.structs.replace(proven.verdict, remarks=remarks))
@@ -96,8 +105,8 @@ class Assessor:
         if run.missing_value_outputs is None:
             return False
         labels = reference.compare_labels(run.missing_value_outputs, artifact.signature.outputs)
-        fidelity = fidelity_of(reference.outputs, run.missing_value_outputs, labels=labels.compared if labels else None)
-        return meets_floor(recipe, self.goal, fidelity, classifies=labels is not None)
+        fidelity = fidelity_of(reference.outputs, run.missing_value_outputs, labels=_compared(labels))
+        return meets_floor(recipe, self.goal, fidelity, classifies=bool(labels))
 
     def _restrict_missing_values(self, proven: ProvenArtifact) -> ProvenArtifact:
         """Withdraw support for missing values; reject the artifact if the judged data have some."""
@@ -115,12 +124,16 @@ class Assessor:
         )
 
 
+def _compared(labels: Mapping[str, Labels]) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    return {name: each.compared for name, each in labels.items()}
+
+
 def evaluate_outputs(
     info: SourceInfo,
     reference: dict[str, np.ndarray],
     outputs: dict[str, np.ndarray],
-    truth: np.ndarray | None,
-    labels: Labels | None,
+    data: EvaluationData,
+    labels: Mapping[str, Labels],
 ) -> tuple[Evaluation, Evidence]:
     """Compare an artifact's outputs with the source's and, if known, with the truth.
 
@@ -128,37 +141,81 @@ def evaluate_outputs(
         info: Description of the source.
         reference: Outputs of the source ``[samples, ...]`` by name.
         outputs: Outputs of the artifact ``[samples, ...]`` by name.
-        truth: Positions of the true labels ``[samples]``, or true values; None if unknown.
-        labels: Labels of source and artifact, for classifiers; None for other models.
+        data: The judged data, with the truth of each output if known.
+        labels: Labels of source and artifact, by output that decides.
     """
-    evaluation = Evaluation(fidelity_of(reference, outputs, labels=labels.compared if labels else None))
-    parity = {name: fidelity_of({name: values}, {name: outputs[name]}) for name, values in reference.items()}
-    evidence = Evidence(_flips(labels, truth) if labels else (), parity=parity)
-    if truth is None:
+    evaluation = Evaluation(fidelity_of(reference, outputs, labels=_compared(labels)))
+    evidence = Evidence(
+        parity={name: fidelity_of({name: values}, {name: outputs[name]}) for name, values in reference.items()}
+    )
+    if info.task == "classification":
+        ((name, own),) = labels.items()
+        truth = data.truth.get(name)
+        evidence = msgspec.structs.replace(evidence, flips=_flips(own, truth))
+        if truth is None:
+            return evaluation, evidence
+        return _evaluate_labels(truth, reference[name], outputs[name], own, evaluation, evidence)
+    first_input = next(iter(data.inputs.values()))
+    scores = {}
+    for name, truth in data.truth.items():
+        if info.boxes is not None:
+            decoded = [detections_of(each, info.boxes) for each in (reference, outputs)]
+            scores[name] = score_detections(info.boxes, truth, *decoded)
+            continue
+        source, artifact = Answers(reference[name]), Answers(outputs[name])
+        if name in labels:
+            source = source._replace(positions=labels[name].source)
+            artifact = artifact._replace(positions=labels[name].artifact)
+        scores[name] = score_output(info.tasks[name], truth, source, artifact, first_input)
+    if not scores:
         return evaluation, evidence
-    (output,) = info.signature.outputs
-    source_values, artifact_values = reference[output.name], outputs[output.name]
-    if labels is None:
-        return _evaluate_values(info, truth, source_values, artifact_values, evaluation, evidence)
-    return _evaluate_labels(truth, source_values, artifact_values, labels, evaluation, evidence)
+    if info.heads:
+        return _evaluate_heads(scores, labels, evaluation), evidence
+    ((name, figures),) = scores.items()
+    evaluation = msgspec.structs.replace(
+        evaluation, metrics=figures.artifact, source_metrics=figures.source, drop=figures.drop
+    )
+    evidence = msgspec.structs.replace(evidence, label_scores=figures.label_scores)
+    if info.task in {"regression", "reconstruction"}:
+        return _evaluate_values(data.truth[name], reference[name], outputs[name], evaluation, evidence)
+    return evaluation, evidence
+
+
+def _evaluate_heads(
+    scores: Mapping[str, TaskScores], labels: Mapping[str, Labels], evaluation: Evaluation
+) -> Evaluation:
+    """Add the figures of each output; those of the output with the largest drop count for the whole."""
+    drops = {
+        name: msgspec.structs.replace(each.drop, output=name) for name, each in scores.items() if each.drop is not None
+    }
+    by_output = {
+        name: OutputEvaluation(
+            each.artifact,
+            each.source,
+            each.drop,
+            agreement_of(*labels[name].compared).share if name in labels else None,
+        )
+        for name, each in scores.items()
+    }
+    undefined = [name for name in scores if name not in drops]
+    worst = undefined[0] if undefined else max(drops, key=lambda name: drops[name].value)
+    return msgspec.structs.replace(
+        evaluation,
+        metrics=scores[worst].artifact,
+        source_metrics=scores[worst].source,
+        drop=drops.get(worst),
+        outputs=by_output,
+    )
 
 
 def _evaluate_values(
-    info: SourceInfo,
     truth: np.ndarray,
     source_values: np.ndarray,
     artifact_values: np.ndarray,
     evaluation: Evaluation,
     evidence: Evidence,
 ) -> tuple[Evaluation, Evidence]:
-    assert info.task is not None
-    evaluation = msgspec.structs.replace(
-        evaluation,
-        metrics=metrics_of(info.task, truth, artifact_values, None),
-        source_metrics=metrics_of(info.task, truth, source_values, None),
-        drop=drop_of(info.task, truth, source_values, artifact_values),
-        error_rise=error_rise(truth, source_values, artifact_values),
-    )
+    evaluation = msgspec.structs.replace(evaluation, error_rise=error_rise(truth, source_values, artifact_values))
     return evaluation, msgspec.structs.replace(
         evidence,
         worst_samples=worst_samples(truth, source_values, artifact_values),

@@ -55,8 +55,9 @@ def build(
     version: str = "0.1.0",
     calibration: object = None,
     evaluation: object = None,
-    labels: Sequence[Label] | str | os.PathLike[str] | None = None,
-    task: Task | None = None,
+    labels: Sequence[Label] | Mapping[str, Sequence[Label]] | str | os.PathLike[str] | None = None,
+    task: Task | Mapping[str, Task] | None = None,
+    boxes: str | Mapping[str, object] | None = None,
     goal: Goal | Mapping[str, Any] | None = None,
     recipes: str | Iterable[str] | None = None,
     batch: int | None = None,
@@ -88,10 +89,20 @@ def build(
             a ``.npy``, ``.npz`` or ``.csv`` file. Without calibration data the recipes that need them are refused.
         evaluation: ``(x, y)`` with true labels or values, or `x` alone; or the path of an ``.npz`` file with the
             arrays ``x`` and ``y``, or of a ``.csv`` file with inputs. ``(path, column)`` names the column of a CSV
-            file with the true labels or values. Must not be calibration data.
-        labels: Names of the classes, in the order of the scores; or the path of a text file with one name per line,
-            or of a ``.json`` file with a list. scikit-learn estimators have labels of their own.
-        task: The task, for models and data that do not show it.
+            file with the true labels or values. Must not be calibration data. By task, `y` is a label per sample; 0 or
+            1 for each label ``[samples, labels]``; masks, of class numbers or one-hot; a label per step; for each
+            sample boxes ``[boxes, 5]`` with the class number last; values; 1 for anomalies; or an identity per sample.
+            Of several outputs `y` is a dict by output name, in a file the arrays ``y.NAME``.
+        labels: Names of the classes, in the order of the scores, of several outputs a dict by output name; or the path
+            of a text file with one name per line, or of a ``.json`` file with a list or such a dict. scikit-learn
+            estimators have labels of their own.
+        task: The task, for models and data that do not show it: ``classification``, ``multi-label``,
+            ``segmentation``, ``sequence`` (a label per step), ``detection``, ``regression``, ``reconstruction``,
+            ``anomaly`` or ``embedding``; of several outputs a dict by output name.
+        boxes: For a detection model with decoded boxes their format, ``xyxy``, ``yxyx``, ``xywh`` or ``cxcywh``; or a
+            dict with it and what the outputs' shapes do not show: ``output`` and ``scores``, the names of the outputs
+            with boxes and scores, ``classes``, that with class numbers, and ``objectness``, whether a score of any
+            object precedes those of the classes. Without it each output is judged by its fidelity alone.
         goal: Bounds that an artifact must keep to be released: a `Goal`, or a dict such as ``{"max_drop": 0.01}``.
         recipes: Names of the recipes to make, or a single name; all nine by default.
         batch: Fixed batch of the artifacts. By default 1 for TFLite, and free for ONNX.
@@ -155,18 +166,19 @@ def build(
             (folder / "conversion").mkdir()
             settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source, limits)
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
-                info = with_task(_describe(converting, file), task, labels, evaluation)
+                info, assumptions = with_task(_describe(converting, file), task, labels, evaluation, boxes)
                 declared = resolve_declarations(preprocessing, info)  # type: ignore[arg-type]  # a path was read above
                 declared = declared or csv_declarations(info, evaluation, calibration)
                 samples = calibration_arrays(calibration, info, declared)
                 data = evaluation_arrays(evaluation, samples, info, declared)
-                if bounds.max_drop is not None and data.truth is None:
+                if bounds.max_drop is not None and not data.truth:
                     raise InputError(
                         "goal: max_drop requires true labels or values.",
                         fix="pass evaluation=(x, y); on the command line, arrays x and y.",
                     )
                 request = BuildRequest(
                     info=info,
+                    assumptions=assumptions,
                     file=file,
                     recipes=list(selected),
                     named=recipes is not None,

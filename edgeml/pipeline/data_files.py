@@ -49,6 +49,8 @@ def read_inputs(data: object, name: str) -> object:
 def read_evaluation(data: object, name: str = "evaluation") -> object:
     """Return evaluation data: of a file the inputs, and the truth if the file contains ``y``.
 
+    The truth of several outputs are arrays ``y.NAME`` in the file.
+
     Args:
         data: A path as of `read_inputs`; or ``(x, y)`` with a path in place of either, where `y` may also be the
             name of a column of the CSV file `x`; or anything else.
@@ -70,7 +72,9 @@ def read_evaluation(data: object, name: str = "evaluation") -> object:
     if _suffix(data, name) == _TABLE:
         return _read_table(_file(data, name))
     arrays = _read_arrays(_file(data, name), name)
-    return (select_inputs(arrays), arrays["y"]) if "y" in arrays else select_inputs(arrays)
+    by_output = {key.removeprefix("y."): array for key, array in arrays.items() if key.startswith("y.")}
+    truth = arrays.get("y", by_output or None)
+    return select_inputs(arrays) if truth is None else (select_inputs(arrays), truth)
 
 
 def read_calibration(data: object, evaluation: object) -> object:
@@ -96,8 +100,8 @@ def read_calibration(data: object, evaluation: object) -> object:
     return table
 
 
-def read_labels(labels: object) -> Sequence[Any] | None:
-    """Return labels: of a file one per line, or a JSON list; else the labels themselves.
+def read_labels(labels: object) -> Sequence[Any] | Mapping[str, Sequence[Any]] | None:
+    """Return labels: of a file one per line, or JSON: a list, or lists by output name; else the labels themselves.
 
     Args:
         labels: A sequence of labels, None, or the path of a text or ``.json`` file.
@@ -115,9 +119,11 @@ def read_labels(labels: object) -> Sequence[Any] | None:
         raise InputError(f"labels: {path.name} is not a text in UTF-8: {error}.", fix="save it as UTF-8.") from error
     if path.suffix.lower() == ".json":
         try:
-            return msgspec.convert(json.loads(text), type=list[str])
+            return msgspec.convert(json.loads(text), type=list[str] | dict[str, list[str]])
         except (ValueError, RecursionError, msgspec.ValidationError) as error:
-            raise InputError(f"labels: {path.name} is not a JSON list of texts: {error}.") from error
+            raise InputError(
+                f"labels: {path.name} is not a JSON list of texts, nor such lists by output: {error}."
+            ) from error
     lines = [line.strip() for line in text.splitlines()]
     return lines[:-1] if lines and not lines[-1] else lines
 

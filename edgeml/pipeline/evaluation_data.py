@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 
 from edgeml.core.caller_inputs import arrays_by_input, shaped_by_input, values_of
-from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError
 from edgeml.core.preprocessing import Declaration, Table
 from edgeml.core.source import FILES, Reference, SourceInfo
-from edgeml.core.tensors import Label, Signature
+from edgeml.core.tensors import Signature
+from edgeml.pipeline.box_places import true_boxes
+from edgeml.pipeline.truth import check_truth, split_evaluation, truth_by_output
 from edgeml.preprocessing import table
-from edgeml.preprocessing.csv_table import CsvColumn, CsvTable
+from edgeml.preprocessing.csv_table import CsvTable
 from edgeml.preprocessing.table_files import declare_columns, inputs_of_table
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
     "evaluation_arrays",
     "overlap",
     "reference_arrays",
-    "split_evaluation",
-    "truth_of",
 ]
 
 _RANDOM_SAMPLES = 256
@@ -45,14 +43,14 @@ class EvaluationData:
     Attributes:
         origin: ``evaluation``, ``calibration``, or ``drawn`` for random inputs.
         inputs: Arrays ``[samples, ...]`` by input name, of the source's dtypes.
-        truth: Positions of true labels ``[samples]``, or true values; None without.
+        truth: Truth ``[samples, ...]`` by output name, as `score_output` takes it; empty without.
         wide: The inputs as float64, for a source that accepts float64 where its signature says float32 and where
             float32 cannot represent them; else None.
     """
 
     origin: str
     inputs: dict[str, np.ndarray]
-    truth: np.ndarray | None
+    truth: dict[str, np.ndarray] = field(default_factory=dict)
     wide: dict[str, np.ndarray] | None = None
 
     @property
@@ -137,37 +135,6 @@ def calibration_arrays(
     return arrays
 
 
-def split_evaluation(evaluation: object) -> tuple[object, object]:
-    """Return the inputs and the truth of evaluation data; the truth is None without."""
-    if isinstance(evaluation, tuple):
-        if len(evaluation) != 2:
-            raise InputError(f"evaluation: got a tuple of {len(evaluation)}, expected (x, y).")
-        return evaluation
-    return evaluation, None
-
-
-def truth_of(evaluation: object, labels: Sequence[Label] = (), *, values: bool = False) -> np.ndarray | None:
-    """Return the truth of evaluation data; None without.
-
-    Args:
-        evaluation: The caller's data.
-        labels: The model's labels; fields of a CSV file are converted to their type.
-        values: Whether the truth is numbers, not labels.
-
-    Raises:
-        InputError: The truth is not a regular array, or fields of a CSV file are missing or not numbers.
-    """
-    truth = split_evaluation(evaluation)[1]
-    if truth is None:
-        return None
-    if isinstance(truth, CsvColumn):
-        return truth.numbers(fix="for a classifier say task='classification'.") if values else truth.labels(labels)
-    try:
-        return np.asarray(truth)
-    except ValueError as error:
-        raise InputError(f"evaluation: y is not a regular array ({error}).") from error
-
-
 def evaluation_arrays(
     evaluation: object,
     calibration: dict[str, np.ndarray] | None,
@@ -187,7 +154,7 @@ def evaluation_arrays(
     """
     _check_whole_numbers(calibration or {}, info, "calibration")
     if evaluation is None and calibration is not None:
-        return EvaluationData("calibration", calibration, None)
+        return EvaluationData("calibration", calibration)
     text = [spec.name for spec in info.signature.inputs if spec.dtype == "string"]
     if evaluation is None and (info.whole_inputs or text):
         raise InputError(
@@ -196,19 +163,23 @@ def evaluation_arrays(
             fix="give evaluation or calibration data.",
         )
     if evaluation is None:
-        return EvaluationData("drawn", _random_inputs(info), None)
+        return EvaluationData("drawn", _random_inputs(info))
     x = _select_inputs(split_evaluation(evaluation)[0], info, declarations)
     inputs = _arrays(x, info, "evaluation")
     count = len(next(iter(inputs.values())))
     if count == 0:
         raise InputError("evaluation: got 0 samples.")
     _check_whole_numbers(inputs, info, "evaluation")
-    values = info.task in {"regression", "reconstruction"}
-    truth = truth_of(evaluation, info.decision.labels if info.decision is not None else (), values=values)
-    if truth is None and info.task == "reconstruction":
-        truth = next(iter(inputs.values()))
-    if truth is not None:
-        truth = _check_truth(truth, count, info)
+    names = [spec.name for spec in info.signature.outputs]
+    labels = info.decision.labels if info.decision is not None else ()
+    if info.boxes is not None:
+        boxes = split_evaluation(evaluation)[1]
+        truth = {} if boxes is None else {info.boxes.output: true_boxes(boxes, count, info.boxes)}
+    else:
+        truth = truth_by_output(evaluation, names, labels, task=info.task)
+        if not truth and info.task == "reconstruction":
+            truth = {names[0]: next(iter(inputs.values()))}
+        truth = check_truth(truth, count, info)
     wide = _float64_inputs(x, inputs) if info.framework == "sklearn" else None
     return EvaluationData("evaluation", inputs, truth, wide)
 
@@ -248,63 +219,6 @@ def _float64_inputs(data: object, inputs: dict[str, np.ndarray]) -> dict[str, np
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:
     return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
-
-
-def _check_truth(truth: np.ndarray, count: int, info: SourceInfo) -> np.ndarray | None:
-    if len(truth.shape) == 0 or len(truth) != count:
-        raise InputError(f"evaluation: y has the shape {list(truth.shape)}, x has {count} samples.")
-    if info.decision is not None:
-        return _label_positions(truth, info.decision)
-    if info.task not in {"regression", "reconstruction"}:
-        return None  # transformers and clusterers have no main metric
-    (output, *more) = info.signature.outputs
-    if more:
-        raise InputError("evaluation: y for several outputs is not supported.", fix="leave y out.")
-    if truth.dtype.kind not in "fiub" or truth.size != count * math.prod(size or 1 for size in output.shape[1:]):
-        raise InputError(
-            f"evaluation: y is {truth.dtype} of shape {list(truth.shape)}, expected numbers of shape "
-            f"{[count, *output.shape[1:]]}, as the model returns them.",
-            fix="for a classifier say task='classification'.",
-        )
-    values = truth.astype(np.float64).reshape(count, *output.shape[1:])
-    if not np.isfinite(values).all():
-        raise InputError("evaluation: y holds NaN or infinity.")
-    return values
-
-
-def _label_positions(truth: np.ndarray, decision: Decision) -> np.ndarray:
-    """Convert true labels to positions in the decision's labels.
-
-    Whole numbers that are not labels themselves count as positions.
-    """
-    labels = np.array(decision.labels)
-    if truth.ndim == 2 and truth.shape[1] == len(labels) > 1 and truth.dtype.kind in "fiub":
-        if not (np.isin(truth, (0, 1)).all() and (truth.sum(axis=1) == 1).all()):
-            raise InputError("evaluation: y has a column for each class, and is not one-hot.")
-        return truth.argmax(axis=1)
-    if truth.ndim == 2 and truth.shape[1] == 1:
-        truth = truth[:, 0]
-    if truth.ndim != 1:
-        raise InputError(f"evaluation: y has the shape {list(truth.shape)}, expected one label for each sample.")
-    if labels.dtype.kind == "U" and (truth.dtype.kind in "OS" or _any_number(decision.labels)):
-        truth = truth.astype(str)  # with numeric text as labels, 3 means the label '3', never the fourth label
-    by_position = labels.dtype.kind == "U" and truth.dtype.kind in "iub"
-    known: Mapping[object, int] = {
-        label: i for i, label in enumerate(range(len(labels)) if by_position else labels.tolist())
-    }
-    positions = [known.get(value, -1) for value in truth.tolist()]
-    unseen = sorted({str(value) for value, position in zip(truth.tolist(), positions, strict=True) if position < 0})
-    if unseen:
-        shown = ", ".join(map(str, list(known)[:10])) + (", …" if len(known) > 10 else "")
-        raise InputError(
-            f"evaluation: y holds classes that the model has never seen: {', '.join(unseen[:5])}; it knows {shown}.",
-            fix="leave these samples out, or correct `labels`; where y are values, say task='regression'.",
-        )
-    return np.array(positions, dtype=np.int64)
-
-
-def _any_number(labels: Sequence[Label]) -> bool:
-    return any(str(label).lstrip("-").isdigit() for label in labels)
 
 
 def reference_arrays(data: object, info: SourceInfo, evaluation: EvaluationData) -> Reference | None:

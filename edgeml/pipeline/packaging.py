@@ -75,12 +75,12 @@ def _data(request: BuildRequest) -> DataRecord:
     calibration = request.calibration
     has_evaluation = request.data.origin == "evaluation"
     arrays = dict(request.data.inputs)
-    if request.data.truth is not None:
-        arrays["y"] = request.data.truth
+    for name, truth in request.data.truth.items():
+        arrays["y" if not request.info.heads else f"y {name}"] = truth
     return DataRecord(
         judged_on=request.data.origin,
         judged_samples=request.data.samples,
-        labelled=request.data.truth is not None,
+        labelled=bool(request.data.truth),
         calibration_samples=len(next(iter(calibration.values()))) if calibration else 0,
         overlap=overlap(calibration, request.data.inputs) if calibration and has_evaluation else 0,
         calibration=digest_of_arrays(calibration) if calibration else None,

@@ -64,7 +64,13 @@ def build_recipes(
         builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
     )
     builder.check_batches(references.native)
-    assessor = Assessor(info, request.goal, request.data, trusted_reference=reference is not None)
+    assessor = Assessor(
+        info,
+        request.goal,
+        request.data,
+        trusted_reference=reference is not None,
+        assumptions=request.assumptions,
+    )
     proven: list[ProvenArtifact] = []
     refusals: list[Refusal] = []
     settings = ProofSettings(

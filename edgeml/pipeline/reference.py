@@ -23,13 +23,13 @@ __all__ = ["Labels", "ReferenceOutputs", "ReferenceSet", "References", "compute_
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels of the same samples by the source and an artifact, arrays ``[samples]``.
+    """Labels of the same samples by the source and an artifact, arrays ``[samples, ...]``.
 
     Attributes:
         decision: Decision of the source.
         source: Positions of the source's labels.
         artifact: Positions of the artifact's labels; -1 for an unknown label.
-        tied: Mask of the samples whose best scores in the source are tied.
+        tied: Mask of the labels whose scores in the source are tied.
     """
 
     decision: Decision
@@ -61,36 +61,46 @@ class ReferenceOutputs:
         return self.reference.outputs
 
     @cached_property
-    def label_positions(self) -> np.ndarray:
-        """Positions of the source's labels ``[samples]``, for classifiers."""
-        assert self.info.decision is not None
+    def label_positions(self) -> dict[str, np.ndarray]:
+        """Positions of the source's labels ``[samples, ...]`` by output that decides; empty without such."""
         if self.reference.labels is not None:
-            return self.reference.labels
-        return positions(self.outputs, self.info.signature.outputs, self.info.decision)
+            return dict.fromkeys(self._decisions, self.reference.labels)
+        return self._positions(self.outputs, self.info.signature.outputs)
 
     @cached_property
-    def tied(self) -> np.ndarray:
-        """Mask of the samples whose best scores in the source are tied ``[samples]``, for classifiers."""
-        assert self.info.decision is not None
-        return ties(self.reference, self.info.decision)
+    def tied(self) -> dict[str, np.ndarray]:
+        """Masks of the labels whose scores in the source are tied ``[samples, ...]`` by output that decides."""
+        return {name: ties(self.reference, decision, name) for name, decision in self._decisions.items()}
 
-    def compare_labels(self, outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...]) -> Labels | None:
-        """Return the labels of the source and of an artifact's outputs; None if the source is not a classifier.
+    @property
+    def _decisions(self) -> dict[str, Decision]:
+        return {name: head.decision for name, head in self.info.tasks.items() if head.decision is not None}
+
+    def _positions(self, outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...]) -> dict[str, np.ndarray]:
+        """Return the positions of labels by output; an artifact of one output may have another for its labels."""
+        if not self.info.heads:
+            return {name: positions(outputs, specs, decision) for name, decision in self._decisions.items()}
+        by_name = {spec.name: spec for spec in specs}
+        return {name: positions(outputs, (by_name[name],), decision) for name, decision in self._decisions.items()}
+
+    def compare_labels(self, outputs: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ...]) -> dict[str, Labels]:
+        """Return the labels of the source and of an artifact's outputs, by output that decides.
 
         Args:
             outputs: Outputs of the artifact, by name.
             specs: Specs of the artifact's outputs.
         """
-        decision = self.info.decision
-        if decision is None:
-            return None
-        return Labels(decision, self.label_positions, positions(outputs, specs, decision), self.tied)
+        artifact = self._positions(outputs, specs)
+        return {
+            name: Labels(decision, self.label_positions[name], artifact[name], self.tied[name])
+            for name, decision in self._decisions.items()
+        }
 
     def fidelity_to(self, other: ReferenceOutputs) -> Fidelity:
         """Compare other outputs of the source, for the same samples in another precision, with these."""
-        labels = None
-        if self.info.decision is not None:
-            labels = self.label_positions, other.label_positions, self.tied
+        labels = {
+            name: (own, other.label_positions[name], self.tied[name]) for name, own in self.label_positions.items()
+        }
         return fidelity_of(self.outputs, other.outputs, labels=labels)
 
 

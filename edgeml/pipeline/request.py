@@ -25,6 +25,7 @@ class BuildRequest:
 
     Attributes:
         info: Description of the source, with its final task.
+        assumptions: What was assumed of the task, and how to say otherwise.
         file: The saved model.
         recipes: Recipes to build.
         named: The caller named the recipes.
@@ -43,6 +44,7 @@ class BuildRequest:
     """
 
     info: SourceInfo
+    assumptions: tuple[str, ...]
     file: ModelFile
     recipes: list[Recipe]
     named: bool

@@ -2,58 +2,176 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast, get_args
 
 import msgspec
 import numpy as np
 
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError
-from edgeml.core.source import SourceInfo, Task
+from edgeml.core.source import DENSE, Head, SourceInfo, Task
 from edgeml.core.system.text import as_unicode
-from edgeml.core.tensors import Label, Signature
+from edgeml.core.tensors import Label, Signature, TensorSpec
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
-from edgeml.pipeline.evaluation_data import truth_of
+from edgeml.pipeline.box_places import place_of_boxes
+from edgeml.pipeline.truth import is_one_hot, split_evaluation, truth_by_output
 
-__all__ = ["with_task"]
+__all__ = ["SettledTask", "with_task"]
+
+_OF_SKLEARN = {"transformation", "clustering"}
+_STATED = [task for task in get_args(Task) if task not in {*_OF_SKLEARN, "multi-output"}]
+_WITH_LABELS = {"classification", "multi-label", *DENSE}
 
 
-def with_task(info: SourceInfo, task: Task | None, labels: Sequence[Label] | None, evaluation: object) -> SourceInfo:
+class SettledTask(NamedTuple):
+    """A source whose task is settled.
+
+    Attributes:
+        info: The source, with task and labels.
+        remarks: What was assumed, and how to say otherwise.
+    """
+
+    info: SourceInfo
+    remarks: tuple[str, ...] = ()
+
+
+class _Known(NamedTuple):
+    """Facts about one output.
+
+    Attributes:
+        spec: The output.
+        guess: Task and decision that the model itself shows. A decision without a task is one that the model may have:
+            its output ends in a sigmoid.
+        task: Task that the caller states, or None.
+        labels: Labels that the caller names, or None.
+        truth: Truth of the output, or None.
+    """
+
+    spec: TensorSpec
+    guess: Head
+    task: Task | None
+    labels: Sequence[Label] | None
+    truth: np.ndarray | None
+
+
+def with_task(
+    info: SourceInfo,
+    task: Task | Mapping[str, Task] | None,
+    labels: Sequence[Label] | Mapping[str, Sequence[Label]] | None,
+    evaluation: object,
+    boxes: str | Mapping[str, object] | None = None,
+) -> SettledTask:
     """Return the source's description with task and labels settled.
 
     Args:
         info: The source.
-        task: The task that the caller states, or None.
-        labels: The labels that the caller names, or None.
+        task: The task that the caller states, of several outputs by name, or None.
+        labels: The labels that the caller names, of several outputs by name, or None.
         evaluation: The caller's evaluation data, from which the task is inferred where nothing states it.
+        boxes: Format of the boxes of a detection model, or the fields of `Boxes` that its outputs do not show.
 
     Raises:
         InputError: The task or the labels do not fit the model.
     """
-    if task is not None and task not in get_args(Task):
-        raise InputError(f"task: {task!r} is not supported.", fix=f"use one of {', '.join(get_args(Task))}.")
+    specs = info.signature.outputs
+    names = [spec.name for spec in specs]
+    if task == "detection" or boxes is not None:
+        return _with_boxes(info, task, labels, boxes, evaluation)
+    tasks, named = _by_output(task, names, "task"), _by_output(labels, names, "labels")
+    for stated in tasks.values():
+        _check_task(stated, info)
+    named = {name: [each.item() if isinstance(each, np.generic) else each for each in named[name]] for name in named}
+    for each in named.values():
+        _check_labels(each)
+    guesses = info.tasks or dict.fromkeys(names, Head(info.task, info.decision))
+    known_labels = named.get(names[0]) or (info.decision.labels if info.decision is not None else ())
+    truth = truth_by_output(evaluation, names, known_labels, task=tasks.get(names[0]) or info.task)
+    settled = {}
+    remarks: list[str] = []
+    for spec in specs:
+        name = spec.name
+        known = _Known(spec, guesses.get(name, Head()), tasks.get(name), named.get(name), truth.get(name))
+        if info.framework == "sklearn":
+            settled[name] = _settle_estimator(known, info)
+        else:
+            settled[name] = _settle(known, info, remarks)
+    outputs = tuple(
+        msgspec.structs.replace(spec, meaning="scores" if settled[spec.name].decision is not None else "values")
+        for spec in specs
+    )
+    signature = Signature(info.signature.inputs, outputs)
+    first = settled[names[0]]
+    if len(specs) == 1 or info.framework == "sklearn":
+        settled_info = msgspec.structs.replace(
+            info, task=first.task, decision=first.decision, signature=signature, heads={}
+        )
+    else:
+        settled_info = msgspec.structs.replace(
+            info, task="multi-output", decision=None, signature=signature, heads=settled
+        )
+    return SettledTask(settled_info, tuple(dict.fromkeys(remarks)))
+
+
+def _with_boxes(
+    info: SourceInfo, task: object, labels: object, boxes: str | Mapping[str, object] | None, evaluation: object
+) -> SettledTask:
+    """Return the description of a detection model; without `boxes` the fidelity of each output is the verdict."""
+    if task not in {None, "detection"}:
+        raise InputError(f"boxes: only detection models have boxes, and the task is {task}.", fix="leave boxes out.")
+    if info.framework == "sklearn":
+        raise InputError(f"task: got 'detection', and the estimator's task is {info.task}.")
     if labels is not None:
-        labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
+        if isinstance(labels, Mapping) or not isinstance(labels, Sequence):
+            raise InputError("labels: expected one list of str for the classes of boxes.", fix="give a list of str.")
         _check_labels(labels)
-    known = labels or (info.decision.labels if info.decision is not None else ())
-    truth = truth_of(evaluation, known, values=(task or info.task) in {"regression", "reconstruction"})
-    settled = task or info.task or ("classification" if labels is not None else _infer_task(info, truth))
-    if info.framework == "sklearn" and task not in {None, info.task}:
-        raise InputError(f"task: got {task!r}, and the estimator's task is {info.task}.")
-    if info.framework != "sklearn" and settled == "clustering":
+    remarks: tuple[str, ...] = ()
+    places = None
+    if boxes is not None or labels is not None or split_evaluation(evaluation)[1] is not None:
+        places = place_of_boxes(info.signature.outputs, boxes, cast(Sequence[Label] | None, labels), evaluation)
+    else:
+        remarks = ("average precision needs decoded boxes, of which boxes= states the format, and true ones",)
+    outputs = tuple(msgspec.structs.replace(spec, meaning="values") for spec in info.signature.outputs)
+    signature = Signature(info.signature.inputs, outputs)
+    settled = msgspec.structs.replace(
+        info, task="detection", decision=None, heads={}, signature=signature, boxes=places
+    )
+    return SettledTask(settled, remarks)
+
+
+def _by_output(value: Any, names: Sequence[str], what: str) -> dict[str, Any]:
+    """Return an argument by output name: a mapping, or the same for all outputs."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        if what == "labels" and len(names) > 1:
+            raise InputError(
+                f"labels: the model has {len(names)} outputs, got one list.",
+                fix=f"give a dict by output name: {', '.join(names[:5])}.",
+            )
+        return dict.fromkeys(names, value)
+    unknown = sorted(str(name) for name in value if name not in names)
+    if unknown:
+        raise InputError(f"{what}: got {', '.join(unknown[:5])}, and the model's outputs are {', '.join(names)}.")
+    return dict(value)
+
+
+def _check_task(task: object, info: SourceInfo) -> None:
+    if task not in get_args(Task):
+        raise InputError(f"task: {task!r:.80} is not supported.", fix=f"use one of {', '.join(_STATED)}.")
+    if info.framework == "sklearn":
+        if task != info.task:
+            raise InputError(f"task: got {task!r}, and the estimator's task is {info.task}.")
+    elif task == "clustering":
         raise InputError(
             "task='clustering' is only supported for scikit-learn clusterers.",
             fix="say task='regression' or 'classification'.",
         )
-    if settled != "classification":
-        if labels is not None:
-            raise InputError(f"labels: only classifiers have labels, and the task is {settled}.")
-        outputs = tuple(msgspec.structs.replace(spec, meaning="values") for spec in info.signature.outputs)
-        return msgspec.structs.replace(
-            info, task=settled, decision=None, signature=Signature(info.signature.inputs, outputs)
+    elif task == "multi-output":
+        raise InputError(
+            "task='multi-output' is the task of a model with several outputs, each with a task of its own.",
+            fix="give a dict from output names to tasks, or leave task out.",
         )
-    return _with_decision(info, labels)
 
 
 def _check_labels(labels: Sequence[object]) -> None:
@@ -81,43 +199,159 @@ def _check_labels(labels: Sequence[object]) -> None:
         )
 
 
-def _with_decision(info: SourceInfo, labels: Sequence[Label] | None) -> SourceInfo:
-    if len(info.signature.outputs) != 1:
-        raise InputError(
-            f"task: a classifier has one output of scores, and the model has {len(info.signature.outputs)} outputs.",
-            fix="say task='regression'.",
-        )
-    (output,) = info.signature.outputs
-    decision = info.decision
-    if decision is None:
-        if len(output.shape) != 2 or not output.shape[1] or output.shape[1] < 2:
-            raise InputError(
-                f"task: got an output of shape {list(output.shape)}, expected a score for each class.",
-                fix="end the model in a softmax, or a single sigmoid.",
-            )
-        decision = Decision(tuple(range(output.shape[1])))
-    if labels is not None:
-        if info.framework == "sklearn" and tuple(labels) != decision.labels:
+def _settle_estimator(known: _Known, info: SourceInfo) -> Head:
+    """Return task and decision of a scikit-learn estimator, which states both."""
+    decision = known.guess.decision
+    if known.labels is not None:
+        if decision is None:
+            raise InputError(f"labels: only classifiers have labels, and the task is {info.task}.")
+        if tuple(known.labels) != decision.labels:
             raise InputError(
                 f"labels: the estimator has its own, {list(decision.labels)[:10]}.", fix="leave labels out."
             )
-        if len(labels) != len(decision.labels):
-            raise InputError(f"labels: got {len(labels)}, expected {len(decision.labels)}, one for each class.")
-        decision = msgspec.structs.replace(decision, labels=tuple(labels))
-    outputs = (msgspec.structs.replace(output, meaning="scores"),)
-    return msgspec.structs.replace(
-        info, task="classification", decision=decision, signature=Signature(info.signature.inputs, outputs)
-    )
+    return Head(info.task, decision)
 
 
-def _infer_task(info: SourceInfo, truth: np.ndarray | None) -> Task:
-    """Infer the task from the data, for a model that does not state it."""
-    outputs, inputs = info.signature.outputs, info.signature.inputs
-    if len(outputs) == 1 and truth is not None:
-        return _infer_from_truth(outputs[0].shape, truth)
-    if truth is None and len(outputs) == len(inputs) == 1 and outputs[0].shape == inputs[0].shape:
-        return "reconstruction"
+def _settle(known: _Known, info: SourceInfo, remarks: list[str]) -> Head:
+    """Settle the task of one output of a network; assumptions are added to `remarks`."""
+    task = known.task or known.guess.task or _infer_task(known, info, remarks)
+    if task not in _WITH_LABELS:
+        if known.labels is not None:
+            raise InputError(
+                f"labels: only classifiers have labels, and the task is {task}.",
+                fix="leave labels out, or state another task.",
+            )
+        return Head(task, None)
+    decision = _decision_of(task, known)
+    if known.labels is not None:
+        if len(known.labels) != len(decision.labels):
+            raise InputError(f"labels: got {len(known.labels)}, expected {len(decision.labels)}, one for each class.")
+        decision = msgspec.structs.replace(decision, labels=tuple(known.labels))
+    return Head(task, decision)
+
+
+def _decision_of(task: Task, known: _Known) -> Decision:
+    """Return the rule by which an output's scores become labels.
+
+    Raises:
+        InputError: The output does not have the scores of such a task.
+    """
+    shape, guess = known.spec.shape, known.guess.decision
+    is_sigmoid = guess is not None and guess.threshold is not None
+    if task == "classification":
+        if guess is not None and known.guess.task == "classification":
+            return guess
+        if len(shape) != 2 or not shape[1] or shape[1] < 2:
+            raise InputError(
+                f"task: got an output of shape {list(shape)}, expected a score for each class.",
+                fix="say task='segmentation' for a label per pixel, 'sequence' for a label per step."
+                if len(shape) > 2
+                else "end the model in a softmax, or a single sigmoid.",
+            )
+        return Decision(tuple(range(shape[1])))
+    if task == "multi-label":
+        if len(shape) != 2 or (guess is not None and not is_sigmoid):
+            raise InputError(
+                f"task: a multi-label model has an independent score for each label, and the output of shape "
+                f"{list(shape)} {'ends in a softmax' if guess is not None else 'has more than one axis'}.",
+                fix="end the model in a Dense layer with the activation sigmoid.",
+            )
+        labels = tuple(range(shape[1] or 1))
+        return Decision(labels, threshold=0.5 if is_sigmoid else 0.0, probabilities=is_sigmoid, independent=True)
+    return _dense_decision(task, known, is_sigmoid=is_sigmoid)
+
+
+def _dense_decision(task: Task, known: _Known, *, is_sigmoid: bool) -> Decision:
+    """Return the rule for a label per pixel or step: the largest score, or the threshold of a single one."""
+    shape, guess = known.spec.shape, known.guess.decision
+    if len(shape) < 3:
+        raise InputError(
+            f"task: {task} needs a label for each {'pixel' if task == 'segmentation' else 'step'}, and the output has "
+            f"the shape {list(shape)}.",
+            fix="say task='classification' for one label per sample.",
+        )
+    if guess is not None and known.guess.task in DENSE:
+        return guess
+    axis = _label_axis(known)
+    if shape[axis] == 1 or (task == "segmentation" and len(shape) == 3):
+        return Decision((0, 1), threshold=0.5 if is_sigmoid else 0.0, probabilities=is_sigmoid)
+    return Decision(tuple(range(cast(int, shape[axis]))), axis=axis)
+
+
+def _label_axis(known: _Known) -> int:
+    """Return the axis of the scores with a score per label: the last, or 1 where the truth or the labels say so."""
+    shape, truth = known.spec.shape, known.truth
+    if known.labels is not None and shape[-1] != len(known.labels) == shape[1]:
+        return 1
+    if truth is None or len(shape) < 4 or truth.shape[1:] == shape[1:-1] or truth.shape[1:] == (*shape[1:-1], 1):
+        return -1
+    if truth.shape[1:] in (shape[2:], (1, *shape[2:])):
+        return 1
+    return 1 if truth.shape[1:] == shape[1:] and is_one_hot(truth, 1) and not is_one_hot(truth) else -1
+
+
+def _infer_task(known: _Known, info: SourceInfo, remarks: list[str]) -> Task:
+    """Infer the task of an output from labels and truth, where neither the caller nor the model states it."""
+    shape, labels, truth = known.spec.shape, known.labels, known.truth
+    if len(shape) > 2 and (labels is not None or (truth is not None and _is_dense_truth(known))):
+        return "segmentation" if len(shape) > 3 or shape[-1] == 1 else "sequence"
+    if len(shape) > 2 and known.guess.decision is not None and _is_binary_truth(known):
+        remarks.append("y holds nothing but 0 and 1, and was taken for masks; for values say task='regression'")
+        return "segmentation"
+    is_multi = known.guess.decision is not None and known.guess.decision.independent
+    if is_multi:
+        return _infer_from_sigmoids(known, remarks)
+    if labels is not None:
+        return "classification"
+    if truth is not None:
+        return _infer_from_truth(shape, truth)
+    if len(info.signature.outputs) == 1 and shape == info.signature.inputs[0].shape:
+        remarks.append(
+            "the output has the input's shape, and was compared as plain values; for an autoencoder say "
+            "task='reconstruction', or 'anomaly' with y of 0 and 1"
+        )
     return "regression"
+
+
+def _infer_from_sigmoids(known: _Known, remarks: list[str]) -> Task:
+    """Infer the task of an output of several sigmoids."""
+    truth = known.truth
+    if truth is not None and truth.ndim == 1:
+        return "classification"
+    if truth is not None and _is_binary_truth(known):
+        if known.labels is None and is_one_hot(truth):
+            remarks.append(
+                "each row of y has a single 1, so that the model was taken for a classifier; where labels are "
+                "independent say task='multi-label'"
+            )
+            return "classification"
+        return "multi-label"
+    if known.labels is not None:
+        return "multi-label"
+    if truth is None:
+        remarks.append(
+            "the sigmoids of the output were compared as plain values; where each is a label of its own say "
+            "task='multi-label'"
+        )
+    return "regression"
+
+
+def _is_dense_truth(known: _Known) -> bool:
+    """Return whether the truth is a label for each position of the output."""
+    shape, truth = known.spec.shape, known.truth
+    assert truth is not None
+    if truth.shape[1:] == shape[1:]:
+        return any((shape[axis] or 1) > 1 and is_one_hot(truth, axis) for axis in (-1, 1))
+    sizes = [shape[1:-1], (*shape[1:-1], 1), *((shape[2:], (1, *shape[2:])) if len(shape) > 3 else ())]
+    return truth.shape[1:] in sizes and truth.dtype.kind in "iubUSO"
+
+
+def _is_binary_truth(known: _Known) -> bool:
+    """Return whether the truth holds 0 and 1, for each value of the output."""
+    truth, sizes = known.truth, known.spec.shape[1:]
+    if truth is None or truth.dtype.kind not in "fiub" or set(np.unique(truth).tolist()) != {0, 1}:
+        return False
+    return truth.shape[1:] == sizes or (sizes[-1:] == (1,) and truth.shape[1:] == sizes[:-1])
 
 
 def _infer_from_truth(shape: tuple[int | None, ...], truth: np.ndarray) -> Task:
@@ -125,12 +359,12 @@ def _infer_from_truth(shape: tuple[int | None, ...], truth: np.ndarray) -> Task:
     if scores and truth.ndim == 1 and truth.dtype.kind in "iuUSO":
         return "classification"
     binary = truth.dtype.kind in "fiub" and set(np.unique(truth).tolist()) == {0, 1}
-    if scores and binary and truth.shape[1:] == shape[1:] and (truth.sum(axis=1) == 1).all():
+    if scores and binary and truth.shape[1:] == shape[1:] and is_one_hot(truth):
         return "classification"
     if binary and truth.reshape(len(truth), -1).shape[1:] == shape[1:]:  # logits of one class, or multi-label
         raise InputError(
-            "evaluation: y holds nothing but 0 and 1, and the model does not end in a softmax or a single sigmoid: "
-            "it may be a classifier or not.",
-            fix="end it in one of them, or say task='regression' to have the values themselves compared.",
+            "evaluation: y holds nothing but 0 and 1, and the model does not end in a softmax or a sigmoid: it may be "
+            "a classifier or not.",
+            fix="say task='multi-label' for a label per output, or task='regression' to have the values compared.",
         )
     return "regression"

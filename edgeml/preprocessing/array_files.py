@@ -70,10 +70,9 @@ def select_inputs(arrays: Mapping[str, np.ndarray], names: Sequence[str] = ()) -
     Args:
         arrays: The arrays of a file.
         names: Names of the inputs, if they are known: arrays of these names are selected if all exist. Otherwise
-            ``x`` is selected, or all arrays but ``y`` by name.
+            ``x`` is selected, or all arrays but ``y`` and ``y.NAME``, the truth of several outputs, by name.
     """
     if names and set(names) <= set(arrays):
         return {name: arrays[name] for name in names}
-    if "x" in arrays and set(arrays) <= {"x", "y"}:
-        return arrays["x"]
-    return {name: array for name, array in arrays.items() if name != "y"}
+    inputs = {name: array for name, array in arrays.items() if name != "y" and not name.startswith("y.")}
+    return arrays["x"] if set(inputs) == {"x"} else inputs

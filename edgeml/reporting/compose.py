@@ -112,7 +112,12 @@ def compose_document(package: Package, devices: Sequence[Device]) -> Document:
         costs_section(devices),
         comparison_section(devices),
         evidence_section(explanations, manifest.data.judged_samples, best_name),
-        classes_section(details, manifest.source.decision.labels if manifest.source.decision else (), best_name),
+        classes_section(
+            details,
+            manifest.source.decision.labels if manifest.source.decision else (),
+            best_name,
+            manifest.source.task,
+        ),
         calibration_section(details[best_name], best_name) if best_name is not None else None,
         training_section(training) if training is not None else None,
         lineage_section(manifest, training),
@@ -228,17 +233,19 @@ def _flags(device: Device) -> list[str]:
 
 
 def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | None) -> Table:
-    records, metric = manifest.artifacts, MAIN_METRIC.get(manifest.source.task or "", "accuracy")
+    records = manifest.artifacts
+    metric = "" if manifest.source.heads else MAIN_METRIC.get(manifest.source.task or "", "accuracy")
     cells: dict[str, list[str]] = {"artifact": [record.recipe for record in records]}
     cells["kB"] = [format_kb(manifest.files[record.file].size_bytes) for record in records]
     if manifest.data.labelled:
         values = [getattr(record.evaluation.metrics, metric, None) for record in records]
-        cells[metric_title(metric)] = ["–" if value is None else format_metric(metric, value) for value in values]
+        if metric:
+            cells[metric_title(metric)] = ["–" if value is None else format_metric(metric, value) for value in values]
         drops = [record.evaluation.drop for record in records]
         change = "rise" if metric == "relative_mse" else "drop"
         cells[f"{change} [95%]"] = ["–" if drop is None else format_drop(drop) for drop in drops]
     fidelities = [record.evaluation.fidelity for record in records]
-    if manifest.source.decision is not None:
+    if manifest.source.decisions is not None:
         cells["agree"] = ["–" if item.agreement is None else f"{item.agreement:.1%}" for item in fidelities]
     cells["SQNR, dB"] = [format_db(item.sqnr_db) for item in fidelities]
     row_speeds = [speeds.get(record.recipe) for record in records]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from edgeml.core.records.benchmark_results import Figure, Measurement
-from edgeml.core.records.evidence import SIGNIFICANCE_LEVEL, Drop, ErrorRise
+from edgeml.core.records.evidence import METRIC_NAMES, PERCENT_METRICS, SIGNIFICANCE_LEVEL, Drop, ErrorRise
 from edgeml.core.system.text import printable
 from edgeml.package.manifest import DataRecord
 
@@ -101,15 +101,15 @@ def _format_signed(value: float, spec: str) -> str:
 
 
 def format_drop(drop: Drop) -> str:
-    """Format a drop with its interval; of accuracy in percentage points, with ``%`` as the unit of goals."""
-    factor, spec, unit = (100, ".1f", "%") if drop.metric == "accuracy" else (1, ".4f", "")
+    """Format a drop with its interval; of shares in percentage points, with ``%`` as the unit of goals."""
+    factor, spec, unit = (100, ".1f", "%") if drop.metric in PERCENT_METRICS else (1, ".4f", "")
     value, low, high = (_format_signed(factor * end, spec) + unit for end in (drop.value, drop.low, drop.high))
     return f"{value} [{low}, {high}]"
 
 
 def metric_title(metric: str) -> str:
     """Return the name of a task's main metric."""
-    return {"r2": "R²", "relative_mse": "relative squared error"}.get(metric, metric)
+    return "relative squared error" if metric == "relative_mse" else METRIC_NAMES.get(metric, metric)
 
 
 def drop_title(metric: str) -> str:
@@ -118,8 +118,8 @@ def drop_title(metric: str) -> str:
 
 
 def format_metric(metric: str, value: float) -> str:
-    """Format a task's main metric; accuracy in percent."""
-    return f"{value:.1%}" if metric == "accuracy" else format(value, _bounded_spec(value, ".4f"))
+    """Format a task's main metric; shares in percent."""
+    return f"{value:.1%}" if metric in PERCENT_METRICS else format(value, _bounded_spec(value, ".4f"))
 
 
 def format_rise(rise: ErrorRise) -> str:
@@ -130,7 +130,10 @@ def format_rise(rise: ErrorRise) -> str:
 
 def drop_axis_title(metric: str) -> str:
     """Return the axis title of drops in a metric."""
-    return {"accuracy": "Accuracy lost, %", "r2": "R² lost"}.get(metric, "Relative squared error gained")
+    if metric == "relative_mse":
+        return "Relative squared error gained"
+    title = metric_title(metric)
+    return f"{title[0].upper()}{title[1:]} lost{', %' if metric in PERCENT_METRICS else ''}"
 
 
 def latency_quantile(measurement: Measurement, at: float) -> Figure | None:

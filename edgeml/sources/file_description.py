@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
-from edgeml.core.decisions import Decision
 from edgeml.core.errors import UnsupportedModelError
-from edgeml.core.tensors import Meaning, Signature, TensorSpec
+from edgeml.core.tensors import Signature, TensorSpec
 
-__all__ = ["batch_of", "decision_of_file", "float_signature", "whole_inputs"]
+__all__ = ["batch_of", "float_signature", "whole_inputs"]
 
 # Of the tensor of one sample, so that 256 random samples fit into memory.
 _MAX_ELEMENTS = 2**24
@@ -46,28 +44,13 @@ def batch_of(signature: Signature, name: str) -> int | None:
     return batches.pop()
 
 
-def float_signature(signature: Signature, *, scores: bool) -> Signature:
+def float_signature(signature: Signature) -> Signature:
     """Return the signature of a source: float32, with a dynamic batch."""
 
-    def float_spec(spec: TensorSpec, meaning: Meaning) -> TensorSpec:
-        return TensorSpec(spec.name, (None, *spec.shape[1:]), "float32", meaning=meaning)
+    def float_spec(spec: TensorSpec) -> TensorSpec:
+        return TensorSpec(spec.name, (None, *spec.shape[1:]), "float32")
 
-    return Signature(
-        tuple(float_spec(spec, "values") for spec in signature.inputs),
-        tuple(float_spec(spec, "scores" if scores else "values") for spec in signature.outputs),
-    )
-
-
-def decision_of_file(last: Literal["softmax", "sigmoid"] | None, signature: Signature) -> Decision | None:
-    """Return how the model classifies, where its last operator is a softmax or a single sigmoid; else None."""
-    if len(signature.outputs) != 1 or len(signature.outputs[0].shape) != 2:
-        return None
-    units = signature.outputs[0].shape[1] or 0
-    if last == "softmax" and units > 1:
-        return Decision(tuple(range(units)), probabilities=True)
-    if last == "sigmoid" and units == 1:
-        return Decision((0, 1), threshold=0.5, probabilities=True)
-    return None
+    return Signature(tuple(map(float_spec, signature.inputs)), tuple(map(float_spec, signature.outputs)))
 
 
 def whole_inputs(signature: Signature) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
-from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
+from edgeml.sources.heads import describe_outputs, head_of
+from edgeml.sources.keras_description import model_digest, reference_of, signature_of
 from edgeml.sources.keras_files import audit_keras_file, keras_generation
 from edgeml.sources.keras_precision import cast_to_float32, computes
 from edgeml.sources.tf_keras import LegacyKerasSource
@@ -181,13 +182,14 @@ def _describe(model: Any) -> SourceInfo:
             f"The model '{model.name}' keeps state between calls, so that its outputs depend on their order.",
             fix="build it with stateful=False.",
         )
-    decision = decision_of(_activation(model.outputs[0]), model.outputs)
-    signature = signature_of(model.inputs, _computed_outputs(model), scores=decision is not None)
+    signature = signature_of(model.inputs, _computed_outputs(model))
+    heads = [head_of(_activation(output), output.shape) for output in model.outputs]
+    task, decision, by_output = describe_outputs(signature.outputs, heads)
     return SourceInfo(
         "keras",
         type(model).__name__,
         signature,
-        "classification" if decision else None,
+        task,
         decision,
         model_digest(keras.saving.serialize_keras_object(model), ((weight.path, weight) for weight in model.weights)),
         {name: installed_version(name) or "unknown" for name in ("keras", "tensorflow", "numpy")},
@@ -197,6 +199,7 @@ def _describe(model: Any) -> SourceInfo:
             if not keras.backend.is_float_dtype(tensor.dtype)
         ),
         computes=computes(model),
+        heads=by_output,
     )
 
 

@@ -1,4 +1,4 @@
-"""The description that models of Keras 2 and Keras 3 share: signature, decision, digest, reference outputs."""
+"""The description that models of Keras 2 and Keras 3 share: signature, digest, reference outputs."""
 
 from __future__ import annotations
 
@@ -9,36 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from edgeml.core.decisions import Decision
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.source import Reference
-from edgeml.core.tensors import Meaning, Signature, TensorSpec, plain_name
+from edgeml.core.tensors import Signature, TensorSpec, plain_name
 
-__all__ = ["decision_of", "model_digest", "reference_of", "signature_of"]
+__all__ = ["model_digest", "reference_of", "signature_of"]
 
 _BATCH = 32  # of the reference, as in Keras's own predict
 
 
-def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]], *, scores: bool) -> Signature:
+def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]]) -> Signature:
     """Return the signature of a model.
 
     Args:
         inputs: Symbolic inputs of the model.
         outputs: Outputs, symbolic or computed, with the names that the model has for them.
-        scores: Whether a decision reads the output.
 
     Raises:
         UnsupportedModelError: Another size than the batch is not fixed.
     """
     used_names: set[str] = set()
-    meaning: Meaning = "scores" if scores else "values"
     input_specs = tuple(
         TensorSpec(plain_name(tensor.name, used_names), _shape(tensor.name, tensor.shape), "float32")
         for tensor in inputs
     )
     output_specs = tuple(
-        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32", meaning=meaning)
-        for name, tensor in outputs
+        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32") for name, tensor in outputs
     )
     return Signature(input_specs, output_specs)
 
@@ -51,18 +47,6 @@ def _shape(name: str, sizes: Iterable[int | None]) -> tuple[int | None, ...]:
             fix="fix the other sizes in keras.Input.",
         )
     return (None, *(int(size) for size in shape[1:] if size is not None))
-
-
-def decision_of(activation: str, outputs: list[Any]) -> Decision | None:
-    """Return how the model classifies, where its single output is a softmax or one sigmoid; else None."""
-    if len(outputs) != 1 or len(outputs[0].shape) != 2:
-        return None
-    units = outputs[0].shape[1]
-    if activation == "softmax" and units > 1:
-        return Decision(tuple(range(units)), probabilities=True)
-    if activation == "sigmoid" and units == 1:
-        return Decision((0, 1), threshold=0.5, probabilities=True)
-    return None
 
 
 def model_digest(config: dict[str, Any], weights: Iterable[tuple[str, Any]]) -> str:

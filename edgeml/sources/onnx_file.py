@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +18,13 @@ from edgeml.core.formats.onnx_scan import scan_onnx
 from edgeml.core.recipe import Precision
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
-from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.source import Head, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
 from edgeml.sources.audit_findings import refuse_untrusted
-from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, whole_inputs
+from edgeml.sources.file_description import batch_of, float_signature, whole_inputs
+from edgeml.sources.heads import describe_outputs, head_of
 
 __all__ = ["SUFFIX", "OnnxFileSource", "open_source"]
 
@@ -38,7 +39,8 @@ _DTYPES: dict[str, DType] = {
     "INT64": "int64",
     "BOOL": "bool",
 }
-_DECISIONS: dict[str, Literal["softmax", "sigmoid"]] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_DECISIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_OPSET_OF_SOFTMAX = 13  # from which its axis is the last by default, and one axis alone
 _PASSING = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"}
 _UNSUPPORTED_WEIGHTS = {"DOUBLE", "BFLOAT16", "UINT16", "INT16", "INT4", "UINT4"}
 _DYNAMIC = {"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger"}
@@ -148,16 +150,17 @@ def _describe(model: Any, name: str) -> OnnxFileSource:
             "and uint8.",
             fix="build from the original model.",
         )
-    decision = decision_of_file(_last_operator(model.graph), signature)
+    task, decision, by_output = describe_outputs(signature.outputs, list(_heads(model, signature)))
     info = SourceInfo(
         "onnx",
         f"onnx-{precision}",
-        float_signature(signature, scores=decision is not None),
-        "classification" if decision else None,
+        float_signature(signature),
+        task,
         decision,
         f"sha256:{digest}",
         {package: installed_version(package) or "unknown" for package in ("onnx", "onnxruntime")},
         whole_inputs=whole_inputs(signature),
+        heads=by_output,
     )
     return OnnxFileSource(info, model, signature, precision)
 
@@ -238,11 +241,16 @@ def _unsupported_precision(graph: Any) -> str:
     return ", ".join(sorted(kind.lower() for kind in stored)) or "4-bit integers (MatMulNBits)"
 
 
-def _last_operator(graph: Any) -> Literal["softmax", "sigmoid"] | None:
-    producers = {name: node for node in graph.node for name in node.output}
-    node = producers.get(graph.output[0].name) if len(graph.output) == 1 else None
-    for _ in graph.node:
-        if node is None or node.op_type not in _PASSING:
-            break
-        node = producers.get(node.input[0])
-    return _DECISIONS.get(node.op_type) if node is not None else None
+def _heads(model: Any, signature: Signature) -> Iterator[Head]:
+    """Yield task and decision of each output, as the operator that computes it shows."""
+    producers = {name: node for node in model.graph.node for name in node.output}
+    opset = next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
+    for spec, value in zip(signature.outputs, model.graph.output, strict=True):
+        node = producers.get(value.name)
+        for _ in model.graph.node:
+            if node is None or node.op_type not in _PASSING:
+                break
+            node = producers.get(node.input[0])
+        default = -1 if opset >= _OPSET_OF_SOFTMAX else 1
+        axis = next((each.i for each in node.attribute if each.name == "axis"), default) if node is not None else -1
+        yield head_of(_DECISIONS.get(node.op_type, "") if node is not None else "", spec.shape, axis)

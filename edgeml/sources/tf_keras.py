@@ -21,7 +21,8 @@ from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
-from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
+from edgeml.sources.heads import describe_outputs, head_of
+from edgeml.sources.keras_description import model_digest, reference_of, signature_of
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
@@ -187,13 +188,14 @@ def _describe(model: Any, path: Path) -> SourceInfo:
             fix="build it with stateful=False.",
         )
     outputs = list(model.outputs)
-    decision = decision_of(_activation(outputs[0]), outputs)
-    signature = signature_of(model.inputs, zip(model.output_names, outputs, strict=True), scores=decision is not None)
+    signature = signature_of(model.inputs, zip(model.output_names, outputs, strict=True))
+    heads = [head_of(_activation(output), output.shape) for output in outputs]
+    task, decision, by_output = describe_outputs(signature.outputs, heads)
     return SourceInfo(
         "tf_keras",
         type(model).__name__,
         signature,
-        "classification" if decision else None,
+        task,
         decision,
         model_digest(_config(model), ((weight.name, weight) for weight in model.weights)),
         {name: installed_version(name) or "unknown" for name in ("tf-keras", "tensorflow", "numpy")},
@@ -202,6 +204,7 @@ def _describe(model: Any, path: Path) -> SourceInfo:
             for spec, tensor in zip(signature.inputs, model.inputs, strict=True)
             if not tensor.dtype.is_floating
         ),
+        heads=by_output,
     )
 
 

@@ -21,7 +21,8 @@ from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.sources.audit_findings import refuse_untrusted
-from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, whole_inputs
+from edgeml.sources.file_description import batch_of, float_signature, whole_inputs
+from edgeml.sources.heads import describe_outputs, head_of
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 
@@ -94,17 +95,21 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
     batch = batch_of(signature, path.name)
     if batch is None:
         raise UnsupportedModelError(f"{path.name} has tensors without a shape.")
-    decision = decision_of_file(file.decides, signature)
+    heads = [
+        head_of(kind or "", spec.shape) for kind, spec in zip(file.final_operators, signature.outputs, strict=True)
+    ]
+    task, decision, by_output = describe_outputs(signature.outputs, heads)
     return TfliteFileSource(
         SourceInfo(
             "tflite",
             f"tflite-{file.precision}",
-            float_signature(signature, scores=decision is not None),
-            "classification" if decision else None,
+            float_signature(signature),
+            task,
             decision,
             f"sha256:{hashlib.sha256(data).hexdigest()}",
             {"ai-edge-litert": installed_version("ai-edge-litert") or "unknown"},
             whole_inputs=whole_inputs(signature),
+            heads=by_output,
         ),
         file,
         data,

@@ -17,8 +17,8 @@ _MAX_TENSORS = 4
 def session_text(session: Session) -> str:
     """Return a line: target, engine, inputs, outputs, number of labels."""
     inputs, outputs = (", ".join(_shorten(specs)) for specs in (session.signature.inputs, session.signature.outputs))
-    labels = f", {len(session.labels)} labels" if session.labels is not None else ""
-    return f"<Session on {session.target}, {session.engine} {session.engine_version}: {inputs} -> {outputs}{labels}>"
+    engine = f"{session.engine} {session.engine_version}"
+    return f"<Session on {session.target}, {engine}: {inputs} -> {outputs}{_labels(session)}>"
 
 
 def session_html(session: Session) -> str:
@@ -26,11 +26,18 @@ def session_html(session: Session) -> str:
     sides = (("input", session.signature.inputs), ("output", session.signature.outputs))
     rows = [[kind, spec.name, spec.dtype, _shape(spec), spec.meaning] for kind, specs in sides for spec in specs]
     caption = f"Session on {session.target}, {session.engine} {session.engine_version}"
-    if session.labels is not None:
-        caption += f", {len(session.labels)} labels"
+    caption += _labels(session)
     if session.reason:
         caption += f". {session.reason}"
     return html_table(caption, ["", "name", "dtype", "shape", "meaning"], rows)
+
+
+def _labels(session: Session) -> str:
+    if session.labels is None:
+        return ""
+    if isinstance(session.labels, dict):
+        return "".join(f", {len(labels)} labels of {printable(name)}" for name, labels in session.labels.items())
+    return f", {len(session.labels)} labels"
 
 
 def _shorten(specs: tuple[TensorSpec, ...]) -> Iterator[str]:

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Literal, NoReturn, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 from weakref import WeakSet
 
 import numpy as np
 
 from edgeml.core.artifact import Needs
 from edgeml.core.caller_inputs import arrays_by_input, shaped_by_input, values_of
-from edgeml.core.decisions import DECIDED, Decider, Decision, Ranking
+from edgeml.core.decisions import DECIDED, Decider, Decision, Ranking, deciders_of
 from edgeml.core.engine import EngineAdapter
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.placement import Placement
@@ -45,7 +45,7 @@ def open_session(
     signature: Signature,
     *,
     needs: Needs,
-    decision: Decision | None = None,
+    decision: Decision | Mapping[str, Decision] | None = None,
     preprocessing: Mapping[str, Declaration] | None = None,
     target: str = "cpu",
     threads: int | None = None,
@@ -87,7 +87,7 @@ class EngineSession(Session):
         adapter: The artifact as loaded by the engine. The session closes the adapter.
         scheduler: Runs samples by the adapter. The session closes the scheduler.
         signature: Signature of the artifact.
-        decision: Decision of the source, for classifiers.
+        decision: Decision of the source, for classifiers; of several outputs by name.
         preprocessing: Declarations of raw inputs by input name.
         target: Target that the artifact runs on.
     """
@@ -98,7 +98,7 @@ class EngineSession(Session):
         scheduler: BatchScheduler | IsolatedScheduler,
         signature: Signature,
         *,
-        decision: Decision | None,
+        decision: Decision | Mapping[str, Decision] | None,
         preprocessing: Mapping[str, Declaration] | None,
         target: str,
     ) -> None:
@@ -109,7 +109,7 @@ class EngineSession(Session):
         self.reason = ""
         self._adapter = adapter
         self._errors: tuple[type[Exception], ...] = (MemoryError, *adapter.errors)
-        self._decider = Decider(signature.outputs, decision) if decision is not None else None
+        self._decider = deciders_of(signature.outputs, decision) if decision is not None else None
         self._unit = scheduler.unit
         self._bindings: WeakSet[IoBinding] = WeakSet()
         self._binding = threading.RLock()  # no binding is created while the engine is being closed
@@ -138,7 +138,9 @@ class EngineSession(Session):
         return session_html(self)
 
     @property
-    def labels(self) -> tuple[Label, ...] | None:
+    def labels(self) -> tuple[Label, ...] | dict[str, tuple[Label, ...]] | None:
+        if isinstance(self.decision, Mapping):
+            return {name: decision.labels for name, decision in self.decision.items()}
         return self.decision.labels if self.decision is not None else None
 
     @property
@@ -239,7 +241,7 @@ class EngineSession(Session):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
         scores: Literal[False] = False,
-    ) -> np.ndarray: ...
+    ) -> Any: ...
 
     @overload
     def classify(
@@ -250,7 +252,7 @@ class EngineSession(Session):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
         scores: Literal[True],
-    ) -> tuple[np.ndarray, np.ndarray]: ...
+    ) -> tuple[Any, Any]: ...
 
     def classify(
         self,
@@ -260,16 +262,19 @@ class EngineSession(Session):
         raw: bool = False,
         progress: Callable[[int], object] | None = None,
         scores: bool = False,
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    ) -> Any:
         decider = self._decider or self._refuse_labels()
         plainly = not raw and batch_size is None and progress is None
         outputs = self._run_fast(data) if plainly else None
         if outputs is None:
             outputs = self._compute(data, batch_size=batch_size, raw=raw, progress=progress)
+        if isinstance(decider, Decider):
+            return decider.scored_labels(outputs) if scores else decider.labels(outputs)
+        by_name = dict(zip(self._output_names, outputs, strict=True))
         if not scores:
-            return decider.labels(outputs)
-        ranking = decider.top(outputs, 1)
-        return ranking.labels[:, 0], ranking.scores[:, 0]
+            return {name: each.labels([by_name[name]]) for name, each in decider.items()}
+        pairs = {name: each.scored_labels([by_name[name]]) for name, each in decider.items()}
+        return {name: pair[0] for name, pair in pairs.items()}, {name: pair[1] for name, pair in pairs.items()}
 
     def top(self, data: object, k: int = 1, *, batch_size: int | None = None, raw: bool = False) -> Ranking:
         if type(k) is not int or k < 1:
@@ -277,6 +282,11 @@ class EngineSession(Session):
                 raise InputError(f"k is {k!r}, expected a whole number, at least 1.")
             k = int(k)
         decider = self._decider or self._refuse_labels()
+        if not isinstance(decider, Decider):
+            raise InputError(
+                "The labels of a model with several outputs cannot be ranked at once.",
+                fix="use classify, or rank the outputs of predict.",
+            )
         outputs = self._run_fast(data) if not raw and batch_size is None else None
         if outputs is None:
             outputs = self._compute(data, batch_size=batch_size, raw=raw, progress=None)

@@ -94,14 +94,14 @@ def test_a_constant_output_that_is_lost_counts_beside_one_that_varies() -> None:
 def test_agreement_leaves_ties_out() -> None:
     y = np.ones((4, 2), np.float32)
     wanted, got = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
-    found = fidelity_of({"y": y}, {"y": y}, labels=(wanted, got, np.array([False, True, False, False])))
+    found = fidelity_of({"y": y}, {"y": y}, labels={"y": (wanted, got, np.array([False, True, False, False]))})
     assert found.flips == 1
     assert found.agreement == pytest.approx(2 / 3)
 
 
 def test_agreement_is_missing_where_all_is_tied() -> None:
     y = np.ones((2, 2), np.float32)
-    found = fidelity_of({"y": y}, {"y": y}, labels=(np.array([0, 1]), np.array([0, 0]), np.array([True, True])))
+    found = fidelity_of({"y": y}, {"y": y}, labels={"y": (np.array([0, 1]), np.array([0, 0]), np.array([True, True]))})
     assert found.agreement is None
     assert found.flips == 0
 

@@ -78,11 +78,12 @@ def test_regression_equals_scikit_learn(seed: int, shape: tuple[int, ...]) -> No
     assert found.accuracy is found.f1 is found.auc is found.relative_mse is None
 
 
-def test_a_constant_target_has_no_r2() -> None:
+def test_a_constant_target_does_not_count_in_r2() -> None:
     truth = np.stack([np.arange(4.0), np.ones(4)], axis=1)
-    found = metrics_of("regression", truth, truth.astype(np.float32), None)
-    assert found.r2 is None
-    assert found.mse == 0
+    values = (truth + np.array([[0.5, 3.0]])).astype(np.float32)
+    assert metrics_of("regression", truth, values, None).r2 == pytest.approx(theirs.r2_score(truth[:, 0], values[:, 0]))
+    found = metrics_of("regression", truth[:, 1:], values[:, 1:], None)
+    assert (found.r2, found.mse) == (None, 9.0)
 
 
 def test_relative_error_of_a_reconstruction() -> None:

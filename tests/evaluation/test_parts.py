@@ -119,8 +119,8 @@ def test_labels_that_the_source_itself_changes_are_said() -> None:
     y, labels = RNG.normal(size=(100, 2)), np.zeros(100, int)
     flipped = np.where(np.arange(100) < 3, 1, 0)
     none_tie = np.zeros(100, bool)
-    noise = fidelity_of({"y": y}, {"y": y}, labels=(labels, flipped, none_tie))
-    same = Evaluation(fidelity_of({"y": y}, {"y": y}, labels=(labels, flipped, none_tie)))
+    noise = fidelity_of({"y": y}, {"y": y}, labels={"y": (labels, flipped, none_tie)})
+    same = Evaluation(fidelity_of({"y": y}, {"y": y}, labels={"y": (labels, flipped, none_tie)}))
     options = {"size_bytes": 1, "latency": None, "classifies": True, "labelled": False}
     recipe = find_recipe("onnx-fp32")
     assert judge(recipe, Goal(), same, **options).status == "rejected"  # type: ignore[arg-type]

@@ -25,8 +25,8 @@ from tests.support.source_infos import PLAIN, SIGMOID, SOFTMAX, X, Y, source_inf
 
 def truth(evaluation: object, source: SourceInfo, **said: Any) -> np.ndarray | None:
     """The truth as it is judged by, after the task is settled."""
-    settled = with_task(source, said.pop("task", None), said.pop("labels", None), evaluation)
-    return evaluation_arrays(evaluation, None, settled).truth
+    settled = with_task(source, said.pop("task", None), said.pop("labels", None), evaluation).info
+    return next(iter(evaluation_arrays(evaluation, None, settled).truth.values()), None)
 
 
 # The truth
@@ -152,7 +152,7 @@ def test_a_column_of_classes_for_logits_names_the_fix() -> None:
 
 
 def test_the_truth_of_a_reconstruction_is_the_input() -> None:
-    np.testing.assert_array_equal(truth(X, source_info(4)), X)
+    np.testing.assert_array_equal(truth(X, source_info(4), task="reconstruction"), X)
 
 
 def test_transformers_have_no_truth() -> None:
@@ -160,9 +160,18 @@ def test_transformers_have_no_truth() -> None:
 
 
 def test_truth_for_several_outputs() -> None:
-    with pytest.raises(InputError, match="several outputs"):
-        truth((X, np.ones((12, 3))), source_info(3, 2))
-    assert truth(X, source_info(3, 2)) is None
+    source = source_info(3, 3)
+    names = [spec.name for spec in source.signature.outputs]
+    with pytest.raises(InputError, match="the model has 2 outputs, and y is ndarray") as caught:
+        truth((X, np.ones((12, 3))), source)
+    assert ", ".join(names) in caught.value.fix
+    with pytest.raises(InputError, match="y has other, and the model's outputs are"):
+        truth((X, {"other": Y}), source)
+    assert truth(X, source) is None
+    info = with_task(source, None, None, (X, {names[1]: Y})).info
+    assert [info.heads[name].task for name in names] == ["regression", "classification"]
+    assert list(evaluation_arrays((X, {names[1]: Y}), None, info).truth) == [names[1]]
+    assert list(evaluation_arrays((X, [None, Y]), None, info).truth) == [names[1]]
 
 
 def test_a_tuple_of_three() -> None:
@@ -180,12 +189,12 @@ def test_evaluation_is_what_is_judged_on() -> None:
 
 def test_without_evaluation_it_is_calibration() -> None:
     found = evaluation_arrays(None, {"x": X[:3]}, SOFTMAX)
-    assert (found.origin, found.samples, found.truth) == ("calibration", 3, None)
+    assert (found.origin, found.samples, found.truth) == ("calibration", 3, {})
 
 
 def test_without_anything_it_is_drawn_and_always_the_same() -> None:
     first, second = (evaluation_arrays(None, None, source_info(2, inputs={"a": 3, "b": 5})) for _ in range(2))
-    assert (first.origin, first.samples, first.truth) == ("drawn", 256, None)
+    assert (first.origin, first.samples, first.truth) == ("drawn", 256, {})
     assert {name: array.shape for name, array in first.inputs.items()} == {"a": (256, 3), "b": (256, 5)}
     assert all(array.dtype == np.float32 for array in first.inputs.values())
     assert not np.array_equal(first.inputs["a"], first.inputs["b"][:, :3])
@@ -298,7 +307,7 @@ def test_digests_tell_arrays_apart() -> None:
 
 
 def test_judged_counts_its_samples() -> None:
-    assert EvaluationData("evaluation", {"x": X}, None).samples == 12
+    assert EvaluationData("evaluation", {"x": X}).samples == 12
 
 
 def test_whole_numbers_are_not_drawn(tmp_path: Path) -> None:

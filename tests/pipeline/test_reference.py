@@ -21,10 +21,9 @@ def test_labels_and_ties_are_those_of_the_scores() -> None:
     info = SOFTMAX
     (output,) = info.signature.outputs
     reference = ReferenceOutputs(Reference({output.name: SCORES}), info)
-    assert reference.label_positions.tolist() == [1, 0, 2]
-    assert reference.tied.tolist() == [False, True, False]
-    labels = reference.compare_labels({output.name: SCORES[::-1]}, info.signature.outputs)
-    assert labels is not None
+    assert reference.label_positions[output.name].tolist() == [1, 0, 2]
+    assert reference.tied[output.name].tolist() == [False, True, False]
+    labels = reference.compare_labels({output.name: SCORES[::-1]}, info.signature.outputs)[output.name]
     assert labels.artifact.tolist() == [2, 0, 1]
     fidelity = reference.fidelity_to(ReferenceOutputs(Reference({output.name: SCORES[::-1]}), info))
     assert fidelity.flips == 2
@@ -34,21 +33,21 @@ def test_labels_that_the_source_gave_win_over_its_scores() -> None:
     info = SOFTMAX
     (output,) = info.signature.outputs
     reference = ReferenceOutputs(Reference({output.name: SCORES}, np.array([2, 2, 2])), info)
-    assert reference.label_positions.tolist() == [2, 2, 2]
+    assert reference.label_positions[output.name].tolist() == [2, 2, 2]
 
 
 def test_a_source_without_labels() -> None:
     info = PLAIN
     (output,) = info.signature.outputs
     reference = ReferenceOutputs(Reference({output.name: SCORES}), info)
-    assert reference.compare_labels({output.name: SCORES}, info.signature.outputs) is None
+    assert reference.compare_labels({output.name: SCORES}, info.signature.outputs) == {}
     assert reference.fidelity_to(reference).max_error == 0
 
 
 def test_a_source_that_gives_nan(tmp_path: Path) -> None:
     info = PLAIN
     (output,) = info.signature.outputs
-    data = EvaluationData("evaluation", {"x": X}, None)
+    data = EvaluationData("evaluation", {"x": X})
     inputs = save_inputs(data, None, info, tmp_path)
     spoilt = Reference({output.name: np.full((12, 2), np.nan, np.float32)})
     with pytest.raises(UnsupportedModelError, match=r"returns NaN or infinity in .* on the evaluation data"):

@@ -26,7 +26,7 @@ def test_arrays_are_saved_whatever_their_names(tmp_path: Path) -> None:
 
 
 def test_a_source_of_float32_is_asked_about_what_was_given_alone(tmp_path: Path) -> None:
-    saved = save_inputs(EvaluationData("evaluation", {"x": X}, None), {"x": X[:3]}, PLAIN, tmp_path)
+    saved = save_inputs(EvaluationData("evaluation", {"x": X}), {"x": X[:3]}, PLAIN, tmp_path)
     np.testing.assert_array_equal(loaded(saved.judged)["x"], X)
     np.testing.assert_array_equal(loaded(saved.calibration)["x"], X[:3])
     assert saved.missing_values is saved.float64 is saved.float32 is saved.float32_missing_values is None
@@ -37,7 +37,7 @@ def test_a_source_of_float64_that_takes_gaps_is_asked_four_times(tmp_path: Path)
     takes = TensorSpec("x", (None, 2), "float64", missing_values=True)
     info = msgspec.structs.replace(info, signature=Signature((takes,), info.signature.outputs))
     x = np.array([[0.1, 2.0], [1e300, np.nan], [3.0, 4.0]])
-    saved = save_inputs(EvaluationData("evaluation", {"x": x}, None), {"x": x}, info, tmp_path)
+    saved = save_inputs(EvaluationData("evaluation", {"x": x}), {"x": x}, info, tmp_path)
     np.testing.assert_array_equal(loaded(saved.judged)["x"], x)
     np.testing.assert_array_equal(loaded(saved.calibration)["x"], x[[0, 2]])  # those that lack nothing
     assert np.isnan(loaded(saved.missing_values)["x"]).any(axis=1).all()

@@ -82,7 +82,7 @@ def read_tflite(data: bytes) -> TfliteFile:
         Needs("tflite", versions[0] if versions else "unknown", tuple(sorted(set(operators)))),
         frozenset(dtypes[tensor.type] for part in model.subgraphs for tensor in part.tensors),
         _precision(model, operators, dtypes),
-        _last_operator(graph, operators),
+        tuple(_final_operator(graph, operators, index) for _, index in ends[count:]),
         len(model.signatureDefs or ()),
         dynamic,
         any(
@@ -144,11 +144,8 @@ def _precision(model: Any, operators: list[str], dtypes: dict[int, str]) -> Prec
     return precisions.pop() if len(precisions) == 1 else None  # type: ignore[return-value]  # names of precisions
 
 
-def _last_operator(graph: Any, operators: list[str]) -> Literal["softmax", "sigmoid"] | None:
-    """Return the kind of the operator that computes the single output, where classifiers end with that kind."""
-    if len(graph.outputs) != 1:
-        return None
-    tensor = graph.outputs[0]
+def _final_operator(graph: Any, operators: list[str], tensor: int) -> Literal["softmax", "sigmoid"] | None:
+    """Return the kind of the operator that computes an output, where classifiers end with that kind."""
     for operator in reversed(graph.operators or ()):
         if tensor in operator.outputs:
             kind = operators[operator.opcodeIndex]
@@ -166,7 +163,7 @@ class TfliteFile(Struct, frozen=True):
         needs: Operators and runtime version that the file needs.
         stored: The dtypes of all tensors.
         precision: Precision that the file computes in; None where it is not that of a recipe.
-        decides: Operator that computes the single output, where classifiers end with such an operator.
+        final_operators: Operator that computes each output, where classifiers end with such an operator; else None.
         signatures: Number of signatures.
         dynamic: Names of inputs and outputs with a dynamic size other than the batch.
         free_batch: Whether the first size of an input is dynamic.
@@ -176,7 +173,7 @@ class TfliteFile(Struct, frozen=True):
     needs: Needs
     stored: frozenset[str]
     precision: Precision | None
-    decides: Literal["softmax", "sigmoid"] | None
+    final_operators: tuple[Literal["softmax", "sigmoid"] | None, ...]
     signatures: int
     dynamic: tuple[str, ...]
     free_batch: bool

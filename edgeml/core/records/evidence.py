@@ -1,11 +1,14 @@
 """Evaluation of an artifact: fidelity, metrics and statistical tests."""
 
-from typing import Literal
+import msgspec
 
 from edgeml.core.records.record import Record
+from edgeml.core.source import Metric
 from edgeml.core.tensors import Label
 
 __all__ = [
+    "METRIC_NAMES",
+    "PERCENT_METRICS",
     "SIGNIFICANCE_LEVEL",
     "Drop",
     "ErrorRise",
@@ -14,6 +17,7 @@ __all__ = [
     "Latency",
     "McNemar",
     "Metrics",
+    "OutputEvaluation",
     "PartFidelity",
     "WorstClass",
 ]
@@ -49,12 +53,15 @@ class Fidelity(Record, frozen=True):
         centred_sqnr_db: The same ratio with each output's mean over the samples subtracted from ref in the numerator;
             None for a constant reference.
         max_error: Largest absolute difference, in the source's units.
-        agreement: Fraction of samples with the source's label, without ties; None without labels.
-        flips: Number of samples with another label than the source's; None without labels.
-        tied: Number of samples whose best scores tie in the source, which are not judged; None without such.
+        agreement: Fraction of labels that are the source's, without ties; None without labels. A sample has one label,
+            or one for each pixel, step, or label of a multi-label model. Of several outputs with labels, the lowest.
+        flips: Number of labels that are not the source's, of the same output; None without labels.
+        tied: Number of labels whose scores tie in the source, which are not judged; None without such.
         sample_sqnr_db: Median over the samples of each sample's own ratio; the minimum over the outputs. None where no
             sample has power, and in packages of before.
         worst_part: The columns with the smallest ratio, where an output has columns of very different ranges.
+        labels: Number of labels, where a sample has several; else None.
+        agreement_of: Name of the output with the lowest agreement, of several outputs with labels; else None.
     """
 
     samples: int
@@ -66,6 +73,8 @@ class Fidelity(Record, frozen=True):
     tied: int | None = None
     sample_sqnr_db: float | None = None
     worst_part: PartFidelity | None = None
+    labels: int | None = None
+    agreement_of: str | None = None
 
 
 class Metrics(Record, frozen=True):
@@ -79,6 +88,11 @@ class Metrics(Record, frozen=True):
         mae: Mean absolute error.
         r2: Coefficient of determination, unweighted mean over the outputs.
         relative_mse: Mean squared error divided by the variance of the targets.
+        mean_iou: Intersection over union of each class's pixels, unweighted mean over the classes that occur.
+        mean_average_precision: Mean average precision of COCO, over IoU thresholds of 0.50 to 0.95.
+        recall_at_1: Fraction of samples whose nearest other sample, by cosine, has the same identity.
+        recall_at_5: The same for one of the five nearest.
+        cosine: Mean cosine similarity of the embeddings to the source's.
     """
 
     accuracy: float | None = None
@@ -88,10 +102,30 @@ class Metrics(Record, frozen=True):
     mae: float | None = None
     r2: float | None = None
     relative_mse: float | None = None
+    mean_iou: float | None = None
+    mean_average_precision: float | None = None
+    recall_at_1: float | None = None
+    recall_at_5: float | None = None
+    cosine: float | None = None
+
+
+PERCENT_METRICS = frozenset({"accuracy", "f1", "mean_iou", "mean_average_precision", "recall_at_1"})
+"""Metrics that are shares, and shown in percent."""
+METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "mean_iou": "mean IoU",
+    "mean_average_precision": "mAP",
+    "r2": "R²",
+    "relative_mse": "relative MSE",
+    "auc": "AUC",
+    "recall_at_1": "recall@1",
+}
+"""Names of the main metrics in texts."""
 
 
 def format_drop(value: float, metric: str, *, digits: int = 2, sign: str = "") -> str:
-    """Format a drop or its goal: of accuracy in percentage points, with ``%`` as in goals; of other metrics plain.
+    """Format a drop or its goal: of shares in percentage points, with ``%`` as in goals; of other metrics plain.
 
     Args:
         value: The drop, as a fraction.
@@ -99,7 +133,7 @@ def format_drop(value: float, metric: str, *, digits: int = 2, sign: str = "") -
         digits: Decimals of a percentage; other metrics have two more.
         sign: ``+`` to write the sign of a positive number.
     """
-    if metric == "accuracy":
+    if metric in PERCENT_METRICS:
         return f"{100 * value:{sign}.{digits}f}%"
     return f"{value:{sign}.{digits + 2}f}"
 
@@ -113,13 +147,15 @@ class Drop(Record, frozen=True):
         low: Lower end of the interval.
         high: Upper end of the interval.
         method: Method of the interval.
+        output: Name of the output, of a model with several outputs; else None.
     """
 
-    metric: Literal["accuracy", "r2", "relative_mse"]
+    metric: Metric
     value: float
     low: float
     high: float
     method: str
+    output: str | None = None
 
 
 class WorstClass(Record, frozen=True):
@@ -175,6 +211,22 @@ class ErrorRise(Record, frozen=True):
     method: str
 
 
+class OutputEvaluation(Record, frozen=True):
+    """The evaluation of one of several outputs. Fields that do not apply are None.
+
+    Attributes:
+        metrics: Metrics of the artifact.
+        source_metrics: Metrics of the source.
+        drop: Drop of the output's main metric.
+        agreement: Fraction of labels that are the source's.
+    """
+
+    metrics: Metrics | None = None
+    source_metrics: Metrics | None = None
+    drop: Drop | None = None
+    agreement: float | None = None
+
+
 class Evaluation(Record, frozen=True):
     """The evaluation of an artifact's outputs on the judged data. Fields that do not apply are None.
 
@@ -188,6 +240,8 @@ class Evaluation(Record, frozen=True):
         error_rise: Increase of the mean absolute error, for regression and reconstruction.
         source_ece: Expected calibration error of the source.
         ece: Expected calibration error of the artifact's top probability, if the outputs are probabilities.
+        outputs: Evaluation of each output by name, of a model with several outputs. The fields above are then those of
+            the output with the largest drop.
     """
 
     fidelity: Fidelity
@@ -199,6 +253,7 @@ class Evaluation(Record, frozen=True):
     error_rise: ErrorRise | None = None
     source_ece: float | None = None
     ece: float | None = None
+    outputs: dict[str, OutputEvaluation] = msgspec.field(default_factory=dict)
 
 
 class Latency(Record, frozen=True):

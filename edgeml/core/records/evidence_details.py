@@ -24,6 +24,7 @@ __all__ = [
     "Confusion",
     "Evidence",
     "Flip",
+    "LabelScore",
     "OutputErrors",
     "SampleError",
 ]
@@ -63,6 +64,20 @@ class ClassRecall(Record, frozen=True):
         label: Label of the class.
         source: Recall of the source; None without samples.
         artifact: Recall of the artifact; None without samples.
+    """
+
+    label: Label
+    source: Share | None = None
+    artifact: Share | None = None
+
+
+class LabelScore(Record, frozen=True):
+    """A metric of one label: F1 of a multi-label model, IoU of a class of pixels, average precision of boxes.
+
+    Attributes:
+        label: The label.
+        source: Metric of the source; None where the label does not occur.
+        artifact: Metric of the artifact; None where the label does not occur.
     """
 
     label: Label
@@ -151,6 +166,7 @@ class Evidence(Record, frozen=True):
         source_calibration: Calibration of the source's probabilities.
         worst_samples: Up to ten samples with the largest increases of the error, the largest first; for regression and
             reconstruction.
+        label_scores: Main metric of each label, of tasks in which it is a mean over labels, in the order of the labels.
         outputs: Up to a hundred outputs with the largest increases of the squared error, the largest first; for samples
             with several numbers.
     """
@@ -164,4 +180,5 @@ class Evidence(Record, frozen=True):
     calibration: Calibration | None = None
     source_calibration: Calibration | None = None
     worst_samples: Annotated[tuple[SampleError, ...], Meta(max_length=MOST_WORST)] = ()
+    label_scores: tuple[LabelScore, ...] = ()
     outputs: Annotated[tuple[OutputErrors, ...], Meta(max_length=MOST_OUTPUTS)] = ()

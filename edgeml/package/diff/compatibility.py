@@ -27,6 +27,8 @@ def reasons_against(
         reasons.append(f"{len(labels.removed)} labels were removed and {len(labels.added)} added.")
     if labels.moved:
         reasons.append(f"{len(labels.moved)} labels have another position among the scores.")
+    if old.source.heads != new.source.heads:
+        reasons.append("The tasks or the labels of the outputs differ.")
     decisions = old.source.decision, new.source.decision
     if decisions[0] and decisions[1] and decisions[0].threshold != decisions[1].threshold:
         reasons.append(f"The score's threshold was {decisions[0].threshold} and is {decisions[1].threshold}.")

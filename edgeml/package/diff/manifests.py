@@ -174,7 +174,7 @@ def _figures_of(manifest: Manifest, record: ArtifactRecord) -> Figures:
         sqnr_db=fidelity.sqnr_db,
         median_ms=latency.median_ms if latency else None,
         p95_ms=latency.p95_ms if latency else None,
-        samples=fidelity.samples,
+        samples=fidelity.labels or fidelity.samples,
         agreement=fidelity.agreement,
         flips=fidelity.flips,
         mcnemar_p=evaluation.mcnemar.p_value if evaluation.mcnemar else None,

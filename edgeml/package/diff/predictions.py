@@ -19,6 +19,7 @@ from edgeml.core.errors import (
 )
 from edgeml.core.isolation import Isolation
 from edgeml.core.session import Session
+from edgeml.core.source import DENSE
 from edgeml.core.system.limits import Limits
 from edgeml.core.tensors import Label
 from edgeml.package.diff.manifests import tensor_changes, typed
@@ -28,6 +29,7 @@ from edgeml.package.package import Package
 
 __all__ = ["Samples", "caller_samples", "golden_samples", "prediction_diffs"]
 
+_SEVERAL = {*DENSE, "multi-label"}  # tasks with several labels for a sample
 _MAX_FLIPS = 20
 
 
@@ -95,7 +97,7 @@ def _prediction_diff(
 ) -> PredictionDiff:
     files = [package.manifest.files[package.artifact(recipe).file].sha256 for package in (old, new)]
     sources = old.manifest.source, new.manifest.source
-    if files[0] == files[1] and sources[0].decision == sources[1].decision:
+    if files[0] == files[1] and sources[0].decisions == sources[1].decisions:
         return PredictionDiff(recipe, "same")
     changes = tensor_changes(sources[0].signature, sources[1].signature)
     if samples is None or any(change.what.startswith(("input ", "order of inputs")) for change in changes):
@@ -108,7 +110,7 @@ def _prediction_diff(
                 outputs.append(session.run(samples.inputs))
     except (InputError, MissingDependencyError, TargetError) as error:
         return PredictionDiff(recipe, "not run", str(error))
-    decisions = [source.decision for source in sources if source.decision is not None]
+    decisions = [source.decision for source in sources if source.decision is not None and source.task not in _SEVERAL]
     labels = None
     if len(decisions) == 2:
         try:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edgeml.core.records.evidence_details import Evidence
+from edgeml.core.records.evidence_details import ClassRecall, Evidence, LabelScore
 from edgeml.core.tensors import Label
 from edgeml.reporting.document import Chart, Column, Frame, Section, Spec, Table
 from edgeml.reporting.formatting import display_text, format_points, truncate
@@ -20,6 +20,12 @@ _MAX_MATRICES = 3
 _MIN_CELLS = 4  # below, a table shows the pairs as well as a chart
 _MAX_LETTERS = 16
 _NONE = "none of these"
+_METRICS = {
+    "multi-label": "F1",
+    "sequence": "F1",
+    "segmentation": "IoU",
+    "detection": "Average precision",
+}  # of a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +45,22 @@ class Matrix:
     counts: Mapping[tuple[Label, Label], int]
 
 
-def classes_section(details: Mapping[str, Evidence], labels: Sequence[Label], best: str | None) -> Section | None:
-    """Return recall by class, confusion matrices, and changed labels; None without evidence of them.
+def classes_section(
+    details: Mapping[str, Evidence], labels: Sequence[Label], best: str | None, task: str | None = "classification"
+) -> Section | None:
+    """Return recall or another metric by class, confusion matrices, and changed labels; None without evidence of them.
 
     Args:
         details: Evidence of each artifact, by recipe.
         labels: Labels of the source.
         best: Recommended artifact, whose confusion matrix is shown next to the source's.
+        task: Task of the source.
     """
     parts: list[Chart | Table | str] = []
-    recalls = _recall_chart({name: evidence for name, evidence in details.items() if evidence.recalls})
-    if recalls is not None:
-        parts.append(recalls)
+    scores = {name: evidence.recalls or evidence.label_scores for name, evidence in details.items()}
+    chart = _label_chart({name: each for name, each in scores.items() if each}, _METRICS.get(task or "", "Recall"))
+    if chart is not None:
+        parts.append(chart)
     parts += _confusions(details, labels, best)
     changing = sorted(
         (name for name, evidence in details.items() if evidence.flips), key=lambda name: -len(details[name].flips)
@@ -64,7 +74,7 @@ def classes_section(details: Mapping[str, Evidence], labels: Sequence[Label], be
         parts.append(chart if len(counts) >= _MIN_CELLS else replace(chart.table, title=title))
     if omitted:
         parts.append(f"{omitted} more artifacts change fewer labels.")
-    if not changing and recalls is not None:
+    if not changing and any(evidence.recalls for evidence in details.values()):
         parts.append("No artifact changes the label of any sample.")
     return Section("classes", "Classes", tuple(parts)) if parts else None
 
@@ -86,14 +96,15 @@ def _confusions(details: Mapping[str, Evidence], labels: Sequence[Label], best: 
     return charts
 
 
-def _recall_chart(details: Mapping[str, Evidence]) -> Chart | None:
+def _label_chart(details: Mapping[str, Sequence[ClassRecall | LabelScore]], metric: str) -> Chart | None:
+    """Return a heat map of what artifacts lose of a metric by label."""
     if not details:
         return None
-    source = {item.label: item.source for item in next(iter(details.values())).recalls if item.source is not None}
+    source = {item.label: item.source for item in next(iter(details.values())) if item.source is not None}
     losses: dict[tuple[Label, str], float] = {
         (item.label, name): item.source - item.artifact
-        for name, evidence in details.items()
-        for item in evidence.recalls
+        for name, items in details.items()
+        for item in items
         if item.source is not None and item.artifact is not None
     }
     worst = {label: max((losses.get((label, name), 0.0) for name in details), default=0.0) for label in source}
@@ -102,16 +113,17 @@ def _recall_chart(details: Mapping[str, Evidence]) -> Chart | None:
     if not labels:
         return None
     names = list(details)
+    noun = metric if metric in {"F1", "IoU"} else metric.lower()
     titles = _unique_titles(labels)
     head = labels[0]
     if worst[head] > 0:
         worst_name = max(names, key=lambda name: losses.get((head, name), 0.0))
         summary = (
-            f"Recall lost by class. The most is {format_points(worst[head])}% of class {display_text(head)} by "
+            f"{metric} lost by class. The most is {format_points(worst[head])}% of class {display_text(head)} by "
             f"{worst_name}."
         )
     else:
-        summary = f"Recall lost by class. No artifact loses any in the {len(source):,} classes."
+        summary = f"{metric} lost by class. No artifact loses any in the {len(source):,} classes."
     most = max(map(abs, losses.values()), default=0.0)
     rows = tuple(
         (
@@ -129,22 +141,22 @@ def _recall_chart(details: Mapping[str, Evidence]) -> Chart | None:
             "good": losses[label, name] < 0,
             "share": _share(abs(losses[label, name]), most),
             "text": format_points(losses[label, name]) if round(1000 * losses[label, name]) else "·",
-            "description": f"Class {titles[label]}, {name}: {format_points(losses[label, name])}% of recall lost, "
+            "description": f"Class {titles[label]}, {name}: {format_points(losses[label, name])}% of {noun} lost, "
             f"of the source's {source[label]:.1%}",
         }
         for label in labels
         for name in names
         if (label, name) in losses
     ]
-    note = "Recall in % that an artifact loses against the source, the worst classes first; green where it gains."
+    note = f"{metric} in % that an artifact loses against the source, the worst classes first; green where it gains."
     if omitted:
         note += f" {omitted:,} more classes are left out."
     return Chart(
         "recalls",
-        "Recall lost by class, %",
+        f"{metric} lost by class, %",
         summary,
         lambda frame: _heat_map(values, [titles[label] for label in labels], names, "class", "", frame, compact=True),
-        Table("Recall of the source, and recall lost in %, by class", columns, rows, (), omitted),
+        Table(f"{metric} of the source, and {noun} lost in %, by class", columns, rows, (), omitted),
         note,
     )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edgeml.core.records.evidence import Drop, Metrics
+from edgeml.core.records.evidence import PERCENT_METRICS, Drop, Metrics
 from edgeml.package.explain import Explanation
 from edgeml.reporting.charts import pad_range
 from edgeml.reporting.document import Chart, Column, Frame, Spec, Table
@@ -52,14 +52,20 @@ class _Loss:
 def drops_chart(explanations: Sequence[Explanation]) -> Chart | None:
     """Return the drop of each artifact with its interval, and the goal; None if no goal applied."""
     losses = [
-        _Loss(item, item.evaluation.drop, item.max_drop, 100.0 if item.evaluation.drop.metric == "accuracy" else 1.0)
+        _Loss(
+            item, item.evaluation.drop, item.max_drop, 100.0 if item.evaluation.drop.metric in PERCENT_METRICS else 1.0
+        )
         for item in explanations
         if item.evaluation.drop is not None and item.max_drop is not None
     ]
     if not losses:
         return None
-    metric, bound = losses[0].drop.metric, losses[0].factor * losses[0].bound
-    goal = f"{bound:g}%" if metric == "accuracy" else f"{bound:g}"
+    metrics = {loss.drop.metric for loss in losses}
+    if len(metrics) > 1:  # of several outputs, whose worst ones differ in metric: all as percentages
+        losses = [replace(loss, factor=100.0) for loss in losses]
+    metric = losses[0].drop.metric if len(metrics) == 1 or metrics <= PERCENT_METRICS else "accuracy"
+    bound = losses[0].factor * losses[0].bound
+    goal = f"{bound:g}%" if metric in PERCENT_METRICS else f"{bound:g}"
     counts = [f"{count} {name}" for name in _OUTCOMES if (count := sum(loss.outcome == name for loss in losses))]
     columns = (
         Column("artifact", figures=False), Column("source"), Column("artifact's"), Column("drop [95%]"),
@@ -69,15 +75,15 @@ def drops_chart(explanations: Sequence[Explanation]) -> Chart | None:
         (
             loss.explanation.recipe,
             *(
-                _value(metrics, metric)
-                for metrics in (loss.explanation.evaluation.source_metrics, loss.explanation.evaluation.metrics)
+                _value(each, loss.drop.metric)
+                for each in (loss.explanation.evaluation.source_metrics, loss.explanation.evaluation.metrics)
             ),
             format_drop(loss.drop),
             loss.outcome_text,
         )
         for loss in losses
     )
-    title = drop_title(metric)
+    title = drop_title(metric) if len(metrics) == 1 else "drop in the worst output's metric"
     title = f"{title[0].upper()}{title[1:]}"
     return Chart(
         "drops",

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from edgeml.core.recipe import find_recipe
 from edgeml.core.records.benchmark_results import Figure
-from edgeml.core.records.evidence import Drop
+from edgeml.core.records.evidence import PERCENT_METRICS, Drop
 from edgeml.package.manifest import ArtifactRecord, Manifest
 from edgeml.reporting.charts import PLAIN, log_axis, pad_range, tick_axis
 from edgeml.reporting.document import Chart, Column, Frame, Section, Spec, Table
@@ -34,7 +34,7 @@ _MAX_MACHINES = 6
 _COMPACT = "abs(datum.value) < 1e4 ? datum.label : format(datum.value, '~s')"  # the axis has room for 7 characters
 _LOG_RATIO = 4  # ratio of the largest to the smallest cost from which the axis is logarithmic
 # Minimum span of the loss axis, in its unit: a smaller one would magnify differences below the texts' resolution.
-_MIN_SPAN = {"accuracy": 0.2, "r2": 0.002, "relative_mse": 0.002, "SQNR": 1.0}
+_MIN_SPAN = {**dict.fromkeys(PERCENT_METRICS, 0.2), "r2": 0.002, "relative_mse": 0.002, "auc": 0.002, "SQNR": 1.0}
 _MIN_AREA, _AREA, _NARROW_AREA = 50.0, 1100.0, 600.0  # in square pixels; the last two of the largest artifact
 _FORMATS = (("tflite", "circle"), ("onnx", "diamond"))
 
@@ -96,7 +96,8 @@ def tradeoff_chart(manifest: Manifest, speeds: dict[str, Speed], machine: str, n
     records = [record for record in manifest.artifacts if not speeds or record.recipe in speeds]
     if not records:
         return None
-    has_drops = all(record.evaluation.drop is not None for record in records)
+    metrics = {getattr(record.evaluation.drop, "metric", None) for record in records}
+    has_drops = len(metrics) == 1 and metrics != {None}  # of several outputs the worst ones may differ in metric
     points = [_point(manifest, record, speeds, has_drops=has_drops) for record in records]
     points.sort(key=lambda point: -point.size_bytes)  # small marks stand on large ones
     best_points = pareto_front(points)
@@ -145,7 +146,7 @@ def _loss(point: _Point) -> float:
 def _point(manifest: Manifest, record: ArtifactRecord, speeds: dict[str, Speed], *, has_drops: bool) -> _Point:
     size_bytes = manifest.files[record.file].size_bytes
     drop, sqnr_db = record.evaluation.drop if has_drops else None, record.evaluation.fidelity.sqnr_db
-    factor = 100.0 if drop is not None and drop.metric == "accuracy" else 1.0
+    factor = 100.0 if drop is not None and drop.metric in PERCENT_METRICS else 1.0
     speed = speeds.get(record.recipe)
     description = [record.recipe, f"SQNR {format_db(sqnr_db)} dB" if drop is None else f"{format_drop(drop)} lost"]
     description += [f"{format_ms(speed.median.value)} ms"] if speed is not None else []

@@ -126,4 +126,4 @@ def test_scores_of_pairs_rank_no_labels(classes: int) -> None:
         np.testing.assert_array_equal(session.classify(sample), model.predict(x[:5]))
         for use in (lambda: session.top(sample, 2), lambda: session.classify(sample[:1], scores=True)):
             with pytest.raises(InputError, match=f"compare pairs of its {classes} labels"):
-                use()  # type: ignore[no-untyped-call]
+                use()

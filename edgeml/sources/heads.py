@@ -1,0 +1,52 @@
+"""Tasks and decisions of a model's outputs, as far as the functions that compute them show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeml.core.decisions import Decision
+from edgeml.core.source import Head, Task
+from edgeml.core.tensors import TensorSpec
+
+__all__ = ["describe_outputs", "head_of"]
+
+_DENSE: dict[int, Task] = {2: "classification", 3: "sequence"}  # by number of axes; of more, segmentation
+
+
+def head_of(function: str, shape: Sequence[int | None], axis: int = -1) -> Head:
+    """Return task and decision of an output.
+
+    A softmax shows a label for each sample, step or pixel; a single sigmoid a label for each sample. Other sigmoids may
+    be labels or values: their decision comes without a task.
+
+    Args:
+        function: Function that computes the output: ``softmax``, ``sigmoid``, or another.
+        shape: Shape of the output ``[batch, ...]``.
+        axis: Axis of the softmax.
+    """
+    rank = len(shape)
+    axis = -1 if axis in {-1, rank - 1} else axis
+    units = (shape[axis] or 1) if rank > 1 and axis in {-1, 1} else 1
+    if function == "softmax" and units > 1:
+        return Head(_DENSE.get(rank, "segmentation"), Decision(tuple(range(units)), probabilities=True, axis=axis))
+    if function != "sigmoid" or rank < 2:
+        return Head()
+    if rank > 2:
+        return Head(None, Decision((0, 1), threshold=0.5, probabilities=True))
+    if units > 1:
+        return Head(None, Decision(tuple(range(units)), threshold=0.5, probabilities=True, independent=True))
+    return Head("classification", Decision((0, 1), threshold=0.5, probabilities=True))
+
+
+def describe_outputs(
+    specs: Sequence[TensorSpec], heads: Sequence[Head]
+) -> tuple[Task | None, Decision | None, dict[str, Head]]:
+    """Return task and decision of a model with one output, or the task of each of several.
+
+    Args:
+        specs: The outputs.
+        heads: Task and decision of each.
+    """
+    if len(specs) == 1:
+        return heads[0].task, heads[0].decision, {}
+    return None, None, {spec.name: head for spec, head in zip(specs, heads, strict=True)}
