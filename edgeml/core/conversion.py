@@ -46,6 +46,10 @@ class Source(Protocol):
         """Return the source's own outputs for inputs ``[samples, ...]`` of the signature's dtypes."""
         ...
 
+    def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Return the source's own outputs for batches of at most 32 samples, each computed in one call."""
+        ...
+
 
 class TraceableSource(Source, Protocol):
     """A source whose model consists of operations that TensorFlow can trace."""

@@ -156,6 +156,21 @@ class Session(Protocol):
         """Run any number of samples, as `run` does, and return the outputs in the artifact's own dtypes."""
         ...
 
+    def run_together(self, inputs: Mapping[str, object]) -> dict[str, np.ndarray]:
+        """Run samples in one call of the engine, as other programs may; `run` chooses its batches by itself.
+
+        Args:
+            inputs: See `run`.
+
+        Returns:
+            See `run`. The answer for a sample may depend on the others.
+
+        Raises:
+            InputError: See `run`.
+            TargetError: See `run`; or the engine does not take so many samples.
+        """
+        ...
+
     def run_quantized(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run any number of samples from integers to integers, for callers that quantize themselves.
 
@@ -188,7 +203,9 @@ class Session(Protocol):
         Args:
             data: One array ``[samples, ...]``, which may be a memory map larger than memory; or a mapping from input
                 names for several inputs; or an iterator of such, or of single samples.
-            batch_size: Samples per call of the engine, for artifacts with a free batch; by default the fastest.
+            batch_size: Samples per call of the engine, for artifacts with a free batch; by default the fastest. Those
+                that quantize by the range of a whole batch, as ``onnx-dynamic`` does, run one sample per call in any
+                case, so that the answer for a sample does not depend on the others.
             raw: Whether the data are raw: images, audio or rows, which are preprocessed as the package declares.
                 Images are uint8 arrays ``[height, width, channels]`` of any size, audio is float or int16 samples
                 ``[length]``, rows are mappings from column names, or sequences; lists of these are several samples.
@@ -336,7 +353,7 @@ class Session(Protocol):
         """Return arrays over the engine's own memory, for a loop without copies and checks.
 
         Args:
-            batch: Samples per run, for artifacts with a free batch.
+            batch: Samples per run, for artifacts with a free batch that do not quantize by the range of a whole batch.
 
         Raises:
             InputError: The artifact has another fixed batch.

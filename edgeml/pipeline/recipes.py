@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from edgeml.core.artifact import Artifact, Refusal
 from edgeml.core.decisions import DECIDED
@@ -27,10 +28,11 @@ from edgeml.core.system.installation import index_command
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Signature
 from edgeml.pipeline.assessment import Assessor
+from edgeml.pipeline.batch_dependence import batch_dependence, depends
 from edgeml.pipeline.children.prove import ProofSettings
 from edgeml.pipeline.missing_values import has_unsupported_missing_values
 from edgeml.pipeline.outcome import BuildOutcome, ProofRun, ProvenArtifact
-from edgeml.pipeline.reference import compute_references
+from edgeml.pipeline.reference import ReferenceSet, compute_references
 from edgeml.pipeline.request import BuildRequest
 from edgeml.pipeline.source_model import crash_error
 
@@ -61,6 +63,7 @@ def build_recipes(
     references = compute_references(
         builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
     )
+    builder.check_batches(references.native)
     assessor = Assessor(
         info,
         request.goal,
@@ -70,7 +73,15 @@ def build_recipes(
     )
     proven: list[ProvenArtifact] = []
     refusals: list[Refusal] = []
-    settings = ProofSettings(inputs.judged, request.measure, inputs.missing_values or {}, request.limits)
+    settings = ProofSettings(
+        inputs.judged,
+        request.measure,
+        inputs.missing_values or {},
+        request.limits,
+        inputs.batches,
+        inputs.probes,
+        references.native.noise,
+    )
     with Worker("edgeml.pipeline.children.prove:Proof", settings, folder) as proving:
         for recipe in request.recipes:
             report_step(f"converting {recipe.id}")
@@ -97,6 +108,38 @@ class _RecipeBuilder:
             raise UnsupportedModelError(f"{self.request.file.path.name} does not run: {error.message}") from error
         except WorkerCrash as error:
             raise crash_error(self.request.file, "run", error) from error
+
+    def check_batches(self, references: ReferenceSet) -> None:
+        """Refuse a source whose answer for a sample depends on the others of its batch.
+
+        Its artifacts run other batches than the reference, and other programs again others.
+        """
+        inputs, request = self.request.inputs, self.request
+
+        def run_batches(batches: list[list[int]]) -> list[dict[str, np.ndarray]]:
+            return self.converting.call(
+                "run_batches",
+                inputs.batches,
+                batches,
+                returns=list[dict[str, np.ndarray]],
+                timeout_s=_PROOF_TIMEOUT_S,
+            )
+
+        try:
+            dependence = batch_dependence(
+                inputs.probes, run_batches, references.judged.outputs if request.reference is None else None
+            )
+        except TargetError as error:
+            raise UnsupportedModelError(f"{request.file.path.name} does not run: {error.message}") from error
+        except WorkerCrash as error:
+            raise crash_error(request.file, "run", error) from error
+        if depends(dependence, inputs.probes.independent_db, references.noise):
+            raise UnsupportedModelError(
+                f"The answer of {request.file.path.name} for a sample depends on the others of its batch: "
+                f"{dependence}.",
+                fix="give the model an axis of its own for the batch: where the first axis is time, make it the "
+                "second, [batch, time, features]; replace statistics of a batch by constants from training.",
+            )
 
     def convert(self, recipe: Recipe) -> Artifact | Refusal:
         """Convert the source by a recipe, without proof."""

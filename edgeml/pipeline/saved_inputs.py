@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeml.core.source import SourceInfo
+from edgeml.pipeline.batch_dependence import BatchProbes, make_probes
 from edgeml.pipeline.evaluation_data import EvaluationData
 from edgeml.pipeline.missing_values import make_missing_value_samples, select_complete_samples
 
@@ -33,6 +34,8 @@ class SavedInputs:
         float32_missing_values: The samples with missing values in float32, likewise.
         some: The first of the judged samples.
         moved: The same samples with each number moved by its last bit; None where the inputs are not floats.
+        batches: Samples that run alone and in several batches, and their neighbors.
+        probes: The positions of these.
     """
 
     judged: Files
@@ -43,6 +46,8 @@ class SavedInputs:
     float32_missing_values: Files | None
     some: Files
     moved: Files | None
+    batches: Files
+    probes: BatchProbes
 
 
 def save_inputs(
@@ -59,6 +64,7 @@ def save_inputs(
     some = {name: array[:_MOVED_SAMPLES] for name, array in judged.inputs.items()}
     complete = select_complete_samples(calibration) if calibration else {}
     missing_values = make_missing_value_samples(judged.inputs, info.signature)
+    probes, batches = make_probes(judged.inputs, info)
     has_float64 = any(array.dtype == np.float64 for array in judged.inputs.values())
 
     def save(name: str, arrays: Mapping[str, np.ndarray] | None) -> Files | None:
@@ -75,6 +81,8 @@ def save_inputs(
         ),
         some=save_arrays(some, folder / "some"),
         moved=save("moved", _move_by_last_bit(some, info)),
+        batches=save_arrays(batches, folder / "batches"),
+        probes=probes,
     )
 
 

@@ -24,7 +24,7 @@ def calibration_batches(job: ConversionJob, signature: Signature) -> Iterator[di
     """
     if job.calibration is None:
         raise UnsupportedModelError("Quantizing activations needs calibration samples.")
-    batch = job.batch or 1
+    batch = job.batch or signature.inputs[0].shape[0] or 1
     encoders = {spec.name: encoder(spec.encoding) for spec in signature.inputs}
     count = len(next(iter(job.calibration.values())))
     for start in range(0, count, batch):

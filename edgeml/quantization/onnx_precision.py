@@ -11,6 +11,7 @@ from edgeml.core.artifact import Artifact, Needs
 from edgeml.core.conversion import ConversionJob
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.formats.onnx_canonical import canonicalize
+from edgeml.core.formats.onnx_contents import onnx_contents
 from edgeml.core.recipe import Recipe
 from edgeml.core.system.machine import cpu
 from edgeml.core.tensors import Signature
@@ -98,6 +99,13 @@ def _dynamic(model: Any, job: ConversionJob, signature: Signature) -> Any:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    batch = signature.inputs[0].shape[0]
+    if batch not in {None, 1}:
+        raise UnsupportedModelError(
+            f"The ranges of onnx-dynamic are those of a batch: with batch={batch} the answer for a sample depends "
+            "on the others.",
+            fix="leave the batch out, or use batch=1.",
+        )
     path = job.folder / "dynamic.onnx"
     # onnxruntime does not support ConvInteger with signed weights on CPUs.
     quantize_dynamic(_preprocess(model, job, signature), path, weight_type=QuantType.QUInt8)
@@ -151,17 +159,11 @@ class _CalibrationReader:
 def _needs(model: Any, recipe: Recipe) -> Needs:
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     opset = opsets.get("")
-    operators = sorted(
-        {
-            f"{node.domain}.{node.op_type}" if node.domain not in {"", "ai.onnx"} else node.op_type
-            for node in model.graph.node
-        }
-    )
     ml_opset = _OPSET_OF_ML.get(opsets.get("ai.onnx.ml", 1), max(_RUNTIME_OF_OPSET))
     newest = max(opset or 0, ml_opset, min(_RUNTIME_OF_OPSET))
     versions = [version for oldest, version in _RUNTIME_OF_OPSET.items() if oldest <= newest]
     features = ("x86_64:vnni",) if recipe.precision == "int8" and not _reduced_range() else ()
-    return Needs("onnxruntime", versions[-1], tuple(operators), opset, features)
+    return Needs("onnxruntime", versions[-1], tuple(sorted(onnx_contents(model).operators)), opset, features)
 
 
 def _reduced_range() -> bool:

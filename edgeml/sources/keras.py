@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,6 +58,10 @@ class KerasSource:
             return reference
         unconverted = reference_of(self.info.signature, partial(_call, self.saved_model), inputs)
         return Reference(reference.outputs, own=unconverted.outputs)
+
+    def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Return the model's outputs for batches of at most 32 samples, each computed in one call."""
+        return [self.reference(batch).outputs for batch in batches]
 
     def call(self, inputs: list[Any]) -> list[Any]:
         """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.

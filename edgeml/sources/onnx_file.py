@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import numpy as np
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
+from edgeml.core.formats.onnx_contents import onnx_contents
 from edgeml.core.formats.onnx_scan import scan_onnx
 from edgeml.core.recipe import Precision
 from edgeml.core.registry.engines import find_engine
+from edgeml.core.session import Session
 from edgeml.core.source import Head, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
@@ -66,12 +68,19 @@ class OnnxFileSource:
         Args:
             inputs: float32 arrays ``[samples, ...]`` by input name.
         """
-        opener = find_engine("onnx")
+        with self._session() as session:
+            return Reference(session.run(inputs))
+
+    def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Return the outputs of the file for batches, each computed in one call; of a fixed batch, in several."""
+        is_free = self.signature.inputs[0].shape[0] is None
+        with self._session() as session:
+            return [session.run_together(batch) if is_free else session.run(batch) for batch in batches]
+
+    def _session(self) -> Session:
         # The session chooses its batches by the operators: some outputs depend on them.
-        operators = tuple(sorted({node.op_type for node in self.model.graph.node}))
-        needs = Needs("onnxruntime", "unknown", operators)
-        session = opener(self.model.SerializeToString(), self.signature, needs=needs)
-        return Reference(session.run(inputs))
+        needs = Needs("onnxruntime", "unknown", tuple(sorted(onnx_contents(self.model).operators)))
+        return find_engine("onnx")(self.model.SerializeToString(), self.signature, needs=needs)
 
 
 def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,10 @@ class SklearnSource:
             if self.method == "predict_proba" and hasattr(self.model, "decision_function"):
                 deciding = _dense(self.model.decision_function(rows))  # what `predict` compares, as scikit-learn has it
         return Reference({output.name: scores}, labels, deciding=deciding)
+
+    def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Return the model's outputs for batches of at most 32 samples, each computed in one call."""
+        return [self.reference(batch).outputs for batch in batches]
 
 
 def save(model: Any, path: Path) -> None:

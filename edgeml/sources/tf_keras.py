@@ -8,6 +8,7 @@ and Keras 3 share TensorFlow's one module for Keras.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ class LegacyKerasSource:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
         """
         return reference_of(self.info.signature, self.call, inputs)
+
+    def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Return the model's outputs for batches of at most 32 samples, each computed in one call."""
+        return [self.reference(batch).outputs for batch in batches]
 
     def call(self, inputs: list[Any]) -> list[Any]:
         """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.

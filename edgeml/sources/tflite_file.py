@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.tflite import TfliteFile, read_tflite
 from edgeml.core.formats.tflite_scan import scan_tflite
 from edgeml.core.registry.engines import find_engine
+from edgeml.core.session import Session
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
@@ -48,9 +51,19 @@ class TfliteFileSource:
         Args:
             inputs: float32 arrays ``[samples, ...]`` by input name.
         """
-        opener = find_engine("tflite")
-        session = opener(self.data, self.model.signature, needs=self.model.needs)
-        return Reference(session.run(inputs))
+        with self._session() as session:
+            return Reference(session.run(inputs))
+
+    def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Return the outputs of the file for batches, each computed in one call; of a fixed batch, in several."""
+        with self._session() as session:
+            if self.model.free_batch:
+                with contextlib.suppress(TargetError):  # a size within the file is fixed: all batches are
+                    return [session.run_together(batch) for batch in batches]
+            return [session.run(batch) for batch in batches]
+
+    def _session(self) -> Session:
+        return find_engine("tflite")(self.data, self.model.signature, needs=self.model.needs)
 
 
 def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:

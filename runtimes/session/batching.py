@@ -30,6 +30,7 @@ __all__ = [
     "BatchScheduler",
     "Span",
     "batch_for",
+    "batch_of",
     "concatenate",
     "default_batch",
     "empty_outputs",
@@ -49,7 +50,6 @@ _FREE_CONVOLVED = ((2**10, 256), (2**12, 32), (2**17, 8), (2**18, 4), (2**19, 2)
 _WIDE = ((2**10, (1024, 64)), (2**13, (256, 32)), (math.inf, (64, 16)))
 _WIDE_CONVOLVED = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (2**17, (8,)), (2**18, (4,)), (math.inf, ()))
 _WIDE_INTEGERS = ((2**8, (256,)), (2**10, (64,)), (2**12, (32,)), (2**17, (16,)), (2**18, (8,)), (math.inf, (4,)))
-_RANGED = 32  # batch size of dynamic ranges, which depend on the batch: that of the source's reference
 _FEW = 128  # samples; a smaller batch is not worth a call of its own
 _PARTS = 8  # minimum number of batches that the samples are split into, for as many cores
 _MOST = 1024  # samples that a thread runs at a time
@@ -65,10 +65,11 @@ class BatchScheduler:
     Args:
         adapter: The artifact as loaded by the engine.
         signature: Signature of the artifact.
-        needs: Needs of the artifact; its operators determine whether outputs depend on the batch.
+        needs: Needs of the artifact; see `batch_of`.
         threads: Number of cores that one call may use; None for one for a single sample and all for many.
 
     Attributes:
+        unit: Batch size of the engine's calls; None for any.
         singles: Executors for batch size 1.
         small_batches: Runs small batches with less overhead than `run`.
         workers: Number of threads that one call may use.
@@ -90,23 +91,23 @@ class BatchScheduler:
         self._adapter, self._signature, self._pool = adapter, signature, pool
         self.workers = workers
         self._threads = WorkerThreads(self.workers - 1)
-        self._unit = signature.inputs[0].shape[0]
+        self.unit = batch_of(signature, needs)
         self._batch_limit = default_batch(signature, needs)
         self.singles = pool(1, threads or 1)
-        self._executors = pool(self._unit)
+        self._executors = pool(self.unit)
         self._wide_pools: dict[int, Pool[Executor]] = {}
         integers = signature.inputs[0].quantization is not None
         wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if _convolves(needs) else _WIDE
-        self._wide_units = _fitting(wide, signature) if adapter.resizes and self._unit == 1 else ()
+        self._wide_units = _fitting(wide, signature) if adapter.resizes and self.unit == 1 else ()
         singles, errors = self.singles, adapter.errors
         self.small_batches = SmallBatches(
             pool,
             self.singles,
-            unit=self._unit,
+            unit=self.unit,
             most=self._batch_limit,
             widens=adapter.resizes,
             # Of an artifact of any batch size, a small batch is one call, which threads cannot share.
-            worth_ns=_WORTH_NS if workers > 1 and self._unit is not None else math.inf,
+            worth_ns=_WORTH_NS if workers > 1 and self.unit is not None else math.inf,
             short_ns=_CALL_NS,
             errors=adapter.errors,
             prove=lambda pool, values: samples_are_independent(
@@ -148,7 +149,7 @@ class BatchScheduler:
         if not count:
             return empty_outputs(self._signature, as_is=as_is)
         try:
-            unit = self._wide_unit(inputs, check) or self._unit
+            unit = self._wide_unit(inputs, check) or self.unit
             pool = self._wide_pools.get(unit or 0) or (self.singles if count == 1 == unit else self._executors)
             size = unit or batch_size or batch_for(count, self._batch_limit)
             workers = self._thread_count(count, size)
@@ -172,6 +173,25 @@ class BatchScheduler:
         except MemoryError as error:
             self.raise_translated(error)
         return {spec.name: result for spec, result in zip(self._signature.outputs, results, strict=True)}
+
+    def run_together(self, arrays: Mapping[str, np.ndarray], check: Check | None) -> list[np.ndarray]:
+        """Return the outputs of samples in one call of the engine, in the artifact's dtypes.
+
+        Args:
+            arrays: Inputs ``[samples, ...]`` by name, in the signature's order.
+            check: Validates samples. None where they are in the artifact's dtypes.
+        """
+        inputs = list(arrays.values())
+        count, batch = len(inputs[0]), self._signature.inputs[0].shape[0]
+        if batch not in {None, count} and not self._adapter.resizes:
+            raise TargetError(f"The artifact takes {batch} samples at a time, got {count}.", fix="use run.")
+        pool = self._pool(None if batch is None else count)
+        try:
+            values = encode_span(inputs, (0, count), check, self._signature)
+            with self._borrowed(pool) as executor:
+                return executor.run_checked(values)
+        finally:
+            pool.close()
 
     def _allocate(self, pool: Pool[Executor], count: int, *, as_is: bool) -> list[np.ndarray]:
         """Allocate arrays for the outputs; none where their shapes are not known before the run."""
@@ -294,10 +314,20 @@ def batch_for(count: int, limit: int) -> int:
     return min(limit, max(_FEW, count // _PARTS))
 
 
+def batch_of(signature: Signature, needs: Needs) -> int | None:
+    """Return the number of samples in a call of the engine; None for any.
+
+    Operators that quantize activations by the range of the whole tensor make the answer for a sample depend on the
+    others of its batch: beside one of large values, little is left of the ordinary ones. Such artifacts run one sample
+    at a time.
+    """
+    batch = signature.inputs[0].shape[0]
+    ranged = any(operator.rpartition(".")[2].startswith("DynamicQuantize") for operator in needs.operators)
+    return 1 if batch is None and ranged else batch
+
+
 def default_batch(signature: Signature, needs: Needs) -> int:
     """Return the maximum batch size of an artifact of any batch size, where the caller names none."""
-    if "DynamicQuantizeLinear" in needs.operators:
-        return _RANGED
     return _fitting(_FREE_CONVOLVED if _convolves(needs) else _FREE, signature)
 
 

@@ -19,7 +19,7 @@ from edgeml.core.session import ISOLATED_TARGETS
 from edgeml.core.system.limits import Limits
 from edgeml.core.tensors import Signature
 
-from .batching import batch_for, concatenate, default_batch, empty_outputs, encode_span
+from .batching import batch_for, batch_of, concatenate, default_batch, empty_outputs, encode_span
 from .executor import Check
 from .io_conversion import to_source
 from .isolated_process import EngineDescription, IsolatedArtifact
@@ -171,6 +171,7 @@ class IsolatedScheduler:
         needs: Needs of the artifact.
 
     Attributes:
+        unit: Batch size of the engine's calls; None for any.
         workers: Number of calls that run at the same time.
     """
 
@@ -178,7 +179,7 @@ class IsolatedScheduler:
 
     def __init__(self, adapter: IsolatedAdapter, signature: Signature, needs: Needs) -> None:
         self._adapter, self._signature = adapter, signature
-        self._unit = signature.inputs[0].shape[0]
+        self.unit = batch_of(signature, needs)
         self._batch_limit = default_batch(signature, needs)
         self._sample_s = math.inf  # minimum observed time of a sample
         self._sample_bytes = 0.0  # of its inputs and outputs
@@ -197,13 +198,13 @@ class IsolatedScheduler:
         count = len(inputs[0])
         if not count:
             return empty_outputs(self._signature, as_is=as_is)
-        size = self._unit or batch_size or batch_for(count, self._batch_limit)
+        size = self.unit or batch_size or batch_for(count, self._batch_limit)
         parts, begin = [], 0
         try:
             while begin < count:
                 end = min(begin + self._part(size), count)
                 values = encode_span(inputs, (begin, end), check, self._signature)
-                part = self._run(values, size if self._unit is None else None)
+                part = self._run(values, size if self.unit is None else None)
                 parts.append(part if as_is else [to_source(*pair) for pair in zip(part, specs, strict=True)])
                 begin = end
                 if progress is not None:
@@ -212,6 +213,13 @@ class IsolatedScheduler:
         except MemoryError as error:
             self.raise_translated(error)
         return {spec.name: output for spec, output in zip(specs, outputs, strict=True)}
+
+    def run_together(self, arrays: Mapping[str, np.ndarray], check: Check | None) -> list[np.ndarray]:
+        """Run samples in one call of the engine, as `BatchScheduler.run_together` does."""
+        inputs = list(arrays.values())
+        values = encode_span(inputs, (0, len(inputs[0])), check, self._signature)
+        outputs: list[np.ndarray] = self._adapter.call("run_together", values, returns=list[np.ndarray])
+        return outputs
 
     def raise_translated(self, error: Exception) -> NoReturn:
         """Translate an exception to an EdgemlError and raise it."""

@@ -118,6 +118,11 @@ class IsolatedProcess:
         with self._memory_errors():
             return list(self._scheduler.run(inputs, None, batch_size=batch_size, as_is=True).values())
 
+    def run_together(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Run samples as `run` does, in one call of the engine."""
+        with self._memory_errors():
+            return self._scheduler.run_together(dict(zip(self._names, arrays, strict=True)), None)
+
     def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators by place."""
         return self._adapter.placement()

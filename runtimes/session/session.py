@@ -22,6 +22,7 @@ from edgeml.core.session import MAX_THREADS, Session
 from edgeml.core.tensors import Label, Signature
 
 from .batching import BatchScheduler, concatenate, empty_outputs
+from .io_conversion import to_source
 from .opening import open_adapter
 from .pool import closed_error
 
@@ -109,7 +110,7 @@ class EngineSession(Session):
         self._adapter = adapter
         self._errors: tuple[type[Exception], ...] = (MemoryError, *adapter.errors)
         self._decider = deciders_of(signature.outputs, decision) if decision is not None else None
-        self._unit = signature.inputs[0].shape[0]
+        self._unit = scheduler.unit
         self._bindings: WeakSet[IoBinding] = WeakSet()
         self._binding = threading.RLock()  # no binding is created while the engine is being closed
         self._closed = False
@@ -181,6 +182,15 @@ class EngineSession(Session):
 
     def run_raw(self, inputs: Mapping[str, object], *, batch_size: int | None = None) -> dict[str, np.ndarray]:
         return self._run_validated(inputs, batch_size=batch_size, as_is=True)
+
+    def run_together(self, inputs: Mapping[str, object]) -> dict[str, np.ndarray]:
+        self._check_open()
+        arrays, specs = shaped_by_input(inputs, self.signature, "data"), self.signature.inputs
+        outputs = self._scheduler.run_together(
+            arrays, lambda array, i, begin: values_of(array, specs[i], "data", first=begin)
+        )
+        pairs = zip(self.signature.outputs, outputs, strict=True)
+        return {spec.name: to_source(output, spec) for spec, output in pairs}
 
     def run_quantized(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:

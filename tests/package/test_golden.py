@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
+import edgeml
 from edgeml.core.errors import InputError, MissingDependencyError, PackageError, TargetError
 from edgeml.core.session import Session
 from edgeml.core.tensors import Quantization, Signature, TensorSpec
+from edgeml.demo.digits import Digits
 from edgeml.package.golden import GoldenCheck, bounds, check_run, golden_inputs
 from edgeml.package.manifest import Golden, GoldenRun
 from edgeml.package.npy import encode_array
@@ -135,3 +138,15 @@ def test_bounds_are_a_step_for_integers_and_a_share_of_the_peak_for_floats() -> 
     reference = {"i": column(9, 9), "near": column(1, -20), "far": column(1.5, -20)}
     found = bounds(raw, reference, signature)
     assert found == {"i": 1.0, "near": pytest.approx(20 * 1e-4), "far": pytest.approx(0.5)}
+
+
+def test_outputs_of_one_call_hold_for_ranges_of_a_batch(net_package: edgeml.Package, digits: Digits) -> None:
+    """As earlier versions stored them: those of samples one at a time are others."""
+    x = digits.evaluation[:16].copy()
+    x[3] *= 50
+    artifact = net_package.artifact("onnx-dynamic")
+    (stored,) = onnxruntime.InferenceSession(net_package.read(artifact.file)).run(None, {"image": x})
+    run = GoldenRun("onnx-dynamic", "ort", "1.0", {"scores": "file"}, {"scores": 1e-5})
+    whole, moved = encode_array(stored), encode_array(stored + np.float32(1e-3))
+    assert check_run(run, {"image": x}, lambda _: whole, net_package.session).status == "holds"
+    assert check_run(run, {"image": x}, lambda _: moved, net_package.session).status == "fails"

@@ -122,6 +122,20 @@ class KerasModels:
         edgeml.build(self._model(kind), recipes=[recipe]).save(path)
         return path
 
+    def make_tflite(self, sums: bool, batch: int | None) -> Path:
+        """The ``.tflite`` file of a matrix product, of which ``sums`` adds up the rows so far."""
+        import tensorflow as tf
+
+        weights = tf.constant(np.random.default_rng(0).standard_normal((8, 4)), tf.float32)
+
+        def product(x: Any) -> Any:
+            return tf.cumsum(x @ weights) if sums else x @ weights
+
+        function = tf.function(product, input_signature=[tf.TensorSpec((batch, 8), tf.float32)])
+        path = self._folder / f"{'sums' if sums else 'products'} {batch}.tflite"
+        path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()]).convert())
+        return path
+
     def _source(self, path: Path) -> Any:
         return resolve(SOURCES["keras"]).open_source(path)
 
@@ -202,6 +216,18 @@ class KerasModels:
         middle = keras.Sequential([keras.Input((128,)), layers.Dense(8, activation="relu"), inner], name="middle")
         x = self._one_input()
         return keras.Model(x, middle(self._dense()(x)))
+
+    def _minus_mean(self) -> Any:
+        keras = self._keras
+        x = keras.Input((16,), name="x")
+        centered = x - keras.ops.mean(x, axis=0, keepdims=True)  # over the batch
+        return keras.Model(x, keras.layers.Dense(4, name="value")(centered))
+
+    def _normalized(self) -> Any:
+        keras = self._keras
+        x = keras.Input((16,), name="x")
+        hidden = keras.layers.BatchNormalization()(keras.layers.Dense(8)(x))
+        return keras.Model(x, keras.layers.Dense(4, name="value")(hidden))
 
     def _dead(self) -> Any:
         """One output that varies and one that is zero whatever comes in."""

@@ -40,11 +40,12 @@ class RawTflite:
 
 
 def raw_scores(data: bytes, recipe: str, x: np.ndarray) -> np.ndarray:
-    """The scores of all samples: TFLite one by one, ONNX in batches of 32."""
+    """The scores of all samples: TFLite and dynamic ranges one by one, other ONNX in batches of 32."""
     if recipe.startswith("tflite"):
         raw = RawTflite(data)
         return np.concatenate([raw(x[row : row + 1]) for row in range(len(x))])
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(None, {"image": x[row : row + 32]})[0] for row in range(0, len(x), 32)])
+    size = 1 if recipe == "onnx-dynamic" else 32
+    return np.concatenate([session.run(None, {"image": x[row : row + size]})[0] for row in range(0, len(x), size)])

@@ -85,6 +85,12 @@ def read_tflite(data: bytes) -> TfliteFile:
         tuple(_final_operator(graph, operators, index) for _, index in ends[count:]),
         len(model.signatureDefs or ()),
         dynamic,
+        any(
+            graph.tensors[i].shapeSignature is not None
+            and len(graph.tensors[i].shapeSignature)
+            and graph.tensors[i].shapeSignature[0] < 0
+            for _, i in ends[:count]
+        ),
     )
 
 
@@ -160,6 +166,7 @@ class TfliteFile(Struct, frozen=True):
         final_operators: Operator that computes each output, where classifiers end with such an operator; else None.
         signatures: Number of signatures.
         dynamic: Names of inputs and outputs with a dynamic size other than the batch.
+        free_batch: Whether the first size of an input is dynamic.
     """
 
     signature: Signature
@@ -169,3 +176,4 @@ class TfliteFile(Struct, frozen=True):
     final_operators: tuple[Literal["softmax", "sigmoid"] | None, ...]
     signatures: int
     dynamic: tuple[str, ...]
+    free_batch: bool

@@ -100,7 +100,7 @@ def limited_time(timeout_s: float) -> Iterator[None]:
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # a parent that ignores the signal passes that on
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-    signal.setitimer(signal.ITIMER_REAL, timeout_s if math.isfinite(timeout_s) else 0.0)
+    signal.setitimer(signal.ITIMER_REAL, min(timeout_s, _LONGEST_S) if math.isfinite(timeout_s) else 0.0)
     try:
         yield
     finally:

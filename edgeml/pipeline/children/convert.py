@@ -78,6 +78,14 @@ class Conversion:
             with limited_time(timeout_s + _SLACK * batches * (perf_counter() - begun)):
                 return self._source.reference(arrays)
 
+    def run_batches(self, inputs: dict[str, Path], batches: list[list[int]]) -> list[dict[str, np.ndarray]]:
+        """Run the source on batches of samples from ``.npy`` files, each in one call; return the outputs of each."""
+        arrays = load_arrays(inputs)
+        with self._limited_memory(inputs), limited_time(self._settings.limits.timeout_s * len(batches)):
+            return self._source.run_batches(
+                [{name: array[batch] for name, array in arrays.items()} for batch in batches]
+            )
+
     def convert(self, recipe_id: str, calibration: dict[str, Path]) -> Artifact:
         """Convert the source by one recipe.
 
