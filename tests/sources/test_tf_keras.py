@@ -34,7 +34,7 @@ def inputs_of(info: SourceInfo) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", ["many", "sigmoid", "nested", "with_operators"])
+@pytest.mark.parametrize("kind", ["many", "sigmoid", "nested", "with_operators", "with_array_operators"])
 def test_the_reference_is_what_tf_keras_gives(legacy_models: Worker, kind: str, form: str) -> None:
     path = legacy_models.call("make", kind, form, returns=Path)
     info = described(legacy_models, path)

@@ -14,6 +14,7 @@ import edgeml
 from edgeml.core.registry.tables import SOURCES
 from edgeml.core.source import SourceInfo
 from edgeml.core.system.imports import resolve
+from edgeml.sources.tensorflow_functions import is_pure_function
 
 __all__ = ["LegacyModels", "LegacyModelsSettings"]
 
@@ -98,6 +99,20 @@ class LegacyModels:
         edgeml.build(self._model(kind), recipes=[recipe]).save(path)
         return path
 
+    def pure_functions(self) -> dict[str, tuple[str, list[str]]]:
+        """The functions that edgeml lets a model call, of all that TensorFlow exports: module and arguments of each."""
+        import inspect
+
+        from tensorflow.python.util import tf_decorator, tf_export
+
+        found = {}
+        for name, symbol in tf_export._NAME_TO_SYMBOL_MAPPING.items():  # what tf-keras looks names up in
+            if is_pure_function(name):
+                function = tf_decorator.unwrap(symbol)[1]
+                assert inspect.isfunction(function), name
+                found[name] = (function.__module__, list(inspect.signature(function).parameters))
+        return found
+
     def keras_3_modules(self) -> list[str]:
         """Modules of Keras 3 that this process has loaded."""
         return [name for name in sys.modules if name.partition(".")[0] == "keras"]
@@ -141,6 +156,16 @@ class LegacyModels:
 
         x = self._keras.Input((16,), name="x")
         return self._keras.Model(x, self._keras.layers.Dense(2)(tf.nn.relu(x) * 2.0 + tf.math.tanh(x)))
+
+    def _with_array_operators(self) -> Any:
+        """Made with TensorFlow's own functions that move and cut arrays, which are saved by other names than theirs."""
+        import tensorflow as tf
+
+        x = self._keras.Input((4, 4, 4), name="x")
+        hidden = tf.transpose(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), [0, 2, 1, 3])[:, ::2, 1:]
+        flat = tf.reshape(tf.image.resize(hidden, (8, 8)), [tf.shape(x)[0], 256])
+        chosen = tf.concat([tf.gather(flat, [0, 3], axis=1), tf.norm(x, axis=[1, 2]), tf.squeeze(x[:, :1, 0], 1)], -1)
+        return self._keras.Model(x, self._keras.layers.Dense(2)(chosen))
 
     def _subclassed(self) -> Any:
         keras = self._keras
