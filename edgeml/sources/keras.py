@@ -17,7 +17,13 @@ from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
-from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
+from edgeml.sources.keras_description import (
+    decision_of,
+    keys_or_names,
+    model_digest,
+    reference_of,
+    signature_of,
+)
 from edgeml.sources.keras_files import audit_keras_file, keras_generation
 from edgeml.sources.keras_precision import cast_to_float32, computes
 from edgeml.sources.tf_keras import LegacyKerasSource
@@ -178,7 +184,7 @@ def _describe(model: Any) -> SourceInfo:
             fix="build it with stateful=False.",
         )
     decision = decision_of(_activation(model.outputs[0]), model.outputs)
-    signature = signature_of(model.inputs, _computed_outputs(model), scores=decision is not None)
+    signature = signature_of(_named_inputs(model), _computed_outputs(model), scores=decision is not None)
     return SourceInfo(
         "keras",
         type(model).__name__,
@@ -212,19 +218,23 @@ def _computed_outputs(model: Any) -> Iterator[tuple[str, Any]]:
         yield name, output
 
 
+def _named_inputs(model: Any) -> list[tuple[str, Any]]:
+    """Return each input in the order of a flattened call, with its keys or else its own name."""
+    return _named(getattr(model, "_inputs_struct", None), model.inputs, [tensor.name for tensor in model.inputs])
+
+
 def _named_outputs(model: Any) -> list[tuple[str, Any]]:
     """Return each output in the order of a flattened call, with its keys or else its layer's name."""
+    # Keras does not have a public way from an output to its layer, or to its keys in the model's result.
+    layers = [tensor._keras_history.operation.name for tensor in model.outputs]  # noqa: SLF001
+    return _named(getattr(model, "_outputs_struct", None), model.outputs, layers)
+
+
+def _named(struct: Any, tensors: list[Any], names: list[str]) -> list[tuple[str, Any]]:
     import keras
 
-    # Keras does not have a public way from an output to its keys in the model's result, or to its layer.
-    struct = getattr(model, "_outputs_struct", None)
-    if struct is None:
-        return [(tensor._keras_history.operation.name, tensor) for tensor in model.outputs]  # noqa: SLF001
-    named = []
-    for path, tensor in keras.tree.flatten_with_path(struct):
-        keys = [key for key in path if isinstance(key, str)]
-        named.append(("_".join(keys) or tensor._keras_history.operation.name, tensor))  # noqa: SLF001
-    return named
+    paths = [path for path, _ in keras.tree.flatten_with_path(tensors if struct is None else struct)]
+    return list(zip(keys_or_names(paths, names), tensors, strict=True))
 
 
 def _activation(output: Any) -> str:

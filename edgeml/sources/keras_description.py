@@ -14,16 +14,27 @@ from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.source import Reference
 from edgeml.core.tensors import Meaning, Signature, TensorSpec, plain_name
 
-__all__ = ["decision_of", "model_digest", "reference_of", "signature_of"]
+__all__ = ["decision_of", "keys_or_names", "model_digest", "reference_of", "signature_of"]
 
 _BATCH = 32  # of the reference, as in Keras's own predict
 
 
-def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]], *, scores: bool) -> Signature:
+def keys_or_names(paths: Iterable[tuple[Any, ...]], names: Iterable[str]) -> list[str]:
+    """Return the names by which a model takes its inputs or gives its outputs.
+
+    Args:
+        paths: For each tensor its keys and positions in the structure of dicts and lists that the model takes or gives.
+        names: Names of the tensors' layers, by which the model knows those outside of dicts.
+    """
+    joined = ["_".join(key for key in path if isinstance(key, str)) for path in paths]
+    return [keys or name for keys, name in zip(joined, names, strict=True)]
+
+
+def signature_of(inputs: Iterable[tuple[str, Any]], outputs: Iterable[tuple[str, Any]], *, scores: bool) -> Signature:
     """Return the signature of a model.
 
     Args:
-        inputs: Symbolic inputs of the model.
+        inputs: Symbolic inputs, with the names that the model has for them.
         outputs: Outputs, symbolic or computed, with the names that the model has for them.
         scores: Whether a decision reads the output.
 
@@ -33,8 +44,7 @@ def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]], *, s
     used_names: set[str] = set()
     meaning: Meaning = "scores" if scores else "values"
     input_specs = tuple(
-        TensorSpec(plain_name(tensor.name, used_names), _shape(tensor.name, tensor.shape), "float32")
-        for tensor in inputs
+        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32") for name, tensor in inputs
     )
     output_specs = tuple(
         TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32", meaning=meaning)

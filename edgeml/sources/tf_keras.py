@@ -20,7 +20,13 @@ from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
-from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
+from edgeml.sources.keras_description import (
+    decision_of,
+    keys_or_names,
+    model_digest,
+    reference_of,
+    signature_of,
+)
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
@@ -183,7 +189,11 @@ def _describe(model: Any, path: Path) -> SourceInfo:
         )
     outputs = list(model.outputs)
     decision = decision_of(_activation(outputs[0]), outputs)
-    signature = signature_of(model.inputs, zip(model.output_names, outputs, strict=True), scores=decision is not None)
+    signature = signature_of(
+        _named(model.input, model.inputs, [tensor.name for tensor in model.inputs]),
+        _named(model.output, outputs, model.output_names),
+        scores=decision is not None,
+    )
     return SourceInfo(
         "tf_keras",
         type(model).__name__,
@@ -198,6 +208,14 @@ def _describe(model: Any, path: Path) -> SourceInfo:
             if not tensor.dtype.is_floating
         ),
     )
+
+
+def _named(struct: Any, tensors: list[Any], names: list[str]) -> list[tuple[str, Any]]:
+    """Return each input or output in the order of a flattened call, with its keys or else its name."""
+    from tensorflow.python.util import nest  # tf.nest does not have a public function for paths
+
+    paths = [path for path, _ in nest.flatten_with_tuple_paths(struct)]
+    return list(zip(keys_or_names(paths, names), tensors, strict=True))
 
 
 def _config(model: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgeml
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.source import SourceInfo
@@ -57,7 +58,7 @@ def test_names_are_the_same_every_time(keras_models: Worker, many: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["many", "tokens", "sigmoid", "nested", "states", "dead"])
+@pytest.mark.parametrize("kind", ["many", "tokens", "sigmoid", "nested", "states", "dead", "nested_inputs"])
 def test_the_reference_is_what_keras_gives(keras_models: Worker, kind: str) -> None:
     path = keras_models.call("make", kind, returns=Path)
     info = described(keras_models, path)
@@ -82,6 +83,37 @@ def test_dicts_keep_their_names(keras_models: Worker) -> None:
     assert set(found) == set(wanted) == {"up", "down"}
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_inputs_of_a_dict_go_by_its_keys(keras_models: Worker, form: str) -> None:
+    path = keras_models.call("make_in_form", "crossed", form, returns=Path)
+    info = described(keras_models, path)
+    inputs = inputs_of(info, whole=9)
+    assert list(inputs) == ["after", "before", "word"]
+    assert info.whole_inputs == ("word",)
+    package = edgeml.build(path, evaluation=inputs, recipes=["onnx-fp32"])
+    wanted = keras_models.call("named_answers", path, inputs, returns=dict[str, np.ndarray])
+    found = package.session("onnx-fp32").run(inputs)
+    assert set(found) == set(wanted) == {"up", "down"}
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_names_of_layers_are_not_taken_for_keys(keras_models: Worker) -> None:
+    path = keras_models.call("make", "crossed", returns=Path)
+    x = np.zeros((8, 4), np.float32)
+    with pytest.raises(InputError, match=r"got inputs .*'ids'\], expected \['after', 'before', 'word'\]") as caught:
+        edgeml.build(path, evaluation={"before": x, "after": x, "ids": x[:, :1]})
+    assert "after, before, word" in caught.value.fix
+
+
+def test_inputs_of_nested_structures_go_by_their_keys(keras_models: Worker) -> None:
+    signature = described(keras_models, keras_models.call("make", "nested_inputs", returns=Path)).signature
+    assert [spec.name for spec in signature.inputs] == ["left", "right", "other"]  # by the sorted keys, as Keras itself
+    assert [spec.name for spec in signature.outputs] == ["a_b"]
 
 
 def test_several_outputs_of_one_layer_have_names_of_their_own(keras_models: Worker) -> None:

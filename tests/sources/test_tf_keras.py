@@ -55,6 +55,18 @@ def test_names_are_such_as_every_format_takes(legacy_models: Worker, form: str) 
     assert [(spec.name, spec.shape) for spec in signature.outputs] == [("zeta", (None, 2)), ("alpha", (None, 1))]
 
 
+@pytest.mark.parametrize("form", [*FORMS, ".keras"])
+def test_inputs_and_outputs_of_dicts_go_by_their_keys(legacy_models: Worker, form: str) -> None:
+    path = legacy_models.call("make", "crossed", form, returns=Path)
+    inputs = inputs_of(described(legacy_models, path))
+    found = legacy_models.call("reference", path, inputs, returns=dict[str, np.ndarray])
+    wanted = legacy_models.call("named_answers", path, inputs, returns=dict[str, np.ndarray])
+    assert set(inputs) == {"before", "after"}
+    assert set(found) == set(wanted) == {"up", "down"}
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("kind", "decision"),
     [

@@ -45,9 +45,9 @@ class KerasModels:
         return path
 
     def make_in_form(self, kind: str, form: str) -> Path:
-        """The model saved otherwise: as ``h5``, ``weights``, ``export`` (a SavedModel) or ``unzipped``."""
+        """The model saved as ``keras``, ``h5``, ``weights``, ``export`` (a SavedModel) or ``unzipped``."""
         model = self._model(kind)
-        suffix = {"h5": ".h5", "weights": ".weights.h5"}.get(form, f"-{form}")
+        suffix = {"h5": ".h5", "keras": ".keras", "weights": ".weights.h5"}.get(form, f"-{form}")
         path = self._folder / f"{kind}{suffix}"
         if form == "weights":
             model.save_weights(path)
@@ -95,9 +95,10 @@ class KerasModels:
         return [np.asarray(output) for output in tree.flatten(model(tree.pack_sequence_as(struct, cast)))]
 
     def named_answers(self, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What Keras gives for a model that takes and gives dicts."""
+        """What Keras predicts of a model that takes a dict and gives one."""
         model = self._keras.saving.load_model(path, compile=False)
-        return {name: np.asarray(output) for name, output in model(inputs).items()}
+        answers: dict[str, np.ndarray] = model.predict(inputs, verbose=0)
+        return answers
 
     def convert(self, path: Path, recipe: str, calibration: dict[str, np.ndarray], batch: int) -> Artifact:
         """The artifact that edgeml makes of the model, from scratch; 0 for the format's own batch."""
@@ -158,6 +159,25 @@ class KerasModels:
         keras, layers = self._keras, self._keras.layers
         inputs = {"right": keras.Input((3,), name="right"), "left": keras.Input((4,), name="left")}
         return keras.Model(inputs, {"up": layers.Dense(2)(inputs["right"]), "down": layers.Dense(5)(inputs["left"])})
+
+    def _crossed(self) -> Any:
+        """Takes a dict whose keys are the names of each other's inputs; and gives one, of layers named likewise."""
+        keras, layers = self._keras, self._keras.layers
+        before, after = keras.Input((4,), name="before"), keras.Input((4,), name="after")
+        ids = keras.Input((1,), dtype="int32", name="ids")
+        change = layers.Concatenate()(
+            [layers.Subtract()([before, after]), layers.Flatten()(layers.Embedding(9, 2)(ids))]
+        )
+        outputs = {"up": layers.Dense(2, name="down")(change), "down": layers.Dense(2, name="up")(change)}
+        return keras.Model({"after": before, "before": after, "word": ids}, outputs)
+
+    def _nested_inputs(self) -> Any:
+        """Takes dicts in a list, and gives a dict in a dict."""
+        keras, layers = self._keras, self._keras.layers
+        left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+        other = keras.Input((4,), name="other")
+        change = layers.Dense(2)(layers.Concatenate()([left - other, right]))
+        return keras.Model([{"right": left, "left": right}, other], {"a": {"b": change}})
 
     def _nested_answers(self) -> Any:
         """Dictionaries in dictionaries, and one tensor that is given twice."""

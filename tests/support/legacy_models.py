@@ -93,6 +93,12 @@ class LegacyModels:
         cast = [array.astype(spec.dtype.as_numpy_dtype) for array, spec in zip(inputs, model.inputs, strict=True)]
         return [np.asarray(output) for output in tf.nest.flatten(model(tf.nest.pack_sequence_as(model.input, cast)))]
 
+    def named_answers(self, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What tf-keras predicts of a model that takes a dict and gives one."""
+        model = self._keras.models.load_model(path, compile=False)
+        answers: dict[str, np.ndarray] = model.predict(inputs, verbose=0)
+        return answers
+
     def build_in_memory(self, kind: str, recipe: str) -> Path:
         """A package of one recipe, built from a model in memory."""
         path = self._folder / f"{kind}.edgeml"
@@ -135,6 +141,14 @@ class LegacyModels:
         hidden = layers.concatenate([*inputs[:2], layers.Flatten()(layers.Embedding(20, 3)(inputs[2]))])
         hidden = layers.BatchNormalization()(layers.Dense(64, activation="relu")(hidden))
         return keras.Model(inputs, [layers.Dense(2, name="zeta")(hidden), layers.Dense(1, name="alpha")(hidden)])
+
+    def _crossed(self) -> Any:
+        """Takes a dict whose keys are the names of each other's inputs, and gives one, of layers named likewise."""
+        keras, layers = self._keras, self._keras.layers
+        before, after = keras.Input((4,), name="before"), keras.Input((4,), name="after")
+        change = before - after
+        outputs = {"up": layers.Dense(2, name="down")(change), "down": layers.Dense(2, name="up")(change)}
+        return keras.Model({"after": before, "before": after}, outputs)
 
     def _sigmoid(self) -> Any:
         layers = self._keras.layers
