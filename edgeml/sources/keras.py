@@ -142,7 +142,8 @@ def open_source(path: Path, *, trust: bool = False) -> KerasSource | LegacyKeras
     info = _describe(model)
     if not info.computes:
         return KerasSource(info, model)
-    return KerasSource(info, cast_to_float32(model, trust=trust), model)
+    deserialize = partial(keras.saving.deserialize_keras_object, safe_mode=not trust)
+    return KerasSource(info, cast_to_float32(model, keras.saving.serialize_keras_object, deserialize), model)
 
 
 def _count_weights(config: dict[str, Any], *, trust: bool) -> int:

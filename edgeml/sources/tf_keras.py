@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from edgeml.sources.keras_description import (
     signature_of,
 )
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
+from edgeml.sources.keras_precision import cast_to_float32, computes
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
 
@@ -41,19 +43,27 @@ class LegacyKerasSource:
 
     Attributes:
         info: Description of the model.
-        model: The `tf_keras.Model`.
+        model: The `tf_keras.Model` in float32, which is converted.
+        saved_model: The model as saved, where it computes in another precision; else None.
     """
 
     info: SourceInfo
     model: Any
+    saved_model: Any = None
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """Return the model's outputs, in inference mode and in batches of 32.
+        """Return the model's outputs in float32, in inference mode and in batches of 32.
+
+        The outputs in the precision of the saved model are added where that is not float32.
 
         Args:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
         """
-        return reference_of(self.info.signature, self.call, inputs)
+        reference = reference_of(self.info.signature, self.call, inputs)
+        if self.saved_model is None:
+            return reference
+        unconverted = reference_of(self.info.signature, partial(_call, self.saved_model), inputs)
+        return Reference(reference.outputs, own=unconverted.outputs)
 
     def call(self, inputs: list[Any]) -> list[Any]:
         """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.
@@ -61,12 +71,15 @@ class LegacyKerasSource:
         Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs that are not float32 in the
         model are cast.
         """
-        import tensorflow as tf
+        return _call(self.model, inputs)
 
-        model = self.model
-        cast = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
-        packed = tf.nest.pack_sequence_as(model.input, cast)
-        return [tf.cast(output, tf.float32) for output in tf.nest.flatten(model(packed, training=False))]
+
+def _call(model: Any, inputs: list[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    cast = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
+    packed = tf.nest.pack_sequence_as(model.input, cast)
+    return [tf.cast(output, tf.float32) for output in tf.nest.flatten(model(packed, training=False))]
 
 
 def save(model: Any, path: Path) -> None:
@@ -125,9 +138,11 @@ def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
             f"{path.name}: tf-keras {tf_keras.__version__} cannot load the model: {_cause(error)}.",
             fix="build it from Keras's own layers, and save the whole model with model.save().",
         ) from error
-    source = LegacyKerasSource(_describe(model, path), model)
+    kind, source = type(model), LegacyKerasSource(_describe(model, path), model)
     refuse_untrusted(path.name, _audit_trace(source), trust=trust)
-    return source
+    if not source.info.computes:
+        return source
+    return LegacyKerasSource(source.info, cast_to_float32(model, kind.get_config, kind.from_config), model)
 
 
 def _audit_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
@@ -207,6 +222,7 @@ def _describe(model: Any, path: Path) -> SourceInfo:
             for spec, tensor in zip(signature.inputs, model.inputs, strict=True)
             if not tensor.dtype.is_floating
         ),
+        computes=computes(model),
     )
 
 

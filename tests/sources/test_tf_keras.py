@@ -147,6 +147,36 @@ def test_a_model_in_memory(legacy_models: Worker) -> None:
     assert package.manifest.source.framework == "tf_keras"
 
 
+@pytest.mark.parametrize(
+    ("kind", "form", "policy"),
+    [
+        ("mixed_float16", ".h5", "mixed_float16"),
+        ("mixed_float16", "", "mixed_float16"),
+        ("float64", ".keras", "float64"),
+    ],
+)
+def test_another_precision_is_carried_in_float32(legacy_models: Worker, kind: str, form: str, policy: str) -> None:
+    path = legacy_models.call("make", kind, form, returns=Path)
+    x = np.random.default_rng(0).standard_normal((40, 6, 6, 3)).astype(np.float32)
+    package = edgeml.build(path, evaluation=x, recipes=["onnx-fp32"])
+    assert package.released == ("onnx-fp32",)
+    assert package.manifest.source.computes == policy
+    (record,) = package.manifest.artifacts
+    assert record.evaluation.fidelity.sqnr_db > 90  # of the same weights in float32
+    assert any(f"the model computes in {policy}" in remark for remark in record.verdict.remarks)
+    (wanted,) = legacy_models.call("answers", path, [x], returns=list[np.ndarray])
+    found = np.asarray(package.session("onnx-fp32").predict(x))
+    decibels = 10 * np.log10(np.square(wanted).sum() / np.square(found - wanted).sum())
+    assert 50 < decibels < 90 if policy == "mixed_float16" else decibels > 90  # of the model as it was saved
+
+
+def test_another_precision_that_cannot_be_changed_is_refused(legacy_models: Worker) -> None:
+    path = legacy_models.call("make", "mixed_own_class", "", returns=Path)
+    with pytest.raises(UnsupportedModelError, match="computes in mixed_float16, and Keras cannot rebuild") as caught:
+        described(legacy_models, path)
+    assert "under the policy 'float32'" in caught.value.fix
+
+
 def test_what_is_left_of_a_failed_recipe_holds_the_folder(legacy_models: Worker, tmp_path: Path) -> None:
     from edgeml.core.artifact import Refusal
     from edgeml.package.failures import write_failures

@@ -181,6 +181,31 @@ class LegacyModels:
         chosen = tf.concat([tf.gather(flat, [0, 3], axis=1), tf.norm(x, axis=[1, 2]), tf.squeeze(x[:, :1, 0], 1)], -1)
         return self._keras.Model(x, self._keras.layers.Dense(2)(chosen))
 
+    def _mixed_float16(self) -> Any:
+        """Computes in float16, also in a nested model and where a function of TensorFlow casts."""
+        import tensorflow as tf
+
+        return self._under("mixed_float16", lambda hidden: tf.cast(tf.cast(hidden, tf.float16) * 2.0, tf.float32))
+
+    def _float64(self) -> Any:
+        return self._under("float64", lambda hidden: hidden)
+
+    def _mixed_own_class(self) -> Any:
+        """Holds a layer that cannot be made anew."""
+        mine = type("Mine", (self._keras.layers.Layer,), {"call": lambda _, value: value * 2})
+        return self._under("mixed_float16", lambda hidden: mine(name="mine")(hidden))
+
+    def _under(self, policy: str, operation: Any) -> Any:
+        keras, layers = self._keras, self._keras.layers
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            x = keras.Input((6, 6, 3), name="x", dtype="float32")
+            inner = keras.Sequential([keras.Input((4, 4, 8)), layers.BatchNormalization(), layers.Flatten()])
+            hidden = operation(inner(layers.Conv2D(8, 3, activation="relu")(x)))
+            return keras.Model(x, layers.Dense(2, name="value", dtype="float32")(hidden))
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+
     def _subclassed(self) -> Any:
         keras = self._keras
         mine = type("Mine", (keras.Model,), {"call": lambda model, value: model.dense(value)})
