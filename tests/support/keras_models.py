@@ -267,6 +267,16 @@ class KerasModels:
         ]
         return self._keras.Model(x, outputs)
 
+    def _initial_states(self) -> Any:
+        """Recurrent layers whose first state comes in, or from another one: an encoder and a decoder."""
+        keras, layers = self._keras, self._keras.layers
+        x, later = keras.Input((6, 4), name="x"), keras.Input((5, 3), name="later")
+        h, c = keras.Input((8,), name="h"), keras.Input((8,), name="c")
+        _, *state = layers.LSTM(8, return_state=True)(x, initial_state=[h, c])
+        decoded = layers.LSTM(8, return_sequences=True)(later, initial_state=state)
+        both_ways = layers.Bidirectional(layers.GRU(8))(later, initial_state=[h, c])
+        return keras.Model([x, later, h, c], [layers.Dense(3)(decoded), layers.Dense(3)(both_ways)])
+
     def _long_sequence(self) -> Any:
         """An LSTM over more steps than are unrolled."""
         x = self._keras.Input((200, 4), name="x")

@@ -192,8 +192,12 @@ class LegacyModels:
 
     def _mixed_own_class(self) -> Any:
         """Holds a layer that cannot be made anew."""
-        mine = type("Mine", (self._keras.layers.Layer,), {"call": lambda _, value: value * 2})
-        return self._under("mixed_float16", lambda hidden: mine(name="mine")(hidden))
+        kind = type("Mine", (self._keras.layers.Layer,), {"call": lambda _, value: value * 2})
+
+        def mine(hidden: Any) -> Any:
+            return kind()(hidden)
+
+        return self._under("mixed_float16", mine)
 
     def _under(self, policy: str, operation: Any) -> Any:
         keras, layers = self._keras, self._keras.layers
@@ -205,6 +209,13 @@ class LegacyModels:
             return keras.Model(x, layers.Dense(2, name="value", dtype="float32")(hidden))
         finally:
             keras.mixed_precision.set_global_policy("float32")
+
+    def _recurrent(self) -> Any:
+        """An LSTM, and a GRU both ways whose first state comes in."""
+        keras, layers = self._keras, self._keras.layers
+        x, h = keras.Input((6, 4), name="x"), keras.Input((8,), name="h")
+        hidden = layers.LSTM(8, return_sequences=True)(x)
+        return keras.Model([x, h], layers.Dense(3)(layers.Bidirectional(layers.GRU(8))(hidden, initial_state=[h, h])))
 
     def _subclassed(self) -> Any:
         keras = self._keras
