@@ -18,6 +18,8 @@ from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.keras_description import (
+    check_text_inputs,
+    computes_as_graph,
     decision_of,
     keys_or_names,
     model_digest,
@@ -85,7 +87,7 @@ def _call(model: Any, inputs: list[Any]) -> list[Any]:
 
 
 def save(model: Any, path: Path) -> None:
-    """Save a model in memory to a ``.keras`` file.
+    """Save a model in memory, without a class of its own that changes its training alone, to a ``.keras`` file.
 
     Raises:
         UnsupportedModelError: Keras cannot save the model, or the model was never built.
@@ -94,6 +96,14 @@ def save(model: Any, path: Path) -> None:
         raise UnsupportedModelError(
             f"The Keras model '{model.name}' does not have inputs of known shape.",
             fix="start it with keras.Input(shape), or wrap it in keras.Model(inputs, outputs).",
+        )
+    if computes_as_graph(model):
+        import keras
+
+        model = keras.Model(
+            getattr(model, "_inputs_struct", model.inputs),
+            getattr(model, "_outputs_struct", model.outputs),
+            name=model.name,
         )
     try:
         model.save(path)
@@ -184,6 +194,7 @@ def _describe(model: Any) -> SourceInfo:
             f"The model '{model.name}' keeps state between calls, so that its outputs depend on their order.",
             fix="build it with stateful=False.",
         )
+    check_text_inputs(model, keras.tree.flatten)
     decision = decision_of(_activation(model.outputs[0]), model.outputs)
     signature = signature_of(_named_inputs(model), _computed_outputs(model), scores=decision is not None)
     return SourceInfo(
@@ -213,7 +224,8 @@ def _computed_outputs(model: Any) -> Iterator[tuple[str, Any]]:
         outputs = _call(model, zeros)
     except Exception as error:  # a layer's call can raise anything
         raise UnsupportedModelError(
-            f"The model '{model.name}' does not run: {_cause(error)}.", fix="make `model(x)` work."
+            f"The model '{model.name}' does not run on zeros: {_cause(error)}.",
+            fix="correct the layer that the message is about, and save the model again.",
         ) from error
     for (name, _), output in zip(_named_outputs(model), outputs, strict=True):
         yield name, output

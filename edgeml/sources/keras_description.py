@@ -14,9 +14,69 @@ from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.source import Reference
 from edgeml.core.tensors import Meaning, Signature, TensorSpec, plain_name
 
-__all__ = ["decision_of", "keys_or_names", "model_digest", "reference_of", "signature_of"]
+__all__ = [
+    "check_text_inputs",
+    "computes_as_graph",
+    "decision_of",
+    "keys_or_names",
+    "model_digest",
+    "reference_of",
+    "signature_of",
+]
 
 _BATCH = 32  # of the reference, as in Keras's own predict
+
+
+def computes_as_graph(model: Any) -> bool:
+    """Return whether a model in memory is of a class of the caller's own, but computes what its graph of layers does.
+
+    Such a class changes the training, and a file of it could not be loaded without it.
+    """
+    kinds = type(model).__mro__
+    packages = [
+        next(kind.__module__ for kind in kinds if method in vars(kind)).partition(".")[0]
+        for method in ("__call__", "call")
+    ]
+    return kinds[0].__module__.partition(".")[0] != packages[0] and set(packages) <= {"keras", "tf_keras"}
+
+
+def check_text_inputs(model: Any, flatten: Callable[[Any], list[Any]]) -> None:
+    """Check that a model takes numbers alone.
+
+    Args:
+        model: The model.
+        flatten: Function of its generation of Keras from a structure of tensors to a list.
+
+    Raises:
+        UnsupportedModelError: The model takes text; the fix is the model behind the layers that look the text up.
+    """
+    texts = [tensor for tensor in model.inputs if _is_text(tensor)]
+    if not texts:
+        return
+    starts = [tensor.name for tensor in model.inputs if not _is_text(tensor)] + _text_layers(model, flatten)
+    outputs = ", ".join(f"model.get_layer({name!r}).output" for name in starts)
+    raise UnsupportedModelError(
+        f"The model '{model.name}' takes text in '{texts[0].name}': text inputs of Keras models are not supported.",
+        fix=f"keep the layers that turn text into numbers outside: build from keras.Model([{outputs}], model.outputs), "
+        "and pass the numbers that these layers give.",
+    )
+
+
+def _text_layers(model: Any, flatten: Callable[[Any], list[Any]]) -> list[str]:
+    """Return the names of the layers that turn text into numbers."""
+    names = []
+    for layer in model.layers:
+        try:
+            before, after = flatten(layer.input), flatten(layer.output)
+        except (AttributeError, ValueError):  # of a layer that is called several times
+            continue
+        if any(map(_is_text, before)) and not any(map(_is_text, after)):
+            names.append(layer.name)
+    return names
+
+
+def _is_text(tensor: Any) -> bool:
+    return str(getattr(tensor.dtype, "name", tensor.dtype)) == "string"
 
 
 def keys_or_names(paths: Iterable[tuple[Any, ...]], names: Iterable[str]) -> list[str]:

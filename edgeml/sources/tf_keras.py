@@ -22,6 +22,8 @@ from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
 from edgeml.sources.keras_description import (
+    check_text_inputs,
+    computes_as_graph,
     decision_of,
     keys_or_names,
     model_digest,
@@ -83,7 +85,7 @@ def _call(model: Any, inputs: list[Any]) -> list[Any]:
 
 
 def save(model: Any, path: Path) -> None:
-    """Save a model in memory to an ``.h5`` file.
+    """Save a model in memory, without a class of its own that changes its training alone, to an ``.h5`` file.
 
     Raises:
         UnsupportedModelError: tf-keras cannot save the model, or the model was never built.
@@ -93,6 +95,10 @@ def save(model: Any, path: Path) -> None:
             f"The Keras model '{model.name}' does not have inputs of known shape.",
             fix="start it with keras.Input(shape), or wrap it in keras.Model(inputs, outputs).",
         )
+    if computes_as_graph(model):
+        import tf_keras
+
+        model = tf_keras.Model(model.input, model.output, name=model.name)
     try:
         model.save(path, include_optimizer=False, save_format="h5")
     except (TypeError, ValueError, NotImplementedError) as error:
@@ -136,7 +142,8 @@ def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
     except Exception as error:  # files of other authors can raise any exception
         raise UnsupportedModelError(
             f"{path.name}: tf-keras {tf_keras.__version__} cannot load the model: {_cause(error)}.",
-            fix="build it from Keras's own layers, and save the whole model with model.save().",
+            fix="build it from Keras's own layers, and save the whole model with model.save(). Of a model whose class "
+            "changes only its training, save tf_keras.Model(model.inputs, model.outputs).",
         ) from error
     kind, source = type(model), LegacyKerasSource(_describe(model, path), model)
     refuse_untrusted(path.name, _audit_trace(source), trust=trust)
@@ -192,6 +199,8 @@ def _cause(error: Exception) -> str:
 
 
 def _describe(model: Any, path: Path) -> SourceInfo:
+    import tensorflow as tf
+
     if not getattr(model, "inputs", None) or not getattr(model, "output_names", None):
         raise UnsupportedModelError(
             f"{path.name}: the {type(model).__name__} in it is not a Keras model with inputs of known shape.",
@@ -202,6 +211,7 @@ def _describe(model: Any, path: Path) -> SourceInfo:
             f"{path.name} keeps state between calls, so that its outputs depend on their order.",
             fix="build it with stateful=False.",
         )
+    check_text_inputs(model, tf.nest.flatten)
     outputs = list(model.outputs)
     decision = decision_of(_activation(outputs[0]), outputs)
     signature = signature_of(

@@ -174,11 +174,41 @@ def test_a_file_of_a_subclassed_model_is_refused(keras_models: Worker) -> None:
     assert "--trust-source" in caught.value.fix
 
 
-def test_a_model_whose_class_changes_only_its_training_can_be_saved_without_it(keras_models: Worker) -> None:
-    path = keras_models.call("save_in_memory", "own_training", returns=Path)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "plain"), [("own_training", "value"), ("own_dicts", "crossed")])
+def test_a_class_that_changes_its_training_alone_is_left_out(keras_models: Worker, kind: str, plain: str) -> None:
+    path = keras_models.call("save_in_memory", kind, returns=Path)
+    info = described(keras_models, path)
+    assert info.architecture == "Functional"
+    inputs = inputs_of(info, whole=9)
+    assert list(inputs) == (["x"] if plain == "value" else ["after", "before", "word"])
+    found = keras_models.call("reference", path, inputs, returns=dict[str, np.ndarray])
+    wanted = keras_models.call("answers_in_memory", kind, list(inputs.values()), returns=list[np.ndarray])
+    for values, answer in zip(found.values(), wanted, strict=True):
+        np.testing.assert_allclose(values, answer, rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_of_such_a_class_is_refused(keras_models: Worker) -> None:
+    path = keras_models.call("make", "own_training", returns=Path)
     with pytest.raises(UnsupportedModelError, match="Could not locate class 'Trained'") as caught:
         described(keras_models, path)
     assert "save keras.Model(model.inputs, model.outputs)" in caught.value.fix
+
+
+def test_a_class_that_computes_otherwise_is_not_left_out(keras_models: Worker) -> None:
+    path = keras_models.call("save_in_memory", "own_call", returns=Path)
+    with pytest.raises(UnsupportedModelError, match="Could not locate class 'Other'"):
+        described(keras_models, path)
+
+
+def test_text_is_refused_with_the_model_behind_it(keras_models: Worker) -> None:
+    with pytest.raises(UnsupportedModelError, match="text inputs of Keras models are not supported") as caught:
+        described(keras_models, keras_models.call("make", "text", returns=Path))
+    starts = "[model.get_layer('age').output, model.get_layer('lookup').output]"
+    assert f"keras.Model({starts}, model.outputs)" in caught.value.fix
+    info = described(keras_models, keras_models.call("make", "behind_text", returns=Path))
+    assert [spec.shape for spec in info.signature.inputs] == [(None, 2), (None, 1)]
+    assert info.whole_inputs == (info.signature.inputs[1].name,)
 
 
 def test_a_layer_of_a_class_of_ones_own_is_named(keras_models: Worker) -> None:

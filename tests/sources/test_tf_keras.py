@@ -177,6 +177,19 @@ def test_another_precision_that_cannot_be_changed_is_refused(legacy_models: Work
     assert "under the policy 'float32'" in caught.value.fix
 
 
+def test_a_class_that_changes_its_training_alone_is_left_out(legacy_models: Worker) -> None:
+    package = edgeml.open_package(legacy_models.call("build_in_memory", "own_training", "onnx-fp32", returns=Path))
+    assert package.released == ("onnx-fp32",)
+    assert package.manifest.source.architecture == "Functional"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_text_is_refused_with_the_model_behind_it(legacy_models: Worker, form: str) -> None:
+    with pytest.raises(UnsupportedModelError, match="text inputs of Keras models are not supported") as caught:
+        described(legacy_models, legacy_models.call("make", "text", form, returns=Path))
+    assert "keras.Model([model.get_layer('lookup').output], model.outputs)" in caught.value.fix
+
+
 def test_what_is_left_of_a_failed_recipe_holds_the_folder(legacy_models: Worker, tmp_path: Path) -> None:
     from edgeml.core.artifact import Refusal
     from edgeml.package.failures import write_failures

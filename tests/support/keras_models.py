@@ -94,6 +94,13 @@ class KerasModels:
         cast = [array.astype(spec.dtype) for array, spec in zip(inputs, model.inputs, strict=True)]
         return [np.asarray(output) for output in tree.flatten(model(tree.pack_sequence_as(struct, cast)))]
 
+    def answers_in_memory(self, kind: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """What Keras gives of a model that is not saved, in the order of its outputs."""
+        model = self._model(kind)
+        cast = [array.astype(spec.dtype) for array, spec in zip(inputs, model.inputs, strict=True)]
+        packed = self._keras.tree.pack_sequence_as(model._inputs_struct, cast)
+        return [np.asarray(output) for output in self._keras.tree.flatten(model(packed))]
+
     def named_answers(self, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What Keras predicts of a model that takes a dict and gives one."""
         model = self._keras.saving.load_model(path, compile=False)
@@ -143,6 +150,31 @@ class KerasModels:
         members = {"__module__": "__main__", "train_step": lambda model, data: model.super().train_step(data)}
         x = self._one_input()
         return type("Trained", (self._keras.Model,), members)(x, self._dense()(x))
+
+    def _own_dicts(self) -> Any:
+        """As ``crossed``, of a class that changes its training alone."""
+        model = self._crossed()
+        members = {"__module__": "__main__", "train_step": lambda model, data: data}
+        return type("Trained", (self._keras.Model,), members)(model._inputs_struct, model._outputs_struct)
+
+    def _own_call(self) -> Any:
+        """Of a class that computes something else than its layers."""
+        x = self._one_input()
+        members = {"__module__": "__main__", "call": lambda model, x, **_: x}
+        return type("Other", (self._keras.Model,), members)(x, self._dense()(x))
+
+    def _text(self) -> Any:
+        """Looks words up."""
+        keras, layers = self._keras, self._keras.layers
+        colour, age = keras.Input((1,), dtype="string", name="colour"), keras.Input((2,), name="age")
+        ids = layers.StringLookup(vocabulary=["red", "green", "blue"], name="lookup")(colour)
+        embedded = layers.Flatten()(layers.Embedding(4, 3)(ids))
+        return keras.Model([colour, age], layers.Dense(2)(layers.Concatenate()([embedded, age])))
+
+    def _behind_text(self) -> Any:
+        model = self._text()
+        starts = [model.get_layer("age").output, model.get_layer("lookup").output]
+        return self._keras.Model(starts, model.outputs)
 
     def _many(self) -> Any:
         """Five inputs and two outputs, with names that clash or that some format does not take."""

@@ -217,6 +217,21 @@ class LegacyModels:
         hidden = layers.LSTM(8, return_sequences=True)(x)
         return keras.Model([x, h], layers.Dense(3)(layers.Bidirectional(layers.GRU(8))(hidden, initial_state=[h, h])))
 
+    def _own_training(self) -> Any:
+        """A functional model whose class changes its training alone."""
+        members = {"__module__": "__main__", "train_step": lambda model, data: data}
+        x = self._keras.Input((16,), name="x")
+        return type("Trained", (self._keras.Model,), members)(x, self._keras.layers.Dense(3)(x))
+
+    def _text(self) -> Any:
+        """Looks words up."""
+        import tensorflow as tf
+
+        keras, layers = self._keras, self._keras.layers
+        colour = keras.Input((1,), dtype=tf.string, name="colour")
+        ids = layers.StringLookup(vocabulary=["red", "green", "blue"], name="lookup")(colour)
+        return keras.Model(colour, layers.Dense(2)(layers.Flatten()(layers.Embedding(4, 3)(ids))))
+
     def _subclassed(self) -> Any:
         keras = self._keras
         mine = type("Mine", (keras.Model,), {"call": lambda model, value: model.dense(value)})
