@@ -309,6 +309,13 @@ class KerasModels:
         both_ways = layers.Bidirectional(layers.GRU(8))(later, initial_state=[h, c])
         return keras.Model([x, later, h, c], [layers.Dense(3)(decoded), layers.Dense(3)(both_ways)])
 
+    def _masked(self) -> Any:
+        """Recurrent layers whose loops read the mask from outside."""
+        keras, layers = self._keras, self._keras.layers
+        x = keras.Input((6, 4), name="x")
+        hidden = layers.GRU(8, return_sequences=True)(layers.Masking()(x))
+        return keras.Model(x, layers.Dense(3)(layers.BatchNormalization()(layers.LSTM(8)(hidden))))
+
     def _long_sequence(self) -> Any:
         """An LSTM over more steps than are unrolled."""
         x = self._keras.Input((200, 4), name="x")
