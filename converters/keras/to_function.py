@@ -14,6 +14,8 @@ __all__ = ["keras_to_graph", "keras_version"]
 
 # Each unrolled step adds its operators to the file, about 20 for an LSTM.
 _MAX_UNROLLED_STEPS = 128
+# LSTM and GRU of Keras 2 ignore `unroll` where they may run in a fused kernel.
+_UNROLLED = {"unroll": True, "_could_use_gpu_kernel": False}
 _BYTE_DTYPES = {"uint8", "int8"}  # image and audio samples, which fit in 8 bits
 
 
@@ -51,21 +53,34 @@ def _recurrent_layers(model: Any) -> list[Any]:
 
 def _sequence_length(layer: Any) -> int:
     """Return the length of a layer's sequence, or more than the limit of unrolling if unknown."""
-    shapes = layer.get_build_config() or {}
-    shape = next((shape for shape in shapes.values() if isinstance(shape, list | tuple) and len(shape) > 2), None)
+    shape = next((shape for shape in _shapes(layer.get_build_config()) if len(shape) > 2), None)
     return int(shape[1]) if shape and shape[1] else _MAX_UNROLLED_STEPS + 1
+
+
+def _shapes(config: Any) -> Iterator[tuple[int | None, ...]]:
+    """Yield the shapes that a layer was built for: of the sequence, then of the states that it is called with."""
+    if isinstance(config, dict):
+        config = list(config.values())
+    if not isinstance(config, list | tuple):
+        return
+    if all(size is None or isinstance(size, int) for size in config):
+        yield tuple(config)
+    else:
+        for part in config:
+            yield from _shapes(part)
 
 
 @contextmanager
 def _unroll(layers: list[Any]) -> Iterator[None]:
-    before = [layer.unroll for layer in layers]
-    for layer in layers:
-        layer.unroll = True
+    changes = [(layer, name, value) for layer in layers for name, value in _UNROLLED.items() if hasattr(layer, name)]
+    before = [getattr(layer, name) for layer, name, _ in changes]
+    for layer, name, value in changes:
+        setattr(layer, name, value)
     try:
         yield
     finally:
-        for layer, unroll in zip(layers, before, strict=True):
-            layer.unroll = unroll
+        for (layer, name, _), value in zip(changes, before, strict=True):
+            setattr(layer, name, value)
 
 
 def keras_version(source: TraceableSource) -> str:

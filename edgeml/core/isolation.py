@@ -133,8 +133,8 @@ def _known(error: Exception, engine: str) -> Exception:
     if isinstance(error, WorkerCrash):
         return IsolationError(
             f"The artifact ends the engine that runs it, {engine}: {error.message}",
-            fix="do not use the artifact; or, if it is known to need much memory, allow more: memory_mb= (--memory on "
-            "the command line).",
+            fix="use another artifact, or build another recipe or batch; or, if this one is known to need much memory, "
+            "allow more: memory_mb= (--memory on the command line).",
             log=error.log,
         )
     if isinstance(error, ConversionError):  # an exception that is not edgeml's

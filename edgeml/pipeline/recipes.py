@@ -16,6 +16,7 @@ from edgeml.core.errors import (
     ConversionError,
     EdgemlError,
     InputError,
+    IsolationError,
     MissingDependencyError,
     ResourceError,
     TargetError,
@@ -40,6 +41,7 @@ __all__ = ["build_recipes"]
 
 _CONVERSION_TIMEOUT_S = 3600.0
 _PROOF_TIMEOUT_S = 3600.0
+_LOOPS = {"Loop", "Scan", "WHILE"}  # operators with bodies that engines run again and again
 
 
 def build_recipes(
@@ -173,7 +175,7 @@ class _RecipeBuilder:
         except ResourceError:  # says nothing about the recipe
             raise
         except EdgemlError as error:
-            return Refusal(recipe.id, error.message, error.fix, failed=True, log=error.log)
+            return _failure(recipe.id, error)
 
     def _with_source_metadata(self, artifact: Artifact) -> Artifact:
         """Copy output meanings, missing-value support and texts from the source; converters do not know the task.
@@ -224,7 +226,7 @@ class _RecipeBuilder:
         except ResourceError:
             raise
         except EdgemlError as error:
-            return Refusal(artifact.recipe, error.message, error.fix, failed=True, log=error.log)
+            return _failure(artifact.recipe, error, artifact.needs.operators)
         return run
 
     def _check_bytes(self, artifact: Artifact) -> None:
@@ -245,3 +247,20 @@ class _RecipeBuilder:
             raise ConversionError(
                 f"The artifact's tensors differ from the source's: expected {expected}, got {actual}."
             )
+
+
+def _failure(recipe: str, error: EdgemlError, operators: tuple[str, ...] = ()) -> Refusal:
+    """Return the refusal of a recipe that a tool or an engine failed on.
+
+    Args:
+        recipe: Id of the recipe.
+        error: The failure.
+        operators: Operators of the artifact that the engine ran.
+    """
+    reason, fix = error.message, error.fix
+    loops = [name for name in operators if name in _LOOPS]
+    if isinstance(error, IsolationError) and loops:
+        reason += f" The likely cause is its {' and '.join(loops)}, in which recurrent layers run."
+    if isinstance(error, WorkerCrash) and not fix:
+        fix = "build another recipe, or this one with another batch; or replace the layer that the log ends at."
+    return Refusal(recipe, reason, fix, failed=True, log=error.log)

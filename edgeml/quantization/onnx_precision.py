@@ -16,6 +16,7 @@ from edgeml.core.recipe import Recipe
 from edgeml.core.system.machine import cpu
 from edgeml.core.tensors import Signature
 from edgeml.quantization.calibration_data import calibration_batches
+from edgeml.quantization.onnx_subgraphs import guard_subgraphs
 
 __all__ = ["canonical_artifact", "onnx_artifact"]
 
@@ -128,7 +129,7 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
         reduce_range=_reduced_range(),
         calibrate_method=CalibrationMethod.MinMax,
     )
-    return _require_quantized(onnx.load(path))
+    return guard_subgraphs(_require_quantized(onnx.load(path)))
 
 
 def _require_quantized(model: Any) -> Any:

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgeml.core.errors import InputError
+from edgeml.sources.tensorflow_functions import is_pure_function
 
 __all__ = ["audit_config", "check_size"]
 
 _CODE = {"Lambda": "a Lambda layer", "__lambda__": "a lambda function"}
 _LOADERS = {"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
+_CALLS = {"SlicingOpLambda", "TFOpLambda"}  # of a function of TensorFlow, by its name
+_ACCESSES = {"ClassMethod", "InstanceMethod", "InstanceProperty"}  # to any attribute of a tensor or class, by its name
 _LOOKUPS = {"IndexLookup", "IntegerLookup", "StringLookup", "TextVectorization"}
 # Modules whose objects a model consists of; the rest of Keras loads, saves, downloads or configures.
 _PARTS = (
@@ -19,12 +22,6 @@ _PARTS = (
     r"|models|ops|optimizers|quantizers|random|regularizers|schedules|backend\.common\.keras_tensor"
 )
 _OWN = re.compile(rf"(builtins|(tf_keras|keras|tensorflow\.(python\.)?keras)(\.src)?(\.({_PARTS})(\..*)?)?)\Z")
-# Public names of TensorFlow functions on tensors, which Keras 2 models may call.
-_ARITHMETIC = re.compile(
-    r"((math|nn|linalg|signal|image|random|bitwise|strings|sparse|ragged|quantization|__operators__)\.\w+|(?!py_function"
-    r"|numpy_function|print|load_|save|function|init_scope|custom_gradient|while_loop|map_fn|scan|foldl|foldr|import_)\w+"
-    r"|compat\.v1\.(nn|math|image)\.\w+|keras\.(backend|activations)\.\w+)\Z"
-)
 _SMALL = 2**24  # weights that a model may ask for whatever the file holds
 _MAX_DEPTH = 200
 
@@ -50,9 +47,19 @@ def audit_config(config: Any) -> list[str]:
             findings.append(f"'{registered or name}' is not among Keras's own layers")
         elif kind in _LOOKUPS and isinstance(inner, dict) and isinstance(inner.get("vocabulary"), str):
             findings.append(f"a {kind} reads the file {inner['vocabulary']!r:.80}")
-        elif kind == "TFOpLambda" and not _ARITHMETIC.match(str((inner or {}).get("function"))):
-            findings.append(f"the model calls TensorFlow's function {(inner or {}).get('function')!r:.80}")
+        elif kind in _ACCESSES:
+            findings.append(f"a layer {kind} calls what it names, which may be any code")
+        elif kind in _CALLS:
+            findings += _audit_call(inner)
     return findings
+
+
+def _audit_call(config: Any) -> list[str]:
+    """Return the finding in the configuration of a layer that calls a function of TensorFlow, if there is one."""
+    function = config.get("function") if isinstance(config, dict) else None
+    if is_pure_function(function):
+        return []
+    return [f"the model calls TensorFlow's function {function!r:.80}, which is not one that only computes on arrays"]
 
 
 def check_size(needed: int, stored: int, name: str) -> None:

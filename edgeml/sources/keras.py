@@ -18,7 +18,14 @@ from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.heads import describe_outputs, head_of
-from edgeml.sources.keras_description import model_digest, reference_of, signature_of
+from edgeml.sources.keras_description import (
+    check_text_inputs,
+    computes_as_graph,
+    keys_or_names,
+    model_digest,
+    reference_of,
+    signature_of,
+)
 from edgeml.sources.keras_files import audit_keras_file, keras_generation
 from edgeml.sources.keras_precision import cast_to_float32, computes
 from edgeml.sources.tf_keras import LegacyKerasSource
@@ -84,7 +91,7 @@ def _call(model: Any, inputs: list[Any]) -> list[Any]:
 
 
 def save(model: Any, path: Path) -> None:
-    """Save a model in memory to a ``.keras`` file.
+    """Save a model in memory, without a class of its own that changes its training alone, to a ``.keras`` file.
 
     Raises:
         UnsupportedModelError: Keras cannot save the model, or the model was never built.
@@ -93,6 +100,14 @@ def save(model: Any, path: Path) -> None:
         raise UnsupportedModelError(
             f"The Keras model '{model.name}' does not have inputs of known shape.",
             fix="start it with keras.Input(shape), or wrap it in keras.Model(inputs, outputs).",
+        )
+    if computes_as_graph(model):
+        import keras
+
+        model = keras.Model(
+            getattr(model, "_inputs_struct", model.inputs),
+            getattr(model, "_outputs_struct", model.outputs),
+            name=model.name,
         )
     try:
         model.save(path)
@@ -141,7 +156,8 @@ def open_source(path: Path, *, trust: bool = False) -> KerasSource | LegacyKeras
     info = _describe(model)
     if not info.computes:
         return KerasSource(info, model)
-    return KerasSource(info, cast_to_float32(model, trust=trust), model)
+    deserialize = partial(keras.saving.deserialize_keras_object, safe_mode=not trust)
+    return KerasSource(info, cast_to_float32(model, keras.saving.serialize_keras_object, deserialize), model)
 
 
 def _count_weights(config: dict[str, Any], *, trust: bool) -> int:
@@ -182,7 +198,8 @@ def _describe(model: Any) -> SourceInfo:
             f"The model '{model.name}' keeps state between calls, so that its outputs depend on their order.",
             fix="build it with stateful=False.",
         )
-    signature = signature_of(model.inputs, _computed_outputs(model))
+    check_text_inputs(model, keras.tree.flatten)
+    signature = signature_of(_named_inputs(model), _computed_outputs(model))
     heads = [head_of(_activation(output), output.shape) for output in model.outputs]
     task, decision, by_output = describe_outputs(signature.outputs, heads)
     return SourceInfo(
@@ -213,25 +230,30 @@ def _computed_outputs(model: Any) -> Iterator[tuple[str, Any]]:
         outputs = _call(model, zeros)
     except Exception as error:  # a layer's call can raise anything
         raise UnsupportedModelError(
-            f"The model '{model.name}' does not run: {_cause(error)}.", fix="make `model(x)` work."
+            f"The model '{model.name}' does not run on zeros: {_cause(error)}.",
+            fix="correct the layer that the message is about, and save the model again.",
         ) from error
     for (name, _), output in zip(_named_outputs(model), outputs, strict=True):
         yield name, output
 
 
+def _named_inputs(model: Any) -> list[tuple[str, Any]]:
+    """Return each input in the order of a flattened call, with its keys or else its own name."""
+    return _named(getattr(model, "_inputs_struct", None), model.inputs, [tensor.name for tensor in model.inputs])
+
+
 def _named_outputs(model: Any) -> list[tuple[str, Any]]:
     """Return each output in the order of a flattened call, with its keys or else its layer's name."""
+    # Keras does not have a public way from an output to its layer, or to its keys in the model's result.
+    layers = [tensor._keras_history.operation.name for tensor in model.outputs]  # noqa: SLF001
+    return _named(getattr(model, "_outputs_struct", None), model.outputs, layers)
+
+
+def _named(struct: Any, tensors: list[Any], names: list[str]) -> list[tuple[str, Any]]:
     import keras
 
-    # Keras does not have a public way from an output to its keys in the model's result, or to its layer.
-    struct = getattr(model, "_outputs_struct", None)
-    if struct is None:
-        return [(tensor._keras_history.operation.name, tensor) for tensor in model.outputs]  # noqa: SLF001
-    named = []
-    for path, tensor in keras.tree.flatten_with_path(struct):
-        keys = [key for key in path if isinstance(key, str)]
-        named.append(("_".join(keys) or tensor._keras_history.operation.name, tensor))  # noqa: SLF001
-    return named
+    paths = [path for path, _ in keras.tree.flatten_with_path(tensors if struct is None else struct)]
+    return list(zip(keys_or_names(paths, names), tensors, strict=True))
 
 
 def _activation(output: Any) -> str:

@@ -13,16 +13,86 @@ from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.source import Reference
 from edgeml.core.tensors import Signature, TensorSpec, plain_name
 
-__all__ = ["model_digest", "reference_of", "signature_of"]
+__all__ = [
+    "check_text_inputs",
+    "computes_as_graph",
+    "keys_or_names",
+    "model_digest",
+    "reference_of",
+    "signature_of",
+]
 
 _BATCH = 32  # of the reference, as in Keras's own predict
 
 
-def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]]) -> Signature:
+def computes_as_graph(model: Any) -> bool:
+    """Return whether a model in memory is of a class of the caller's own, but computes what its graph of layers does.
+
+    Such a class changes the training, and a file of it could not be loaded without it.
+    """
+    kinds = type(model).__mro__
+    packages = [
+        next(kind.__module__ for kind in kinds if method in vars(kind)).partition(".")[0]
+        for method in ("__call__", "call")
+    ]
+    return kinds[0].__module__.partition(".")[0] != packages[0] and set(packages) <= {"keras", "tf_keras"}
+
+
+def check_text_inputs(model: Any, flatten: Callable[[Any], list[Any]]) -> None:
+    """Check that a model takes numbers alone.
+
+    Args:
+        model: The model.
+        flatten: Function of its generation of Keras from a structure of tensors to a list.
+
+    Raises:
+        UnsupportedModelError: The model takes text; the fix is the model behind the layers that look the text up.
+    """
+    texts = [tensor for tensor in model.inputs if _is_text(tensor)]
+    if not texts:
+        return
+    starts = [tensor.name for tensor in model.inputs if not _is_text(tensor)] + _text_layers(model, flatten)
+    outputs = ", ".join(f"model.get_layer({name!r}).output" for name in starts)
+    raise UnsupportedModelError(
+        f"The model '{model.name}' takes text in '{texts[0].name}': text inputs of Keras models are not supported.",
+        fix=f"keep the layers that turn text into numbers outside: build from keras.Model([{outputs}], model.outputs), "
+        "and pass the numbers that these layers give.",
+    )
+
+
+def _text_layers(model: Any, flatten: Callable[[Any], list[Any]]) -> list[str]:
+    """Return the names of the layers that turn text into numbers."""
+    names = []
+    for layer in model.layers:
+        try:
+            before, after = flatten(layer.input), flatten(layer.output)
+        except (AttributeError, ValueError):  # of a layer that is called several times
+            continue
+        if any(map(_is_text, before)) and not any(map(_is_text, after)):
+            names.append(layer.name)
+    return names
+
+
+def _is_text(tensor: Any) -> bool:
+    return str(getattr(tensor.dtype, "name", tensor.dtype)) == "string"
+
+
+def keys_or_names(paths: Iterable[tuple[Any, ...]], names: Iterable[str]) -> list[str]:
+    """Return the names by which a model takes its inputs or gives its outputs.
+
+    Args:
+        paths: For each tensor its keys and positions in the structure of dicts and lists that the model takes or gives.
+        names: Names of the tensors' layers, by which the model knows those outside of dicts.
+    """
+    joined = ["_".join(key for key in path if isinstance(key, str)) for path in paths]
+    return [keys or name for keys, name in zip(joined, names, strict=True)]
+
+
+def signature_of(inputs: Iterable[tuple[str, Any]], outputs: Iterable[tuple[str, Any]]) -> Signature:
     """Return the signature of a model.
 
     Args:
-        inputs: Symbolic inputs of the model.
+        inputs: Symbolic inputs, with the names that the model has for them.
         outputs: Outputs, symbolic or computed, with the names that the model has for them.
 
     Raises:
@@ -30,8 +100,7 @@ def signature_of(inputs: Iterable[Any], outputs: Iterable[tuple[str, Any]]) -> S
     """
     used_names: set[str] = set()
     input_specs = tuple(
-        TensorSpec(plain_name(tensor.name, used_names), _shape(tensor.name, tensor.shape), "float32")
-        for tensor in inputs
+        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32") for name, tensor in inputs
     )
     output_specs = tuple(
         TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32") for name, tensor in outputs

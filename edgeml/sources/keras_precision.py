@@ -1,7 +1,8 @@
-"""Keras models that compute in another precision than float32."""
+"""Models of Keras 2 and Keras 3 that compute in another precision than float32."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgeml.core.errors import UnsupportedModelError
 __all__ = ["cast_to_float32", "computes"]
 
 _DTYPES = {"float16", "bfloat16", "float64"}
+_POLICY_CLASSES = {"DTypePolicy", "Policy"}  # of Keras 3 and Keras 2
 _POLICIES = {*_DTYPES, "mixed_float16", "mixed_bfloat16"}
 
 
@@ -21,17 +23,19 @@ def computes(model: Any) -> str:
     return ", ".join(sorted(policies))
 
 
-def cast_to_float32(model: Any, *, trust: bool) -> Any:
+def cast_to_float32(model: Any, serialize: Callable[[Any], Any], deserialize: Callable[[Any], Any]) -> Any:
     """Return the same model with the same weights, all in float32.
+
+    Args:
+        model: The model.
+        serialize: Function of its generation of Keras from a model to its configuration.
+        deserialize: Function from a configuration to a model without its weights.
 
     Raises:
         UnsupportedModelError: Keras cannot rebuild the model from its configuration.
     """
-    import keras
-
     try:
-        config = _replace_policies(keras.saving.serialize_keras_object(model))
-        rebuilt = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
+        rebuilt = deserialize(_replace_policies(serialize(model)))
         rebuilt.set_weights([np.asarray(weight) for weight in model.get_weights()])
     except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
         raise UnsupportedModelError(
@@ -44,7 +48,7 @@ def cast_to_float32(model: Any, *, trust: bool) -> Any:
 def _replace_policies(config: Any) -> Any:
     """Return a layer's configuration with float32 in place of each other dtype and policy."""
     if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in _POLICIES:
+        if config.get("class_name") in _POLICY_CLASSES and config["config"]["name"] in _POLICIES:
             return "float32"
         return {
             key: "float32" if key == "dtype" and value in tuple(_POLICIES) else _replace_policies(value)

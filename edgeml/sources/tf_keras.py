@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,16 @@ from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
 from edgeml.sources.heads import describe_outputs, head_of
-from edgeml.sources.keras_description import model_digest, reference_of, signature_of
+from edgeml.sources.keras_description import (
+    check_text_inputs,
+    computes_as_graph,
+    keys_or_names,
+    model_digest,
+    reference_of,
+    signature_of,
+)
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
+from edgeml.sources.keras_precision import cast_to_float32, computes
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
 
@@ -37,19 +46,27 @@ class LegacyKerasSource:
 
     Attributes:
         info: Description of the model.
-        model: The `tf_keras.Model`.
+        model: The `tf_keras.Model` in float32, which is converted.
+        saved_model: The model as saved, where it computes in another precision; else None.
     """
 
     info: SourceInfo
     model: Any
+    saved_model: Any = None
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """Return the model's outputs, in inference mode and in batches of 32.
+        """Return the model's outputs in float32, in inference mode and in batches of 32.
+
+        The outputs in the precision of the saved model are added where that is not float32.
 
         Args:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
         """
-        return reference_of(self.info.signature, self.call, inputs)
+        reference = reference_of(self.info.signature, self.call, inputs)
+        if self.saved_model is None:
+            return reference
+        unconverted = reference_of(self.info.signature, partial(_call, self.saved_model), inputs)
+        return Reference(reference.outputs, own=unconverted.outputs)
 
     def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
         """Return the model's outputs for batches of at most 32 samples, each computed in one call."""
@@ -61,16 +78,19 @@ class LegacyKerasSource:
         Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs that are not float32 in the
         model are cast.
         """
-        import tensorflow as tf
+        return _call(self.model, inputs)
 
-        model = self.model
-        cast = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
-        packed = tf.nest.pack_sequence_as(model.input, cast)
-        return [tf.cast(output, tf.float32) for output in tf.nest.flatten(model(packed, training=False))]
+
+def _call(model: Any, inputs: list[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    cast = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
+    packed = tf.nest.pack_sequence_as(model.input, cast)
+    return [tf.cast(output, tf.float32) for output in tf.nest.flatten(model(packed, training=False))]
 
 
 def save(model: Any, path: Path) -> None:
-    """Save a model in memory to an ``.h5`` file.
+    """Save a model in memory, without a class of its own that changes its training alone, to an ``.h5`` file.
 
     Raises:
         UnsupportedModelError: tf-keras cannot save the model, or the model was never built.
@@ -80,6 +100,10 @@ def save(model: Any, path: Path) -> None:
             f"The Keras model '{model.name}' does not have inputs of known shape.",
             fix="start it with keras.Input(shape), or wrap it in keras.Model(inputs, outputs).",
         )
+    if computes_as_graph(model):
+        import tf_keras
+
+        model = tf_keras.Model(model.input, model.output, name=model.name)
     try:
         model.save(path, include_optimizer=False, save_format="h5")
     except (TypeError, ValueError, NotImplementedError) as error:
@@ -123,11 +147,14 @@ def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
     except Exception as error:  # files of other authors can raise any exception
         raise UnsupportedModelError(
             f"{path.name}: tf-keras {tf_keras.__version__} cannot load the model: {_cause(error)}.",
-            fix="build it from Keras's own layers, and save the whole model with model.save().",
+            fix="build it from Keras's own layers, and save the whole model with model.save(). Of a model whose class "
+            "changes only its training, save tf_keras.Model(model.inputs, model.outputs).",
         ) from error
-    source = LegacyKerasSource(_describe(model, path), model)
+    kind, source = type(model), LegacyKerasSource(_describe(model, path), model)
     refuse_untrusted(path.name, _audit_trace(source), trust=trust)
-    return source
+    if not source.info.computes:
+        return source
+    return LegacyKerasSource(source.info, cast_to_float32(model, kind.get_config, kind.from_config), model)
 
 
 def _audit_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
@@ -177,6 +204,8 @@ def _cause(error: Exception) -> str:
 
 
 def _describe(model: Any, path: Path) -> SourceInfo:
+    import tensorflow as tf
+
     if not getattr(model, "inputs", None) or not getattr(model, "output_names", None):
         raise UnsupportedModelError(
             f"{path.name}: the {type(model).__name__} in it is not a Keras model with inputs of known shape.",
@@ -187,8 +216,12 @@ def _describe(model: Any, path: Path) -> SourceInfo:
             f"{path.name} keeps state between calls, so that its outputs depend on their order.",
             fix="build it with stateful=False.",
         )
+    check_text_inputs(model, tf.nest.flatten)
     outputs = list(model.outputs)
-    signature = signature_of(model.inputs, zip(model.output_names, outputs, strict=True))
+    signature = signature_of(
+        _named(model.input, model.inputs, [tensor.name for tensor in model.inputs]),
+        _named(model.output, outputs, model.output_names),
+    )
     heads = [head_of(_activation(output), output.shape) for output in outputs]
     task, decision, by_output = describe_outputs(signature.outputs, heads)
     return SourceInfo(
@@ -205,7 +238,16 @@ def _describe(model: Any, path: Path) -> SourceInfo:
             if not tensor.dtype.is_floating
         ),
         heads=by_output,
+        computes=computes(model),
     )
+
+
+def _named(struct: Any, tensors: list[Any], names: list[str]) -> list[tuple[str, Any]]:
+    """Return each input or output in the order of a flattened call, with its keys or else its name."""
+    from tensorflow.python.util import nest  # tf.nest does not have a public function for paths
+
+    paths = [path for path, _ in nest.flatten_with_tuple_paths(struct)]
+    return list(zip(keys_or_names(paths, names), tensors, strict=True))
 
 
 def _config(model: Any) -> dict[str, Any]:

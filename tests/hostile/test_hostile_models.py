@@ -126,7 +126,8 @@ def test_the_graph_of_an_own_class_is_taken_as_it_is(legacy_models: Worker) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "function", ["io.read_file", "io.write_file", "py_function", "raw_ops.WriteFile", "saved_model.load"]
+    "function",
+    ["io.read_file", "io.write_file", "py_function", "raw_ops.WriteFile", "saved_model.load", "load_op_library"],
 )
 def test_a_function_of_tensorflow_that_reaches_out(legacy_models: Worker, tmp_path: Path, function: str) -> None:
     path = tmp_path / "model.h5"
@@ -136,6 +137,34 @@ def test_a_function_of_tensorflow_that_reaches_out(legacy_models: Worker, tmp_pa
         assert '"math.tanh"' in config
         file.attrs["model_config"] = config.replace('"math.tanh"', f'"{function}"')
     with pytest.raises(UnsupportedModelError, match="the model calls TensorFlow's function"):
+        edgeml.build(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        ({"class_name": "SlicingOpLambda", "config": {"function": "io.gfile.rmtree"}}, "function 'io.gfile.rmtree'"),
+        ({"class_name": "TFOpLambda", "config": "io.write_file"}, "function None"),
+        ({"class_name": "TFOpLambda", "config": {"function": ["math.tanh"]}}, r"function \['math.tanh'\]"),
+        (
+            {"class_name": "ClassMethod", "config": {"cls_symbol": "io.gfile.GFile", "method_name": "write"}},
+            "ClassMethod calls what it names",
+        ),
+        ({"class_name": "InstanceMethod", "config": {"attr_name": "__reduce__"}}, "InstanceMethod calls what it names"),
+        ({"class_name": "InstanceProperty", "config": {"attr_name": "graph"}}, "InstanceProperty calls what it names"),
+    ],
+)
+def test_a_layer_that_calls_what_it_names(
+    legacy_models: Worker, tmp_path: Path, layer: dict[str, Any], reason: str
+) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(legacy_models.call("make", "with_operators", ".h5", returns=Path).read_bytes())
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][1].update(layer)
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(UnsupportedModelError, match=reason):
         edgeml.build(path)
 
 

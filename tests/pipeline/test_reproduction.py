@@ -110,6 +110,7 @@ def crashing(keras_models: Worker) -> edgeml.Package:
 def test_a_converter_that_crashes_does_not_take_the_build_along(crashing: edgeml.Package) -> None:
     assert crashing.released == ("onnx-fp32",)
     assert reasons(crashing) == {"tflite-fp32": "The child process died of SIGSEGV in 'convert'."}
+    assert [item.fix.startswith("build another recipe") for item in crashing.manifest.refused] == [True]
     assert [failure.recipe for failure in crashing.failures] == ["tflite-fp32"]
 
 

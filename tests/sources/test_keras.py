@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgeml
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.source import SourceInfo
@@ -57,7 +58,7 @@ def test_names_are_the_same_every_time(keras_models: Worker, many: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["many", "tokens", "sigmoid", "nested", "states", "dead"])
+@pytest.mark.parametrize("kind", ["many", "tokens", "sigmoid", "nested", "states", "dead", "nested_inputs"])
 def test_the_reference_is_what_keras_gives(keras_models: Worker, kind: str) -> None:
     path = keras_models.call("make", kind, returns=Path)
     info = described(keras_models, path)
@@ -82,6 +83,37 @@ def test_dicts_keep_their_names(keras_models: Worker) -> None:
     assert set(found) == set(wanted) == {"up", "down"}
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_inputs_of_a_dict_go_by_its_keys(keras_models: Worker, form: str) -> None:
+    path = keras_models.call("make_in_form", "crossed", form, returns=Path)
+    info = described(keras_models, path)
+    inputs = inputs_of(info, whole=9)
+    assert list(inputs) == ["after", "before", "word"]
+    assert info.whole_inputs == ("word",)
+    package = edgeml.build(path, evaluation=inputs, recipes=["onnx-fp32"])
+    wanted = keras_models.call("named_answers", path, inputs, returns=dict[str, np.ndarray])
+    found = package.session("onnx-fp32").run(inputs)
+    assert set(found) == set(wanted) == {"up", "down"}
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_names_of_layers_are_not_taken_for_keys(keras_models: Worker) -> None:
+    path = keras_models.call("make", "crossed", returns=Path)
+    x = np.zeros((8, 4), np.float32)
+    with pytest.raises(InputError, match=r"got inputs .*'ids'\], expected \['after', 'before', 'word'\]") as caught:
+        edgeml.build(path, evaluation={"before": x, "after": x, "ids": x[:, :1]})
+    assert "after, before, word" in caught.value.fix
+
+
+def test_inputs_of_nested_structures_go_by_their_keys(keras_models: Worker) -> None:
+    signature = described(keras_models, keras_models.call("make", "nested_inputs", returns=Path)).signature
+    assert [spec.name for spec in signature.inputs] == ["left", "right", "other"]  # by the sorted keys, as Keras itself
+    assert [spec.name for spec in signature.outputs] == ["a_b"]
 
 
 def test_several_outputs_of_one_layer_have_names_of_their_own(keras_models: Worker) -> None:
@@ -142,11 +174,41 @@ def test_a_file_of_a_subclassed_model_is_refused(keras_models: Worker) -> None:
     assert "--trust-source" in caught.value.fix
 
 
-def test_a_model_whose_class_changes_only_its_training_can_be_saved_without_it(keras_models: Worker) -> None:
-    path = keras_models.call("save_in_memory", "own_training", returns=Path)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "plain"), [("own_training", "value"), ("own_dicts", "crossed")])
+def test_a_class_that_changes_its_training_alone_is_left_out(keras_models: Worker, kind: str, plain: str) -> None:
+    path = keras_models.call("save_in_memory", kind, returns=Path)
+    info = described(keras_models, path)
+    assert info.architecture == "Functional"
+    inputs = inputs_of(info, whole=9)
+    assert list(inputs) == (["x"] if plain == "value" else ["after", "before", "word"])
+    found = keras_models.call("reference", path, inputs, returns=dict[str, np.ndarray])
+    wanted = keras_models.call("answers_in_memory", kind, list(inputs.values()), returns=list[np.ndarray])
+    for values, answer in zip(found.values(), wanted, strict=True):
+        np.testing.assert_allclose(values, answer, rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_of_such_a_class_is_refused(keras_models: Worker) -> None:
+    path = keras_models.call("make", "own_training", returns=Path)
     with pytest.raises(UnsupportedModelError, match="Could not locate class 'Trained'") as caught:
         described(keras_models, path)
     assert "save keras.Model(model.inputs, model.outputs)" in caught.value.fix
+
+
+def test_a_class_that_computes_otherwise_is_not_left_out(keras_models: Worker) -> None:
+    path = keras_models.call("save_in_memory", "own_call", returns=Path)
+    with pytest.raises(UnsupportedModelError, match="Could not locate class 'Other'"):
+        described(keras_models, path)
+
+
+def test_text_is_refused_with_the_model_behind_it(keras_models: Worker) -> None:
+    with pytest.raises(UnsupportedModelError, match="text inputs of Keras models are not supported") as caught:
+        described(keras_models, keras_models.call("make", "text", returns=Path))
+    starts = "[model.get_layer('age').output, model.get_layer('lookup').output]"
+    assert f"keras.Model({starts}, model.outputs)" in caught.value.fix
+    info = described(keras_models, keras_models.call("make", "behind_text", returns=Path))
+    assert [spec.shape for spec in info.signature.inputs] == [(None, 2), (None, 1)]
+    assert info.whole_inputs == (info.signature.inputs[1].name,)
 
 
 def test_a_layer_of_a_class_of_ones_own_is_named(keras_models: Worker) -> None:

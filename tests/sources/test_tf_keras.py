@@ -34,7 +34,7 @@ def inputs_of(info: SourceInfo) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", ["many", "sigmoid", "nested", "with_operators"])
+@pytest.mark.parametrize("kind", ["many", "sigmoid", "nested", "with_operators", "with_array_operators"])
 def test_the_reference_is_what_tf_keras_gives(legacy_models: Worker, kind: str, form: str) -> None:
     path = legacy_models.call("make", kind, form, returns=Path)
     info = described(legacy_models, path)
@@ -53,6 +53,18 @@ def test_names_are_such_as_every_format_takes(legacy_models: Worker, form: str) 
     signature = described(legacy_models, legacy_models.call("make", "many", form, returns=Path)).signature
     assert [spec.name for spec in signature.inputs] == ["x", "z_1", "t"]
     assert [(spec.name, spec.shape) for spec in signature.outputs] == [("zeta", (None, 2)), ("alpha", (None, 1))]
+
+
+@pytest.mark.parametrize("form", [*FORMS, ".keras"])
+def test_inputs_and_outputs_of_dicts_go_by_their_keys(legacy_models: Worker, form: str) -> None:
+    path = legacy_models.call("make", "crossed", form, returns=Path)
+    inputs = inputs_of(described(legacy_models, path))
+    found = legacy_models.call("reference", path, inputs, returns=dict[str, np.ndarray])
+    wanted = legacy_models.call("named_answers", path, inputs, returns=dict[str, np.ndarray])
+    assert set(inputs) == {"before", "after"}
+    assert set(found) == set(wanted) == {"up", "down"}
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +145,49 @@ def test_a_model_in_memory(legacy_models: Worker) -> None:
     package = edgeml.open_package(legacy_models.call("build_in_memory", "sigmoid", "onnx-fp32", returns=Path))
     assert package.released == ("onnx-fp32",)
     assert package.manifest.source.framework == "tf_keras"
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "policy"),
+    [
+        ("mixed_float16", ".h5", "mixed_float16"),
+        ("mixed_float16", "", "mixed_float16"),
+        ("float64", ".keras", "float64"),
+    ],
+)
+def test_another_precision_is_carried_in_float32(legacy_models: Worker, kind: str, form: str, policy: str) -> None:
+    path = legacy_models.call("make", kind, form, returns=Path)
+    x = np.random.default_rng(0).standard_normal((40, 6, 6, 3)).astype(np.float32)
+    package = edgeml.build(path, evaluation=x, recipes=["onnx-fp32"])
+    assert package.released == ("onnx-fp32",)
+    assert package.manifest.source.computes == policy
+    (record,) = package.manifest.artifacts
+    assert record.evaluation.fidelity.sqnr_db > 90  # of the same weights in float32
+    assert any(f"the model computes in {policy}" in remark for remark in record.verdict.remarks)
+    (wanted,) = legacy_models.call("answers", path, [x], returns=list[np.ndarray])
+    found = np.asarray(package.session("onnx-fp32").predict(x))
+    decibels = 10 * np.log10(np.square(wanted).sum() / np.square(found - wanted).sum())
+    assert 50 < decibels < 90 if policy == "mixed_float16" else decibels > 90  # of the model as it was saved
+
+
+def test_another_precision_that_cannot_be_changed_is_refused(legacy_models: Worker) -> None:
+    path = legacy_models.call("make", "mixed_own_class", "", returns=Path)
+    with pytest.raises(UnsupportedModelError, match="computes in mixed_float16, and Keras cannot rebuild") as caught:
+        described(legacy_models, path)
+    assert "under the policy 'float32'" in caught.value.fix
+
+
+def test_a_class_that_changes_its_training_alone_is_left_out(legacy_models: Worker) -> None:
+    package = edgeml.open_package(legacy_models.call("build_in_memory", "own_training", "onnx-fp32", returns=Path))
+    assert package.released == ("onnx-fp32",)
+    assert package.manifest.source.architecture == "Functional"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_text_is_refused_with_the_model_behind_it(legacy_models: Worker, form: str) -> None:
+    with pytest.raises(UnsupportedModelError, match="text inputs of Keras models are not supported") as caught:
+        described(legacy_models, legacy_models.call("make", "text", form, returns=Path))
+    assert "keras.Model([model.get_layer('lookup').output], model.outputs)" in caught.value.fix
 
 
 def test_what_is_left_of_a_failed_recipe_holds_the_folder(legacy_models: Worker, tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ class KerasModels:
         return path
 
     def make_in_form(self, kind: str, form: str) -> Path:
-        """The model saved otherwise: as ``h5``, ``weights``, ``export`` (a SavedModel) or ``unzipped``."""
+        """The model saved as ``keras``, ``h5``, ``weights``, ``export`` (a SavedModel) or ``unzipped``."""
         model = self._model(kind)
-        suffix = {"h5": ".h5", "weights": ".weights.h5"}.get(form, f"-{form}")
+        suffix = {"h5": ".h5", "keras": ".keras", "weights": ".weights.h5"}.get(form, f"-{form}")
         path = self._folder / f"{kind}{suffix}"
         if form == "weights":
             model.save_weights(path)
@@ -94,10 +94,18 @@ class KerasModels:
         cast = [array.astype(spec.dtype) for array, spec in zip(inputs, model.inputs, strict=True)]
         return [np.asarray(output) for output in tree.flatten(model(tree.pack_sequence_as(struct, cast)))]
 
+    def answers_in_memory(self, kind: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """What Keras gives of a model that is not saved, in the order of its outputs."""
+        model = self._model(kind)
+        cast = [array.astype(spec.dtype) for array, spec in zip(inputs, model.inputs, strict=True)]
+        packed = self._keras.tree.pack_sequence_as(model._inputs_struct, cast)
+        return [np.asarray(output) for output in self._keras.tree.flatten(model(packed))]
+
     def named_answers(self, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What Keras gives for a model that takes and gives dicts."""
+        """What Keras predicts of a model that takes a dict and gives one."""
         model = self._keras.saving.load_model(path, compile=False)
-        return {name: np.asarray(output) for name, output in model(inputs).items()}
+        answers: dict[str, np.ndarray] = model.predict(inputs, verbose=0)
+        return answers
 
     def convert(self, path: Path, recipe: str, calibration: dict[str, np.ndarray], batch: int) -> Artifact:
         """The artifact that edgeml makes of the model, from scratch; 0 for the format's own batch."""
@@ -157,6 +165,31 @@ class KerasModels:
         x = self._one_input()
         return type("Trained", (self._keras.Model,), members)(x, self._dense()(x))
 
+    def _own_dicts(self) -> Any:
+        """As ``crossed``, of a class that changes its training alone."""
+        model = self._crossed()
+        members = {"__module__": "__main__", "train_step": lambda model, data: data}
+        return type("Trained", (self._keras.Model,), members)(model._inputs_struct, model._outputs_struct)
+
+    def _own_call(self) -> Any:
+        """Of a class that computes something else than its layers."""
+        x = self._one_input()
+        members = {"__module__": "__main__", "call": lambda model, x, **_: x}
+        return type("Other", (self._keras.Model,), members)(x, self._dense()(x))
+
+    def _text(self) -> Any:
+        """Looks words up."""
+        keras, layers = self._keras, self._keras.layers
+        colour, age = keras.Input((1,), dtype="string", name="colour"), keras.Input((2,), name="age")
+        ids = layers.StringLookup(vocabulary=["red", "green", "blue"], name="lookup")(colour)
+        embedded = layers.Flatten()(layers.Embedding(4, 3)(ids))
+        return keras.Model([colour, age], layers.Dense(2)(layers.Concatenate()([embedded, age])))
+
+    def _behind_text(self) -> Any:
+        model = self._text()
+        starts = [model.get_layer("age").output, model.get_layer("lookup").output]
+        return self._keras.Model(starts, model.outputs)
+
     def _many(self) -> Any:
         """Five inputs and two outputs, with names that clash or that some format does not take."""
         keras, layers = self._keras, self._keras.layers
@@ -172,6 +205,25 @@ class KerasModels:
         keras, layers = self._keras, self._keras.layers
         inputs = {"right": keras.Input((3,), name="right"), "left": keras.Input((4,), name="left")}
         return keras.Model(inputs, {"up": layers.Dense(2)(inputs["right"]), "down": layers.Dense(5)(inputs["left"])})
+
+    def _crossed(self) -> Any:
+        """Takes a dict whose keys are the names of each other's inputs; and gives one, of layers named likewise."""
+        keras, layers = self._keras, self._keras.layers
+        before, after = keras.Input((4,), name="before"), keras.Input((4,), name="after")
+        ids = keras.Input((1,), dtype="int32", name="ids")
+        change = layers.Concatenate()(
+            [layers.Subtract()([before, after]), layers.Flatten()(layers.Embedding(9, 2)(ids))]
+        )
+        outputs = {"up": layers.Dense(2, name="down")(change), "down": layers.Dense(2, name="up")(change)}
+        return keras.Model({"after": before, "before": after, "word": ids}, outputs)
+
+    def _nested_inputs(self) -> Any:
+        """Takes dicts in a list, and gives a dict in a dict."""
+        keras, layers = self._keras, self._keras.layers
+        left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+        other = keras.Input((4,), name="other")
+        change = layers.Dense(2)(layers.Concatenate()([left - other, right]))
+        return keras.Model([{"right": left, "left": right}, other], {"a": {"b": change}})
 
     def _nested_answers(self) -> Any:
         """Dictionaries in dictionaries, and one tensor that is given twice."""
@@ -272,6 +324,23 @@ class KerasModels:
             layers.Dense(3, name="both_ways")(layers.Bidirectional(layers.GRU(16))(x)),
         ]
         return self._keras.Model(x, outputs)
+
+    def _initial_states(self) -> Any:
+        """Recurrent layers whose first state comes in, or from another one: an encoder and a decoder."""
+        keras, layers = self._keras, self._keras.layers
+        x, later = keras.Input((6, 4), name="x"), keras.Input((5, 3), name="later")
+        h, c = keras.Input((8,), name="h"), keras.Input((8,), name="c")
+        _, *state = layers.LSTM(8, return_state=True)(x, initial_state=[h, c])
+        decoded = layers.LSTM(8, return_sequences=True)(later, initial_state=state)
+        both_ways = layers.Bidirectional(layers.GRU(8))(later, initial_state=[h, c])
+        return keras.Model([x, later, h, c], [layers.Dense(3)(decoded), layers.Dense(3)(both_ways)])
+
+    def _masked(self) -> Any:
+        """Recurrent layers whose loops read the mask from outside."""
+        keras, layers = self._keras, self._keras.layers
+        x = keras.Input((6, 4), name="x")
+        hidden = layers.GRU(8, return_sequences=True)(layers.Masking()(x))
+        return keras.Model(x, layers.Dense(3)(layers.BatchNormalization()(layers.LSTM(8)(hidden))))
 
     def _long_sequence(self) -> Any:
         """An LSTM over more steps than are unrolled."""

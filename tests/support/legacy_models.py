@@ -14,6 +14,7 @@ import edgeml
 from edgeml.core.registry.tables import SOURCES
 from edgeml.core.source import SourceInfo
 from edgeml.core.system.imports import resolve
+from edgeml.sources.tensorflow_functions import is_pure_function
 
 __all__ = ["LegacyModels", "LegacyModelsSettings"]
 
@@ -92,11 +93,31 @@ class LegacyModels:
         cast = [array.astype(spec.dtype.as_numpy_dtype) for array, spec in zip(inputs, model.inputs, strict=True)]
         return [np.asarray(output) for output in tf.nest.flatten(model(tf.nest.pack_sequence_as(model.input, cast)))]
 
+    def named_answers(self, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What tf-keras predicts of a model that takes a dict and gives one."""
+        model = self._keras.models.load_model(path, compile=False)
+        answers: dict[str, np.ndarray] = model.predict(inputs, verbose=0)
+        return answers
+
     def build_in_memory(self, kind: str, recipe: str) -> Path:
         """A package of one recipe, built from a model in memory."""
         path = self._folder / f"{kind}.edgeml"
         edgeml.build(self._model(kind), recipes=[recipe]).save(path)
         return path
+
+    def pure_functions(self) -> dict[str, tuple[str, list[str]]]:
+        """The functions that edgeml lets a model call, of all that TensorFlow exports: module and arguments of each."""
+        import inspect
+
+        from tensorflow.python.util import tf_decorator, tf_export
+
+        found = {}
+        for name, symbol in tf_export._NAME_TO_SYMBOL_MAPPING.items():  # what tf-keras looks names up in
+            if is_pure_function(name):
+                function = tf_decorator.unwrap(symbol)[1]
+                assert inspect.isfunction(function), name
+                found[name] = (function.__module__, list(inspect.signature(function).parameters))
+        return found
 
     def keras_3_modules(self) -> list[str]:
         """Modules of Keras 3 that this process has loaded."""
@@ -121,6 +142,14 @@ class LegacyModels:
         hidden = layers.BatchNormalization()(layers.Dense(64, activation="relu")(hidden))
         return keras.Model(inputs, [layers.Dense(2, name="zeta")(hidden), layers.Dense(1, name="alpha")(hidden)])
 
+    def _crossed(self) -> Any:
+        """Takes a dict whose keys are the names of each other's inputs, and gives one, of layers named likewise."""
+        keras, layers = self._keras, self._keras.layers
+        before, after = keras.Input((4,), name="before"), keras.Input((4,), name="after")
+        change = before - after
+        outputs = {"up": layers.Dense(2, name="down")(change), "down": layers.Dense(2, name="up")(change)}
+        return keras.Model({"after": before, "before": after}, outputs)
+
     def _sigmoid(self) -> Any:
         layers = self._keras.layers
         return self._keras.Sequential(
@@ -141,6 +170,67 @@ class LegacyModels:
 
         x = self._keras.Input((16,), name="x")
         return self._keras.Model(x, self._keras.layers.Dense(2)(tf.nn.relu(x) * 2.0 + tf.math.tanh(x)))
+
+    def _with_array_operators(self) -> Any:
+        """Made with TensorFlow's own functions that move and cut arrays, which are saved by other names than theirs."""
+        import tensorflow as tf
+
+        x = self._keras.Input((4, 4, 4), name="x")
+        hidden = tf.transpose(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), [0, 2, 1, 3])[:, ::2, 1:]
+        flat = tf.reshape(tf.image.resize(hidden, (8, 8)), [tf.shape(x)[0], 256])
+        chosen = tf.concat([tf.gather(flat, [0, 3], axis=1), tf.norm(x, axis=[1, 2]), tf.squeeze(x[:, :1, 0], 1)], -1)
+        return self._keras.Model(x, self._keras.layers.Dense(2)(chosen))
+
+    def _mixed_float16(self) -> Any:
+        """Computes in float16, also in a nested model and where a function of TensorFlow casts."""
+        import tensorflow as tf
+
+        return self._under("mixed_float16", lambda hidden: tf.cast(tf.cast(hidden, tf.float16) * 2.0, tf.float32))
+
+    def _float64(self) -> Any:
+        return self._under("float64", lambda hidden: hidden)
+
+    def _mixed_own_class(self) -> Any:
+        """Holds a layer that cannot be made anew."""
+        kind = type("Mine", (self._keras.layers.Layer,), {"call": lambda _, value: value * 2})
+
+        def mine(hidden: Any) -> Any:
+            return kind()(hidden)
+
+        return self._under("mixed_float16", mine)
+
+    def _under(self, policy: str, operation: Any) -> Any:
+        keras, layers = self._keras, self._keras.layers
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            x = keras.Input((6, 6, 3), name="x", dtype="float32")
+            inner = keras.Sequential([keras.Input((4, 4, 8)), layers.BatchNormalization(), layers.Flatten()])
+            hidden = operation(inner(layers.Conv2D(8, 3, activation="relu")(x)))
+            return keras.Model(x, layers.Dense(2, name="value", dtype="float32")(hidden))
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+
+    def _recurrent(self) -> Any:
+        """An LSTM, and a GRU both ways whose first state comes in."""
+        keras, layers = self._keras, self._keras.layers
+        x, h = keras.Input((6, 4), name="x"), keras.Input((8,), name="h")
+        hidden = layers.LSTM(8, return_sequences=True)(x)
+        return keras.Model([x, h], layers.Dense(3)(layers.Bidirectional(layers.GRU(8))(hidden, initial_state=[h, h])))
+
+    def _own_training(self) -> Any:
+        """A functional model whose class changes its training alone."""
+        members = {"__module__": "__main__", "train_step": lambda model, data: data}
+        x = self._keras.Input((16,), name="x")
+        return type("Trained", (self._keras.Model,), members)(x, self._keras.layers.Dense(3)(x))
+
+    def _text(self) -> Any:
+        """Looks words up."""
+        import tensorflow as tf
+
+        keras, layers = self._keras, self._keras.layers
+        colour = keras.Input((1,), dtype=tf.string, name="colour")
+        ids = layers.StringLookup(vocabulary=["red", "green", "blue"], name="lookup")(colour)
+        return keras.Model(colour, layers.Dense(2)(layers.Flatten()(layers.Embedding(4, 3)(ids))))
 
     def _subclassed(self) -> Any:
         keras = self._keras

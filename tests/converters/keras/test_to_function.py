@@ -31,6 +31,28 @@ def test_recurrent_layers_and_exact_gelu(keras_worker: Worker) -> None:
 
 
 @pytest.mark.slow
+def test_recurrent_layers_with_an_initial_state(keras_worker: Worker) -> None:
+    built = Built(keras_worker, "initial_states", ("onnx-fp32", *INTEGER))
+    assert built.package.released == ("onnx-fp32", *INTEGER)
+    assert built.decibels("onnx-fp32") > 90
+    assert min(built.decibels(recipe) for recipe in INTEGER) > 15
+
+
+@pytest.mark.slow
+def test_recurrent_layers_of_keras_2_in_integers(legacy_models: Worker) -> None:
+    """They ignore `unroll` in the form in which they may run in a kernel of their own."""
+    path = legacy_models.call("make", "recurrent", ".h5", returns=Path)
+    rng = np.random.default_rng(0)
+    x = {"x": rng.standard_normal((60, 6, 4)), "h": rng.standard_normal((60, 8))}
+    package = edgeml.build(path, calibration=x, evaluation=x, recipes=["tflite-int8"])
+    assert package.released == ("tflite-int8",)
+    inputs = [array.astype(np.float32) for array in x.values()]
+    (wanted,) = legacy_models.call("answers", path, inputs, returns=list[np.ndarray])
+    found = np.asarray(package.session("tflite-int8").predict(x))
+    assert 10 * np.log10(np.square(wanted - wanted.mean(axis=0)).sum() / np.square(found - wanted).sum()) > 15
+
+
+@pytest.mark.slow
 def test_tokens_stay_whole_numbers_in_int8(keras_worker: Worker) -> None:
     built = Built(keras_worker, "transformer", (*EXACT, "tflite-int8", "tflite-int16x8"))
     assert built.package.released == (*EXACT, "tflite-int8")

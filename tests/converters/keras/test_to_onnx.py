@@ -36,6 +36,21 @@ def test_a_fixed_batch(many: Converted, recipe: str) -> None:
     assert {node.shape[0] for node in session.get_inputs()} == {7}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [0, 1, 4])
+def test_loops_that_read_quantized_values_from_outside(keras_worker: Worker, batch: int) -> None:
+    """onnxruntime ended the process that opened such a file with a fixed batch."""
+    converted = Converted(keras_worker, "masked", ["onnx-int8"])
+    inputs = {"x": samples(converted.info, 12)["x"]}
+    inputs["x"][::3, 4:] = 0
+    artifact = converted.convert("onnx-int8", batch=batch)
+    feeds = [inputs["x"][row : row + (batch or 12)] for row in range(0, 12, batch or 12)]
+    found = np.concatenate([next(iter(run_onnx(artifact, {"x": feed}).values())) for feed in feeds])
+    (wanted,) = converted.answers(inputs).values()
+    np.testing.assert_allclose(found, wanted, atol=0.3)
+    assert 10 * np.log10(np.square(wanted - wanted.mean(axis=0)).sum() / np.square(found - wanted).sum()) > 15
+
+
 def test_calibration_samples_that_do_not_fill_a_batch_all_count(keras_worker: Worker) -> None:
     converted = Converted(keras_worker, "value", ["onnx-int8"])
     x = np.zeros((3, 16), np.float32)
