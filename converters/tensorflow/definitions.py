@@ -35,7 +35,7 @@ def fold_constants(function: Any) -> Any:
 
     last = {output.op.name for output in function.outputs}
     known: set[str] = set()
-    read = {}  # tensors that can be computed, and that others read
+    read: dict[str, Any] = {}  # tensors that can be computed, and that others read
     for operation in function.graph.get_operations():
         if operation.type == "Const" or (_is_foldable(operation, known) and operation.name not in last):
             known.add(operation.name)

@@ -1,7 +1,7 @@
 """Rewrite operators whose conversions are wrong for some values: large ones, zeros, and small differences.
 
 TFLite computes softplus as ``log(1 + exp(x))``, which ends at 88.4, its kernel returns NaN for the reciprocal square
-root of zero, and its converter approximates reciprocals. TFLite and ONNX lack ``log1p`` and ``expm1``, whose plain
+root of zero, and its converter approximates divisions. TFLite and ONNX lack ``log1p`` and ``expm1``, whose plain
 forms lose small results.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from .definitions import import_like
 
-__all__ = ["ONNX", "TFLITE", "TFLITE_INTEGER", "Formulas", "replace_divisions", "replace_operators"]
+__all__ = ["ONNX", "TFLITE", "TFLITE_INTEGER", "Formulas", "keep_divisions", "replace_operators"]
 
 Formulas: TypeAlias = Mapping[str, Callable[[Any], Any]]
 """Formulas by the TensorFlow operator of one operand that each replaces."""
@@ -153,11 +153,11 @@ def _constant(end: str, nodes: Mapping[str, Any]) -> np.ndarray | None:
     return make_ndarray(node.attr["value"].tensor) if node is not None and node.op == "Const" else None
 
 
-def replace_divisions(function: Any) -> Any:
-    """Replace divisions by constants by products with exactly rounded reciprocals.
+def keep_divisions(function: Any) -> Any:
+    """Keep divisions by constants exact, as far as TFLite allows, where they are rounded to whole numbers.
 
-    The TFLite converter does the same with reciprocals from an approximate instruction: 21 / 7 becomes 2.9999998, of
-    which the floor is 2.
+    The TFLite converter multiplies by reciprocals instead, of which those for the older ``Div`` are exactly rounded,
+    others approximate: 21 / 7 becomes 2.9999998. Its floor division divides.
 
     Args:
         function: A `ConcreteFunction` without captured tensors.
@@ -166,19 +166,28 @@ def replace_divisions(function: Any) -> Any:
 
     definition = function.graph.as_graph_def()
     nodes = {node.name: node for node in definition.node}
-    changed = False
+    divisors = {
+        node.name: divisor
+        for node in definition.node
+        if node.op == "RealDiv" and (divisor := _constant(node.input[1], nodes)) is not None
+    }
+    if not divisors:
+        return function
     for node in nodes.values():
-        divisor = _constant(node.input[1], nodes) if node.op == "RealDiv" else None
-        if divisor is None or divisor.dtype != np.float32:
+        division = nodes.get(node.input[0]) if node.op in {"Cast", "Ceil", "Floor", "Round"} else None
+        if division is None or division.name not in divisors:
             continue
-        with np.errstate(divide="ignore", over="ignore"):
-            reciprocal = 1 / divisor
-        if not np.all((np.abs(reciprocal) >= _TINY) & np.isfinite(reciprocal)):
+        if node.op in {"Cast", "Round"}:
+            division.op = "Div"
             continue
-        constant = definition.node.add(op="Const", name=f"{node.name}/reciprocal")
-        constant.attr["dtype"].type = tf.float32.as_datatype_enum
-        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(reciprocal))
-        node.op = "Mul"
-        node.input[1] = constant.name
-        changed = True
-    return import_like(function, definition) if changed else function
+        if node.op == "Floor":
+            node.op, node.input[:] = "FloorDiv", division.input
+            continue
+        negated = definition.node.add(op="Const", name=f"{node.name}/divisor")
+        negated.attr["dtype"].CopyFrom(node.attr["T"])
+        negated.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(-divisors[division.name]))
+        quotient = definition.node.add(op="FloorDiv", name=f"{node.name}/floor")
+        quotient.input[:] = [division.input[0], negated.name]
+        quotient.attr["T"].CopyFrom(node.attr["T"])
+        node.op, node.input[:] = "Neg", [quotient.name]
+    return import_like(function, definition)

@@ -17,7 +17,7 @@ from edgeml.core.recipe import Recipe
 from edgeml.quantization.calibration_data import calibration_batches
 
 from .function import Graph, freeze, output_names
-from .operators import TFLITE, TFLITE_INTEGER, replace_divisions
+from .operators import TFLITE, TFLITE_INTEGER, keep_divisions
 
 __all__ = ["tflite_artifact"]
 
@@ -81,7 +81,9 @@ def _save(graph: Graph, folder: Path, batch: int, *, integer: bool) -> Path:
     """Write the graph as a SavedModel."""
     import tensorflow as tf
 
-    constant = replace_divisions(freeze(graph, batch, TFLITE_INTEGER if integer else TFLITE, integer=integer))
+    constant = freeze(graph, batch, TFLITE_INTEGER if integer else TFLITE, integer=integer)
+    if not integer:
+        constant = keep_divisions(constant)
     names = output_names(graph)
 
     def serve(*tensors: Any) -> dict[str, Any]:
