@@ -52,10 +52,11 @@ def _softplus(x: Any) -> Any:
 
 
 def _softplus_of_integers(x: Any) -> Any:
-    """Compute softplus from values between 0 and 2, which 8 bits represent."""
+    """Compute softplus from values between 0 and 2, which 8 bits represent; TFLite cannot negate 16-bit integers."""
     import tensorflow as tf
 
-    return tf.maximum(x, 0) + tf.math.log(1 + tf.exp(-tf.abs(x)))
+    above = tf.maximum(x, 0)
+    return above + tf.math.log(1 + tf.exp(tf.minimum(x, 0) - above))
 
 
 def _rsqrt(x: Any) -> Any:
