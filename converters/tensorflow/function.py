@@ -10,9 +10,10 @@ from typing import Any
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.tensors import Signature
 
+from .operators import Formulas, replace_operators
 from .resizing import replace_resizing_by_matmul
 
-__all__ = ["Graph", "freeze"]
+__all__ = ["Graph", "freeze", "output_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Graph:
     integer_inputs: frozenset[str] = frozenset()
 
 
-def freeze(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
+def freeze(graph: Graph, batch: int | None, formulas: Formulas, *, integer: bool = False) -> Any:
     """Convert the graph to a `tf.function` whose weights are constants.
 
     Converters cannot calibrate a graph with variables, and treat every other captured tensor as an input.
@@ -43,11 +44,12 @@ def freeze(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
     Args:
         graph: The model.
         batch: The fixed batch size, or None to keep it dynamic.
+        formulas: Formulas for operators that the converter gets wrong.
         integer: Prepare for full integer quantization: index inputs become int32, and recurrent layers are unrolled
             where possible.
 
     Returns:
-        A function of one tensor per input, with `input_signature` set.
+        A `ConcreteFunction` of one tensor per input; its outputs are in the order of their sorted names.
 
     Raises:
         UnsupportedModelError: The model holds resources other than variables, such as lookup tables.
@@ -64,13 +66,13 @@ def freeze(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
     with _inlined():
         traced = tf.function(function, input_signature=inputs).get_concrete_function()
     _check_state(traced)
-    constant = replace_resizing_by_matmul(convert_variables_to_constants_v2(traced, lower_control_flow=False))
-    names = sorted(spec.name for spec in graph.signature.outputs)  # the order in which TensorFlow flattens a dict
+    constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    return replace_operators(replace_resizing_by_matmul(constant), formulas)
 
-    def serve(*tensors: Any) -> dict[str, Any]:
-        return dict(zip(names, constant(*tensors), strict=True))
 
-    return tf.function(serve, input_signature=inputs)
+def output_names(graph: Graph) -> list[str]:
+    """Return the names of the outputs in the order in which TensorFlow flattens a dict."""
+    return sorted(spec.name for spec in graph.signature.outputs)
 
 
 def _check_state(traced: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["HANDLERS", "guard_padding"]
 
 _NHWC_TO_NCHW, _NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
-_INT32 = 6  # of onnx.TensorProto
+_FLOAT, _INT8, _INT32, _INT64, _DOUBLE = 1, 3, 6, 7, 11  # of onnx.TensorProto
 
 
 def _replace(context: Any, node: Any) -> Callable[..., Any]:
@@ -37,12 +37,6 @@ def _erfc(context: Any, node: Any, *_: Any) -> None:
     add_final("Sub", [_constant(context, node, "one", np.float32(1)), context.make_node("Erf", [x]).output[0]])
 
 
-def _expm1(context: Any, node: Any, *_: Any) -> None:
-    (x,) = node.input
-    add_final = _replace(context, node)
-    add_final("Sub", [context.make_node("Exp", [x]).output[0], _constant(context, node, "one", np.float32(1))])
-
-
 def _bucketize(context: Any, node: Any, *_: Any) -> None:
     """Count the boundaries that are less than or equal to the value."""
     (x,), boundaries = node.input, np.array(node.attr["boundaries"].floats, np.float32)
@@ -51,6 +45,86 @@ def _bucketize(context: Any, node: Any, *_: Any) -> None:
     value = context.make_node("Unsqueeze", [x, axis]).output[0]
     above = context.make_node("GreaterOrEqual", [value, _constant(context, node, "boundaries", boundaries)]).output[0]
     add_final("ReduceSum", [context.make_node("Cast", [above], attr={"to": _INT32}).output[0], axis], keepdims=0)
+
+
+def _floor_divide(context: Any, node: Any, *_: Any) -> None:
+    """Round towards minus infinity: ONNX's division of integers drops the fraction."""
+    from tf2onnx.onnx_opset.math import FloorDiv
+
+    x, divisor = node.input
+    if _is_float(context, x):
+        FloorDiv.version_6(context, node)
+        return
+    kind = context.get_dtype(x)
+    add_final = _replace(context, node)
+    quotient = context.make_node("Div", [x, divisor]).output[0]
+    remainder = context.make_node("Mod", [x, divisor]).output[0]  # of the divisor's sign
+    product = context.make_node("Mul", [quotient, divisor]).output[0]
+    exact = context.make_node("Equal", [context.make_node("Add", [product, remainder]).output[0], x]).output[0]
+    above = context.make_node("Cast", [context.make_node("Not", [exact]).output[0]], attr={"to": kind}).output[0]
+    add_final("Sub", [quotient, above])
+
+
+def _floor_mod(context: Any, node: Any, *_: Any) -> None:
+    """Give the remainder the divisor's sign, as ONNX does for integers alone."""
+    x, divisor = node.input
+    is_float = _is_float(context, x)
+    add_final = _replace(context, node)
+    if not is_float:
+        add_final("Mod", [x, divisor])
+        return
+    remainder = context.make_node("Mod", [x, divisor], attr={"fmod": 1}).output[0]
+    signs = [context.make_node("Sign", [value]).output[0] for value in (remainder, divisor)]
+    zero = _constant(context, node, "zero", np.float32(0))
+    differ = context.make_node("Less", [context.make_node("Mul", signs).output[0], zero]).output[0]
+    add_final("Where", [differ, context.make_node("Add", [remainder, divisor]).output[0], remainder])
+
+
+def _is_float(context: Any, name: str) -> bool:
+    return context.get_dtype(name) in {_FLOAT, _DOUBLE}
+
+
+def _one_hot(context: Any, node: Any, *_: Any) -> None:
+    """Compare with each class: ONNX's OneHot counts negative indices from the end."""
+    from tf2onnx.onnx_opset.tensor import OneHot
+    from tf2onnx.utils import map_onnx_to_numpy_type
+
+    index, _, on, off = node.input
+    shape, depth = context.get_shape(index), node.inputs[1]
+    if shape is None or not depth.is_const():
+        OneHot.version_11(context, node)
+        return
+    axis = node.get_attr_value("axis", -1)
+    classes = np.arange(depth.get_tensor_value(), dtype=map_onnx_to_numpy_type(context.get_dtype(index)))
+    if axis not in {-1, len(shape)}:
+        classes = classes.reshape(-1, *[1] * (len(shape) - axis))
+    add_final = _replace(context, node)
+    new_axis = _constant(context, node, "axis", np.array([axis], np.int64))
+    column = context.make_node("Unsqueeze", [index, new_axis]).output[0]
+    equal = context.make_node("Equal", [column, _constant(context, node, "classes", classes)]).output[0]
+    add_final("Where", [equal, on, off])
+
+
+def _right_shift(context: Any, node: Any, *_: Any) -> None:
+    """Shift 8-bit integers as 32-bit ones, whose sign tf2onnx keeps."""
+    from tf2onnx.onnx_opset.math import BitShift
+
+    if context.get_dtype(node.input[0]) == _INT8:
+        for position, name in enumerate(node.input):
+            wide = context.make_node("Cast", [name], attr={"to": _INT32}, dtypes=[_INT32]).output[0]
+            context.replace_input(node, name, wide, position)
+        context.set_dtype(node.output[0], _INT32)
+        context.insert_new_node_on_output("Cast", node.output[0], to=_INT8)
+    BitShift.version_11(context, node)
+
+
+def _select(context: Any, node: Any, *_: Any) -> None:
+    """Choose: tf2onnx multiplies by 0 and 1, so that infinity and NaN of the branch not taken become NaN."""
+    from tf2onnx.onnx_opset.controlflow import Select
+
+    if context.get_dtype(node.output[0]) in {_FLOAT, _DOUBLE}:
+        node.set_attr("handles_nan", True)
+    Select.version_9(context, node)
 
 
 def _resize(context: Any, node: Any, *_: Any) -> None:
@@ -89,9 +163,14 @@ def _scale(input_size: int, output_size: int) -> np.float32:
 HANDLERS: dict[str, tuple[Callable[..., None], list[Any]]] = {
     "Bucketize": (_bucketize, []),
     "Erfc": (_erfc, []),
-    "Expm1": (_expm1, []),
+    "FloorDiv": (_floor_divide, []),
+    "FloorMod": (_floor_mod, []),
+    "OneHot": (_one_hot, []),
     "ResizeBilinear": (_resize, []),
     "ResizeNearestNeighbor": (_resize, []),
+    "RightShift": (_right_shift, []),
+    "Select": (_select, []),
+    "SelectV2": (_select, []),
 }
 """Handlers by TensorFlow operator, in the form that `tf2onnx.convert` accepts."""
 

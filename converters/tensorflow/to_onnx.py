@@ -9,7 +9,9 @@ import msgspec
 from edgeml.core.errors import ConversionError
 from edgeml.core.tensors import Signature
 
-from .function import Graph, freeze
+from .definitions import fold_constants
+from .function import Graph, freeze, output_names
+from .operators import ONNX
 from .tf2onnx_handlers import HANDLERS, guard_padding
 
 __all__ = ["OPSET", "graph_to_onnx", "with_batch"]
@@ -27,10 +29,7 @@ def graph_to_onnx(graph: Graph, batch: int | None) -> Any:
     Raises:
         ConversionError: tf2onnx cannot convert one of the model's operators.
     """
-    import tf2onnx
-
-    function = freeze(graph, batch)
-    model, _ = tf2onnx.convert.from_function(function, function.input_signature, OPSET, custom_op_handlers=HANDLERS)
+    model = _convert(fold_constants(freeze(graph, batch, ONNX)), graph)
     unsupported = sorted(_unsupported_operators(model.graph))
     if unsupported:
         raise ConversionError(
@@ -39,6 +38,27 @@ def graph_to_onnx(graph: Graph, batch: int | None) -> Any:
         )
     guard_padding(model.graph)
     return _order_outputs(model, with_batch(graph.signature, batch))
+
+
+def _convert(function: Any, graph: Graph) -> Any:
+    """Convert a function without tf2onnx's call of TensorFlow's optimizer, which reorders sums of floats."""
+    import tensorflow as tf
+    import tf2onnx
+
+    inputs, outputs = ([end.name for end in side] for side in (function.inputs, function.outputs))
+    names = [*(spec.name for spec in graph.signature.inputs), *output_names(graph)]
+    with tf.Graph().as_default() as tensorflow_graph, tf.device("/cpu:0"):
+        tf.import_graph_def(function.graph.as_graph_def(add_shapes=True), name="")
+        converted = tf2onnx.tfonnx.process_tf_graph(
+            tensorflow_graph,
+            continue_on_error=True,
+            opset=OPSET,
+            custom_op_handlers=HANDLERS,
+            input_names=inputs,
+            output_names=outputs,
+            tensors_to_rename=dict(zip([*inputs, *outputs], names, strict=True)),
+        )
+        return tf2onnx.optimizer.optimize_graph(converted).make_model("converted from TensorFlow")
 
 
 def _unsupported_operators(graph: Any) -> set[str]:

@@ -16,7 +16,8 @@ from edgeml.core.formats.tflite import inspect_tflite
 from edgeml.core.recipe import Recipe
 from edgeml.quantization.calibration_data import calibration_batches
 
-from .function import Graph, freeze
+from .function import Graph, freeze, output_names
+from .operators import TFLITE, TFLITE_INTEGER, keep_divisions
 
 __all__ = ["tflite_artifact"]
 
@@ -80,8 +81,20 @@ def _save(graph: Graph, folder: Path, batch: int, *, integer: bool) -> Path:
     """Write the graph as a SavedModel."""
     import tensorflow as tf
 
+    constant = freeze(graph, batch, TFLITE_INTEGER if integer else TFLITE, integer=integer)
+    if not integer:
+        constant = keep_divisions(constant)
+    names = output_names(graph)
+
+    def serve(*tensors: Any) -> dict[str, Any]:
+        return dict(zip(names, constant(*tensors), strict=True))
+
+    inputs = [
+        tf.TensorSpec(end.shape, end.dtype, name=spec.name)
+        for spec, end in zip(graph.signature.inputs, constant.inputs, strict=True)
+    ]
     module = tf.Module()
-    module.serve = freeze(graph, batch, integer=integer)
+    module.serve = tf.function(serve, input_signature=inputs)
     if integer:
         _check_loops(module.serve)
     # Inference needs no gradients, and custom gradients that read a captured constant cannot be saved.

@@ -15,6 +15,7 @@ from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.onnx_contents import onnx_contents
 from edgeml.core.formats.onnx_scan import scan_onnx
+from edgeml.core.formats.stored_precision import has_sparse_weights, onnx_precision, unsupported_precision
 from edgeml.core.recipe import Precision
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
@@ -42,8 +43,6 @@ _DTYPES: dict[str, DType] = {
 _DECISIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 _OPSET_OF_SOFTMAX = 13  # from which its axis is the last by default, and one axis alone
 _PASSING = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"}
-_UNSUPPORTED_WEIGHTS = {"DOUBLE", "BFLOAT16", "UINT16", "INT16", "INT4", "UINT4"}
-_DYNAMIC = {"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def _load(model: Any, path: Path, *, trust: bool) -> Any:
 
 def _describe(model: Any, name: str) -> OnnxFileSource:
     digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    if model.graph.sparse_initializer:
+    if has_sparse_weights(model):
         raise UnsupportedModelError(
             f"{name} has sparse weights, which are not supported.", fix="store them as dense tensors."
         )
@@ -143,11 +142,10 @@ def _describe(model: Any, name: str) -> OnnxFileSource:
         tuple(_spec(value, name) for value in model.graph.output),
     )
     batch_of(signature, name)
-    precision = _precision(model.graph)
+    precision = onnx_precision(model)
     if precision is None:
         raise UnsupportedModelError(
-            f"{name} stores weights as {_unsupported_precision(model.graph)}; supported are float32, float16, int8 "
-            "and uint8.",
+            f"{name} stores weights as {unsupported_precision(model)}; supported are float32, float16, int8 and uint8.",
             fix="build from the original model.",
         )
     task, decision, by_output = describe_outputs(signature.outputs, list(_heads(model, signature)))
@@ -220,25 +218,6 @@ def _spec(value: Any, name: str) -> TensorSpec:
         )
     shape = tuple(size.dim_value if size.HasField("dim_value") else None for size in kind.shape.dim)
     return TensorSpec(value.name, shape, dtype)
-
-
-def _precision(graph: Any) -> Precision | None:
-    kinds = {node.op_type for node in graph.node}
-    stored = {_kind(tensor.data_type) for tensor in graph.initializer}
-    if stored & _UNSUPPORTED_WEIGHTS or "MatMulNBits" in kinds:
-        return None
-    if kinds & _DYNAMIC:
-        return "dynamic"
-    if any(kind == "QuantizeLinear" or kind.startswith("QLinear") for kind in kinds):
-        return "int8"
-    if "DequantizeLinear" in kinds:
-        return "dynamic"  # 8-bit weights, float activations
-    return "fp16" if "FLOAT16" in stored else "fp32"
-
-
-def _unsupported_precision(graph: Any) -> str:
-    stored = {_kind(tensor.data_type) for tensor in graph.initializer} & _UNSUPPORTED_WEIGHTS
-    return ", ".join(sorted(kind.lower() for kind in stored)) or "4-bit integers (MatMulNBits)"
 
 
 def _heads(model: Any, signature: Signature) -> Iterator[Head]:

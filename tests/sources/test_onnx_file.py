@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import edgeml
+from edgeml.cli.file_inspection import FileInspector, InspectorSettings
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.sources.onnx_file import open_source
 from tests.support.packing import artifact_bytes
@@ -145,3 +147,115 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(InputError, match="is not an ONNX file"):
             open_source(path)
+
+
+# Precision
+
+
+WEIGHTS = (np.random.default_rng(2).standard_normal((16, 5)) / 4).astype(np.float32)
+HALF, BYTES = WEIGHTS.astype(np.float16), np.rint(WEIGHTS * 80).astype(np.int8)
+SCALE = numpy_helper.from_array(np.array(1 / 80, np.float32), "scale")
+OUTPUT = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5])
+AS_HALF = [helper.make_node("Cast", ["x"], ["x_half"], to=10), helper.make_node("MatMul", ["x_half", "w"], ["y_half"])]
+
+
+def saved(folder: Path, nodes: list[onnx.NodeProto], *constants: onnx.TensorProto) -> Path:
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 16])]
+    graph = helper.make_graph(nodes, "weights", inputs, [OUTPUT], constants)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    path = folder / "weights.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+def half_in_constant(folder: Path) -> Path:
+    constant = helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(HALF))
+    return saved(folder, [constant, *AS_HALF, helper.make_node("Cast", ["y_half"], ["y"], to=1)])
+
+
+def half_in_branches(folder: Path) -> Path:
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            [*AS_HALF, helper.make_node("Cast", ["y_half"], [name], to=1)],
+            name,
+            [],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(HALF, "w")],
+        )
+        for name in ("then", "else")
+    }
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["sum"], ["some"], to=9),
+        helper.make_node("If", ["some"], ["y"], **branches),
+    ]
+    return saved(folder, nodes)
+
+
+def half_in_computation(folder: Path) -> Path:
+    nodes = [
+        helper.make_node("Cast", ["weights"], ["w"], to=10),
+        *AS_HALF,
+        helper.make_node("Cast", ["y_half"], ["y"], to=1),
+    ]
+    return saved(folder, nodes, numpy_helper.from_array(WEIGHTS, "weights"))
+
+
+def bytes_behind_a_cast(folder: Path) -> Path:
+    nodes = [
+        helper.make_node("Cast", ["bytes"], ["steps"], to=1),
+        helper.make_node("Mul", ["steps", "scale"], ["w"]),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    return saved(folder, nodes, numpy_helper.from_array(BYTES, "bytes"), SCALE)
+
+
+def dynamic_product(folder: Path) -> Path:
+    node = helper.make_node("DynamicQuantizeMatMul", ["x", "bytes", "scale"], ["y"], domain="com.microsoft")
+    return saved(folder, [node], numpy_helper.from_array(BYTES, "bytes"), SCALE)
+
+
+@pytest.mark.parametrize(
+    ("write", "precision"),
+    [
+        (half_in_constant, "fp16"),
+        (half_in_branches, "fp16"),
+        (half_in_computation, "fp16"),
+        (bytes_behind_a_cast, "dynamic"),
+        (dynamic_product, "dynamic"),
+    ],
+)
+def test_weights_show_the_precision_wherever_they_are(
+    tmp_path: Path, write: Callable[[Path], Path], precision: str
+) -> None:
+    path = write(tmp_path)
+    source = open_source(path)
+    assert (source.precision, source.info.architecture) == (precision, f"onnx-{precision}")
+    report = FileInspector(InspectorSettings(path, "onnx")).inspect()
+    assert report.recipes == (f"onnx-{precision}",)
+    assert "float16" in report.contents.weight_bytes or precision == "dynamic" or write is half_in_computation
+
+
+def test_a_file_of_bytes_is_packaged_as_it_is(tmp_path: Path) -> None:
+    package = edgeml.build(bytes_behind_a_cast(tmp_path), recipes=["onnx-fp32", "onnx-dynamic", "onnx-int8"])
+    assert package.released == ("onnx-dynamic",)
+    x = samples(5)
+    outputs = package.session("onnx-dynamic").run({"x": x})["y"]
+    np.testing.assert_allclose(outputs, np.matmul(x, BYTES / np.float32(80)), atol=1e-5)
+
+
+def test_double_weights_are_refused_and_double_constants_are_not(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["wide"], to=11),
+        helper.make_node("MatMul", ["wide", "w"], ["product"]),
+        helper.make_node("Cast", ["product"], ["y"], to=1),
+    ]
+    with pytest.raises(UnsupportedModelError, match="stores weights as double"):
+        open_source(saved(tmp_path, nodes, numpy_helper.from_array(WEIGHTS.astype(np.float64), "w")))
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["product"]),
+        helper.make_node("Cast", ["half"], ["factor"], to=1),
+        helper.make_node("Mul", ["product", "factor"], ["y"]),
+    ]
+    half = numpy_helper.from_array(np.array(0.5), "half")
+    assert open_source(saved(tmp_path, nodes, numpy_helper.from_array(WEIGHTS, "w"), half)).precision == "fp32"

@@ -13,6 +13,7 @@ from edgeml.core.conversion import ConversionJob
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.tables import CONVERTERS
 from edgeml.core.system.imports import resolve
+from tests.support.extreme_values import Operators, float_operators, integer_operators, row_operators
 from tests.support.keras_models import KerasModels, KerasModelsSettings
 from tests.support.scripts import benchmark
 
@@ -71,6 +72,21 @@ class KerasWorker(KerasModels):
             keras.ops.cast(layers.Discretization([-1.0, 0.0, 0.5])(x), "float32"),
         ]
         return keras.Model(x, outputs)
+
+    def _float_extremes(self) -> Any:
+        return self._outputs_of((1,), "float32", float_operators(self._keras))
+
+    def _integer_extremes(self) -> Any:
+        return self._outputs_of((1,), "int32", integer_operators(self._keras))
+
+    def _row_extremes(self) -> Any:
+        return self._outputs_of((8,), "float32", row_operators(self._keras))
+
+    def _outputs_of(self, shape: tuple[int, ...], dtype: str, operators: Operators) -> Any:
+        """Of one output per operator."""
+        keras = self._keras
+        x = keras.Input(shape, dtype=dtype, name="x")
+        return keras.Model(x, {name: keras.ops.cast(operator(x), "float32") for name, operator in operators.items()})
 
     def _lookup(self) -> Any:
         """Of a table to look numbers up in."""

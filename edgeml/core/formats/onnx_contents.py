@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeml.core.formats.contents import FileContents, TensorContents
 
-__all__ = ["onnx_contents"]
+__all__ = ["graphs", "onnx_contents", "stored_tensors"]
 
 _MOST_TEXT = 200
 _MOST_DEPTH = 50
@@ -26,9 +26,9 @@ def onnx_contents(model: Any) -> FileContents:
     operators: Counter[str] = Counter()
     weights: Counter[str] = Counter()
     files: dict[str, None] = {}
-    for part in _graphs(graph):
+    for part in graphs(graph):
         operators.update(_operator(node) for node in part.node)
-        for tensor in part.initializer:
+        for tensor in stored_tensors(part):
             locations = [entry.value for entry in tensor.external_data if entry.key == "location"]
             files |= dict.fromkeys(locations)
             weights[_dtype(tensor.data_type)] += 0 if locations else tensor.ByteSize()
@@ -51,7 +51,7 @@ def onnx_contents(model: Any) -> FileContents:
     )
 
 
-def _graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
+def graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
     """Yield a graph and those nested in its operators."""
     yield graph
     if depth == _MOST_DEPTH:
@@ -60,7 +60,17 @@ def _graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 if inner.ByteSize():
-                    yield from _graphs(inner, depth + 1)
+                    yield from graphs(inner, depth + 1)
+
+
+def stored_tensors(graph: Any) -> Iterator[Any]:
+    """Yield the tensors that a graph stores: its initializers, and those in attributes, as of constants."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
 
 
 def _operator(node: Any) -> str:
