@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .rewriting import function_of
+
 __all__ = ["replace_resizing_by_matmul"]
 
 _KINDS = {"ResizeArea", "ResizeBicubic"}
@@ -21,8 +23,6 @@ def replace_resizing_by_matmul(function: Any) -> Any:
     Args:
         function: A `ConcreteFunction` without captured tensors.
     """
-    import tensorflow as tf
-
     graph = function.graph
     operations = [each for each in graph.get_operations() if each.type in _KINDS and _is_supported(each)]
     if not operations:
@@ -31,9 +31,7 @@ def replace_resizing_by_matmul(function: Any) -> Any:
     nodes = {node.name: node for node in definition.node}
     for operation in operations:
         _replace(definition, nodes[operation.name], operation)
-    imported = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-    ends = [[imported.graph.as_graph_element(end.name) for end in side] for side in (function.inputs, function.outputs)]
-    return imported.prune(*ends)
+    return function_of(definition, function)
 
 
 def _is_supported(operation: Any) -> bool:

@@ -25,7 +25,7 @@ from edgeml.core.recipe import Recipe, find_recipe
 from edgeml.core.source import FILES, Reference
 from edgeml.core.system.installation import index_command
 from edgeml.core.system.worker import Worker, WorkerCrash
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import Signature, TensorSpec, holds_integers, source_dtype
 from edgeml.pipeline.assessment import Assessor
 from edgeml.pipeline.children.prove import ProofSettings
 from edgeml.pipeline.missing_values import has_unsupported_missing_values
@@ -127,13 +127,15 @@ class _RecipeBuilder:
             return Refusal(recipe.id, error.message, error.fix, failed=True, log=error.log)
 
     def _with_source_metadata(self, artifact: Artifact) -> Artifact:
-        """Copy output meanings, missing-value support and texts from the source; converters do not know the task.
+        """Copy meanings and dtypes of outputs, missing-value support and texts from the source.
+
+        Converters do not know the task, and return integers where the source casts them to floats.
 
         Integer inputs cannot represent missing values.
         """
-        meanings = {spec.name: spec.meaning for spec in self.request.info.signature.outputs}
+        results = {spec.name: spec for spec in self.request.info.signature.outputs}
         outputs = tuple(
-            msgspec.structs.replace(spec, meaning=meanings.get(spec.name, spec.meaning))
+            _with_meaning(spec, results[spec.name]) if spec.name in results else spec
             for spec in artifact.signature.outputs
         )
         sources = {spec.name: spec for spec in self.request.info.signature.inputs}
@@ -196,3 +198,16 @@ class _RecipeBuilder:
             raise ConversionError(
                 f"The artifact's tensors differ from the source's: expected {expected}, got {actual}."
             )
+        dtypes = {spec.name: source_dtype(spec) for spec in actual.outputs}
+        for spec in expected.outputs:
+            if dtypes[spec.name] != source_dtype(spec):
+                raise ConversionError(
+                    f"The artifact returns '{spec.name}' as {dtypes[spec.name]}, expected {source_dtype(spec)}."
+                )
+
+
+def _with_meaning(spec: TensorSpec, source: TensorSpec) -> TensorSpec:
+    """Return the spec of an artifact's output with the meaning and the dtype of the source's."""
+    spec = msgspec.structs.replace(spec, meaning=source.meaning)
+    is_cast = holds_integers(spec) and source_dtype(spec) != source_dtype(source)
+    return msgspec.structs.replace(spec, source_dtype=source.dtype) if is_cast else spec

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Literal
 
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import UnsupportedModelError
-from edgeml.core.tensors import Meaning, Signature, TensorSpec
+from edgeml.core.tensors import LARGE_INTEGERS, Meaning, Signature, TensorSpec, holds_integers
 
-__all__ = ["batch_of", "decision_of_file", "float_signature", "whole_inputs"]
+__all__ = ["batch_of", "decision_of_file", "source_signature", "whole_inputs"]
 
 # Of the tensor of one sample, so that 256 random samples fit into memory.
 _MAX_ELEMENTS = 2**24
@@ -46,15 +47,24 @@ def batch_of(signature: Signature, name: str) -> int | None:
     return batches.pop()
 
 
-def float_signature(signature: Signature, *, scores: bool) -> Signature:
-    """Return the signature of a source: float32, with a dynamic batch."""
+def source_signature(signature: Signature, *, scores: bool) -> Signature:
+    """Return the signature of a source, with a dynamic batch: float32, and integers as they are.
 
-    def float_spec(spec: TensorSpec, meaning: Meaning) -> TensorSpec:
-        return TensorSpec(spec.name, (None, *spec.shape[1:]), "float32", meaning=meaning)
+    Inputs of few bits are float32 too, which represents them exactly.
+    """
+
+    def source_spec(spec: TensorSpec, meaning: Meaning, *, keeps: bool) -> TensorSpec:
+        return TensorSpec(spec.name, (None, *spec.shape[1:]), spec.dtype if keeps else "float32", meaning=meaning)
 
     return Signature(
-        tuple(float_spec(spec, "values") for spec in signature.inputs),
-        tuple(float_spec(spec, "scores" if scores else "values") for spec in signature.outputs),
+        tuple(
+            source_spec(spec, "values", keeps=holds_integers(spec) and spec.dtype in LARGE_INTEGERS)
+            for spec in signature.inputs
+        ),
+        tuple(
+            source_spec(spec, "scores" if scores else "values", keeps=holds_integers(spec))
+            for spec in signature.outputs
+        ),
     )
 
 
@@ -70,8 +80,11 @@ def decision_of_file(last: Literal["softmax", "sigmoid"] | None, signature: Sign
     return None
 
 
-def whole_inputs(signature: Signature) -> tuple[str, ...]:
-    """Return the names of the inputs of integers without quantization, such as ids."""
-    return tuple(
-        spec.name for spec in signature.inputs if spec.quantization is None and not spec.dtype.startswith("float")
-    )
+def whole_inputs(signature: Signature, cast: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of the inputs of integers without quantization, such as ids.
+
+    Args:
+        signature: Tensors of the file.
+        cast: Names of float inputs that the model casts to integers.
+    """
+    return tuple(spec.name for spec in signature.inputs if holds_integers(spec) or spec.name in cast)

@@ -12,6 +12,7 @@ import numpy as np
 from edgeml.core.artifact import Needs
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
+from edgeml.core.formats.onnx_integers import integer_inputs
 from edgeml.core.formats.onnx_scan import scan_onnx
 from edgeml.core.recipe import Precision
 from edgeml.core.registry.engines import find_engine
@@ -20,7 +21,7 @@ from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
 from edgeml.sources.audit_findings import refuse_untrusted
-from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, whole_inputs
+from edgeml.sources.file_description import batch_of, decision_of_file, source_signature, whole_inputs
 
 __all__ = ["SUFFIX", "OnnxFileSource", "open_source"]
 
@@ -61,7 +62,7 @@ class OnnxFileSource:
         """Return the outputs of the file in onnxruntime.
 
         Args:
-            inputs: float32 arrays ``[samples, ...]`` by input name.
+            inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
         opener = find_engine("onnx")
         # The session chooses its batches by the operators: some outputs depend on them.
@@ -142,12 +143,12 @@ def _describe(model: Any, name: str) -> OnnxFileSource:
     info = SourceInfo(
         "onnx",
         f"onnx-{precision}",
-        float_signature(signature, scores=decision is not None),
+        source_signature(signature, scores=decision is not None),
         "classification" if decision else None,
         decision,
         f"sha256:{digest}",
         {package: installed_version(package) or "unknown" for package in ("onnx", "onnxruntime")},
-        whole_inputs=whole_inputs(signature),
+        whole_inputs=whole_inputs(signature, integer_inputs(model.graph)),
     )
     return OnnxFileSource(info, model, signature, precision)
 

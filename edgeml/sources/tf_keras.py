@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,15 @@ from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
-from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
+from edgeml.sources.keras_description import (
+    decision_of,
+    model_digest,
+    output_dtype,
+    reference_of,
+    signature_of,
+    token_inputs,
+    traced,
+)
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
@@ -45,22 +54,26 @@ class LegacyKerasSource:
         """Return the model's outputs, in inference mode and in batches of 32.
 
         Args:
-            inputs: float32 arrays ``[samples, ...]`` in the signature's order.
+            inputs: Arrays ``[samples, ...]`` in the signature's order and dtypes.
         """
         return reference_of(self.info.signature, self.call, inputs)
 
     def call(self, inputs: list[Any]) -> list[Any]:
-        """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.
+        """Return the outputs as a flat list in the model's order, floats as float32, from a flat list of inputs.
 
-        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs that are not float32 in the
-        model are cast.
+        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs of another dtype than the model's
+        are cast.
         """
-        import tensorflow as tf
+        return _call(self.model, inputs)
 
-        model = self.model
-        cast = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
-        packed = tf.nest.pack_sequence_as(model.input, cast)
-        return [tf.cast(output, tf.float32) for output in tf.nest.flatten(model(packed, training=False))]
+
+def _call(model: Any, inputs: list[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    cast = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
+    packed = tf.nest.pack_sequence_as(model.input, cast)
+    outputs = tf.nest.flatten(model(packed, training=False))
+    return [tf.cast(output, output_dtype(output.dtype.name)) for output in outputs]
 
 
 def save(model: Any, path: Path) -> None:
@@ -119,9 +132,7 @@ def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
             f"{path.name}: tf-keras {tf_keras.__version__} cannot load the model: {_cause(error)}.",
             fix="build it from Keras's own layers, and save the whole model with model.save().",
         ) from error
-    source = LegacyKerasSource(_describe(model, path), model)
-    refuse_untrusted(path.name, _audit_trace(source), trust=trust)
-    return source
+    return LegacyKerasSource(_describe(model, path, trust=trust), model)
 
 
 def _audit_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
@@ -156,21 +167,12 @@ def _model_of(config: dict[str, Any]) -> Any:
     return tf_keras.models.model_from_config({key: parts[key] for key in ("class_name", "config") if key in parts})
 
 
-def _audit_trace(source: LegacyKerasSource) -> list[str]:
-    """Return findings in the model's traced graph, where functions of TensorFlow that layers call become visible."""
-    import tensorflow as tf
-
-    inputs = [tf.TensorSpec((1, *spec.shape[1:]), tf.float32) for spec in source.info.signature.inputs]
-    traced = tf.function(lambda *tensors: source.call(list(tensors))).get_concrete_function(*inputs)
-    return audit_graph(traced.graph)
-
-
 def _cause(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return (lines[0].rstrip(".:") if lines else repr(error))[:300]
 
 
-def _describe(model: Any, path: Path) -> SourceInfo:
+def _describe(model: Any, path: Path, *, trust: bool) -> SourceInfo:
     if not getattr(model, "inputs", None) or not getattr(model, "output_names", None):
         raise UnsupportedModelError(
             f"{path.name}: the {type(model).__name__} in it is not a Keras model with inputs of known shape.",
@@ -184,6 +186,9 @@ def _describe(model: Any, path: Path) -> SourceInfo:
     outputs = list(model.outputs)
     decision = decision_of(_activation(outputs[0]), outputs)
     signature = signature_of(model.inputs, zip(model.output_names, outputs, strict=True), scores=decision is not None)
+    graph = traced(signature, partial(_call, model))  # in which functions of TensorFlow that layers call are visible
+    refuse_untrusted(path.name, audit_graph(graph), trust=trust)
+    tokens = token_inputs(signature, graph)
     return SourceInfo(
         "tf_keras",
         type(model).__name__,
@@ -195,7 +200,7 @@ def _describe(model: Any, path: Path) -> SourceInfo:
         whole_inputs=tuple(
             spec.name
             for spec, tensor in zip(signature.inputs, model.inputs, strict=True)
-            if not tensor.dtype.is_floating
+            if spec.name in tokens or not tensor.dtype.is_floating
         ),
     )
 

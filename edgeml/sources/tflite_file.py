@@ -18,7 +18,7 @@ from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.sources.audit_findings import refuse_untrusted
-from edgeml.sources.file_description import batch_of, decision_of_file, float_signature, whole_inputs
+from edgeml.sources.file_description import batch_of, decision_of_file, source_signature, whole_inputs
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 
@@ -45,7 +45,7 @@ class TfliteFileSource:
         """Return the outputs of the file in LiteRT, in float units.
 
         Args:
-            inputs: float32 arrays ``[samples, ...]`` by input name.
+            inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
         opener = find_engine("tflite")
         session = opener(self.data, self.model.signature, needs=self.model.needs)
@@ -86,7 +86,7 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
         SourceInfo(
             "tflite",
             f"tflite-{file.precision}",
-            float_signature(signature, scores=decision is not None),
+            source_signature(signature, scores=decision is not None),
             "classification" if decision else None,
             decision,
             f"sha256:{hashlib.sha256(data).hexdigest()}",
