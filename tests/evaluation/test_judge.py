@@ -209,7 +209,13 @@ def test_integers_are_held_to_the_floor_of_agreement(recipe: Recipe) -> None:
         integers, own = (IntegerFidelity("ids", share) for share in (equal, noise or 1.0))
         fidelity = Fidelity(1000, -200.0, -200.0, 9.0, worst_integers=integers, only_integers=True)
         moved = None if noise is None else Fidelity(1000, 200.0, 200.0, 0.0, worst_integers=own, only_integers=True)
-        options = {"size_bytes": 1, "latency": None, "classifies": False, "labelled": False, "noise": moved}
+        options: dict[str, Any] = {
+            "size_bytes": 1,
+            "latency": None,
+            "classifies": False,
+            "labelled": False,
+            "noise": moved,
+        }
         return judge(recipe, Goal(), Evaluation(fidelity), **options)
 
     assert judged(least).released  # whatever the ratio of the numbers is
