@@ -10,8 +10,10 @@ from typing import Any
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.tensors import Signature
 
+from .integer_casts import keep_integers
 from .operators import Formulas, replace_operators
 from .resizing import replace_resizing_by_matmul
+from .sign_bits import replace_sign_bits
 
 __all__ = ["Graph", "freeze", "output_names"]
 
@@ -21,8 +23,8 @@ class Graph:
     """A model as a Python function that TensorFlow can trace.
 
     Attributes:
-        function: Called with one float32 `tf.Tensor` ``[batch, ...]`` per input, in the signature's order;
-            returns float32 tensors ``[batch, ...]`` by output name.
+        function: Called with one `tf.Tensor` ``[batch, ...]`` per input, in the signature's order and dtypes; returns
+            tensors ``[batch, ...]`` by output name, likewise.
         signature: The source's signature; inputs may be encoded, and a label's position may be added to the outputs.
         unrolled: The same function with its recurrent layers unrolled; None for models without recurrent layers or with
             long sequences.
@@ -45,8 +47,8 @@ def freeze(graph: Graph, batch: int | None, formulas: Formulas, *, integer: bool
         graph: The model.
         batch: The fixed batch size, or None to keep it dynamic.
         formulas: Formulas for operators that the converter gets wrong.
-        integer: Prepare for full integer quantization: index inputs become int32, and recurrent layers are unrolled
-            where possible.
+        integer: Prepare for full integer quantization: index inputs become int32, outputs that the model casts from
+            integers stay integers, and recurrent layers are unrolled where possible.
 
     Returns:
         A `ConcreteFunction` of one tensor per input; its outputs are in the order of their sorted names.
@@ -59,7 +61,7 @@ def freeze(graph: Graph, batch: int | None, formulas: Formulas, *, integer: bool
 
     integer_inputs = graph.integer_inputs if integer else frozenset()
     inputs = [
-        tf.TensorSpec((batch, *spec.shape[1:]), tf.int32 if spec.name in integer_inputs else tf.float32, name=spec.name)
+        tf.TensorSpec((batch, *spec.shape[1:]), "int32" if spec.name in integer_inputs else spec.dtype, name=spec.name)
         for spec in graph.signature.inputs
     ]
     function = graph.unrolled if integer and graph.unrolled is not None else graph.function
@@ -67,7 +69,9 @@ def freeze(graph: Graph, batch: int | None, formulas: Formulas, *, integer: bool
         traced = tf.function(function, input_signature=inputs).get_concrete_function()
     _check_state(traced)
     constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
-    return replace_operators(replace_resizing_by_matmul(constant), formulas)
+    constant = replace_sign_bits(replace_resizing_by_matmul(constant), integer=integer)
+    constant = keep_integers(constant) if integer else constant
+    return replace_operators(constant, formulas)
 
 
 def output_names(graph: Graph) -> list[str]:

@@ -40,6 +40,8 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
             f"int16x8 does not support inputs of indices or token ids: {', '.join(sorted(graph.integer_inputs))}.",
             fix="use tflite-int8.",
         )
+    if integer:
+        _check_indices(graph, job)
     # Recipes with the same input encoding share the saved model.
     encoded = any(spec.encoding for spec in graph.signature.inputs)
     name = f"saved_model{'_encoded' if encoded else ''}{'_integer' if integer else ''}"
@@ -121,6 +123,18 @@ def _calibration(graph: Graph, job: ConversionJob) -> Iterator[dict[str, np.ndar
         yield {
             name: values.astype(np.int32) if name in graph.integer_inputs else values for name, values in batch.items()
         }
+
+
+def _check_indices(graph: Graph, job: ConversionJob) -> None:
+    """Reject calibration samples that the artifact's int32 inputs cannot represent."""
+    limits = np.iinfo(np.int32)
+    for name, values in (job.calibration or {}).items():
+        if name in graph.integer_inputs and not (limits.min <= values.min() and values.max() <= limits.max):
+            raise UnsupportedModelError(
+                f"The input '{name}' of tflite-int8 artifacts is int32, and the calibration data hold numbers of more "
+                "bits.",
+                fix="use tflite-dynamic or onnx-int8.",
+            )
 
 
 def _check_weight_dtype(recipe: Recipe, stored_dtypes: frozenset[str]) -> None:

@@ -46,7 +46,9 @@ def _columns(manifest: Manifest) -> dict[str, list[str]]:
     fidelities = [record.evaluation.fidelity for record in records]
     if manifest.source.decisions is not None:
         columns["agree"] = ["-" if f.agreement is None else f"{f.agreement:.1%}" for f in fidelities]
-    columns["SQNR"] = [f"{fidelity.sqnr_db:.1f}" for fidelity in fidelities]
+    if any(fidelity.equal is not None for fidelity in fidelities):
+        columns["equal"] = ["-" if f.equal is None else f"{f.equal:.1%}" for f in fidelities]
+    columns["SQNR"] = ["-" if f.float_sqnr_db is None else f"{f.sqnr_db:.1f}" for f in fidelities]
     if any(record.measurement for record in records):
         columns["ms"] = ["-" if r.measurement is None else f"{r.measurement.median_ms:.3f}" for r in records]
     refused = [item.recipe for item in manifest.refused]

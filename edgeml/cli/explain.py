@@ -77,7 +77,10 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield from _label_lines(explanation, evidence)
     yield from _value_lines(explanation, evidence)
     for name, parity in evidence.parity.items() or {"outputs": evaluation.fidelity}.items():
-        yield "SQNR", f"{name}: {parity.sqnr_db:.1f} dB, the largest difference {parity.max_error:.2g}."
+        if parity.equal is not None:
+            yield "equality", f"{name}: {parity.equal:.2%} of the integers equal the source's."
+        if parity.float_sqnr_db is not None:
+            yield "SQNR", f"{name}: {parity.sqnr_db:.1f} dB, the largest difference {parity.max_error:.2g}."
 
 
 def _drop(drop: Drop, bound: float, metrics: Iterable[Metrics | None]) -> str:

@@ -159,7 +159,7 @@ def values_of(array: np.ndarray, spec: TensorSpec, what: str, *, first: int = 0)
     with np.errstate(all="ignore"):  # overflow becomes an infinity, which is reported below
         original, array = array, np.ascontiguousarray(array, dtype=own)
     if own.kind != "f":
-        _raise_at(np.asarray(array != original), where, f"holds NaN, infinity or a number that is not {own}", first)
+        _check_integers(original, array, where, first)
         return array
     if not all_finite(array):
         _check_missing(np.isnan(array), spec, where, "holds NaN or infinity", first)
@@ -237,6 +237,22 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def _check_integers(original: np.ndarray, array: np.ndarray, where: str, first: int) -> None:
+    """Raise an error where the conversion of numbers to integers has changed one."""
+    wrong = np.asarray(array != original)
+    if not wrong.any():
+        return
+    if original.dtype.kind == "f":
+        fix = "give what the model was trained with, as token numbers or bytes, not scaled."
+        state = "holds a fraction or NaN, expected whole numbers"
+        _raise_at(np.asarray(original != np.trunc(original)), where, state, first, fix)
+    if array.dtype.kind == "b":
+        _raise_at(wrong, where, "holds a number other than 0 and 1", first)
+    limits = np.iinfo(array.dtype)
+    fix = f"the artifact takes {array.dtype}: give smaller numbers, or use an artifact whose input has more bits."
+    _raise_at(wrong, where, f"holds a number outside of {limits.min} to {limits.max}", first, fix)
+
+
 def _check_missing(missing: np.ndarray, spec: TensorSpec, where: str, state: str, first: int) -> None:
     """Raise an error if a value is missing that the model needs."""
     if spec.missing_values is True or not missing.any():
@@ -248,10 +264,10 @@ def _check_missing(missing: np.ndarray, spec: TensorSpec, where: str, state: str
     _raise_at(needed, where, state, first)
 
 
-def _raise_at(wrong: np.ndarray, where: str, state: str, first: int) -> None:
+def _raise_at(wrong: np.ndarray, where: str, state: str, first: int, fix: str = "") -> None:
     """Raise an error that names the first wrong sample, and says how many there are."""
     rows = np.asarray(wrong.reshape(len(wrong), -1).any(axis=1))
     if rows.any():
         among = f" from {first} on" if first else ""
         counted = f" ({int(rows.sum())} of {len(rows)} samples{among} do)" if len(rows) > 1 else ""
-        raise InputError(f"{where}: sample {first + int(np.argmax(rows))} {state}{counted}.")
+        raise InputError(f"{where}: sample {first + int(np.argmax(rows))} {state}{counted}.", fix=fix)

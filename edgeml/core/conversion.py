@@ -148,7 +148,8 @@ class ConversionJob:
     Attributes:
         folder: Folder for intermediate files.
         batch: Fixed batch of the artifacts; None for the format's default (1 for TFLite, dynamic for ONNX).
-        calibration: float32 arrays ``[samples, ...]`` by input name; None without calibration data.
+        calibration: Arrays ``[samples, ...]`` by input name, in the dtypes of the source's signature; None without
+            calibration data.
         models: ONNX models that recipes share.
         paths: Intermediate files that recipes share.
     """

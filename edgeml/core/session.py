@@ -52,10 +52,10 @@ class HotLoop(Protocol):
 class Session(Protocol):
     """An artifact that is open on a target.
 
-    Inputs and outputs are floats in the source's own units, and text for text inputs, whatever the artifact's dtypes:
-    inputs are encoded if the signature says so, and quantized with rounding and clipping; outputs are dequantized.
-    The caller owns the results. A session is safe to use from several threads at once. As a context manager, the
-    session closes at the end of the block.
+    Inputs and outputs are floats in the source's own units, and text for text inputs, whatever the artifact's dtypes;
+    outputs that are integers or bools in the source keep their dtype. Inputs are encoded if the signature says so, and
+    quantized with rounding and clipping; outputs are dequantized. The caller owns the results. A session is safe to use
+    from several threads at once. As a context manager, the session closes at the end of the block.
 
     Attributes:
         signature: Inputs and outputs of the artifact.
@@ -139,7 +139,7 @@ class Session(Protocol):
             progress: Function that is called in the caller's thread with the number of samples that are done.
 
         Returns:
-            Arrays ``[samples, ...]`` by output name: float32, or labels for an output of labels.
+            Arrays ``[samples, ...]`` by output name: float32, integers or bools as in the source, or labels.
 
         Raises:
             InputError: Names, shapes or dtypes differ from the signature, values are infinite, or a value is missing
@@ -215,8 +215,8 @@ class Session(Protocol):
             progress: Function that is called in the caller's thread with the number of samples that are done.
 
         Returns:
-            A float32 array ``[samples, ...]``; for models with several outputs one per output name, in the source's
-            order.
+            An array ``[samples, ...]``: float32, or integers or bools as in the source. For models with several outputs
+            one per output name, in the source's order.
 
         Raises:
             InputError: See `run`; or a file does not exist, or raw data differ from the package's declaration.
@@ -379,7 +379,7 @@ class Session(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def prepare(self, data: object, *, raw: bool = False) -> dict[str, np.ndarray]:
-        """Convert data to the inputs of `run`: float32 arrays ``[samples, ...]`` by input name.
+        """Convert data to the inputs of `run`: arrays ``[samples, ...]`` by input name, float32 or whole numbers.
 
         Args:
             data: See `predict`.

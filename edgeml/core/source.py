@@ -76,7 +76,8 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     Attributes:
         framework: ``keras``, ``tf_keras`` (Keras 2), ``sklearn``, or of an existing file ``tflite`` or ``onnx``.
         architecture: Name of the model's class, or of the steps of a pipeline.
-        signature: Named inputs and outputs with a dynamic batch: float32, for columns of tables float64, or text.
+        signature: Named inputs and outputs with a dynamic batch: float32, for columns of tables float64, or text;
+            int32 and int64 inputs, and all outputs of integers and bools, in the model's own dtype.
         task: Task of the model; None where the model alone does not determine it.
         decision: Labels, and the rule from scores to a label; None for models that do not classify.
         digest: ``sha256:…`` of architecture and weights, the same for the same model in any file.
@@ -120,7 +121,7 @@ class Reference(Struct, frozen=True):
     """The outputs of the source itself.
 
     Attributes:
-        outputs: float32 arrays ``[samples, ...]`` by output name.
+        outputs: Arrays ``[samples, ...]`` by output name, in the dtypes of the signature.
         labels: Positions of the source's labels ``[samples]`` in the decision's labels, or None. The labels count,
             not the scores, for models that do not decide by their largest score.
         own: Outputs in the model's own precision, where that is not float32; else None.

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from edgeml.core.encoding import Encoding
 
 __all__ = [
+    "LARGE_INTEGERS",
     "DType",
     "Label",
     "Meaning",
@@ -15,9 +16,14 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "describe_input",
+    "holds_integers",
     "plain_name",
     "plain_names",
+    "source_dtype",
 ]
+
+LARGE_INTEGERS = frozenset({"int32", "int64"})
+"""Dtypes whose numbers float32 cannot all represent."""
 
 _MAX_LISTED = 10
 
@@ -54,6 +60,8 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         texts: The texts that an input supports; empty if it supports any.
         literal_texts: Texts such as ``None`` and ``NA`` that are values of their own, although files use them for
             missing values.
+        source_dtype: Dtype of an artifact's output in the source, such as float32 for class numbers that the source
+            casts; None where `source_dtype` follows from the other fields.
     """
 
     name: str
@@ -65,6 +73,7 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     missing_values: bool | tuple[int, ...] = field(default=False, name="gaps")
     texts: tuple[str, ...] = ()
     literal_texts: tuple[str, ...] = ()
+    source_dtype: DType | None = None
 
 
 def describe_input(spec: TensorSpec) -> str:
@@ -79,6 +88,21 @@ def describe_input(spec: TensorSpec) -> str:
         )
         parts.append(f"may be missing{columns}")
     return ", ".join(parts)
+
+
+def holds_integers(spec: TensorSpec) -> bool:
+    """Return whether a tensor holds integers or bools themselves, such as ids, and not quantized reals."""
+    return spec.quantization is None and spec.dtype != "string" and not spec.dtype.startswith("float")
+
+
+def source_dtype(spec: TensorSpec) -> DType:
+    """Return the dtype of an artifact's output in the source's units: integers, bools, labels keep their own.
+
+    Other outputs are float32.
+    """
+    if spec.source_dtype is not None:
+        return spec.source_dtype
+    return spec.dtype if spec.meaning in {"label", "position"} or holds_integers(spec) else "float32"
 
 
 class Signature(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edgeml.core.decisions import Decision, label_sizes
-from edgeml.core.records.evidence import Fidelity, PartFidelity
+from edgeml.core.records.evidence import Fidelity, IntegerFidelity, PartFidelity
 from edgeml.core.source import Reference
 
 __all__ = ["CENTERED_SLACK_DB", "CONSTANT_ERROR", "Agreement", "agreement_of", "fidelity_of", "part_sqnr_db", "ties"]
@@ -36,15 +36,22 @@ def fidelity_of(
     """Compare an artifact's outputs with the source's over the same samples.
 
     Args:
-        reference: The source's float32 outputs ``[samples, ...]`` by name.
+        reference: The source's outputs ``[samples, ...]`` by name.
         outputs: The artifact's outputs, finite, by the same names.
         labels: By output with labels the source's labels, the artifact's labels, and whether the source's scores tie;
             each ``[samples, ...]``.
 
     Returns:
         The figures; over several outputs the worst of each. An output that is constant and reproduced within 1e-6 does
-        not count if another output varies.
+        not count if another output varies. Outputs of integers are compared by equality, the others by ratios.
     """
+    floats = {name: values for name, values in reference.items() if values.dtype.kind == "f"}
+    integers = [
+        IntegerFidelity(name, float((outputs[name] == values).mean()))
+        for name, values in reference.items()
+        if name not in floats
+    ]
+    only_integers, reference = not floats, floats or reference
     figures = [_sqnr(reference[name], outputs[name]) for name in reference]
     errors = [
         float(np.abs(outputs[name].astype(np.float64) - values).max(initial=0.0)) for name, values in reference.items()
@@ -75,6 +82,8 @@ def fidelity_of(
             key=part_sqnr_db,
             default=None,
         ),
+        worst_integers=min(integers, key=lambda output: output.equal, default=None),
+        only_integers=only_integers,
     )
 
 

@@ -15,6 +15,7 @@ __all__ = ["judge", "meets_floor"]
 _NOISE_SLACK_DB = 6.0  # below the source's own noise, which another order of sums doubles
 _PART_SLACK_DB = 5.0  # for columns apart, and for the median sample
 _MAX_TIED = 0.01  # share of samples up to which the verdict does not mention them
+_PROVES_LITTLE = "the source's outputs are the same for all samples, which proves little"
 _NO_NOISE = Fidelity(0, math.inf, math.inf, 0.0)
 # Tolerated loss when the source itself is cast to float32: the parity floor of fp16 recipes.
 _FLOAT32_FLOOR = Floor(40.0, 0.99)
@@ -50,7 +51,7 @@ def judge(
             the floor, it is the floor.
     """
     floor = goal.floor(recipe.floor)
-    reasons, remarks = _judge_fidelity(
+    reasons, remarks = _judge_outputs(
         evaluation.fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32", noise=noise
     )
     if floor.sqnr_db < recipe.floor.sqnr_db or floor.agreement < recipe.floor.agreement:
@@ -80,14 +81,17 @@ def judge(
 def meets_floor(recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: bool) -> bool:
     """Return whether outputs are as near to the source's as the recipe and the goal require."""
     floor = goal.floor(recipe.floor)
-    return not _judge_fidelity(fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")[0]
+    return not _judge_outputs(fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")[0]
 
 
 def _judge_float32_fidelity(fidelity: Fidelity, computes: str, reasons: list[str], remarks: list[Remark]) -> None:
     """Judge what the source itself loses in float32."""
+    worst = fidelity.worst_integers
+    figures = [] if fidelity.only_integers else [f"SQNR {fidelity.sqnr_db:.1f} dB"]
+    figures += [] if worst is None else [f"{worst.equal:.2%} of the integers in '{worst.output}' are equal"]
     effect = (
         f"{fidelity.flips} of {fidelity.samples} labels differ" if fidelity.flips is not None else "the outputs differ"
-    ) + f" (SQNR {fidelity.sqnr_db:.1f} dB)"
+    ) + f" ({', '.join(figures)})"
     text = (
         f"the model computes in {computes}, and artifacts are judged against the same weights in float32, for which "
         f"{effect}"
@@ -96,12 +100,23 @@ def _judge_float32_fidelity(fidelity: Fidelity, computes: str, reasons: list[str
         "subtract an offset from large inputs"
     )
     centered = fidelity.sqnr_db if fidelity.centred_sqnr_db is None else fidelity.centred_sqnr_db + CENTERED_SLACK_DB
-    if not min(fidelity.sqnr_db, centered) >= _FLOAT32_FLOOR.sqnr_db or (
-        fidelity.agreement is not None and not fidelity.agreement >= _FLOAT32_FLOOR.agreement
-    ):
+    is_near = fidelity.only_integers or min(fidelity.sqnr_db, centered) >= _FLOAT32_FLOOR.sqnr_db
+    shares = (fidelity.agreement, None if worst is None else worst.equal)
+    if not is_near or not all(share is None or share >= _FLOAT32_FLOOR.agreement for share in shares):
         reasons.append(f"{text}; save the model in float32 to make that the reference" if computes else text)
     elif fidelity.flips or computes:
         remarks.append(Remark(text))
+
+
+def _judge_outputs(
+    fidelity: Fidelity, floor: Floor, *, classifies: bool, exact: bool, noise: Fidelity | None = None
+) -> tuple[list[str], list[Remark]]:
+    """Judge outputs of integers by their equality, and the others by ratios and labels."""
+    reasons, remarks = _judge_integers(fidelity, floor, noise or _NO_NOISE)
+    if fidelity.only_integers and not classifies:
+        return reasons, remarks
+    others = _judge_fidelity(fidelity, floor, classifies=classifies, exact=exact, noise=noise)
+    return [*reasons, *others[0]], [*remarks, *others[1]]
 
 
 def _judge_fidelity(
@@ -121,7 +136,7 @@ def _judge_fidelity(
 
     is_constant = fidelity.centred_sqnr_db is None
     if is_constant:
-        remarks.append(Remark("the source's outputs are the same for all samples, which proves little"))
+        remarks.append(Remark(_PROVES_LITTLE))
     sqnr_db = bound(floor.sqnr_db, own.sqnr_db)
     if is_constant and exact:
         if not fidelity.max_error <= CONSTANT_ERROR:
@@ -178,6 +193,29 @@ def _judge_fidelity(
             f"{100 * least_agreement:.4g}%"
         )
     return reasons, remarks
+
+
+def _judge_integers(fidelity: Fidelity, floor: Floor, own: Fidelity) -> tuple[list[str], list[Remark]]:
+    """Judge outputs of integers, by the share of elements that equal the source's."""
+    worst, noise = fidelity.worst_integers, own.worst_integers
+    if worst is None:
+        return [], []
+    remarks, least = [], floor.agreement
+    if fidelity.only_integers and fidelity.centred_sqnr_db is None:
+        remarks.append(Remark(_PROVES_LITTLE))
+    if noise is not None and noise.equal < least:
+        least = noise.equal
+        remarks.append(
+            Remark(
+                f"the source itself gives {1 - noise.equal:.2%} other integers in '{noise.output}' for inputs moved by "
+                "one last bit: this noise is the floor of their equality"
+            )
+        )
+    if worst.equal >= least:
+        return [], remarks
+    return [
+        f"{worst.equal:.2%} of the integers in '{worst.output}' equal the source's, below {100 * least:.4g}%"
+    ], remarks
 
 
 def _judge_drop(evaluation: Evaluation, bound: float, reasons: list[str], remarks: list[Remark]) -> int | None:

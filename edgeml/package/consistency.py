@@ -17,7 +17,7 @@ from edgeml.core.errors import PackageError
 from edgeml.core.preprocessing import check_declaration
 from edgeml.core.recipe import RECIPES
 from edgeml.core.records.evidence import PERCENT_METRICS, Fidelity, PartFidelity
-from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.core.tensors import Signature, TensorSpec, holds_integers
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.package.manifest import ArtifactRecord, Manifest
 
@@ -108,9 +108,17 @@ def _check_signatures(manifest: Manifest) -> Problems:
                 yield from _check_spec(spec, owner)
         if any(spec.meaning != "values" for spec in signature.inputs):
             yield f"an input of {owner} means something else than values"
+        for spec in (*signature.inputs, *signature.outputs):
+            if spec.source_dtype is not None and (spec in signature.inputs or not _is_castable(spec)):
+                yield f"'{spec.name}' of {owner} is {spec.dtype}, and {spec.source_dtype} in the source"
     for spec in (*manifest.source.signature.inputs, *manifest.source.signature.outputs):
         if spec.quantization is not None or spec.meaning in DECIDED:
             yield f"'{spec.name}' of the source is quantized, or holds labels"
+
+
+def _is_castable(spec: TensorSpec) -> bool:
+    """Return whether sessions can cast an output to its dtype in the source."""
+    return holds_integers(spec) and spec.meaning not in DECIDED and spec.source_dtype in {"float32", *_INTEGERS, "bool"}
 
 
 def _check_spec(spec: TensorSpec, owner: str) -> Problems:
@@ -291,6 +299,7 @@ def _check_figures(manifest: Manifest) -> Problems:
         evaluation, latency = record.evaluation, record.measurement
         fidelity, mcnemar, worst = evaluation.fidelity, evaluation.mcnemar, evaluation.worst_class
         shares = [fidelity.agreement, evaluation.ece, evaluation.source_ece]
+        shares += [fidelity.worst_integers.equal] if fidelity.worst_integers is not None else []
         least: list[float | None] = [
             fidelity.samples,
             fidelity.flips,

@@ -11,7 +11,7 @@ from msgspec import Struct
 from edgeml.core.decisions import DECIDED
 from edgeml.core.errors import InputError, IsolationError, MissingDependencyError, PackageError, TargetError
 from edgeml.core.session import Session
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import Signature, holds_integers
 from edgeml.package.manifest import Golden, GoldenRun
 from edgeml.package.npy import decode_array
 
@@ -46,9 +46,9 @@ def bounds(
 ) -> dict[str, float]:
     """Return the allowed difference to another run of the same family, by output name.
 
-    The bound is one step for integers. For floats the bound is a ten-thousandth of the largest output, or the
+    The bound is one step for quantized outputs. For floats the bound is a ten-thousandth of the largest output, or the
     artifact's own largest error against the source if that is larger: another CPU must not move the outputs by more
-    than the conversion did.
+    than the conversion did. Outputs of labels, integers and bools must be equal, and do not have a bound.
 
     Args:
         raw: Outputs ``[samples, ...]`` in the artifact's dtypes.
@@ -57,7 +57,7 @@ def bounds(
     """
     limits = {}
     for spec in signature.outputs:
-        if spec.meaning in DECIDED:
+        if spec.meaning in DECIDED or holds_integers(spec):
             continue
         if np.issubdtype(raw[spec.name].dtype, np.integer):
             limits[spec.name] = _INTEGER_STEPS
@@ -146,7 +146,7 @@ def _compare(name: str, output: np.ndarray | None, expected: np.ndarray, bound: 
         return f"'{name}': got {got}, expected {expected.dtype} {list(expected.shape)}", ""
     if bound is None:
         wrong = int((output != expected).sum())
-        return (f"'{name}': {wrong} of {expected.size} labels differ", "") if wrong else ("", f"'{name}' equal")
+        return (f"'{name}': {wrong} of {expected.size} values differ", "") if wrong else ("", f"'{name}' equal")
     difference = np.abs(output.astype(np.float64) - expected.astype(np.float64))
     largest = float(difference.max(initial=0.0))
     if not largest <= bound:  # NaN fails too

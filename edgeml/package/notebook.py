@@ -38,7 +38,7 @@ def _row(record: ArtifactRecord, manifest: Manifest, metric: str) -> list[str]:
         f"{manifest.files[record.file].size_bytes / 1000:,.1f}",
         "" if value is None else f"{value:.2%}" if percent else f"{value:.4g}",
         "" if drop is None else format_drop(drop.value, drop.metric, sign="+"),
-        f"{evaluation.fidelity.sqnr_db:.1f}",
+        "" if evaluation.fidelity.float_sqnr_db is None else f"{evaluation.fidelity.sqnr_db:.1f}",
         "" if latency is None else f"{latency.median_ms:.3f}",
         record.verdict.status,
         "; ".join(record.verdict.reasons),

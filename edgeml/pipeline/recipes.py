@@ -27,7 +27,7 @@ from edgeml.core.recipe import Recipe, find_recipe
 from edgeml.core.source import FILES, Reference
 from edgeml.core.system.installation import index_command
 from edgeml.core.system.worker import Worker, WorkerCrash
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import Signature, TensorSpec, holds_integers, source_dtype
 from edgeml.pipeline.assessment import Assessor
 from edgeml.pipeline.batch_dependence import batch_dependence, depends
 from edgeml.pipeline.children.prove import ProofSettings
@@ -178,13 +178,15 @@ class _RecipeBuilder:
             return _failure(recipe.id, error)
 
     def _with_source_metadata(self, artifact: Artifact) -> Artifact:
-        """Copy output meanings, missing-value support and texts from the source; converters do not know the task.
+        """Copy meanings and dtypes of outputs, missing-value support and texts from the source.
+
+        Converters do not know the task, and return integers where the source casts them to floats.
 
         Integer inputs cannot represent missing values.
         """
-        meanings = {spec.name: spec.meaning for spec in self.request.info.signature.outputs}
+        results = {spec.name: spec for spec in self.request.info.signature.outputs}
         outputs = tuple(
-            msgspec.structs.replace(spec, meaning=meanings.get(spec.name, spec.meaning))
+            _with_meaning(spec, results[spec.name]) if spec.name in results else spec
             for spec in artifact.signature.outputs
         )
         sources = {spec.name: spec for spec in self.request.info.signature.inputs}
@@ -247,6 +249,19 @@ class _RecipeBuilder:
             raise ConversionError(
                 f"The artifact's tensors differ from the source's: expected {expected}, got {actual}."
             )
+        dtypes = {spec.name: source_dtype(spec) for spec in actual.outputs}
+        for spec in expected.outputs:
+            if dtypes[spec.name] != source_dtype(spec):
+                raise ConversionError(
+                    f"The artifact returns '{spec.name}' as {dtypes[spec.name]}, expected {source_dtype(spec)}."
+                )
+
+
+def _with_meaning(spec: TensorSpec, source: TensorSpec) -> TensorSpec:
+    """Return the spec of an artifact's output with the meaning and the dtype of the source's."""
+    spec = msgspec.structs.replace(spec, meaning=source.meaning)
+    is_cast = holds_integers(spec) and source_dtype(spec) != source_dtype(source)
+    return msgspec.structs.replace(spec, source_dtype=source.dtype) if is_cast else spec
 
 
 def _failure(recipe: str, error: EdgemlError, operators: tuple[str, ...] = ()) -> Refusal:

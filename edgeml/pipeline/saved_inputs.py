@@ -33,7 +33,8 @@ class SavedInputs:
         float32: The judged data in float32, if the source's inputs are float64; else None.
         float32_missing_values: The samples with missing values in float32, likewise.
         some: The first of the judged samples.
-        moved: The same samples with each number moved by its last bit; None where the inputs are not floats.
+        moved: The same samples with each number moved by its last bit; None where all inputs are whole numbers or
+            text.
         batches: Samples that run alone and in several batches, and their neighbors.
         probes: The positions of these.
     """
@@ -96,9 +97,14 @@ def save_arrays(arrays: Mapping[str, np.ndarray], folder: Path) -> Files:
 
 
 def _move_by_last_bit(arrays: Mapping[str, np.ndarray], info: SourceInfo) -> dict[str, np.ndarray] | None:
-    """Move each number to a neighbor, up or down by chance; missing values, zeros and whole numbers stay."""
+    """Move each number to a neighbor, up or down by chance; missing values and zeros stay.
+
+    Inputs stay that hold nothing but whole numbers, such as ids, bytes and counts: none of them is off by a last bit,
+    and a model that casts them to integers would truncate 5 to 4.
+    """
     specs = info.signature.inputs
     floats = {spec.name for spec in specs if spec.dtype.startswith("float")} - set(info.whole_inputs)
+    floats = {name for name in floats if not _is_whole(arrays[name])}
     if not floats:
         return None
     rng = np.random.default_rng(_MOVING_SEED)
@@ -108,6 +114,11 @@ def _move_by_last_bit(arrays: Mapping[str, np.ndarray], info: SourceInfo) -> dic
         return np.where(array == 0, array, np.nextafter(array, ends))
 
     return {name: move(array) if name in floats else array for name, array in arrays.items()}
+
+
+def _is_whole(array: np.ndarray) -> bool:
+    """Return whether all numbers are whole; missing values do not count."""
+    return bool(np.all((array == np.trunc(array)) | np.isnan(array)))
 
 
 def _to_float32(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from edgeml.core.decisions import Decision
 from edgeml.core.errors import InputError
 from edgeml.core.source import DENSE, Head, SourceInfo, Task
 from edgeml.core.system.text import as_unicode
-from edgeml.core.tensors import Label, Signature, TensorSpec
+from edgeml.core.tensors import Label, Signature, TensorSpec, holds_integers
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.pipeline.box_places import place_of_boxes
 from edgeml.pipeline.truth import is_one_hot, split_evaluation, truth_by_output
@@ -214,7 +214,9 @@ def _settle_estimator(known: _Known, info: SourceInfo) -> Head:
 
 def _settle(known: _Known, info: SourceInfo, remarks: list[str]) -> Head:
     """Settle the task of one output of a network; assumptions are added to `remarks`."""
-    task = known.task or known.guess.task or _infer_task(known, info, remarks)
+    task = known.task or known.guess.task
+    if task is None:  # integers are class numbers or ids, which are not scores
+        task = "regression" if holds_integers(known.spec) else _infer_task(known, info, remarks)
     if task not in _WITH_LABELS:
         if known.labels is not None:
             raise InputError(

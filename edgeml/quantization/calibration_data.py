@@ -9,13 +9,15 @@ import numpy as np
 from edgeml.core.conversion import ConversionJob
 from edgeml.core.encoding import encoder
 from edgeml.core.errors import UnsupportedModelError
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import Signature, holds_integers
 
 __all__ = ["calibration_batches"]
 
 
 def calibration_batches(job: ConversionJob, signature: Signature) -> Iterator[dict[str, np.ndarray]]:
-    """Iterate over the calibration samples in batches of the artifact's size, as encoded float32 arrays by input name.
+    """Iterate over the calibration samples in batches of the artifact's size, by input name.
+
+    Arrays are encoded float32, and of the artifact's own dtype where that is an integer that is not quantized.
 
     An incomplete last batch is filled by repetition of its last sample, which does not change any range.
 
@@ -26,9 +28,11 @@ def calibration_batches(job: ConversionJob, signature: Signature) -> Iterator[di
         raise UnsupportedModelError("Quantizing activations needs calibration samples.")
     batch = job.batch or signature.inputs[0].shape[0] or 1
     encoders = {spec.name: encoder(spec.encoding) for spec in signature.inputs}
+    dtypes = {spec.name: spec.dtype if holds_integers(spec) else "float32" for spec in signature.inputs}
     count = len(next(iter(job.calibration.values())))
     for start in range(0, count, batch):
         rows = np.arange(start, start + batch).clip(max=count - 1)
         yield {
-            name: encoders[name](array[rows].astype(np.float32, copy=False)) for name, array in job.calibration.items()
+            name: encoders[name](array[rows].astype(dtypes[name], copy=False))
+            for name, array in job.calibration.items()
         }

@@ -12,6 +12,7 @@ from edgeml.core.conversion import ConversionJob
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.formats.onnx_canonical import canonicalize
 from edgeml.core.formats.onnx_contents import onnx_contents
+from edgeml.core.formats.onnx_integers import nodes_on_integers
 from edgeml.core.recipe import Recipe
 from edgeml.core.system.machine import cpu
 from edgeml.core.tensors import Signature
@@ -78,7 +79,31 @@ def _float16(model: Any) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     copy = onnx.ModelProto.FromString(model.SerializeToString())  # the conversion works in place
-    return convert_float_to_float16(copy, keep_io_types=True)
+    nodes = nodes_on_integers(copy.graph)
+    for i, node in enumerate(nodes):
+        node.name = f"on_integers_{i}"
+    converted = convert_float_to_float16(copy, keep_io_types=True, node_block_list=[node.name for node in nodes])
+    if nodes:
+        _keep_float32(converted.graph)
+    return converted
+
+
+def _keep_float32(graph: Any) -> None:
+    """Let casts to float16 and back return the float32 numbers: integers, which float16 does not represent."""
+    halves = {node.output[0]: node.input[0] for node in graph.node if _casts_to(node, "FLOAT16")}
+    for node in graph.node:
+        if _casts_to(node, "FLOAT") and node.input[0] in halves:
+            node.input[0] = halves[node.input[0]]
+    read = {name for node in graph.node for name in node.input}
+    for node in [node for node in graph.node if node.output[0] in halves and node.output[0] not in read]:
+        graph.node.remove(node)
+
+
+def _casts_to(node: Any, kind: str) -> bool:
+    import onnx
+
+    code = onnx.TensorProto.DataType.Value(kind)
+    return node.op_type == "Cast" and any(each.name == "to" and each.i == code for each in node.attribute)
 
 
 def _preprocess(model: Any, job: ConversionJob, signature: Signature) -> Path:

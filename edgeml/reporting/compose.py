@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgeml.core.records.benchmark_results import Results
+from edgeml.core.records.evidence import Fidelity
 from edgeml.core.records.evidence_details import Evidence
 from edgeml.core.source import MAIN_METRIC
 from edgeml.package import Package
@@ -156,13 +157,20 @@ def _verdict(
     if drop is not None:
         quality = f"a {drop_title(drop.metric)} of {format_drop(drop)} on {samples}"
     else:
-        quality = f"an SQNR of {format_db(fidelity.sqnr_db)} dB on {samples}; accuracy was not measured"
+        quality = f"{_closeness(fidelity)} on {samples}; accuracy was not measured"
     size = f"{format_kb(manifest.files[best.file].size_bytes)} kB"
     speed = speeds.get(best.recipe)
     latency = f", {format_ms(speed.median.value)} ms a sample on {display_text(machine)}" if speed is not None else ""
     remarks = best.verdict.open_remarks
     remark_text = f" The verdict is {display_text(str(remarks[0]), 300)}." if remarks else ""
     return f"Ship {best.recipe}: {quality}{latency}, {size}. It is {reason}. {counts}{remark_text}"
+
+
+def _closeness(fidelity: Fidelity) -> str:
+    """Describe how near outputs are to the source's: equality of integers, SQNR of the others."""
+    parts = [] if fidelity.equal is None else [f"{fidelity.equal:.2%} of integers equal to the source's"]
+    parts += [] if fidelity.float_sqnr_db is None else [f"an SQNR of {format_db(fidelity.sqnr_db)} dB"]
+    return " and ".join(parts)
 
 
 def _other_devices(manifest: Manifest, speeds: dict[str, dict[str, Speed]], sizes: dict[str, int]) -> str:
@@ -190,7 +198,9 @@ def _facts(best: ArtifactRecord | None, speeds: dict[str, Speed], sizes: dict[st
         value, _, interval = format_drop(drop).partition(" ")
         facts.append(Fact(drop_title(drop.metric), value, f"95% {interval}"))
     else:
-        facts.append(Fact("SQNR", f"{format_db(best.evaluation.fidelity.sqnr_db)} dB"))
+        fidelity = best.evaluation.fidelity
+        facts += [] if fidelity.equal is None else [Fact("equal integers", f"{fidelity.equal:.2%}")]
+        facts += [] if fidelity.float_sqnr_db is None else [Fact("SQNR", f"{format_db(fidelity.sqnr_db)} dB")]
     if (speed := speeds.get(best.recipe)) is not None:
         interval = format_interval(speed.median).partition(" ")[2]
         ratio = speeds[reference].median.value / speed.median.value if reference in speeds and reference else None
@@ -247,7 +257,9 @@ def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | 
     fidelities = [record.evaluation.fidelity for record in records]
     if manifest.source.decisions is not None:
         cells["agree"] = ["–" if item.agreement is None else f"{item.agreement:.1%}" for item in fidelities]
-    cells["SQNR, dB"] = [format_db(item.sqnr_db) for item in fidelities]
+    if any(item.equal is not None for item in fidelities):
+        cells["equal"] = ["–" if item.equal is None else f"{item.equal:.1%}" for item in fidelities]
+    cells["SQNR, dB"] = ["–" if item.float_sqnr_db is None else format_db(item.sqnr_db) for item in fidelities]
     row_speeds = [speeds.get(record.recipe) for record in records]
     if any(row_speeds):
         at = next(f"{100 * speed.high_at:g}%" for speed in row_speeds if speed is not None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from edgeml.core.errors import UnsupportedModelError
-from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.core.tensors import LARGE_INTEGERS, Signature, TensorSpec, holds_integers
 
-__all__ = ["batch_of", "float_signature", "whole_inputs"]
+__all__ = ["batch_of", "source_signature", "whole_inputs"]
 
 # Of the tensor of one sample, so that 256 random samples fit into memory.
 _MAX_ELEMENTS = 2**24
@@ -44,17 +45,28 @@ def batch_of(signature: Signature, name: str) -> int | None:
     return batches.pop()
 
 
-def float_signature(signature: Signature) -> Signature:
-    """Return the signature of a source: float32, with a dynamic batch."""
+def source_signature(signature: Signature) -> Signature:
+    """Return the signature of a source, with a dynamic batch: float32, and integers as they are.
 
-    def float_spec(spec: TensorSpec) -> TensorSpec:
-        return TensorSpec(spec.name, (None, *spec.shape[1:]), "float32")
+    Inputs of few bits are float32 too, which represents them exactly.
+    """
 
-    return Signature(tuple(map(float_spec, signature.inputs)), tuple(map(float_spec, signature.outputs)))
+    def source_spec(spec: TensorSpec, *, keeps: bool) -> TensorSpec:
+        return TensorSpec(spec.name, (None, *spec.shape[1:]), spec.dtype if keeps else "float32")
 
-
-def whole_inputs(signature: Signature) -> tuple[str, ...]:
-    """Return the names of the inputs of integers without quantization, such as ids."""
-    return tuple(
-        spec.name for spec in signature.inputs if spec.quantization is None and not spec.dtype.startswith("float")
+    return Signature(
+        tuple(
+            source_spec(spec, keeps=holds_integers(spec) and spec.dtype in LARGE_INTEGERS) for spec in signature.inputs
+        ),
+        tuple(source_spec(spec, keeps=holds_integers(spec)) for spec in signature.outputs),
     )
+
+
+def whole_inputs(signature: Signature, cast: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of the inputs of integers without quantization, such as ids.
+
+    Args:
+        signature: Tensors of the file.
+        cast: Names of float inputs that the model casts to integers.
+    """
+    return tuple(spec.name for spec in signature.inputs if holds_integers(spec) or spec.name in cast)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.source import Reference, SourceInfo
 from edgeml.core.system.machine import installed_version
+from edgeml.core.tensors import Signature
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.heads import describe_outputs, head_of
@@ -23,8 +25,11 @@ from edgeml.sources.keras_description import (
     computes_as_graph,
     keys_or_names,
     model_digest,
+    output_dtype,
     reference_of,
     signature_of,
+    token_inputs,
+    traced,
 )
 from edgeml.sources.keras_files import audit_keras_file, keras_generation
 from edgeml.sources.keras_precision import cast_to_float32, computes
@@ -35,6 +40,8 @@ __all__ = ["SUFFIX", "KerasSource", "open_source", "save"]
 
 SUFFIX = ".keras"
 # Layers that end with their activation; recurrent layers do not.
+# Operations of Keras that cast floats to integers; besides these, all with "Embedding" in their names.
+_CASTING = {"Cast", "CategoryEncoding", "HashedCrossing", "Hashing", "MultiHot", "OneHot"}
 _LAST_LAYERS = {"Activation", "Dense", "EinsumDense", "Sigmoid", "Softmax"}
 
 
@@ -53,12 +60,12 @@ class KerasSource:
     saved_model: Any = None
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """Return the model's outputs in float32, in inference mode and in batches of 32.
+        """Return the model's outputs, floats as float32, in inference mode and in batches of 32.
 
         The outputs in the precision of the saved model are added where that is not float32.
 
         Args:
-            inputs: float32 arrays ``[samples, ...]`` in the signature's order.
+            inputs: Arrays ``[samples, ...]`` in the signature's order and dtypes.
         """
         reference = reference_of(self.info.signature, self.call, inputs)
         if self.saved_model is None:
@@ -71,10 +78,10 @@ class KerasSource:
         return [self.reference(batch).outputs for batch in batches]
 
     def call(self, inputs: list[Any]) -> list[Any]:
-        """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.
+        """Return the outputs as a flat list in the model's order, floats as float32, from a flat list of inputs.
 
-        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs that are not float32 in the
-        model are cast.
+        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs of another dtype than the model's
+        are cast.
         """
         return _call(self.model, inputs)
 
@@ -87,7 +94,10 @@ def _call(model: Any, inputs: list[Any]) -> list[Any]:
     # Recurrent layers with dropout sample masks in inference too, which would change the state of their generator.
     with keras.StatelessScope():
         outputs = model(packed, training=False)
-    return [keras.ops.cast(output, "float32") for output in keras.tree.flatten(outputs)]
+    return [
+        keras.ops.cast(output, output_dtype(keras.backend.standardize_dtype(output.dtype)))
+        for output in keras.tree.flatten(outputs)
+    ]
 
 
 def save(model: Any, path: Path) -> None:
@@ -210,14 +220,31 @@ def _describe(model: Any) -> SourceInfo:
         decision,
         model_digest(keras.saving.serialize_keras_object(model), ((weight.path, weight) for weight in model.weights)),
         {name: installed_version(name) or "unknown" for name in ("keras", "tensorflow", "numpy")},
-        whole_inputs=tuple(
-            spec.name
-            for spec, tensor in zip(signature.inputs, model.inputs, strict=True)
-            if not keras.backend.is_float_dtype(tensor.dtype)
-        ),
+        whole_inputs=_whole_inputs(model, signature),
         computes=computes(model),
         heads=by_output,
     )
+
+
+def _whole_inputs(model: Any, signature: Signature) -> tuple[str, ...]:
+    """Return the names of the inputs of integers, and of those that the model casts to integers."""
+    import keras
+
+    specs = list(zip(signature.inputs, model.inputs, strict=True))
+    whole = {spec.name for spec, tensor in specs if not keras.backend.is_float_dtype(tensor.dtype)}
+    if len(whole) < len(specs) and _casts(model):
+        with contextlib.suppress(Exception):  # converting fails for the same reason, and reports it
+            graph = traced(signature, partial(_call, model), model.inputs[0].shape[0] or 1)
+            whole.update(token_inputs(signature, graph))
+    return tuple(spec.name for spec in signature.inputs if spec.name in whole)
+
+
+def _casts(model: Any) -> bool:
+    """Return whether a layer or another operation may cast floats to integers, so that the model must be traced."""
+    layers = list(model._flatten_layers())  # noqa: SLF001  # no public way
+    operations = (*layers, *(operation for layer in layers for operation in getattr(layer, "operations", ())))
+    names = {type(operation).__name__ for operation in operations}
+    return bool(names & _CASTING) or any("Embedding" in name for name in names)
 
 
 def _computed_outputs(model: Any) -> Iterator[tuple[str, Any]]:

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.integer_paths import used_as_integers
 from edgeml.core.source import Reference
-from edgeml.core.tensors import Signature, TensorSpec, plain_name
+from edgeml.core.tensors import DType, Signature, TensorSpec, plain_name
 
 __all__ = [
     "check_text_inputs",
     "computes_as_graph",
     "keys_or_names",
     "model_digest",
+    "output_dtype",
     "reference_of",
     "signature_of",
+    "token_inputs",
+    "traced",
 ]
 
 _BATCH = 32  # of the reference, as in Keras's own predict
+# Dtypes in the signature by those of the model, where they are not float32. Inputs of 8 bits, which float32 represents
+# exactly, are not among these; TFLite and ONNX runtimes do not support unsigned integers of more bits.
+_INPUTS: Mapping[str, DType] = MappingProxyType(
+    {"int16": "int32", "uint16": "int32", "int32": "int32", "uint32": "int64", "int64": "int64", "uint64": "int64"}
+)
+_OUTPUTS: Mapping[str, DType] = MappingProxyType(
+    {**_INPUTS, "int16": "int16", "int8": "int8", "uint8": "uint8", "bool": "bool"}
+)
 
 
 def computes_as_graph(model: Any) -> bool:
@@ -100,12 +113,24 @@ def signature_of(inputs: Iterable[tuple[str, Any]], outputs: Iterable[tuple[str,
     """
     used_names: set[str] = set()
     input_specs = tuple(
-        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32") for name, tensor in inputs
+        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), _INPUTS.get(_name(tensor), "float32"))
+        for name, tensor in inputs
     )
     output_specs = tuple(
-        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), "float32") for name, tensor in outputs
+        TensorSpec(plain_name(name, used_names), _shape(name, tensor.shape), output_dtype(_name(tensor)))
+        for name, tensor in outputs
     )
     return Signature(input_specs, output_specs)
+
+
+def output_dtype(name: str) -> DType:
+    """Return the dtype in the signature of an output of a model, by the name of its own dtype."""
+    return _OUTPUTS.get(name, "float32")
+
+
+def _name(tensor: Any) -> str:
+    """Return the name of a tensor's dtype."""
+    return str(getattr(tensor.dtype, "name", tensor.dtype))
 
 
 def _shape(name: str, sizes: Iterable[int | None]) -> tuple[int | None, ...]:
@@ -132,6 +157,33 @@ def model_digest(config: dict[str, Any], weights: Iterable[tuple[str, Any]]) -> 
     return f"sha256:{digest.hexdigest()}"
 
 
+def token_inputs(signature: Signature, graph: Any) -> list[str]:
+    """Return the names of the float inputs that a model casts to integers, such as token numbers for an embedding.
+
+    Args:
+        signature: Signature of the model.
+        graph: The model's graph of `traced`.
+    """
+    inputs = graph.inputs[: len(signature.inputs)]
+    names = {tensor.name for tensor in used_as_integers(inputs, graph.outputs)}
+    pairs = zip(signature.inputs, inputs, strict=True)
+    return [spec.name for spec, tensor in pairs if spec.dtype == "float32" and tensor.name in names]
+
+
+def traced(signature: Signature, call: Callable[[list[Any]], list[Any]], batch: int = 1) -> Any:
+    """Return a model's graph for one batch, as a `tf.Graph`.
+
+    Args:
+        signature: Signature of the model.
+        call: The model, as for `reference_of`.
+        batch: Number of samples.
+    """
+    import tensorflow as tf
+
+    inputs = [tf.TensorSpec((batch, *spec.shape[1:]), spec.dtype) for spec in signature.inputs]
+    return tf.function(lambda *tensors: call(list(tensors))).get_concrete_function(*inputs).graph
+
+
 def reference_of(
     signature: Signature, call: Callable[[list[Any]], list[Any]], inputs: dict[str, np.ndarray]
 ) -> Reference:
@@ -140,16 +192,15 @@ def reference_of(
     Args:
         signature: Signature of the model.
         call: The model in inference mode, from a flat list of inputs to a flat list of outputs.
-        inputs: float32 arrays ``[samples, ...]`` in the signature's order.
+        inputs: Arrays ``[samples, ...]`` in the signature's order and dtypes.
     """
     arrays = list(inputs.values())
-    names = [spec.name for spec in signature.outputs]
     starts = range(0, len(arrays[0]), _BATCH)
     batches = [call([array[start : start + _BATCH] for array in arrays]) for start in starts]
     columns = zip(*batches, strict=True)
     return Reference(
         {
-            name: np.concatenate([np.asarray(part, dtype=np.float32) for part in column])
-            for name, column in zip(names, columns, strict=True)
+            spec.name: np.concatenate([np.asarray(part, dtype=spec.dtype) for part in column])
+            for spec, column in zip(signature.outputs, columns, strict=True)
         }
     )

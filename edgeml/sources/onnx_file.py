@@ -14,6 +14,7 @@ from edgeml.core.artifact import Needs
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.onnx_contents import onnx_contents
+from edgeml.core.formats.onnx_integers import integer_inputs
 from edgeml.core.formats.onnx_scan import scan_onnx
 from edgeml.core.formats.stored_precision import has_sparse_weights, onnx_precision, unsupported_precision
 from edgeml.core.recipe import Precision
@@ -24,7 +25,7 @@ from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
 from edgeml.sources.audit_findings import refuse_untrusted
-from edgeml.sources.file_description import batch_of, float_signature, whole_inputs
+from edgeml.sources.file_description import batch_of, source_signature, whole_inputs
 from edgeml.sources.heads import describe_outputs, head_of
 
 __all__ = ["SUFFIX", "OnnxFileSource", "open_source"]
@@ -65,7 +66,7 @@ class OnnxFileSource:
         """Return the outputs of the file in onnxruntime.
 
         Args:
-            inputs: float32 arrays ``[samples, ...]`` by input name.
+            inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
         with self._session() as session:
             return Reference(session.run(inputs))
@@ -152,12 +153,12 @@ def _describe(model: Any, name: str) -> OnnxFileSource:
     info = SourceInfo(
         "onnx",
         f"onnx-{precision}",
-        float_signature(signature),
+        source_signature(signature),
         task,
         decision,
         f"sha256:{digest}",
         {package: installed_version(package) or "unknown" for package in ("onnx", "onnxruntime")},
-        whole_inputs=whole_inputs(signature),
+        whole_inputs=whole_inputs(signature, integer_inputs(model.graph)),
         heads=by_output,
     )
     return OnnxFileSource(info, model, signature, precision)

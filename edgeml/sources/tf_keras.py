@@ -28,8 +28,11 @@ from edgeml.sources.keras_description import (
     computes_as_graph,
     keys_or_names,
     model_digest,
+    output_dtype,
     reference_of,
     signature_of,
+    token_inputs,
+    traced,
 )
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
 from edgeml.sources.keras_precision import cast_to_float32, computes
@@ -60,7 +63,7 @@ class LegacyKerasSource:
         The outputs in the precision of the saved model are added where that is not float32.
 
         Args:
-            inputs: float32 arrays ``[samples, ...]`` in the signature's order.
+            inputs: Arrays ``[samples, ...]`` in the signature's order and dtypes.
         """
         reference = reference_of(self.info.signature, self.call, inputs)
         if self.saved_model is None:
@@ -73,10 +76,10 @@ class LegacyKerasSource:
         return [self.reference(batch).outputs for batch in batches]
 
     def call(self, inputs: list[Any]) -> list[Any]:
-        """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.
+        """Return the outputs as a flat list in the model's order, floats as float32, from a flat list of inputs.
 
-        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs that are not float32 in the
-        model are cast.
+        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs of another dtype than the model's
+        are cast.
         """
         return _call(self.model, inputs)
 
@@ -86,7 +89,8 @@ def _call(model: Any, inputs: list[Any]) -> list[Any]:
 
     cast = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, model.inputs, strict=True)]
     packed = tf.nest.pack_sequence_as(model.input, cast)
-    return [tf.cast(output, tf.float32) for output in tf.nest.flatten(model(packed, training=False))]
+    outputs = tf.nest.flatten(model(packed, training=False))
+    return [tf.cast(output, output_dtype(output.dtype.name)) for output in outputs]
 
 
 def save(model: Any, path: Path) -> None:
@@ -150,11 +154,10 @@ def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
             fix="build it from Keras's own layers, and save the whole model with model.save(). Of a model whose class "
             "changes only its training, save tf_keras.Model(model.inputs, model.outputs).",
         ) from error
-    kind, source = type(model), LegacyKerasSource(_describe(model, path), model)
-    refuse_untrusted(path.name, _audit_trace(source), trust=trust)
-    if not source.info.computes:
-        return source
-    return LegacyKerasSource(source.info, cast_to_float32(model, kind.get_config, kind.from_config), model)
+    kind, info = type(model), _describe(model, path, trust=trust)
+    if not info.computes:
+        return LegacyKerasSource(info, model)
+    return LegacyKerasSource(info, cast_to_float32(model, kind.get_config, kind.from_config), model)
 
 
 def _audit_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
@@ -189,21 +192,12 @@ def _model_of(config: dict[str, Any]) -> Any:
     return tf_keras.models.model_from_config({key: parts[key] for key in ("class_name", "config") if key in parts})
 
 
-def _audit_trace(source: LegacyKerasSource) -> list[str]:
-    """Return findings in the model's traced graph, where functions of TensorFlow that layers call become visible."""
-    import tensorflow as tf
-
-    inputs = [tf.TensorSpec((1, *spec.shape[1:]), tf.float32) for spec in source.info.signature.inputs]
-    traced = tf.function(lambda *tensors: source.call(list(tensors))).get_concrete_function(*inputs)
-    return audit_graph(traced.graph)
-
-
 def _cause(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return (lines[0].rstrip(".:") if lines else repr(error))[:300]
 
 
-def _describe(model: Any, path: Path) -> SourceInfo:
+def _describe(model: Any, path: Path, *, trust: bool) -> SourceInfo:
     import tensorflow as tf
 
     if not getattr(model, "inputs", None) or not getattr(model, "output_names", None):
@@ -224,6 +218,9 @@ def _describe(model: Any, path: Path) -> SourceInfo:
     )
     heads = [head_of(_activation(output), output.shape) for output in outputs]
     task, decision, by_output = describe_outputs(signature.outputs, heads)
+    graph = traced(signature, partial(_call, model))  # in which functions of TensorFlow that layers call are visible
+    refuse_untrusted(path.name, audit_graph(graph), trust=trust)
+    tokens = token_inputs(signature, graph)
     return SourceInfo(
         "tf_keras",
         type(model).__name__,
@@ -235,7 +232,7 @@ def _describe(model: Any, path: Path) -> SourceInfo:
         whole_inputs=tuple(
             spec.name
             for spec, tensor in zip(signature.inputs, model.inputs, strict=True)
-            if not tensor.dtype.is_floating
+            if spec.name in tokens or not tensor.dtype.is_floating
         ),
         heads=by_output,
         computes=computes(model),

@@ -21,7 +21,7 @@ from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.sources.audit_findings import refuse_untrusted
-from edgeml.sources.file_description import batch_of, float_signature, whole_inputs
+from edgeml.sources.file_description import batch_of, source_signature, whole_inputs
 from edgeml.sources.heads import describe_outputs, head_of
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
@@ -49,7 +49,7 @@ class TfliteFileSource:
         """Return the outputs of the file in LiteRT, in float units.
 
         Args:
-            inputs: float32 arrays ``[samples, ...]`` by input name.
+            inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
         with self._session() as session:
             return Reference(session.run(inputs))
@@ -103,7 +103,7 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
         SourceInfo(
             "tflite",
             f"tflite-{file.precision}",
-            float_signature(signature),
+            source_signature(signature),
             task,
             decision,
             f"sha256:{hashlib.sha256(data).hexdigest()}",

@@ -12,12 +12,11 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.decisions import DECIDED
 from edgeml.core.engine import EngineAdapter
 from edgeml.core.errors import TargetError
 from edgeml.core.system.locks import ForkSafeLock
 from edgeml.core.system.machine import cores
-from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.core.tensors import Signature, TensorSpec, source_dtype
 
 from .batch_probes import same_bytes, samples_are_independent
 from .executor import Check, Executor, encode
@@ -200,7 +199,7 @@ class BatchScheduler:
             shapes = [place.shape[1:] for place in executor.outputs] or [spec.shape[1:] for spec in specs]
         if any(None in shape for shape in shapes) or any(spec.dtype == "string" for spec in specs):
             return []
-        dtypes = [spec.dtype if as_is or spec.meaning in DECIDED else "float32" for spec in specs]
+        dtypes = [spec.dtype if as_is else source_dtype(spec) for spec in specs]
         return [np.empty((count, *map(int, shape)), dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
 
     def _run_span_into(

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeml.core.caller_inputs import all_finite
-from edgeml.core.decisions import DECIDED
 from edgeml.core.encoding import encoder
 from edgeml.core.engine import ArrayInstance, EngineInstance
 from edgeml.core.errors import TargetError
-from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.core.tensors import Signature, TensorSpec, source_dtype
 
 from .io_conversion import (
     Converter,
@@ -128,7 +127,7 @@ class Executor:
         """Run some samples and write the outputs into the caller's arrays, with as few copies as possible.
 
         Args:
-            results: Arrays ``[samples, ...]``: float32 for the source's units, else in the artifact's dtypes.
+            results: Arrays ``[samples, ...]`` in the dtypes of the source, or of the artifact.
             arrays: Inputs ``[samples, ...]``.
             begin: Position of the first sample.
             end: Position behind the last sample.
@@ -147,7 +146,7 @@ class Executor:
     def _has_plain_dtypes(self, results: Sequence[np.ndarray], array: np.ndarray) -> bool:
         """Return whether samples and outputs have the dtypes and layout of `run_each`."""
         specs = zip(results, self._signature.outputs, strict=True)
-        real_units = all(result.dtype == _FLOAT32 or spec.meaning in DECIDED for result, spec in specs)
+        real_units = all(result.dtype == source_dtype(spec) for result, spec in specs)
         return real_units and array.dtype == _FLOAT32 and array.flags.c_contiguous
 
     def _run_in_memory(

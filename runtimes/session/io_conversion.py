@@ -12,7 +12,7 @@ from edgeml.core.caller_inputs import all_finite
 from edgeml.core.decisions import DECIDED
 from edgeml.core.encoding import Binning, Scaling, encoder
 from edgeml.core.integer_grid import dequantize, quantize
-from edgeml.core.tensors import Quantization, TensorSpec
+from edgeml.core.tensors import Quantization, TensorSpec, source_dtype
 
 __all__ = [
     "Converter",
@@ -41,12 +41,10 @@ def to_artifact(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
 
 
 def to_source(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """Convert an output to the source's units: float32, or unchanged where the output gives labels."""
-    if spec.meaning in DECIDED:
-        return values
-    if spec.quantization is not None:
+    """Convert an output to the source's units: float32, or unchanged where the output gives integers or labels."""
+    if spec.quantization is not None and spec.meaning not in DECIDED:
         return dequantize(values, spec.quantization)
-    return values.astype(np.float32, copy=False)
+    return values if spec.dtype == "string" else values.astype(source_dtype(spec), copy=False)
 
 
 def input_converter(spec: TensorSpec, shape: tuple[int, ...]) -> Converter:
@@ -90,12 +88,10 @@ def output_reader(place: np.ndarray, spec: TensorSpec) -> Callable[[], np.ndarra
 
 def output_converter(spec: TensorSpec, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray] | None:
     """Return a function that converts outputs exactly as `to_source` does; None where no conversion is needed."""
-    quantization: Quantization | None = spec.quantization
-    float32 = np.dtype(np.float32)
-    if spec.meaning in DECIDED or (quantization is None and dtype == float32):
-        return None
+    quantization: Quantization | None = None if spec.meaning in DECIDED else spec.quantization
+    float32, plain = np.dtype(np.float32), source_dtype(spec)
     if quantization is None:
-        return lambda values: values.astype(float32)
+        return None if spec.dtype == "string" or dtype == plain else lambda values: values.astype(plain)
     scale, zero = _scalars(quantization.scale, quantization.zero_point)
 
     def convert(values: np.ndarray) -> np.ndarray:

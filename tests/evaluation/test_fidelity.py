@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeml.core.decisions import Decision
-from edgeml.core.records.evidence import Fidelity
+from edgeml.core.records.evidence import Fidelity, IntegerFidelity
 from edgeml.core.source import Reference
 from edgeml.evaluation import fidelity_of, ties
 
@@ -129,3 +129,17 @@ def test_ties_of_the_scores_that_decide() -> None:
     ]
     three = np.array([[5e3, 0.0, 5e3 - 1e-3], [5e3, 0.0, 5e3 - 1e-1]])
     assert ties(Reference({"y": np.ones((2, 3))}, deciding=three), decision).tolist() == [True, False]
+
+
+def test_integers_are_compared_by_equality_and_floats_by_ratios() -> None:
+    reference = {
+        "x": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32),
+        "ids": np.array([2**53, 2**53 + 1, 7, 8]),
+        "flags": np.array([True, False]),
+    }
+    output = reference | {"ids": np.array([2**53, 2**53, 7, 9]), "x": reference["x"] + np.float32(0.1)}
+    found = fidelity_of(reference, output)
+    assert found.worst_integers == IntegerFidelity("ids", 0.5)
+    assert found.sqnr_db == found.float_sqnr_db == of([[1, 2], [3, 4]], [[1.1, 2.1], [3.1, 4.1]]).sqnr_db
+    only = fidelity_of({"ids": reference["ids"]}, {"ids": reference["ids"]})
+    assert (only.worst_integers, only.float_sqnr_db) == (IntegerFidelity("ids", 1.0), None)

@@ -9,7 +9,7 @@ import pytest
 
 from edgeml.core.goal import Goal, Verdict
 from edgeml.core.recipe import RECIPES, Recipe, find_recipe
-from edgeml.core.records.evidence import Drop, Evaluation, Fidelity, Latency
+from edgeml.core.records.evidence import Drop, Evaluation, Fidelity, IntegerFidelity, Latency
 from edgeml.evaluation import judge
 
 INT8 = find_recipe("tflite-int8")
@@ -199,3 +199,35 @@ def test_a_drop_that_is_the_goal_is_settled_by_no_number_of_samples() -> None:
     assert found.released
     assert found.samples_to_settle is None
     assert "no number of samples would settle it" in found.remarks[0]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.id)
+def test_integers_are_held_to_the_floor_of_agreement(recipe: Recipe) -> None:
+    least = FLOORS[recipe.precision][1]
+
+    def judged(equal: float, noise: float | None = None) -> Verdict:
+        integers, own = (IntegerFidelity("ids", share) for share in (equal, noise or 1.0))
+        fidelity = Fidelity(1000, -200.0, -200.0, 9.0, worst_integers=integers, only_integers=True)
+        moved = None if noise is None else Fidelity(1000, 200.0, 200.0, 0.0, worst_integers=own, only_integers=True)
+        options: dict[str, Any] = {
+            "size_bytes": 1,
+            "latency": None,
+            "classifies": False,
+            "labelled": False,
+            "noise": moved,
+        }
+        return judge(recipe, Goal(), Evaluation(fidelity), **options)
+
+    assert judged(least).released  # whatever the ratio of the numbers is
+    assert reason(judged(least - 0.001)).startswith(f"{least - 0.001:.2%} of the integers in 'ids' equal the source's")
+    noisy = judged(least - 0.001, least - 0.01)
+    assert noisy.released
+    assert any("other integers in 'ids'" in remark for remark in noisy.remarks)
+
+
+def test_integers_beside_floats_are_judged_as_well() -> None:
+    fidelity = Fidelity(1000, 3.0, 3.0, 1.0, worst_integers=IntegerFidelity("ids", 0.5))
+    found = judge(INT8, Goal(), Evaluation(fidelity), size_bytes=1, latency=None, classifies=False, labelled=False)
+    assert len(found.reasons) == 3
+    assert "'ids'" in found.reasons[0]
+    assert all("dB" in text for text in found.reasons[1:])

@@ -89,6 +89,11 @@ CONTRADICTIONS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda m: artifact(m).update(measurement={"runs": 1, "median_ms": 1.0, "p95_ms": 0.0}), "time of 0",
     ),
     "an agreement of 17": (lambda m: artifact(m)["evaluation"]["fidelity"].update(agreement=17.0), "share of 17"),
+    "a dtype of text": (lambda m: tensor(m).update(source_dtype="string"), "is float32, and string in the source"),
+    "an equality of 3": (
+        lambda m: artifact(m)["evaluation"]["fidelity"].update(worst_integers={"output": "y", "equal": 3.0}),
+        "share of 3",
+    ),
     "1e308 dB": (lambda m: artifact(m)["evaluation"]["fidelity"].update(sqnr_db=1e308), "dB"),
     "a negative bound": (lambda m: m["golden"]["runs"][0].update(bounds={"scores": -1.0}), "bounds"),
     "a run twice": (lambda m: m["golden"].update(runs=m["golden"]["runs"][:1] * 2), "list of files|listed twice"),

@@ -127,6 +127,8 @@ def test_bounds_are_a_step_for_integers_and_a_share_of_the_peak_for_floats() -> 
             TensorSpec("near", (None, 1), "float32"),
             TensorSpec("far", (None, 1), "float32"),
             TensorSpec("label", (None,), "int64", meaning="label"),
+            TensorSpec("id", (None,), "int64"),  # and this one, too, has to be equal
+            TensorSpec("flag", (None,), "bool"),
         ),
     )
     raw = {
@@ -134,6 +136,8 @@ def test_bounds_are_a_step_for_integers_and_a_share_of_the_peak_for_floats() -> 
         "near": column(1, -20),
         "far": column(1, -20),
         "label": np.array([0, 1]),
+        "id": np.array([2**60, 1]),
+        "flag": np.array([True, False]),
     }
     reference = {"i": column(9, 9), "near": column(1, -20), "far": column(1.5, -20)}
     found = bounds(raw, reference, signature)

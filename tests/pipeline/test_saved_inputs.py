@@ -10,7 +10,7 @@ import numpy as np
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.pipeline.evaluation_data import EvaluationData
 from edgeml.pipeline.saved_inputs import save_arrays, save_inputs
-from tests.support.source_infos import PLAIN, X, Y
+from tests.support.source_infos import PLAIN, X, Y, source_info
 
 
 def loaded(files: dict[str, Path] | None) -> dict[str, np.ndarray]:
@@ -44,3 +44,20 @@ def test_a_source_of_float64_that_takes_gaps_is_asked_four_times(tmp_path: Path)
     single = loaded(saved.float32)["x"]
     assert single.dtype == loaded(saved.float32_missing_values)["x"].dtype == np.float32
     assert (single[0, 0], np.isinf(single[1, 0])) == (np.float32(0.1), True)
+
+
+def test_whole_numbers_are_not_moved_by_a_last_bit(tmp_path: Path) -> None:
+    info = source_info(1, inputs={"ids": 2, "gaps": 2, "x": 2})
+    inputs = {
+        "ids": np.array([[5, 70_000], [3, 0]], np.float32),
+        "gaps": np.array([[5, np.nan], [3, 0]], np.float32),
+        "x": np.array([[5, 0.5], [3, 0]], np.float32),
+    }
+    moved = loaded(save_inputs(EvaluationData("evaluation", inputs), None, info, tmp_path).moved)
+    np.testing.assert_array_equal(moved["ids"], inputs["ids"])
+    np.testing.assert_array_equal(moved["gaps"], inputs["gaps"])
+    np.testing.assert_array_equal(moved["x"] != inputs["x"], [[True, True], [True, False]])
+    (tmp_path / "whole").mkdir()
+    only = {"ids": inputs["ids"]}
+    info = source_info(1, inputs={"ids": 2})
+    assert save_inputs(EvaluationData("evaluation", only), None, info, tmp_path / "whole").moved is None

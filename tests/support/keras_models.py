@@ -245,6 +245,55 @@ class KerasModels:
         hidden = layers.GlobalAveragePooling1D()(layers.Embedding(200, 16)(tokens))
         return keras.Model(tokens, layers.Dense(3, activation="softmax", name="scores")(hidden))
 
+    def _class_numbers(self) -> Any:
+        """Scores of 64 classes, and integers, bools and whole floats that follow from them."""
+        keras, layers, ops = self._keras, self._keras.layers, self._keras.ops
+        x = keras.Input((16,), name="x")
+        scores = layers.Dense(64, kernel_initializer="normal", name="logits")(x)
+        best, places = ops.top_k(scores, 2)
+        number = ops.argmax(scores, axis=-1)
+        outputs = {
+            "best": best,
+            "least": ops.argmin(scores, axis=-1, keepdims=True),
+            "number": number,
+            "places": ops.cast(places, "int64"),
+            "positive": scores > 0,
+            "small": ops.cast(number, "uint8"),
+            "whole": ops.expand_dims(ops.cast(number, "float32"), -1),
+        }
+        return keras.Model(x, outputs)
+
+    def _signs(self) -> Any:
+        """Of numbers as they come, where zeros have signs."""
+        ops = self._keras.ops
+        x = self._keras.Input((5,), name="x")
+        return self._keras.Model(
+            x, {"high": ops.argmax(x, axis=-1), "low": ops.argmin(x, axis=-1), "sign": ops.signbit(x)}
+        )
+
+    def _number(self) -> Any:
+        """The class number alone."""
+        x = self._keras.Input((16,), name="x")
+        return self._keras.Model(x, {"n": self._keras.ops.argmax(self._keras.layers.Dense(64)(x), axis=-1)})
+
+    def _ids(self) -> Any:
+        """Of ids that are too large for float32, which it returns as well."""
+        keras, layers = self._keras, self._keras.layers
+        ids = keras.Input((2,), dtype="int64", name="ids")
+        hidden = layers.Embedding(500, 4, embeddings_initializer="normal")(keras.ops.mod(ids, 500))
+        return keras.Model(ids, {"next": ids + 1, "value": layers.Dense(2)(layers.Flatten()(hidden))})
+
+    def _float_tokens(self) -> Any:
+        """Token numbers of Keras's default dtype, through layers that move them and a nested model with a mask."""
+        keras, layers = self._keras, self._keras.layers
+        first, second, x = (keras.Input((size,), name=name) for size, name in ((6, "first"), (2, "second"), (3, "x")))
+        tokens = keras.Input((8,))
+        embedded = layers.Embedding(9000, 4, mask_zero=True, embeddings_initializer="normal")(tokens)
+        text = keras.Model(tokens, layers.GlobalAveragePooling1D()(embedded))
+        pairs = layers.Reshape((6,))(layers.Permute((2, 1))(layers.Reshape((3, 2))(first)))
+        hidden = layers.Concatenate()([text(layers.Concatenate()([pairs, second])), 0.01 * x])
+        return keras.Model([first, second, x], layers.Dense(2, name="value")(hidden))
+
     def _sigmoid(self) -> Any:
         x = self._one_input()
         hidden = self._dense()(x)

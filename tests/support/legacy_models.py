@@ -150,6 +150,13 @@ class LegacyModels:
         outputs = {"up": layers.Dense(2, name="down")(change), "down": layers.Dense(2, name="up")(change)}
         return keras.Model({"after": before, "before": after}, outputs)
 
+    def _float_tokens(self) -> Any:
+        """Token numbers of Keras's default dtype."""
+        keras, layers = self._keras, self._keras.layers
+        tokens = keras.Input((4,), name="tokens")
+        embedded = layers.Embedding(3000, 8, embeddings_initializer="normal")(layers.Reshape((4,))(tokens))
+        return keras.Model(tokens, layers.Dense(5, name="value")(layers.GlobalAveragePooling1D()(embedded)))
+
     def _sigmoid(self) -> Any:
         layers = self._keras.layers
         return self._keras.Sequential(

@@ -14,6 +14,7 @@ __all__ = [
     "ErrorRise",
     "Evaluation",
     "Fidelity",
+    "IntegerFidelity",
     "Latency",
     "McNemar",
     "Metrics",
@@ -43,6 +44,18 @@ class PartFidelity(Record, frozen=True):
     centred_sqnr_db: float | None = None
 
 
+class IntegerFidelity(Record, frozen=True):
+    """The equality of an output of integers or bools, such as class numbers, with that of the source.
+
+    Attributes:
+        output: Name of the output.
+        equal: Fraction of the elements that equal the source's.
+    """
+
+    output: str
+    equal: float
+
+
 class Fidelity(Record, frozen=True):
     """The closeness of an artifact's outputs to those of the source.
 
@@ -62,6 +75,9 @@ class Fidelity(Record, frozen=True):
         worst_part: The columns with the smallest ratio, where an output has columns of very different ranges.
         labels: Number of labels, where a sample has several; else None.
         agreement_of: Name of the output with the lowest agreement, of several outputs with labels; else None.
+        worst_integers: The output of integers with the most elements that differ; None without such outputs. The ratios
+            are those of the other outputs.
+        only_integers: Whether all outputs are integers, so that the ratios, which are of these, do not count.
     """
 
     samples: int
@@ -75,6 +91,18 @@ class Fidelity(Record, frozen=True):
     worst_part: PartFidelity | None = None
     labels: int | None = None
     agreement_of: str | None = None
+    worst_integers: IntegerFidelity | None = None
+    only_integers: bool = False
+
+    @property
+    def float_sqnr_db(self) -> float | None:
+        """The ratio of the float outputs; None without such outputs."""
+        return None if self.only_integers else self.sqnr_db
+
+    @property
+    def equal(self) -> float | None:
+        """Fraction of equal elements of the worst output of integers; None without such outputs."""
+        return None if self.worst_integers is None else self.worst_integers.equal
 
 
 class Metrics(Record, frozen=True):

@@ -171,7 +171,7 @@ def _figures_of(manifest: Manifest, record: ArtifactRecord) -> Figures:
         metric=metric if value is not None else None,
         value=value,
         drop=evaluation.drop.value if evaluation.drop else None,
-        sqnr_db=fidelity.sqnr_db,
+        sqnr_db=fidelity.float_sqnr_db,
         median_ms=latency.median_ms if latency else None,
         p95_ms=latency.p95_ms if latency else None,
         samples=fidelity.labels or fidelity.samples,

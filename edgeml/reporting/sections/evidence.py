@@ -73,9 +73,11 @@ def _closeness(explanations: Sequence[Explanation]) -> Table:
     if any(len(outputs) > 1 for outputs in parities.values()):
         cells["output"] = [display_text(name) for outputs in parities.values() for name in outputs]
     fidelities = [fidelity for outputs in parities.values() for fidelity in outputs.values()]
-    centered = [fidelity.centred_sqnr_db for fidelity in fidelities]
-    cells["SQNR, dB"] = [format_db(fidelity.sqnr_db) for fidelity in fidelities]
+    centered = [None if fidelity.only_integers else fidelity.centred_sqnr_db for fidelity in fidelities]
+    cells["SQNR, dB"] = ["–" if f.float_sqnr_db is None else format_db(f.sqnr_db) for f in fidelities]
     cells["centered SQNR, dB"] = ["–" if sqnr_db is None else format_db(sqnr_db) for sqnr_db in centered]
+    if any(fidelity.equal is not None for fidelity in fidelities):
+        cells["equal integers"] = ["–" if f.equal is None else f"{f.equal:.2%}" for f in fidelities]
     cells["largest difference"] = [f"{fidelity.max_error:.2g}" for fidelity in fidelities]
     if labelled:
         totals = [item.evaluation.fidelity for item in explanations for _ in parities[item.recipe]]

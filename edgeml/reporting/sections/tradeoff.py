@@ -46,10 +46,10 @@ class _Point:
     Attributes:
         recipe: Recipe of the artifact.
         x: Cost: latency in milliseconds, or size in kB.
-        y: Loss in the unit of the axis, or SQNR in dB.
+        y: Loss in the unit of the axis, or SQNR in dB, or percent of integers that equal the source's.
         size_bytes: Size of the file.
         released: Whether the artifact is released.
-        drop: Drop in the main metric; None if `y` is the SQNR.
+        drop: Drop in the main metric; None if `y` is a figure of fidelity.
         description: Text for screen readers.
     """
 
@@ -104,7 +104,9 @@ def tradeoff_chart(manifest: Manifest, speeds: dict[str, Speed], machine: str, n
     names = [point.recipe for point in best_points]
     cost = "median latency" if speeds else "size"
     drop = points[0].drop
-    loss_title = drop_axis_title(drop.metric) if drop is not None else "SQNR, dB (higher is better)"
+    only_integers = records[0].evaluation.fidelity.only_integers
+    figure = "equal integers, %" if only_integers else "SQNR, dB"
+    loss_title = drop_axis_title(drop.metric) if drop is not None else f"{figure} (higher is better)"
     summary = (
         f"{'Loss' if has_drops else 'Fidelity'} against {cost} of {len(points)} artifacts. "
         f"On the Pareto front: {', '.join(names) or 'none, since none is released'}."
@@ -140,21 +142,24 @@ def pareto_front(points: Sequence[_Point]) -> list[_Point]:
 
 
 def _loss(point: _Point) -> float:
-    return point.y.value if point.drop is not None else -point.y.value  # a higher SQNR is better
+    return point.y.value if point.drop is not None else -point.y.value  # higher fidelity is better
 
 
 def _point(manifest: Manifest, record: ArtifactRecord, speeds: dict[str, Speed], *, has_drops: bool) -> _Point:
     size_bytes = manifest.files[record.file].size_bytes
-    drop, sqnr_db = record.evaluation.drop if has_drops else None, record.evaluation.fidelity.sqnr_db
+    drop, fidelity = record.evaluation.drop if has_drops else None, record.evaluation.fidelity
+    closeness, closeness_text = fidelity.sqnr_db, f"SQNR {format_db(fidelity.sqnr_db)} dB"
+    if fidelity.only_integers and fidelity.equal is not None:
+        closeness, closeness_text = 100 * fidelity.equal, f"{fidelity.equal:.1%} of integers equal"
     factor = 100.0 if drop is not None and drop.metric in PERCENT_METRICS else 1.0
     speed = speeds.get(record.recipe)
-    description = [record.recipe, f"SQNR {format_db(sqnr_db)} dB" if drop is None else f"{format_drop(drop)} lost"]
+    description = [record.recipe, closeness_text if drop is None else f"{format_drop(drop)} lost"]
     description += [f"{format_ms(speed.median.value)} ms"] if speed is not None else []
     description += [f"{format_kb(size_bytes)} kB", record.verdict.status]
     return _Point(
         record.recipe,
         Figure(size_bytes / 1000) if speed is None else speed.median,
-        Figure(sqnr_db) if drop is None else Figure(factor * drop.value, factor * drop.low, factor * drop.high),
+        Figure(closeness) if drop is None else Figure(factor * drop.value, factor * drop.low, factor * drop.high),
         size_bytes,
         record.verdict.released,
         drop,

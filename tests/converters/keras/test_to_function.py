@@ -62,7 +62,7 @@ def test_tokens_stay_whole_numbers_in_int8(keras_worker: Worker) -> None:
     assert (takes.dtype, takes.quantization) == ("int32", None)
     assert built.refused["tflite-int16x8"].reason.startswith("int16x8 does not support inputs of indices")
     halves = built.inputs["tokens"] + np.float32(0.5)
-    with pytest.raises(InputError, match="input 'tokens': got fractions, expected whole numbers"):
+    with pytest.raises(InputError, match=r"input 'tokens': sample 0 holds a fraction .* expected whole numbers"):
         edgeml.build(built.path, evaluation=halves)
 
 

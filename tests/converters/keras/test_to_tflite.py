@@ -91,7 +91,7 @@ def test_the_same_bytes_twice_in_one_process(keras_worker: Worker, net_file: Pat
 
 @pytest.mark.parametrize("recipe", ["tflite-fp32", "tflite-fp16"])
 def test_whole_numbers_in(keras_worker: Worker, recipe: str) -> None:
-    tokens = {"tokens": np.random.default_rng(0).integers(200, size=(20, 5)).astype(np.float32)}
+    tokens = {"tokens": np.random.default_rng(0).integers(200, size=(20, 5)).astype(np.int32)}
     Converted(keras_worker, "tokens", [recipe]).check(recipe, tokens)
 
 
