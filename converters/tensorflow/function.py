@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from edgeml.core.errors import UnsupportedModelError
-from edgeml.core.tensors import Signature
+import numpy as np
 
+from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.tensors import Signature, TensorSpec
+
+from .output_parts import divide_outputs
 from .resizing import replace_resizing_by_matmul
 
-__all__ = ["Graph", "freeze"]
+__all__ = ["Graph", "freeze", "freeze_for_integers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Graph:
     integer_inputs: frozenset[str] = frozenset()
 
 
-def freeze(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
+def freeze(graph: Graph, batch: int | None) -> Any:
     """Convert the graph to a `tf.function` whose weights are constants.
 
     Converters cannot calibrate a graph with variables, and treat every other captured tensor as an input.
@@ -43,8 +46,6 @@ def freeze(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
     Args:
         graph: The model.
         batch: The fixed batch size, or None to keep it dynamic.
-        integer: Prepare for full integer quantization: index inputs become int32, and recurrent layers are unrolled
-            where possible.
 
     Returns:
         A function of one tensor per input, with `input_signature` set.
@@ -52,20 +53,68 @@ def freeze(graph: Graph, batch: int | None, *, integer: bool = False) -> Any:
     Raises:
         UnsupportedModelError: The model holds resources other than variables, such as lookup tables.
     """
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    inputs = _inputs(graph, batch, frozenset())
+    return _serve(_constant_function(graph.function, inputs), inputs, _flat_outputs(graph))
 
-    integer_inputs = graph.integer_inputs if integer else frozenset()
-    inputs = [
+
+def freeze_for_integers(
+    graph: Graph, batch: int, batches: Callable[[], Iterable[Mapping[str, np.ndarray]]]
+) -> tuple[Any, tuple[TensorSpec, ...]]:
+    """Convert the graph as `freeze` does, prepared for full integer quantization.
+
+    Index inputs become int32, recurrent layers are unrolled where possible, and outputs of values of different range
+    are divided into parts.
+
+    Args:
+        graph: The model.
+        batch: The fixed batch size.
+        batches: Function that returns calibration samples by input name, batch by batch.
+
+    Returns:
+        The function, and the specs of its outputs.
+    """
+    import tensorflow as tf
+
+    inputs = _inputs(graph, batch, graph.integer_inputs)
+    function = _constant_function(graph.unrolled or graph.function, inputs)
+
+    def samples() -> Iterator[list[Any]]:
+        for arrays in batches():
+            yield [tf.constant(arrays[spec.name], spec.dtype) for spec in inputs]
+
+    function, outputs = divide_outputs(function, _flat_outputs(graph), samples)
+    order = [spec.name for spec in graph.signature.outputs]
+    return _serve(function, inputs, outputs), tuple(sorted(outputs, key=lambda spec: order.index(spec.source_name)))
+
+
+def _inputs(graph: Graph, batch: int | None, integer_inputs: frozenset[str]) -> list[Any]:
+    import tensorflow as tf
+
+    return [
         tf.TensorSpec((batch, *spec.shape[1:]), tf.int32 if spec.name in integer_inputs else tf.float32, name=spec.name)
         for spec in graph.signature.inputs
     ]
-    function = graph.unrolled if integer and graph.unrolled is not None else graph.function
+
+
+def _flat_outputs(graph: Graph) -> list[TensorSpec]:
+    """Return the outputs in the order in which TensorFlow flattens a dict."""
+    return sorted(graph.signature.outputs, key=lambda spec: spec.name)
+
+
+def _constant_function(function: Callable[..., dict[str, Any]], inputs: list[Any]) -> Any:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
     with _inlined():
         traced = tf.function(function, input_signature=inputs).get_concrete_function()
     _check_state(traced)
-    constant = replace_resizing_by_matmul(convert_variables_to_constants_v2(traced, lower_control_flow=False))
-    names = sorted(spec.name for spec in graph.signature.outputs)  # the order in which TensorFlow flattens a dict
+    return replace_resizing_by_matmul(convert_variables_to_constants_v2(traced, lower_control_flow=False))
+
+
+def _serve(constant: Any, inputs: list[Any], outputs: Sequence[TensorSpec]) -> Any:
+    import tensorflow as tf
+
+    names = [spec.name for spec in outputs]
 
     def serve(*tensors: Any) -> dict[str, Any]:
         return dict(zip(names, constant(*tensors), strict=True))

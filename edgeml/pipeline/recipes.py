@@ -133,7 +133,7 @@ class _RecipeBuilder:
         """
         meanings = {spec.name: spec.meaning for spec in self.request.info.signature.outputs}
         outputs = tuple(
-            msgspec.structs.replace(spec, meaning=meanings.get(spec.name, spec.meaning))
+            msgspec.structs.replace(spec, meaning=meanings.get(spec.source_name, spec.meaning))
             for spec in artifact.signature.outputs
         )
         sources = {spec.name: spec for spec in self.request.info.signature.inputs}
@@ -192,7 +192,7 @@ class _RecipeBuilder:
 
         expected, actual = self.request.info.signature, artifact.signature
         same_inputs = describe(expected.inputs) == describe(actual.inputs)
-        if not same_inputs or describe(expected.outputs) != describe(actual.outputs):
+        if not same_inputs or describe(expected.outputs) != describe(actual.whole_outputs):
             raise ConversionError(
                 f"The artifact's tensors differ from the source's: expected {expected}, got {actual}."
             )
