@@ -54,7 +54,7 @@ def divide_outputs(
     run = function.prune(function.inputs, outputs)
     values = [[value.numpy() for value in run(*batch)] for batch in batches()]
     ranges = {tensor.name: Ranges(column) for tensor, column in zip(outputs, zip(*values, strict=True), strict=True)}
-    parts = {name: find_parts(editor, function.graph.get_tensor_by_name(name), found) for name, found in ranges.items()}
+    parts = {name: find_parts(editor, function.graph.get_tensor_by_name(name), own) for name, own in ranges.items()}
     if not any(parts.values()):
         return function, tuple(specs)
     return _divide(function, specs, parts)
@@ -98,29 +98,23 @@ class _Editor:
     def shape(self, tensor: Any) -> Shape | None:
         return None if tensor.shape.rank is None else tuple(tensor.shape)
 
+    def is_constant(self, tensor: Any) -> bool:
+        return _constant(tensor) is not None
+
     def operation(
         self, tensor: Any, axis: int
     ) -> Join[Any] | Reshaping[Any] | Permutation[Any] | Computation[Any] | None:
         operator, rank = tensor.op, tensor.shape.rank
         inputs = tuple(operator.inputs)
-        if operator.type == "ConcatV2":
-            joined = _constant(inputs[-1])
-            return None if joined is None else Join(inputs[:-1], int(joined) % rank)
-        if operator.type == "Pack":
-            return Join(inputs, operator.get_attr("axis") % rank, stacks=True)
         if operator.type in _RESHAPING:
             return Reshaping(inputs[0])
-        if operator.type == "Transpose":
-            order = _constant(inputs[1])
-            return None if order is None else Permutation(inputs[0], tuple(map(int, order)))
-        is_last = axis == rank - 1
+        if operator.type in {"ConcatV2", "Pack", "Transpose"}:
+            return _movement(operator, inputs, rank)
         if operator.type in _ELEMENTWISE and (operator.type != "BiasAdd" or _has_channels_last(operator)):
             return _elementwise(inputs, rank, axis)
-        if operator.type in {"MatMul", "BatchMatMulV2"} and is_last:
-            return _matrix_product(operator, inputs)
-        if operator.type == "Conv2D" and is_last and _has_channels_last(operator):
-            return Computation(inputs, (None, 3), divides=True)
-        return None
+        if axis != rank - 1 or tensor.value_index or not _has_channels_last(operator):
+            return None
+        return _by_channel(operator, inputs)
 
     def take(self, tensor: Any, axis: int, positions: np.ndarray) -> Any:
         import tensorflow as tf
@@ -157,6 +151,17 @@ class _Editor:
         return copy.outputs[tensor.value_index]
 
 
+def _movement(operator: Any, inputs: tuple[Any, ...], rank: int) -> Join[Any] | Permutation[Any] | None:
+    if operator.type == "Pack":
+        return Join(inputs, operator.get_attr("axis") % rank, stacks=True)
+    axes = _constant(inputs[-1])
+    if axes is None:
+        return None
+    if operator.type == "ConcatV2":
+        return Join(inputs[:-1], int(axes) % rank)
+    return Permutation(inputs[0], tuple(map(int, axes)))
+
+
 def _elementwise(inputs: tuple[Any, ...], rank: int, axis: int) -> Computation[Any] | None:
     shapes = [None if value.shape.rank is None else tuple(value.shape) for value in inputs]
     axes = broadcast_axes(shapes, rank, axis)
@@ -167,14 +172,23 @@ def _elementwise(inputs: tuple[Any, ...], rank: int, axis: int) -> Computation[A
     return Computation(inputs, axes, divides=any(constants))
 
 
-def _matrix_product(operator: Any, inputs: tuple[Any, ...]) -> Computation[Any]:
-    transposed = operator.get_attr("transpose_b" if operator.type == "MatMul" else "adj_y")
-    rank = inputs[1].shape.rank
-    return Computation(inputs, (None, rank - 2 if transposed else rank - 1), divides=True)
+def _by_channel(operator: Any, inputs: tuple[Any, ...]) -> Computation[Any] | None:
+    """Return an operator that computes each channel, the last axis, from weights of its own, or without weights."""
+    kind = operator.type
+    if kind in {"MatMul", "BatchMatMulV2"}:
+        transposed = operator.get_attr("transpose_b" if kind == "MatMul" else "adj_y")
+        rank = inputs[1].shape.rank
+        return Computation(inputs, (None, rank - 2 if transposed else rank - 1), divides=True)
+    if kind in {"AvgPool", "MaxPool", "ResizeBilinear", "ResizeNearestNeighbor"}:
+        return Computation(inputs, (3, *(None for _ in inputs[1:])))
+    axes: dict[str, tuple[int | None, ...]] = {"Conv2D": (None, 3), "FusedBatchNormV3": (3, 0, 0, 0, 0)}
+    if kind == "DepthwiseConv2dNative" and inputs[1].shape[3] == 1:
+        axes[kind] = (3, 2)
+    return Computation(inputs, axes[kind], divides=True) if kind in axes else None
 
 
 def _has_channels_last(operator: Any) -> bool:
-    return bool(operator.get_attr("data_format") != _CHANNELS_FIRST)
+    return operator.node_def.attr["data_format"].s != _CHANNELS_FIRST
 
 
 def _constant(tensor: Any) -> np.ndarray | None:

@@ -142,7 +142,11 @@ def _check_spec(spec: TensorSpec, owner: str) -> Problems:
 def _check_parts(manifest: Manifest) -> Problems:
     """Yield what is wrong with outputs that hold parts of the source's; the checks that follow join them."""
     source = manifest.source.signature
-    for spec in (*source.inputs, *source.outputs, *(spec for item in manifest.artifacts for spec in item.signature.inputs)):
+    for spec in (
+        *source.inputs,
+        *source.outputs,
+        *(spec for item in manifest.artifacts for spec in item.signature.inputs),
+    ):
         if spec.part is not None:
             yield f"'{spec.name}' is an input, or of the source, and holds a part"
     for record in manifest.artifacts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,35 +22,41 @@ from edgeml.quantization.output_parts import (
 
 __all__ = ["divide_outputs"]
 
+_FLOAT = 1  # `onnx.TensorProto.FLOAT`
+
 _ELEMENTWISE = {
     "Abs", "Add", "Celu", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity",
     "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid",
     "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tanh",
 }  # fmt: skip
 _RESHAPING = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
+_POOLING = {"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"}
 
 
 def divide_outputs(
-    model: Any, run: Callable[[list[str]], Iterable[Sequence[np.ndarray]]]
+    model: Any, batches: Callable[[], Iterator[dict[str, np.ndarray]]]
 ) -> tuple[Any, tuple[str, ...]] | None:
     """Divide the outputs of a float32 model whose values are of different range.
 
     Args:
-        model: `onnx.ModelProto` with inferred shapes, not modified.
-        run: Function from names of outputs to their values on calibration samples, batch by batch.
+        model: `onnx.ModelProto` with inferred dtypes, not modified.
+        batches: Function that returns calibration samples by input name, batch by batch.
 
     Returns:
         The divided model, and the names of the operators that join the parts, which must stay in float32: else the
         parts would get one scale again. None if no output is to be divided.
     """
-    editor = _Editor(type(model).FromString(model.SerializeToString()))
-    names = [value.name for value in model.graph.output if divides(editor, value.name)]
+    outputs = [value.name for value in model.graph.output if value.type.tensor_type.elem_type == _FLOAT]
+    copy = type(model).FromString(model.SerializeToString())
+    editor = _Editor(copy, _shapes(model, next(batches())))
+    names = [name for name in outputs if divides(editor, name)]
     if not names:
         return None
-    columns = zip(*run(names), strict=True)
-    found = {name: find_parts(editor, name, Ranges(column)) for name, column in zip(names, columns, strict=True)}
+    session = _session(model)
+    columns = zip(*(session.run(names, batch) for batch in batches()), strict=True)
+    divided = {name: find_parts(editor, name, Ranges(column)) for name, column in zip(names, columns, strict=True)}
     joining: list[str] = []
-    for name, parts in found.items():
+    for name, parts in divided.items():
         if parts is not None:
             joining += editor.divide_output(name, *parts)
     return (editor.finish(), tuple(joining)) if joining else None
@@ -61,16 +67,16 @@ class _Editor:
 
     Args:
         model: The model, which is modified.
+        shapes: Shapes of its tensors.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, shapes: dict[str, Shape]) -> None:
         from onnx import numpy_helper
 
         self._model, self._graph = model, model.graph
         self._producers = {name: node for node in model.graph.node for name in node.output}
         self._constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
-        values = (*model.graph.value_info, *model.graph.input, *model.graph.output)
-        self._shapes = {value.name: _shape(value) for value in values}
+        self._shapes = dict(shapes)
         self._count = 0
 
     def divide_output(self, name: str, axis: int, groups: Sequence[np.ndarray]) -> list[str]:
@@ -110,20 +116,23 @@ class _Editor:
         constant = self._constants.get(tensor)
         return self._shapes.get(tensor) if constant is None else tuple(constant.shape)
 
-    def operation(self, tensor: str, axis: int) -> Join[str] | Reshaping[str] | Permutation[str] | Computation[str] | None:
+    def is_constant(self, tensor: str) -> bool:
+        return tensor in self._constants
+
+    def operation(
+        self, tensor: str, axis: int
+    ) -> Join[str] | Reshaping[str] | Permutation[str] | Computation[str] | None:
         node, shape = self._producers.get(tensor), self.shape(tensor)
         if node is None or shape is None or any(self.shape(name) is None for name in node.input if name):
             return None
         attributes = _attributes(node)
         if node.op_type == "Concat":
             return Join(tuple(node.input), attributes["axis"] % len(shape))
-        if node.op_type in _RESHAPING:
-            return Reshaping(node.input[0])
         if node.op_type == "Transpose":
             return Permutation(node.input[0], tuple(attributes.get("perm", range(len(shape))[::-1])))
-        if node.op_type in _ELEMENTWISE:
-            return self._elementwise(tuple(node.input), len(shape), axis)
-        return self._weighted(node, attributes, axis, len(shape))
+        if node.op_type in _RESHAPING:
+            return Reshaping(node.input[0])
+        return self._computation(node, axis, len(shape))
 
     def take(self, tensor: str, axis: int, positions: np.ndarray) -> str:
         constant = self._constants.get(tensor)
@@ -144,7 +153,18 @@ class _Editor:
 
     def compute(self, tensor: str, inputs: Sequence[str]) -> str:
         node = self._producers[tensor]
-        return self._add(node.op_type, inputs, domain=node.domain, **_attributes(node))
+        attributes = _attributes(node)
+        if attributes.get("group", 1) > 1:
+            attributes["group"] = len(self._constants[inputs[1]])
+        return self._add(node.op_type, inputs, domain=node.domain, **attributes)
+
+    def _computation(self, node: Any, axis: int, rank: int) -> Computation[str] | None:
+        if node.op_type in _ELEMENTWISE:
+            return self._elementwise(tuple(node.input), rank, axis)
+        attributes = _attributes(node)
+        if node.op_type in {"Gemm", "MatMul"}:
+            return self._matrix_product(node, attributes, axis, rank)
+        return self._by_channel(node, attributes, axis) if node.op_type in _POOLING | {"Conv"} else None
 
     def _elementwise(self, inputs: tuple[str, ...], rank: int, axis: int) -> Computation[str] | None:
         axes = broadcast_axes([self.shape(name) if name else () for name in inputs], rank, axis)
@@ -153,21 +173,26 @@ class _Editor:
         constants = [own is not None and name in self._constants for name, own in zip(inputs, axes, strict=True)]
         return Computation(inputs, axes, divides=any(constants))
 
-    def _weighted(self, node: Any, attributes: dict[str, Any], axis: int, rank: int) -> Computation[str] | None:
-        """Return a matrix product or a convolution; None for others, and for another axis than that of the weights."""
-        inputs, bias = tuple(node.input), node.input[2:]
-        if node.op_type == "Conv" and axis == 1 and attributes.get("group", 1) == 1:
-            return Computation(inputs, (None, 0, *(0 for _ in bias)), divides=True)
-        if axis != rank - 1:
+    def _by_channel(self, node: Any, attributes: dict[str, Any], axis: int) -> Computation[str] | None:
+        """Return an operator on images that computes each channel from weights of its own, or without weights."""
+        inputs = tuple(node.input)
+        if axis != 1:
             return None
-        weights = self.shape(node.input[1]) if len(node.input) > 1 else None
-        if node.op_type == "MatMul" and weights is not None and len(weights) > 1:
-            return Computation(inputs, (None, len(weights) - 1), divides=True)
-        if node.op_type == "Gemm":
-            biases = broadcast_axes([self.shape(name) if name else () for name in bias], rank, axis)
-            own = 0 if attributes.get("transB") else 1
-            return Computation(inputs, (None, own, *(biases or ())), divides=True)
-        return None
+        if node.op_type in _POOLING:
+            return Computation(inputs, (1,))
+        groups, weights = attributes.get("group", 1), inputs[1]
+        by_channel = self.is_constant(weights) and (self.shape(weights) or ())[:2] == (groups, 1)
+        if groups > 1 and not by_channel:
+            return None
+        return Computation(inputs, (None if groups == 1 else 1, *(0 for _ in inputs[1:])), divides=True)
+
+    def _matrix_product(self, node: Any, attributes: dict[str, Any], axis: int, rank: int) -> Computation[str] | None:
+        inputs, biases = tuple(node.input), [self.shape(name) for name in node.input[2:]]
+        weights = self.shape(inputs[1]) or ()
+        if axis != rank - 1 or len(weights) < 2:  # a vector
+            return None
+        own = len(weights) - (2 if attributes.get("transB") else 1)
+        return Computation(inputs, (None, own, *(broadcast_axes(biases, rank, axis) or ())), divides=True)
 
     def _rename(self, output: str) -> str:
         """Give the tensor of an output another name, and return it: the joined parts take its own."""
@@ -203,11 +228,25 @@ class _Editor:
         return name
 
 
-def _shape(value: Any) -> Shape | None:
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
-        return None
-    return tuple(size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim)
+def _shapes(model: Any, batch: dict[str, np.ndarray]) -> dict[str, Shape]:
+    """Return the shape of each tensor in a run, whose size for the batch is left open.
+
+    Inference from the file alone does not see through shapes that the model computes.
+    """
+    augmented = type(model).FromString(model.SerializeToString())
+    outputs = {value.name for value in augmented.graph.output}
+    tensors = [value for value in augmented.graph.value_info if value.type.HasField("tensor_type")]
+    augmented.graph.output.extend(value for value in tensors if value.name not in outputs)
+    names = [value.name for value in augmented.graph.output]
+    values = zip(names, _session(augmented).run(names, batch), strict=True)
+    shapes = {name: np.shape(value) for name, value in (*values, *batch.items())}
+    return {name: (None, *shape[1:]) if shape else () for name, shape in shapes.items()}
+
+
+def _session(model: Any) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def _attributes(node: Any) -> dict[str, Any]:

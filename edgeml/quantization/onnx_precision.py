@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +130,8 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
 def _divided(prepared: Path, job: ConversionJob, signature: Signature) -> tuple[Path, list[str]]:
     """Return a model whose outputs are joined from parts of similar range, and the operators that join them."""
     import onnx
-    import onnxruntime
 
-    def run(names: list[str]) -> Iterator[list[np.ndarray]]:
-        session = onnxruntime.InferenceSession(prepared, providers=["CPUExecutionProvider"])
-        for batch in calibration_batches(job, signature, MAX_SAMPLES):
-            yield session.run(names, batch)
-
-    divided = divide_outputs(onnx.load(prepared), run)
+    divided = divide_outputs(onnx.load(prepared), lambda: calibration_batches(job, signature, MAX_SAMPLES))
     if divided is None:
         return prepared, []
     model, joining = divided

@@ -100,6 +100,10 @@ class GraphEditor(Protocol[T]):
         """Return a tensor's sizes; None where even their number is not known."""
         ...
 
+    def is_constant(self, tensor: T) -> bool:
+        """Return whether a tensor is a constant of the graph."""
+        ...
+
     def operation(self, tensor: T, axis: int) -> Join[T] | Reshaping[T] | Permutation[T] | Computation[T] | None:
         """Return how an operator computes a tensor along an axis; None where the positions cannot be cut before it."""
         ...
@@ -246,22 +250,26 @@ class _Units(Generic[T]):
     def of(self, tensor: T, axis: int) -> np.ndarray:
         shape = _sizes(self._editor, tensor)
         size = shape[axis] or 0
+        if self._editor.is_constant(tensor):
+            return np.full(size, _FREE)
         operation = self._editor.operation(tensor, axis)
+        units = None
         if isinstance(operation, Join):
-            return self._of_join(operation, axis)
-        if isinstance(operation, Permutation):
-            return self.of(operation.input, operation.axes[axis])
-        if isinstance(operation, Reshaping):
+            units = self._of_join(operation, axis)
+        elif isinstance(operation, Permutation):
+            units = self.of(operation.input, operation.axes[axis])
+        elif isinstance(operation, Reshaping):
             source = _source_axis(_sizes(self._editor, operation.input), shape, axis)
             if source is not None:
-                return _merge(self.of(operation.input, source[0]).reshape(source[1], size))
-        if isinstance(operation, Computation):
-            if operation.divides:
-                return np.full(size, _FREE)
+                units = _merge(self.of(operation.input, source[0]).reshape(source[1], size))
+        elif isinstance(operation, Computation):
             pairs = zip(operation.inputs, operation.axes, strict=True)
-            return _merge([self.of(value, own) for value, own in pairs if own is not None])
-        self._count += 1
-        return np.full(size, self._count)
+            own = [self.of(value, axis) for value, axis in pairs if axis is not None]
+            units = np.full(size, _FREE) if operation.divides else _merge(own)
+        if units is None:
+            self._count += 1
+            units = np.full(size, self._count)
+        return units
 
     def _of_join(self, operation: Join[T], axis: int) -> np.ndarray:
         if operation.stacks and axis == operation.axis:
@@ -319,5 +327,3 @@ def _source_axis(before: Shape, after: Shape, axis: int) -> tuple[int, int] | No
 def _product(sizes: Shape) -> int | None:
     known = [size for size in sizes if size is not None]
     return math.prod(known) if len(known) == len(sizes) else None
-
-
