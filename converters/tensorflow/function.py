@@ -12,7 +12,7 @@ import numpy as np
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.tensors import Signature, TensorSpec
 
-from .output_parts import divide_outputs
+from .divided_outputs import divide_outputs
 from .resizing import replace_resizing_by_matmul
 
 __all__ = ["Graph", "freeze", "freeze_for_integers"]

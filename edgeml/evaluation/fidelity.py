@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from edgeml.core.column_groups import NEGLIGIBLE_RANGE, group_by_range, is_softmax
+from edgeml.core.column_groups import NEGLIGIBLE_RANGE, describe_positions, group_by_range, is_softmax
 from edgeml.core.decisions import Decision
 from edgeml.core.records.evidence import Fidelity, PartFidelity
 from edgeml.core.source import Reference
@@ -19,7 +19,6 @@ CENTERED_SLACK_DB = 5.0
 """Decibels by which the ratio about the mean may be lower than the plain one."""
 _CEILING_DB = 200.0  # in place of infinity for an exact copy, which JSON cannot represent
 _TIE = 1e-6
-_MAX_SPANS = 5
 # A reference is constant if its variance is not above that of a constant rounded to float32.
 _CONSTANT_SHARE = 1e-12
 
@@ -102,8 +101,7 @@ def _parts(name: str, reference: np.ndarray, output: np.ndarray) -> Iterator[Par
         for group in _column_groups(reference, axis):
             plain, centered = _sqnr(np.take(reference, group, axis), np.take(output, group, axis))
             if centered is not None:
-                noun = "columns" if axis == reference.ndim - 1 else f"indices of axis {axis}"
-                yield PartFidelity(name, f"{noun} {_spans(group)}", plain, centered)
+                yield PartFidelity(name, describe_positions(group, axis, reference.ndim), plain, centered)
 
 
 def _column_groups(reference: np.ndarray, axis: int) -> list[np.ndarray]:
@@ -115,14 +113,6 @@ def _column_groups(reference: np.ndarray, axis: int) -> list[np.ndarray]:
         return []
     groups = group_by_range(ranges[varying])
     return [varying[group] for group in groups] if len(groups) > 1 else []
-
-
-def _spans(positions: np.ndarray) -> str:
-    """Return positions as ``0, 4 to 6``; of many spans the first."""
-    starts = np.flatnonzero(np.diff(positions, prepend=positions[0] - 2) != 1)
-    runs = np.split(positions, starts[1:])
-    texts = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs[:_MAX_SPANS]]
-    return ", ".join(texts) + (", …" if len(runs) > _MAX_SPANS else "")
 
 
 def _sqnr(reference: np.ndarray, output: np.ndarray) -> tuple[float, float | None]:
