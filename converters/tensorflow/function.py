@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from edgeml.core.errors import UnsupportedModelError
-from edgeml.core.tensors import Signature
+import numpy as np
 
+from edgeml.core.errors import UnsupportedModelError
+from edgeml.core.tensors import Signature, TensorSpec
+
+from .divided_outputs import divide_outputs
 from .integer_casts import keep_integers
-from .operators import Formulas, replace_operators
+from .operators import TFLITE_INTEGER, Formulas, replace_operators
 from .resizing import replace_resizing_by_matmul
 from .sign_bits import replace_sign_bits
 
-__all__ = ["Graph", "freeze", "output_names"]
+__all__ = ["Graph", "flat_outputs", "freeze", "freeze_for_integers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Graph:
     integer_inputs: frozenset[str] = frozenset()
 
 
-def freeze(graph: Graph, batch: int | None, formulas: Formulas, *, integer: bool = False) -> Any:
+def freeze(graph: Graph, batch: int | None, formulas: Formulas) -> Any:
     """Convert the graph to a `tf.function` whose weights are constants.
 
     Converters cannot calibrate a graph with variables, and treat every other captured tensor as an input.
@@ -47,8 +50,6 @@ def freeze(graph: Graph, batch: int | None, formulas: Formulas, *, integer: bool
         graph: The model.
         batch: The fixed batch size, or None to keep it dynamic.
         formulas: Formulas for operators that the converter gets wrong.
-        integer: Prepare for full integer quantization: index inputs become int32, outputs that the model casts from
-            integers stay integers, and recurrent layers are unrolled where possible.
 
     Returns:
         A `ConcreteFunction` of one tensor per input; its outputs are in the order of their sorted names.
@@ -56,27 +57,62 @@ def freeze(graph: Graph, batch: int | None, formulas: Formulas, *, integer: bool
     Raises:
         UnsupportedModelError: The model holds resources other than variables, such as lookup tables.
     """
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    inputs = _inputs(graph, batch, frozenset())
+    return replace_operators(_constant_function(graph.function, inputs, integer=False), formulas)
 
-    integer_inputs = graph.integer_inputs if integer else frozenset()
-    inputs = [
+
+def freeze_for_integers(
+    graph: Graph, batch: int, batches: Callable[[], Iterable[Mapping[str, np.ndarray]]]
+) -> tuple[Any, Sequence[TensorSpec]]:
+    """Convert the graph as `freeze` does, prepared for full integer quantization.
+
+    Index inputs become int32, outputs that the model casts from integers stay integers, recurrent layers are unrolled
+    where possible, and outputs of values of different range are divided into parts.
+
+    Args:
+        graph: The model.
+        batch: The fixed batch size.
+        batches: Function that returns calibration samples by input name, batch by batch.
+
+    Returns:
+        The function, and the specs of its outputs, in its order.
+    """
+    import tensorflow as tf
+
+    inputs = _inputs(graph, batch, graph.integer_inputs)
+    function = _constant_function(graph.unrolled or graph.function, inputs, integer=True)
+
+    def samples() -> Iterator[list[Any]]:
+        for arrays in batches():
+            yield [tf.constant(arrays[spec.name], spec.dtype) for spec in inputs]
+
+    return divide_outputs(replace_operators(function, TFLITE_INTEGER), flat_outputs(graph), samples)
+
+
+def _inputs(graph: Graph, batch: int | None, integer_inputs: frozenset[str]) -> list[Any]:
+    import tensorflow as tf
+
+    return [
         tf.TensorSpec((batch, *spec.shape[1:]), "int32" if spec.name in integer_inputs else spec.dtype, name=spec.name)
         for spec in graph.signature.inputs
     ]
-    function = graph.unrolled if integer and graph.unrolled is not None else graph.function
+
+
+def flat_outputs(graph: Graph) -> list[TensorSpec]:
+    """Return the outputs in the order in which TensorFlow flattens a dict."""
+    return sorted(graph.signature.outputs, key=lambda spec: spec.name)
+
+
+def _constant_function(function: Callable[..., dict[str, Any]], inputs: list[Any], *, integer: bool) -> Any:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
     with _inlined():
         traced = tf.function(function, input_signature=inputs).get_concrete_function()
     _check_state(traced)
     constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
     constant = replace_sign_bits(replace_resizing_by_matmul(constant), integer=integer)
-    constant = keep_integers(constant) if integer else constant
-    return replace_operators(constant, formulas)
-
-
-def output_names(graph: Graph) -> list[str]:
-    """Return the names of the outputs in the order in which TensorFlow flattens a dict."""
-    return sorted(spec.name for spec in graph.signature.outputs)
+    return keep_integers(constant) if integer else constant
 
 
 def _check_state(traced: Any) -> None:

@@ -10,7 +10,7 @@ from edgeml.core.errors import ConversionError
 from edgeml.core.tensors import Signature
 
 from .definitions import fold_constants
-from .function import Graph, freeze, output_names
+from .function import Graph, flat_outputs, freeze
 from .operators import ONNX
 from .tf2onnx_handlers import HANDLERS, guard_padding
 
@@ -46,7 +46,7 @@ def _convert(function: Any, graph: Graph) -> Any:
     import tf2onnx
 
     inputs, outputs = ([end.name for end in side] for side in (function.inputs, function.outputs))
-    names = [*(spec.name for spec in graph.signature.inputs), *output_names(graph)]
+    names = [*(spec.name for spec in graph.signature.inputs), *(spec.name for spec in flat_outputs(graph))]
     with tf.Graph().as_default() as tensorflow_graph, tf.device("/cpu:0"):
         tf.import_graph_def(function.graph.as_graph_def(add_shapes=True), name="")
         converted = tf2onnx.tfonnx.process_tf_graph(

@@ -14,10 +14,12 @@ from edgeml.core.conversion import ConversionJob
 from edgeml.core.errors import ConversionError, UnsupportedModelError
 from edgeml.core.formats.tflite import inspect_tflite
 from edgeml.core.recipe import Recipe
+from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.quantization.calibration_data import calibration_batches
+from edgeml.quantization.output_parts import MAX_SAMPLES
 
-from .function import Graph, freeze, output_names
-from .operators import TFLITE, TFLITE_INTEGER, keep_divisions
+from .function import Graph, flat_outputs, freeze, freeze_for_integers
+from .operators import TFLITE, keep_divisions
 
 __all__ = ["tflite_artifact"]
 
@@ -45,7 +47,7 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
     # Recipes with the same input encoding share the saved model.
     encoded = any(spec.encoding for spec in graph.signature.inputs)
     name = f"saved_model{'_encoded' if encoded else ''}{'_integer' if integer else ''}"
-    folder = job.paths.once(name, lambda: _save(graph, job.folder / name, job.batch or 1, integer=integer))
+    folder, outputs = job.models.once(name, lambda: _save(graph, job, name, integer=integer))
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[_SIGNATURE])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if recipe.precision != "fp32":
@@ -74,22 +76,23 @@ def tflite_artifact(graph: Graph, recipe: Recipe, job: ConversionJob, lineage: t
             f"The TFLite converter failed: {_summarize_error(str(error))}",
             fix="replace the layer that causes it, or build an onnx-* recipe or another precision.",
         ) from error
-    signature, needs, stored_dtypes = inspect_tflite(data, graph.signature)
+    signature, needs, stored_dtypes = inspect_tflite(data, Signature(graph.signature.inputs, outputs))
     _check_weight_dtype(recipe, stored_dtypes)
     return Artifact(recipe.id, data, signature, needs, (*lineage, f"tensorflow {tf.__version__} TFLiteConverter"))
 
 
-def _save(graph: Graph, folder: Path, batch: int, *, integer: bool) -> Path:
-    """Write the graph as a SavedModel."""
+def _save(graph: Graph, job: ConversionJob, name: str, *, integer: bool) -> tuple[Path, tuple[TensorSpec, ...]]:
+    """Write the graph as a SavedModel; return its folder, and the specs of its outputs."""
     import tensorflow as tf
 
-    constant = freeze(graph, batch, TFLITE_INTEGER if integer else TFLITE, integer=integer)
-    if not integer:
-        constant = keep_divisions(constant)
-    names = output_names(graph)
+    folder, batch = job.folder / name, job.batch or 1
+    if integer:
+        constant, flat = freeze_for_integers(graph, batch, lambda: _calibration(graph, job, MAX_SAMPLES))
+    else:
+        constant, flat = keep_divisions(freeze(graph, batch, TFLITE)), flat_outputs(graph)
 
     def serve(*tensors: Any) -> dict[str, Any]:
-        return dict(zip(names, constant(*tensors), strict=True))
+        return dict(zip([spec.name for spec in flat], constant(*tensors), strict=True))
 
     inputs = [
         tf.TensorSpec(end.shape, end.dtype, name=spec.name)
@@ -102,7 +105,8 @@ def _save(graph: Graph, folder: Path, batch: int, *, integer: bool) -> Path:
     # Inference needs no gradients, and custom gradients that read a captured constant cannot be saved.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures={_SIGNATURE: module.serve}, options=options)
-    return folder
+    order = [spec.name for spec in graph.signature.outputs]
+    return folder, tuple(sorted(flat, key=lambda spec: order.index(spec.source_name)))
 
 
 def _check_loops(function: Any) -> None:
@@ -118,8 +122,8 @@ def _check_loops(function: Any) -> None:
         )
 
 
-def _calibration(graph: Graph, job: ConversionJob) -> Iterator[dict[str, np.ndarray]]:
-    for batch in calibration_batches(job, graph.signature):
+def _calibration(graph: Graph, job: ConversionJob, most: int | None = None) -> Iterator[dict[str, np.ndarray]]:
+    for batch in calibration_batches(job, graph.signature, most):
         yield {
             name: values.astype(np.int32) if name in graph.integer_inputs else values for name, values in batch.items()
         }

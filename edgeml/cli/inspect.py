@@ -66,6 +66,9 @@ def command(file: Path, *, as_json: bool) -> None:
 
 def _lines(manifest: Manifest) -> Iterator[str]:
     """Yield a line for each property of the package and its source."""
+    import numpy as np
+
+    from edgeml.core.column_groups import describe_positions
     from edgeml.core.encoding import describe_encoding
     from edgeml.core.preprocessing import describe_declaration
     from edgeml.core.tensors import describe_input
@@ -85,6 +88,10 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         for spec in record.signature.inputs:
             if spec.encoding is not None:
                 yield f"encoded   {spec.name} of {record.recipe}: {describe_encoding(spec.encoding)}"
+        for spec in record.signature.outputs:
+            if spec.part is not None:
+                positions = describe_positions(np.array(spec.part.positions), spec.part.axis, len(spec.shape))
+                yield f"part      {spec.name} of {record.recipe}: {positions} of {spec.part.output}"
     if source.decision is not None:
         names = [str(label) for label in source.decision.labels]
         yield f"labels    {', '.join(names[:_LABELS_SHOWN])}{', …' if len(names) > _LABELS_SHOWN else ''}"

@@ -100,7 +100,7 @@ class Running:
         else:
             names = [spec.name for spec in session.signature.inputs]
             data = session.prepare(select_inputs(read_array_file(inputs), names))
-        outputs, specs = session.run(data), session.signature.outputs
+        outputs, specs = session.run(data), session.signature.whole_outputs
         source_specs = [spec for spec in specs if spec.meaning not in DECIDED]
         names_in_file = {spec.name: "scores" if len(source_specs) == 1 else spec.name for spec in source_specs}
         arrays = {names_in_file[spec.name]: outputs[spec.name] for spec in source_specs}

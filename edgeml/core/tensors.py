@@ -12,6 +12,7 @@ __all__ = [
     "DType",
     "Label",
     "Meaning",
+    "Part",
     "Quantization",
     "Signature",
     "TensorSpec",
@@ -44,6 +45,20 @@ class Quantization(Struct, frozen=True, forbid_unknown_fields=True):
     zero_point: int
 
 
+class Part(Struct, frozen=True, forbid_unknown_fields=True):
+    """The place of an artifact's output in an output of the source, of which it holds a part.
+
+    Attributes:
+        output: Name of the source's output.
+        axis: Axis that the output is divided along, at least 1.
+        positions: Positions on the axis, in ascending order.
+    """
+
+    output: str
+    axis: int
+    positions: tuple[int, ...]
+
+
 class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The specification of an input or output.
 
@@ -62,6 +77,8 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             missing values.
         source_dtype: Dtype of an artifact's output in the source, such as float32 for class numbers that the source
             casts; None where `source_dtype` follows from the other fields.
+        part: For an artifact's output that holds only a part of the source's, its place there; else None. Together the
+            parts hold all positions.
     """
 
     name: str
@@ -74,6 +91,12 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     texts: tuple[str, ...] = ()
     literal_texts: tuple[str, ...] = ()
     source_dtype: DType | None = None
+    part: Part | None = None
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source's tensor that this one, or its part, belongs to."""
+        return self.name if self.part is None else self.part.output
 
 
 def describe_input(spec: TensorSpec) -> str:
@@ -115,6 +138,20 @@ class Signature(Struct, frozen=True, forbid_unknown_fields=True):
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    @property
+    def whole_outputs(self) -> tuple[TensorSpec, ...]:
+        """Outputs in the source's order, with the parts of one output as one tensor of float32."""
+        specs: dict[str, TensorSpec] = {}
+        for spec in self.outputs:
+            if spec.part is None:
+                specs[spec.name] = spec
+                continue
+            axis, others = spec.part.axis, specs.get(spec.source_name)
+            size = len(spec.part.positions) + ((others.shape[axis] or 0) if others is not None else 0)
+            shape = (*spec.shape[:axis], size, *spec.shape[axis + 1 :])
+            specs[spec.source_name] = TensorSpec(spec.source_name, shape, "float32", meaning=spec.meaning)
+        return tuple(specs.values())
 
 
 def plain_name(name: str, used_names: set[str]) -> str:

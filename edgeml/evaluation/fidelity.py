@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from edgeml.core.column_groups import NEGLIGIBLE_RANGE, describe_positions, group_by_range, is_softmax
 from edgeml.core.decisions import Decision, label_sizes
 from edgeml.core.records.evidence import Fidelity, IntegerFidelity, PartFidelity
 from edgeml.core.source import Reference
@@ -20,9 +21,6 @@ CENTERED_SLACK_DB = 5.0
 """Decibels by which the ratio about the mean may be lower than the plain one."""
 _CEILING_DB = 200.0  # in place of infinity for an exact copy, which JSON cannot represent
 _TIE = 1e-6
-_SIMILAR = 10.0  # ratio of ranges up to which columns are judged together
-_NEGLIGIBLE = 1e-6  # range of a column, beside the largest value, that is rounding of float32
-_MAX_SPANS = 5
 # A reference is constant if its variance is not above that of a constant rounded to float32.
 _CONSTANT_SHARE = 1e-12
 
@@ -145,37 +143,18 @@ def _parts(name: str, reference: np.ndarray, output: np.ndarray) -> Iterator[Par
         for group in _column_groups(reference, axis):
             plain, centered = _sqnr(np.take(reference, group, axis), np.take(output, group, axis))
             if centered is not None:
-                noun = "columns" if axis == reference.ndim - 1 else f"indices of axis {axis}"
-                yield PartFidelity(name, f"{noun} {_spans(group)}", plain, centered)
+                yield PartFidelity(name, describe_positions(group, axis, reference.ndim), plain, centered)
 
 
 def _column_groups(reference: np.ndarray, axis: int) -> list[np.ndarray]:
     """Return positions on an axis in groups of similar range, the largest first; none where all ranges are similar."""
     others = tuple(i for i in range(reference.ndim) if i != axis)
     ranges = np.ptp(reference.astype(np.float64), axis=others)
-    varying = np.flatnonzero(ranges > _NEGLIGIBLE * np.abs(reference).max(initial=0.0))
-    if len(varying) < 2 or ranges[varying].max() <= _SIMILAR * ranges[varying].min() or _is_softmax(reference, axis):
+    varying = np.flatnonzero(ranges > NEGLIGIBLE_RANGE * np.abs(reference).max(initial=0.0))
+    if len(varying) < 2 or is_softmax(reference, axis):
         return []
-    groups: list[list[int]] = []
-    largest = 0.0
-    for position in varying[np.argsort(-ranges[varying], kind="stable")].tolist():
-        if not groups or largest > _SIMILAR * ranges[position]:
-            groups.append([])
-            largest = float(ranges[position])
-        groups[-1].append(position)
-    return [np.array(sorted(group)) for group in groups]
-
-
-def _is_softmax(values: np.ndarray, axis: int) -> bool:
-    return bool((values >= 0).all() and np.allclose(values.sum(axis=axis), 1.0, atol=1e-3))
-
-
-def _spans(positions: np.ndarray) -> str:
-    """Return positions as ``0, 4 to 6``; of many spans the first."""
-    starts = np.flatnonzero(np.diff(positions, prepend=positions[0] - 2) != 1)
-    runs = np.split(positions, starts[1:])
-    texts = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs[:_MAX_SPANS]]
-    return ", ".join(texts) + (", …" if len(runs) > _MAX_SPANS else "")
+    groups = group_by_range(ranges[varying])
+    return [varying[group] for group in groups] if len(groups) > 1 else []
 
 
 def _sqnr(reference: np.ndarray, output: np.ndarray) -> tuple[float, float | None]:

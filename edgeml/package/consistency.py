@@ -52,7 +52,7 @@ def check_consistency(manifest: Manifest, label: str) -> None:
             fix=f"the package was made by a newer version: {upgrade_command()}",
         )
     checks: tuple[Callable[[Manifest], Problems], ...] = (
-        _check_files, _check_signatures, _check_decision, _check_artifacts, _check_golden, _check_source,
+        _check_files, _check_signatures, _check_parts, _check_decision, _check_artifacts, _check_golden, _check_source,
         _check_figures,
     )  # fmt: skip
     for check in checks:
@@ -80,7 +80,7 @@ def _newer(manifest: Manifest) -> Problems:
         if len(batches) > 1:
             yield f"the tensors of {owner} do not have one batch size"
         for meaning in ("label", "position") if manifest.source.heads else ("scores", "label", "position"):
-            if sum(spec.meaning == meaning for spec in signature.outputs) > 1:
+            if len({spec.source_name for spec in signature.outputs if spec.meaning == meaning}) > 1:
                 yield f"{owner} has several outputs that mean {meaning}"
 
 
@@ -147,6 +147,47 @@ def _check_spec(spec: TensorSpec, owner: str) -> Problems:
             yield f"{place} has missing values in columns {listed}, expected numbers below {columns}"
 
 
+def _check_parts(manifest: Manifest) -> Problems:
+    """Yield what is wrong with outputs that hold parts of the source's; the checks that follow join them."""
+    source = manifest.source.signature
+    for spec in (
+        *source.inputs,
+        *source.outputs,
+        *(spec for item in manifest.artifacts for spec in item.signature.inputs),
+    ):
+        if spec.part is not None:
+            yield f"'{spec.name}' is an input, or of the source, and holds a part"
+    for record in manifest.artifacts:
+        parts: dict[str, list[TensorSpec]] = {}
+        for spec in record.signature.outputs:
+            parts.setdefault(spec.source_name, []).append(spec)
+        for name, specs in parts.items():
+            if len(specs) > 1 or specs[0].part is not None:
+                yield from _check_whole(name, specs, record.recipe)
+
+
+def _check_whole(name: str, specs: list[TensorSpec], owner: str) -> Problems:
+    place = f"'{name}' of {owner}"
+    parts = [spec.part for spec in specs if spec.part is not None]
+    if len(parts) < len(specs):
+        yield f"{place} is an output, and another one holds a part of it"
+        return
+    axis = parts[0].axis
+    if any(part.axis != axis or not 0 < axis < len(spec.shape) for part, spec in zip(parts, specs, strict=True)):
+        yield f"the parts of {place} do not have one axis"
+        return
+    if any(list(part.positions) != sorted(set(part.positions)) for part in parts):
+        yield f"the positions of a part of {place} are not in ascending order"
+    if sorted(i for part in parts for i in part.positions) != list(range(sum(len(part.positions) for part in parts))):
+        yield f"the parts of {place} do not hold each position once"
+    sizes = [(len(part.positions), spec.shape[axis]) for part, spec in zip(parts, specs, strict=True)]
+    rests = {(*spec.shape[:axis], *spec.shape[axis + 1 :]) for spec in specs}
+    if any(count != size or not count for count, size in sizes) or len(rests) > 1:
+        yield f"the shapes of the parts of {place} do not match"
+    if len({spec.meaning for spec in specs}) > 1 or any(spec.meaning in DECIDED for spec in specs):
+        yield f"the parts of {place} mean different things, or labels"
+
+
 def _check_decision(manifest: Manifest) -> Problems:
     source = manifest.source
     decision = source.decision
@@ -180,7 +221,7 @@ def _check_heads(manifest: Manifest) -> Problems:
         if head.decision is not None:
             yield from _check_labels(head.decision)
     for owner, signature in _signatures(manifest):
-        for spec in signature.outputs:
+        for spec in signature.whole_outputs:
             decision = source.heads[spec.name].decision if spec.name in source.heads else None
             if spec.meaning != ("values" if decision is None else "scores"):
                 yield f"'{spec.name}' of {owner} means {spec.meaning}, which is not its task"
@@ -233,7 +274,7 @@ def _check_artifacts(manifest: Manifest) -> Problems:
         yield "an artifact is listed twice"
     for record in manifest.artifacts:
         inputs = {spec.name: spec for spec in record.signature.inputs}
-        outputs = {spec.name: spec for spec in record.signature.outputs if spec.meaning not in DECIDED}
+        outputs = {spec.name: spec for spec in record.signature.whole_outputs if spec.meaning not in DECIDED}
         for own, specs in ((inputs, source.inputs), (outputs, source.outputs)):
             if list(own) != [spec.name for spec in specs]:
                 yield f"{record.recipe} has the tensors {', '.join(own)}, expected those of the source"

@@ -72,7 +72,7 @@ class Assessor:
     def assess(self, recipe: Recipe, references: ReferenceSet, artifact: Artifact, run: ProofRun) -> ProvenArtifact:
         """Compare an artifact with its source and with the truth, and return it with a verdict."""
         expected = references.judged
-        labels = expected.compare_labels(run.outputs, artifact.signature.outputs)
+        labels = expected.compare_labels(run.outputs, artifact.signature.whole_outputs)
         evaluation, evidence = evaluate_outputs(self.info, expected.outputs, run.outputs, self.data, labels)
         verdict = judge(
             recipe,
@@ -106,7 +106,7 @@ class Assessor:
         """Test whether an artifact predicts samples with missing values like the source."""
         if run.missing_value_outputs is None:
             return False
-        labels = reference.compare_labels(run.missing_value_outputs, artifact.signature.outputs)
+        labels = reference.compare_labels(run.missing_value_outputs, artifact.signature.whole_outputs)
         fidelity = fidelity_of(reference.outputs, run.missing_value_outputs, labels=_compared(labels))
         return meets_floor(recipe, self.goal, fidelity, classifies=bool(labels))
 

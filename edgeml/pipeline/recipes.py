@@ -186,7 +186,7 @@ class _RecipeBuilder:
         """
         results = {spec.name: spec for spec in self.request.info.signature.outputs}
         outputs = tuple(
-            _with_meaning(spec, results[spec.name]) if spec.name in results else spec
+            _with_meaning(spec, results[spec.source_name]) if spec.source_name in results else spec
             for spec in artifact.signature.outputs
         )
         sources = {spec.name: spec for spec in self.request.info.signature.inputs}
@@ -245,7 +245,7 @@ class _RecipeBuilder:
 
         expected, actual = self.request.info.signature, artifact.signature
         same_inputs = describe(expected.inputs) == describe(actual.inputs)
-        if not same_inputs or describe(expected.outputs) != describe(actual.outputs):
+        if not same_inputs or describe(expected.outputs) != describe(actual.whole_outputs):
             raise ConversionError(
                 f"The artifact's tensors differ from the source's: expected {expected}, got {actual}."
             )

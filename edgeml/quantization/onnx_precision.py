@@ -17,7 +17,9 @@ from edgeml.core.recipe import Recipe
 from edgeml.core.system.machine import cpu
 from edgeml.core.tensors import Signature
 from edgeml.quantization.calibration_data import calibration_batches
+from edgeml.quantization.onnx_output_parts import divide_outputs
 from edgeml.quantization.onnx_subgraphs import guard_subgraphs
+from edgeml.quantization.output_parts import MAX_SAMPLES
 
 __all__ = ["canonical_artifact", "onnx_artifact"]
 
@@ -143,8 +145,9 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     path = job.folder / "int8.onnx"
+    prepared, joining = _divided(_preprocess(model, job, signature), job, signature)
     quantize_static(
-        _preprocess(model, job, signature),
+        prepared,
         path,
         _CalibrationReader(job, signature),
         quant_format=QuantFormat.QDQ,
@@ -152,9 +155,23 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         reduce_range=_reduced_range(),
+        nodes_to_exclude=joining,
         calibrate_method=CalibrationMethod.MinMax,
     )
     return guard_subgraphs(_require_quantized(onnx.load(path)))
+
+
+def _divided(prepared: Path, job: ConversionJob, signature: Signature) -> tuple[Path, list[str]]:
+    """Return a model whose outputs are joined from parts of similar range, and the operators that join them."""
+    import onnx
+
+    divided = divide_outputs(onnx.load(prepared), lambda: calibration_batches(job, signature, MAX_SAMPLES))
+    if divided is None:
+        return prepared, []
+    model, joining = divided
+    path = job.folder / "divided.onnx"
+    onnx.save(model, path)
+    return path, list(joining)
 
 
 def _require_quantized(model: Any) -> Any:

@@ -21,6 +21,7 @@ from edgeml.core.preprocessing import Declaration
 from edgeml.core.session import MAX_THREADS, Session
 from edgeml.core.tensors import Label, Signature
 
+from .assembly import assembly
 from .batching import BatchScheduler, concatenate, empty_outputs
 from .io_conversion import to_source
 from .opening import open_adapter
@@ -109,14 +110,17 @@ class EngineSession(Session):
         self.reason = ""
         self._adapter = adapter
         self._errors: tuple[type[Exception], ...] = (MemoryError, *adapter.errors)
-        self._decider = deciders_of(signature.outputs, decision) if decision is not None else None
+        self._assemble = assembly(signature)
+        self._whole_outputs = signature.whole_outputs
+        self._decider = deciders_of(self._whole_outputs, decision) if decision is not None else None
         self._unit = scheduler.unit
         self._bindings: WeakSet[IoBinding] = WeakSet()
         self._binding = threading.RLock()  # no binding is created while the engine is being closed
         self._closed = False
         self._input_name = signature.inputs[0].name
         self._output_names = [spec.name for spec in signature.outputs]
-        plain = [i for i, spec in enumerate(signature.outputs) if spec.meaning not in DECIDED]
+        self._whole_names = [spec.name for spec in self._whole_outputs]
+        plain = [i for i, spec in enumerate(self._whole_outputs) if spec.meaning not in DECIDED]
         self._only_output = plain[0] if len(plain) == 1 else None
         quantized = signature.inputs[0].quantization is not None
         self._single_dtype = np.dtype(signature.inputs[0].dtype) if quantized else None
@@ -175,7 +179,7 @@ class EngineSession(Session):
         if type(inputs) is dict and len(inputs) == 1 and batch_size is None and progress is None:
             outputs = self._run_fast(inputs.get(self._input_name))
             if outputs is not None:
-                return dict(zip(self._output_names, outputs, strict=True))
+                return dict(zip(self._whole_names, outputs, strict=True))
         if isinstance(inputs, Iterator):
             return self._run_stream(inputs, batch_size=batch_size, raw=False, progress=progress)
         return self._run_validated(inputs, batch_size=batch_size, progress=progress)
@@ -190,7 +194,7 @@ class EngineSession(Session):
             arrays, lambda array, i, begin: values_of(array, specs[i], "data", first=begin)
         )
         pairs = zip(self.signature.outputs, outputs, strict=True)
-        return {spec.name: to_source(output, spec) for spec, output in pairs}
+        return self._whole({spec.name: to_source(output, spec) for spec, output in pairs})
 
     def run_quantized(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
@@ -270,7 +274,7 @@ class EngineSession(Session):
             outputs = self._compute(data, batch_size=batch_size, raw=raw, progress=progress)
         if isinstance(decider, Decider):
             return decider.scored_labels(outputs) if scores else decider.labels(outputs)
-        by_name = dict(zip(self._output_names, outputs, strict=True))
+        by_name = dict(zip(self._whole_names, outputs, strict=True))
         if not scores:
             return {name: each.labels([by_name[name]]) for name, each in decider.items()}
         pairs = {name: each.scored_labels([by_name[name]]) for name, each in decider.items()}
@@ -371,8 +375,13 @@ class EngineSession(Session):
     def _run_fast(self, data: object) -> list[np.ndarray] | None:
         """Run one sample or a small batch of float32 on the fast path; None where the data must be validated first.
 
-        Only artifacts with one input and one output of fixed shape have a fast path.
+        Only artifacts with one input, and one output of the source, of fixed shape have a fast path.
         """
+        outputs = self._run_singly(data)
+        return outputs if outputs is None or self._assemble is None else self._assemble(outputs)
+
+    def _run_singly(self, data: object) -> list[np.ndarray] | None:
+        """Return the artifact's outputs in the source's units; see `_run_fast`."""
         if type(data) is not np.ndarray or data.dtype is not _FLOAT32:
             return None
         shape = data.shape
@@ -413,8 +422,14 @@ class EngineSession(Session):
         """Select the outputs that the source's reference returns."""
         if self._only_output is not None:
             return outputs[self._only_output]
-        pairs = zip(self.signature.outputs, outputs, strict=True)
+        pairs = zip(self._whole_outputs, outputs, strict=True)
         return {spec.name: output for spec, output in pairs if spec.meaning not in DECIDED}
+
+    def _whole(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the source's outputs by name, from those of the artifact in the source's units."""
+        if self._assemble is None:
+            return outputs
+        return dict(zip(self._whole_names, self._assemble(list(outputs.values())), strict=True))
 
     def _run_stream(
         self, items: Iterable[object], *, batch_size: int | None, raw: bool, progress: Callable[[int], object] | None
@@ -422,8 +437,8 @@ class EngineSession(Session):
         """Return the outputs of all items of a finite stream."""
         parts = [outputs for outputs, _ in self._run_items(items, batch_size=batch_size, raw=raw, progress=progress)]
         if not parts:
-            return empty_outputs(self.signature, as_is=False)
-        return {spec.name: concatenate([part[spec.name] for part in parts]) for spec in self.signature.outputs}
+            return self._whole(empty_outputs(self.signature, as_is=False))
+        return {name: concatenate([part[name] for part in parts]) for name in self._whole_names}
 
     def _run_items(
         self,
@@ -470,7 +485,8 @@ class EngineSession(Session):
             return values_of(array, specs[i], "data", first=first + begin)
 
         try:
-            return self._scheduler.run(arrays, check, batch_size=batch_size, as_is=as_is, progress=progress)
+            outputs = self._scheduler.run(arrays, check, batch_size=batch_size, as_is=as_is, progress=progress)
+            return outputs if as_is else self._whole(outputs)
         except InputError:
             if first == 0 and sum(array.nbytes for array in arrays.values()) <= _RECHECKED_BYTES:
                 for spec in specs:
@@ -493,7 +509,7 @@ def _is_count(value: object, most: int = 2**62) -> bool:
 def _single_shape(signature: Signature) -> tuple[int, ...] | None:
     """Return the shape of one sample ``[1, ...]`` of artifacts with one input and one output of fixed shape."""
     plain = [spec for spec in signature.outputs if spec.meaning not in DECIDED]
-    if len(signature.inputs) > 1 or len(plain) > 1:
+    if len(signature.inputs) > 1 or len({spec.source_name for spec in plain}) > 1:
         return None
     batch, *sizes = signature.inputs[0].shape
     fixed = batch in {None, 1} and all(

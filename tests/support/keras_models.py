@@ -15,6 +15,7 @@ from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.tables import CONVERTERS, SOURCES
 from edgeml.core.source import SourceInfo
 from edgeml.core.system.imports import resolve
+from tests.support.detection import fitted_detector, two_targets
 
 __all__ = ["KerasModels", "KerasModelsSettings"]
 
@@ -425,6 +426,58 @@ class KerasModels:
         hidden = layers.MaxPooling2D(3, strides=2)(layers.ZeroPadding2D(1)(hidden))
         kinds = ["nearest", "bilinear", "bicubic", "area"]
         return keras.Model(x, [layers.Resizing(17, 9, interpolation=kind, name=kind)(hidden) for kind in kinds])
+
+    def _ranges(self) -> Any:
+        """Outputs that hold values of different range, joined and computed in the ways that heads do it."""
+        keras, layers, ops = self._keras, self._keras.layers, self._keras.ops
+        image, x = keras.Input((16, 16, 3), name="image"), keras.Input((10,), name="x")
+        levels = [layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(image)]
+        levels.append(layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(levels[0]))
+        heads = []
+        for level in levels:
+            raw = layers.Reshape((-1, 7))(layers.Conv2D(2 * 7, 1)(level))  # two anchors
+            centers, sizes = (
+                ops.sigmoid(raw[..., :2]) * 300.0,
+                ops.sigmoid(raw[..., 2:4]) * np.array([200.0, 400.0], "f"),
+            )
+            heads.append(layers.Concatenate()([centers, sizes, ops.sigmoid(raw[..., 4:])]))
+        detections = layers.Concatenate(axis=1)(heads)
+        features = layers.Dense(32, activation="relu")(x)
+        scores = layers.Dense(3, activation="softmax")(features)
+        channels = layers.Conv2D(4, 1)(levels[1]) * np.array([1.0, 300.0, 1.0, 300.0], "f")
+        scale, shift = np.array([[1.0, 1000.0, 30.0]], "f"), np.array([[0.0, 500.0, 1.0]], "f")
+        return keras.Model(
+            {"image": image, "x": x},
+            {
+                "detections": layers.Identity(name="detections")(detections),
+                "transposed": layers.Permute((2, 1), name="transposed")(detections),
+                "targets": layers.Identity(name="targets")(
+                    layers.Dense(3, activation="tanh")(features) * scale + shift
+                ),
+                "joined": layers.Concatenate(name="joined")([scores, layers.Dense(2)(features) * 200.0]),
+                "stacked": ops.stack([features[:, 0] * 400.0, features[:, 1]], axis=-1),
+                "channels": layers.ReLU(name="channels")(channels),
+                "similar": layers.Dense(4, name="similar")(features),
+                "softmax": layers.Softmax(name="softmax")(layers.Dense(3)(features) * 20.0),
+            },
+        )
+
+    def _detector(self) -> Any:
+        """A detector of `tests.support.detection`, fitted to its scenes by least squares."""
+        return fitted_detector(self._keras)
+
+    def _two_targets(self) -> Any:
+        """A regression of a sum near 1 and a product near 1000, fitted by least squares."""
+        keras, rng = self._keras, np.random.default_rng(0)
+        x = keras.Input((8,), name="x")
+        features = keras.layers.Dense(64, activation="relu", name="features")(x)
+        model = keras.Model(x, keras.layers.Dense(2, name="targets")(features))
+        model.get_layer("features").set_weights([rng.normal(0, 1, (8, 64)), rng.normal(0, 1, 64)])
+        inputs = rng.uniform(0, 1, (500, 8)).astype(np.float32)
+        hidden = keras.Model(x, features).predict(inputs, verbose=0)
+        weights = np.linalg.lstsq(np.c_[hidden, np.ones(len(hidden))], two_targets(inputs), rcond=1e-3)[0]
+        model.get_layer("targets").set_weights([weights[:-1], weights[-1]])
+        return model
 
     def _mixed_float16(self) -> Any:
         keras, before = self._keras, self._keras.config.dtype_policy()

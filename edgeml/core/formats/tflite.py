@@ -40,7 +40,7 @@ def inspect_tflite(data: bytes, source: Signature) -> tuple[Signature, Needs, fr
         if missing:
             raise ConversionError(f"The TFLite converter removed {', '.join(missing)}: {cause}.")
         return tuple(
-            msgspec.structs.replace(by_name[spec.name], meaning=spec.meaning, encoding=spec.encoding)
+            msgspec.structs.replace(by_name[spec.name], meaning=spec.meaning, encoding=spec.encoding, part=spec.part)
             for spec in source_specs
         )
 

@@ -138,7 +138,7 @@ def _named(package: Package) -> Iterator[None]:
 
 
 def _labels(outputs: Mapping[str, np.ndarray], session: Session, decision: Decision) -> list[Label]:
-    labels: list[Label] = decide(outputs, session.signature.outputs, decision).tolist()
+    labels: list[Label] = decide(outputs, session.signature.whole_outputs, decision).tolist()
     return labels
 
 
