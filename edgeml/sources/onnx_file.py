@@ -15,7 +15,7 @@ from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.onnx_scan import scan_onnx
 from edgeml.core.recipe import Precision
 from edgeml.core.registry.engines import find_engine
-from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.source import Probes, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
@@ -69,6 +69,14 @@ class OnnxFileSource:
         needs = Needs("onnxruntime", "unknown", operators)
         session = opener(self.model.SerializeToString(), self.signature, needs=needs)
         return Reference(session.run(inputs))
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return no columns: the file does not show them."""
+        return {}
+
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
+        """Return no rows: the file itself is packaged."""
+        return Probes({}, Reference({}))
 
 
 def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:

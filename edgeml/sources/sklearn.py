@@ -15,13 +15,14 @@ import numpy as np
 
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import EdgemlError, InputError, StorageError, UnsupportedModelError
-from edgeml.core.source import Reference, SourceInfo, Task
+from edgeml.core.source import Probes, Reference, SourceInfo, Task
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.sources.audit_archive import check_archive
 from edgeml.sources.pickled import load_pickle
 from edgeml.sources.sklearn_missing_values import probe_missing_values
+from edgeml.sources.sklearn_probes import compared_columns, make_probes
 from edgeml.sources.sklearn_support import check_estimator, refuse_foreign_types
 from edgeml.sources.sklearn_table import ModelTable, model_table
 from edgeml.sources.sklearn_trusted_types import TRUSTED_TYPES
@@ -75,6 +76,16 @@ class SklearnSource:
             if self.method == "predict_proba" and hasattr(self.model, "decision_function"):
                 deciding = _dense(self.model.decision_function(rows))  # what `predict` compares, as scikit-learn has it
         return Reference({output.name: scores}, labels, deciding=deciding)
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return the columns that the model only compares with thresholds or categories of its own, by input name."""
+        return compared_columns(self.model, self.table)
+
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
+        """Return rows on the model's thresholds, at its categories and beyond its ranges. See `make_probes`."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # of unknown categories, and of overflows far from the data
+            return make_probes(self.model, self.table, inputs, self.reference)
 
 
 def save(model: Any, path: Path) -> None:

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import InputError, UnsupportedModelError
-from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.source import Probes, Reference, SourceInfo
 from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
 from edgeml.sources.keras_description import decision_of, model_digest, reference_of, signature_of
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
+from edgeml.sources.range_probes import make_range_probes
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
 
@@ -48,6 +49,14 @@ class LegacyKerasSource:
             inputs: float32 arrays ``[samples, ...]`` in the signature's order.
         """
         return reference_of(self.info.signature, self.call, inputs)
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return no columns: a network computes with all of its inputs."""
+        return {}
+
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
+        """Return inputs beyond the ranges of the samples. See `make_range_probes`."""
+        return make_range_probes(inputs, self.info.whole_inputs, self.reference)
 
     def call(self, inputs: list[Any]) -> list[Any]:
         """Return the float32 outputs as a flat list in the model's order, from a flat list of inputs.

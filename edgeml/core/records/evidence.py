@@ -15,6 +15,7 @@ __all__ = [
     "McNemar",
     "Metrics",
     "PartFidelity",
+    "ProbeFidelity",
     "WorstClass",
 ]
 
@@ -66,6 +67,23 @@ class Fidelity(Record, frozen=True):
     tied: int | None = None
     sample_sqnr_db: float | None = None
     worst_part: PartFidelity | None = None
+
+
+class ProbeFidelity(Record, frozen=True):
+    """The closeness of an artifact's outputs to those of the source on rows made from the source itself.
+
+    Such rows lie on thresholds, at categories, beyond the ranges of the data, and between classes.
+
+    Attributes:
+        rows: Number of rows.
+        differing: Number of rows with another output or label than the source's.
+        excused: Number of further rows with another output or label, which the source too gives for inputs moved by
+            one last bit.
+    """
+
+    rows: int
+    differing: int
+    excused: int = 0
 
 
 class Metrics(Record, frozen=True):
@@ -188,6 +206,8 @@ class Evaluation(Record, frozen=True):
         error_rise: Increase of the mean absolute error, for regression and reconstruction.
         source_ece: Expected calibration error of the source.
         ece: Expected calibration error of the artifact's top probability, if the outputs are probabilities.
+        probes: Closeness to the source on rows made from the source itself, for float artifacts; None without such
+            rows, and in packages of before.
     """
 
     fidelity: Fidelity
@@ -199,6 +219,7 @@ class Evaluation(Record, frozen=True):
     error_rise: ErrorRise | None = None
     source_ece: float | None = None
     ece: float | None = None
+    probes: ProbeFidelity | None = None
 
 
 class Latency(Record, frozen=True):

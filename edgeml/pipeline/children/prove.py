@@ -11,7 +11,7 @@ from msgspec import Struct
 from edgeml.core.artifact import Artifact
 from edgeml.core.errors import ConversionError, EdgemlError
 from edgeml.core.isolation import Isolation
-from edgeml.core.recipe import find_recipe
+from edgeml.core.recipe import FLOATS, find_recipe
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
 from edgeml.core.system.limits import Limits
@@ -34,12 +34,14 @@ class ProofSettings(Struct, frozen=True):
         missing_values: ``.npy`` files of samples with missing values, by input name; empty if the source does not
             support them.
         limits: Limits of the process that runs an artifact.
+        probes: ``.npy`` files of rows made from the source, by input name; empty without.
     """
 
     inputs: dict[str, Path]
     measure: bool
     missing_values: dict[str, Path] = {}
     limits: Limits = Limits()
+    probes: dict[str, Path] = {}
 
 
 def golden_rows(array: np.ndarray) -> np.ndarray:
@@ -53,6 +55,7 @@ class Proof:
     def __init__(self, settings: ProofSettings) -> None:
         self._inputs = load_arrays(settings.inputs)
         self._missing_values = load_arrays(settings.missing_values)
+        self._probes = load_arrays(settings.probes)
         self._measure = settings.measure
         self._isolation = Isolation(settings.limits)
 
@@ -66,13 +69,15 @@ class Proof:
         """
         opener = find_engine(find_recipe(artifact.recipe).format)
         golden = {name: golden_rows(array) for name, array in self._inputs.items()}
-        missing_value_outputs = None
+        missing_value_outputs = probe_outputs = None
         with opener(artifact.data, artifact.signature, needs=artifact.needs, isolation=self._isolation) as session:
             cpu_golden = _golden_outputs(session, golden)
             outputs = session.run(self._inputs)
             if self._missing_values and any(spec.missing_values for spec in artifact.signature.inputs):
                 with contextlib.suppress(EdgemlError):
                     missing_value_outputs = session.run(self._missing_values)
+            if self._probes and find_recipe(artifact.recipe).precision in FLOATS:
+                probe_outputs = session.run(self._probes)
         for name, values in outputs.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 rows = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
@@ -86,7 +91,7 @@ class Proof:
             sample = {name: array[:1] for name, array in golden.items()}
             with opener(artifact.data, artifact.signature, needs=artifact.needs) as session:
                 latency = measure_latency(lambda: session.run(sample))
-        return ProofRun(outputs, (cpu_golden, *micro_golden), latency, missing_value_outputs, remarks)
+        return ProofRun(outputs, (cpu_golden, *micro_golden), latency, missing_value_outputs, probe_outputs, remarks)
 
 
 def _golden_outputs(session: Session, golden: dict[str, np.ndarray]) -> GoldenOutputs:
