@@ -10,6 +10,7 @@ import numpy as np
 __all__ = ["probe_texts"]
 
 _WORDS = 12  # of the vocabulary, for each way to write them
+_PAIRS, _STOP_WORDS = 4, 3
 _ACCENTS = str.maketrans("aceinouAEO", "áçéíñóüÁÉÖ")
 _NONE_KNOWN = ("qqxzz", "?! ...", "12 345", "\u00fc\u00df\u00e9\u0142\u00f1", "日本語 テキスト", "l\u2019\u00e9t\u00e9")
 
@@ -31,9 +32,9 @@ def probe_texts(vectorizer: Any, rng: np.random.Generator) -> list[str]:
     for word in _chosen(words, rng):
         texts.update(dict.fromkeys(_spellings(word, _one(words, rng))))
     for term in _chosen(several, rng):
-        texts.update(dict.fromkeys(_gaps(term, stop_words[:1] + _chosen(stop_words, rng)[:1])))
-    for word in _chosen(words, rng)[:4]:
-        texts.update(dict.fromkeys(_gaps(f"{word} {_one(words, rng)}", stop_words[:1])))
+        texts.update(dict.fromkeys(_gaps(term, _chosen(stop_words, rng, _STOP_WORDS))))
+    for word in _chosen(words, rng, _PAIRS):
+        texts.update(dict.fromkeys(_gaps(f"{word} {_one(words, rng)}", _chosen(stop_words, rng, _STOP_WORDS))))
     return list(texts)
 
 
@@ -61,10 +62,8 @@ def _gaps(term: str, stop_words: list[str]) -> Iterator[str]:
         yield f"{dropped} {term}"
 
 
-def _chosen(items: list[str], rng: np.random.Generator) -> list[str]:
-    if len(items) <= _WORDS:
-        return items
-    return [items[i] for i in sorted(rng.choice(len(items), _WORDS, replace=False))]
+def _chosen(items: list[str], rng: np.random.Generator, count: int = _WORDS) -> list[str]:
+    return [items[i] for i in sorted(rng.permutation(len(items))[:count].tolist())]
 
 
 def _one(items: list[str], rng: np.random.Generator) -> str:
