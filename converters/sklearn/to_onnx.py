@@ -21,7 +21,7 @@ from ..tensorflow.to_onnx import graph_to_onnx, with_batch
 from .onnx_operators._builder import model_options
 from .onnx_operators._outputs import set_outputs
 from .onnx_operators._registry import conversion_functions, register_with_skl2onnx
-from .onnx_operators.texts import token_options
+from .onnx_operators.text_vectorizers import token_options
 from .prepare.float32_thresholds import round_thresholds
 from .prepare.input_adapter import float64_variants, select_input_columns, with_float32_inputs
 from .prepare.rewrites import simplify

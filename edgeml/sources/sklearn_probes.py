@@ -183,15 +183,15 @@ class _ProbeMaker:
 
     def texts(self) -> Iterator[Row]:
         """Yield samples with texts of the words that the model counts."""
-        found = [
+        listed = [
             (position, text)
             for position, vectorizers in self.values.vectorizers.items()
             if position in self._columns
             for vectorizer in vectorizers
             for text in probe_texts(vectorizer, self.rng)
         ]
-        for index in np.sort(self.rng.permutation(len(found))[:_TEXTS]).tolist():
-            position, text = found[index]
+        for index in np.sort(self.rng.permutation(len(listed))[:_TEXTS]).tolist():
+            position, text = listed[index]
             yield self._base(), {position: text}
 
     def wide(self) -> Iterator[Row]:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Branches", "Feature", "ModelValues", "model_values"]
+__all__ = ["Branches", "Feature", "ModelValues", "model_values", "node_constraints"]
 
+_UNKNOWN = 4096  # outputs of a part that does not name them: more than any
 _SPREAD = 4.0  # standard deviations from a scaler's mean within which most values lie
 
 
@@ -101,6 +102,9 @@ class ModelValues:
                 self.ranges[feature.column] = min(low, ends[0]), max(high, ends[1])
 
 
+Visitor = Callable[[Any, Features, ModelValues], Features]
+
+
 def model_values(model: Any, width: int) -> ModelValues:
     """Collect the values at which a fitted model's answers change.
 
@@ -113,31 +117,56 @@ def model_values(model: Any, width: int) -> ModelValues:
     return values
 
 
+def node_constraints(branches: Branches, node: int) -> Iterator[tuple[Feature, float, bool]]:
+    """Yield the conditions of the nodes above a node: feature, threshold, and True where rows go left."""
+    parents = {}
+    for parent, (left, right) in enumerate(zip(branches.left.tolist(), branches.right.tolist(), strict=True)):
+        if left >= 0:
+            parents[left], parents[right] = (parent, True), (parent, False)
+    while node in parents:
+        node, goes_left = parents[node]
+        feature = _at(branches.features, int(branches.feature[node]))
+        if feature is not None:
+            yield feature, float(branches.threshold[node]), goes_left
+
+
 def _visit(model: Any, features: Features, values: ModelValues) -> Features:
     """Collect the values of a part of the model; return the features after it."""
     if model is None or isinstance(model, str):
         return features if model != "drop" else ()
-    name = type(model).__name__
-    if name in _IGNORED:
-        return ()
-    if name in _PARTS:
-        return _PARTS[name](model, features, values)
-    if hasattr(model, "tree_"):
-        _visit_tree(model.tree_, features, values)
-        return ()
-    inner = [getattr(model, key) for key in _WRAPPED if hasattr(model, key)]
-    if inner:
-        return _visit(inner[0], features, values)
-    if hasattr(model, "get_support"):
-        return _visit_selector(model, features, values)
-    if hasattr(model, "vocabulary_") or name == "HashingVectorizer":
-        for feature in filter(None, features):
-            values.vectorizers.setdefault(feature.column, []).append(model)
-        values.read(features, compares=True)
-        return ()
-    if len(_estimators(model)):
-        return _visit_ensemble(model, features, values)
+    return _visitor(model)(model, features, values)
+
+
+def _visitor(model: Any) -> Visitor:
+    """Return the function that collects the values of a part of the model."""
+    by_attribute: tuple[tuple[bool, Visitor], ...] = (
+        (hasattr(model, "tree_"), _visit_tree),
+        (any(hasattr(model, name) for name in _WRAPPED), _visit_wrapped),
+        (hasattr(model, "get_support"), _visit_selector),
+        (hasattr(model, "vocabulary_"), _visit_vectorizer),
+        (len(_estimators(model)) > 0, _visit_ensemble),
+    )
+    return _PARTS.get(type(model).__name__) or next((visit for fits, visit in by_attribute if fits), _visit_other)
+
+
+def _visit_other(_: Any, features: Features, values: ModelValues) -> Features:
     values.read(features)
+    return ()
+
+
+def _visit_nothing(*_: object) -> Features:
+    return ()
+
+
+def _visit_wrapped(model: Any, features: Features, values: ModelValues) -> Features:
+    inner = next(getattr(model, name) for name in _WRAPPED if hasattr(model, name))
+    return _visit(inner, features, values)
+
+
+def _visit_vectorizer(model: Any, features: Features, values: ModelValues) -> Features:
+    for feature in filter(None, features):
+        values.vectorizers.setdefault(feature.column, []).append(model)
+    values.read(features, compares=True)
     return ()
 
 
@@ -170,9 +199,6 @@ def _outputs(part: Any, features: Features) -> Features:
         return [None] * _UNKNOWN
 
 
-_UNKNOWN = 4096
-
-
 def _at(features: Features, index: int) -> Feature | None:
     return features[index] if 0 <= index < len(features) else None
 
@@ -193,12 +219,12 @@ def _estimators(model: Any) -> list[Any]:
 
 
 def _visit_ensemble(model: Any, features: Features, values: ModelValues) -> Features:
-    drawn = getattr(model, "estimators_features_", None)
+    subset = getattr(model, "estimators_features_", None)
     parts = _estimators(model)
     if type(model).__name__.endswith("Chain"):
         features = [*features, *[None] * len(parts)]
     for number, part in enumerate(parts):
-        _visit(part, features if drawn is None else [_at(features, int(i)) for i in drawn[number]], values)
+        _visit(part, features if subset is None else [_at(features, int(i)) for i in subset[number]], values)
     if getattr(model, "passthrough", False):
         values.read(features)
     if hasattr(model, "init_"):
@@ -206,12 +232,14 @@ def _visit_ensemble(model: Any, features: Features, values: ModelValues) -> Feat
     return ()
 
 
-def _visit_tree(tree: Any, features: Features, values: ModelValues) -> None:
+def _visit_tree(model: Any, features: Features, values: ModelValues) -> Features:
+    tree = model.tree_
     inner = tree.children_left >= 0
     values.trees.append(
         Branches(features, np.where(inner, tree.feature, -1), tree.threshold, tree.children_left, tree.children_right)
     )
     values.read([_at(features, int(i)) for i in np.unique(tree.feature[inner])], compares=True)
+    return ()
 
 
 def _visit_histograms(model: Any, features: Features, values: ModelValues) -> Features:
@@ -270,8 +298,9 @@ def _scaling(model: Any, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _visit_imputer(model: Any, features: Features, values: ModelValues) -> Features:
-    kept = [feature for feature, fill in zip(features, model.statistics_, strict=False) if fill == fill]  # noqa: PLR0124  # NaN
-    for feature, fill in zip(features, model.statistics_, strict=False):
+    fills = list(zip(features, model.statistics_, strict=False))
+    kept = [feature for feature, fill in fills if not (isinstance(fill, float) and np.isnan(fill))]
+    for feature, fill in fills:
         if isinstance(fill, float):
             values.cut(feature, fill)
     values.read(features, compares=True)
@@ -342,10 +371,13 @@ def _keep(model: Any, features: Features, values: ModelValues) -> Features:
 
 
 _WRAPPED = ("best_estimator_", "regressor_")
-_IGNORED = frozenset({"DummyClassifier", "DummyRegressor", "_ConstantPredictor", "MissingIndicator"})
 
-_PARTS: Mapping[str, Callable[[Any, Features, ModelValues], Features]] = MappingProxyType(
+_PARTS: Mapping[str, Visitor] = MappingProxyType(
     {
+        **dict.fromkeys(
+            ("DummyClassifier", "DummyRegressor", "_ConstantPredictor", "MissingIndicator"), _visit_nothing
+        ),
+        "HashingVectorizer": _visit_vectorizer,
         "Pipeline": _visit_pipeline,
         "ColumnTransformer": _visit_columns,
         "FeatureUnion": _visit_union,
@@ -365,16 +397,3 @@ _PARTS: Mapping[str, Callable[[Any, Features, ModelValues], Features]] = Mapping
         **dict.fromkeys(("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"), _visit_histograms),
     }
 )
-
-
-def node_constraints(branches: Branches, node: int) -> Iterator[tuple[Feature, float, bool]]:
-    """Yield the conditions of the nodes above a node: feature, threshold, and True where rows go left."""
-    parents = {}
-    for parent, (left, right) in enumerate(zip(branches.left.tolist(), branches.right.tolist(), strict=True)):
-        if left >= 0:
-            parents[left], parents[right] = (parent, True), (parent, False)
-    while node in parents:
-        node, goes_left = parents[node]
-        feature = _at(branches.features, int(branches.feature[node]))
-        if feature is not None:
-            yield feature, float(branches.threshold[node]), goes_left

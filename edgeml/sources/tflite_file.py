@@ -55,7 +55,7 @@ class TfliteFileSource:
         """Return no columns: the file does not show them."""
         return {}
 
-    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:  # noqa: ARG002  # a file says nothing about its inputs
         """Return no rows: the file itself is packaged."""
         return Probes({}, Reference({}))
 

@@ -27,7 +27,7 @@ from .quadratic_discriminant import discriminant_converters
 from .quantile_transformer import quantile_converters
 from .radius_neighbors import radius_converters
 from .scalers import scaling_converters
-from .texts import text_converters
+from .text_vectorizers import text_converters
 from .trees_and_forests import forest_converters
 
 __all__ = ["conversion_functions", "register_with_skl2onnx"]

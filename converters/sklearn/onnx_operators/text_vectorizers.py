@@ -79,10 +79,10 @@ def _vectorizer(scope: Scope, operator: Operator, container: Container) -> None:
 def _weighted(graph: GraphBuilder, model: Any, counts: str) -> str:
     """Multiply the counts, or 1 plus their logarithms, by the words' weights, and divide rows by their norms."""
     values = graph.double(counts)
-    zero, one = graph.number(0.0), graph.number(1.0)
+    zero, unit = graph.number(0.0), graph.number(1.0)
     if model.sublinear_tf:
         present = graph("Greater", values, zero)
-        logarithms = graph("Add", graph("Log", graph("Where", present, values, one)), one)
+        logarithms = graph("Add", graph("Log", graph("Where", present, values, unit)), unit)
         values = graph("Where", present, logarithms, zero)
     if model.use_idf:
         values = graph("Mul", values, graph.number(np.asarray(model.idf_).reshape(-1)))
@@ -91,5 +91,5 @@ def _weighted(graph: GraphBuilder, model: Any, counts: str) -> str:
         sizes = graph("Mul", values, values) if squared else graph("Abs", values)
         norms = graph.reduce_sum(sizes, 1)
         norms = graph("Sqrt", norms) if squared else norms
-        values = graph("Div", values, graph("Where", graph("Equal", norms, zero), one, norms))
+        values = graph("Div", values, graph("Where", graph("Equal", norms, zero), unit, norms))
     return values
