@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
+from edgeml.core.errors import EdgemlError
 from edgeml.core.source import Probes, Reference
 
 __all__ = ["make_range_probes"]
@@ -23,16 +24,22 @@ def make_range_probes(
 
     Args:
         inputs: Typical samples ``[samples, ...]`` by input name.
-        whole_inputs: Names of the inputs of whole numbers, which keep the samples' values.
+        whole_inputs: Names of the inputs of whole numbers, which keep the samples' values; so do inputs whose samples
+            are all whole, since such numbers may be ids, beyond which a model has no answer.
         reference: Function from inputs to the model's outputs.
     """
     rows = {}
     for name, array in inputs.items():
         samples = array[np.arange(_SCALED + 3) % len(array)]
-        if name not in whole_inputs and array.dtype.kind == "f":
+        if name not in whole_inputs and array.dtype.kind == "f" and (array != np.trunc(array)).any():
             samples = _widened(array, samples)
         rows[name] = samples
-    answers = reference(rows)
+    try:
+        answers = reference(rows)
+    except (EdgemlError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001  # frameworks raise many types; each means that the model refuses such inputs
+        return Probes({}, Reference({}))
     finite = np.all(
         [np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in answers.outputs.values()], 0
     )
