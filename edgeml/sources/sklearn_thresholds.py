@@ -134,7 +134,12 @@ def _visit(model: Any, features: Features, values: ModelValues) -> Features:
     """Collect the values of a part of the model; return the features after it."""
     if model is None or isinstance(model, str):
         return features if model != "drop" else ()
-    return _visitor(model)(model, features, values)
+    try:
+        return _visitor(model)(model, features, values)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        # A part of another form than scikit-learn's own: nothing is known of its values.
+        values.read(features)
+        return ()
 
 
 def _visitor(model: Any) -> Visitor:
@@ -267,8 +272,9 @@ def _visit_scaler(model: Any, features: Features, values: ModelValues) -> Featur
     """Collect the range of a scaler, and return the scaled features."""
     values.read(features)
     after: list[Feature | None] = []
-    for number, feature in enumerate(features):
-        scale, offset, low, high = (float(figure[number]) for figure in _scaling(model, len(features)))
+    for number in range(int(model.n_features_in_)):
+        feature = _at(features, number)
+        scale, offset, low, high = (float(figure[number]) for figure in _scaling(model, int(model.n_features_in_)))
         values.span(feature, low, high)
         if getattr(model, "clip", False):
             values.cut(feature, (low, high))
@@ -304,7 +310,7 @@ def _visit_imputer(model: Any, features: Features, values: ModelValues) -> Featu
         if isinstance(fill, float):
             values.cut(feature, fill)
     values.read(features, compares=True)
-    return [*kept, *[None] * len(features)] if model.add_indicator else kept
+    return [*kept, *[None] * len(model.indicator_.features_)] if model.add_indicator else kept
 
 
 def _visit_bins(model: Any, features: Features, values: ModelValues) -> Features:
@@ -345,7 +351,7 @@ def _visit_encoder(model: Any, features: Features, values: ModelValues) -> Featu
 
 
 def _visit_category_counts(model: Any, features: Features, values: ModelValues) -> Features:
-    for feature, count in zip(features, model.n_categories_.tolist(), strict=True):
+    for feature, count in zip(features, model.n_categories_.tolist(), strict=False):
         _record_categories(feature, np.arange(count), values)
         if feature is not None:
             values.closed.add(feature.column)

@@ -13,6 +13,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris, make_blobs
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.naive_bayes import CategoricalNB
 from sklearn.pipeline import make_pipeline
@@ -187,3 +188,13 @@ def test_columns_that_a_model_only_compares(tmp_path: Path) -> None:
         compared = source.compared_columns()["features"]
         read = [source.table.columns[number].position for number in compared]
         assert set(read) == ({2} if expected == {1} else expected)
+
+
+def test_columns_that_an_imputer_adds_before_a_scaler(tmp_path: Path) -> None:
+    x = IRIS.copy()
+    x[::7, 1] = np.nan
+    model = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), Ridge()).fit(x, KINDS)
+    probes = probes_of(model, x, tmp_path)
+    assert probes.rows > 50
+    expected = model.predict(probes.inputs["features"])
+    np.testing.assert_allclose(probes.reference.outputs["values"], expected, rtol=1e-6)
