@@ -21,6 +21,7 @@ from ..tensorflow.to_onnx import graph_to_onnx, with_batch
 from .onnx_operators._builder import model_options
 from .onnx_operators._outputs import set_outputs
 from .onnx_operators._registry import conversion_functions, register_with_skl2onnx
+from .onnx_operators.text_vectorizers import token_options
 from .prepare.float32_thresholds import round_thresholds
 from .prepare.input_adapter import float64_variants, select_input_columns, with_float32_inputs
 from .prepare.rewrites import simplify
@@ -103,20 +104,20 @@ def _run_skl2onnx(model: Any, source: Source, signature: Signature) -> Any:
     """Convert with skl2onnx; names, order and shapes of the outputs are its own."""
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
-    from sklearn.preprocessing import MaxAbsScaler, RobustScaler, StandardScaler
+    from sklearn.preprocessing import RobustScaler, StandardScaler
 
     # Scalers divide, like scikit-learn. A product by the reciprocal would move rows across thresholds of trees that
     # follow.
     options: dict[Any, dict[str, Any]] = {
         StandardScaler: {"div": "div"},
         RobustScaler: {"div": "div_cast"},
-        MaxAbsScaler: {"div": "div_cast"},
     }
     tensor_types = {"float32": FloatTensorType, "float64": DoubleTensorType, "string": StringTensorType}
     functions = conversion_functions()
     try:
         with warnings.catch_warnings(), register_with_skl2onnx(functions):
             options.update(model_options(model))
+            options.update(token_options(model))
             warnings.simplefilter("ignore")  # skl2onnx uses deprecated attributes, and bools as ints
             return convert_sklearn(
                 model,

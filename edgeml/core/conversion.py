@@ -12,7 +12,7 @@ import numpy as np
 from edgeml.core.artifact import Artifact
 from edgeml.core.formats.tflite import TfliteFile
 from edgeml.core.recipe import Precision, Recipe
-from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.source import Probes, Reference, SourceInfo
 from edgeml.core.tensors import Signature
 
 __all__ = [
@@ -48,6 +48,18 @@ class Source(Protocol):
 
     def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
         """Return the source's own outputs for batches of at most 32 samples, each computed in one call."""
+        ...
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return columns, by input name, that the model does not compute with: it compares them with own thresholds."""
+        ...
+
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
+        """Return inputs made from the model itself, which float artifacts are held to; without rows if there are none.
+
+        Args:
+            inputs: Typical samples ``[samples, ...]`` by input name.
+        """
         ...
 
 

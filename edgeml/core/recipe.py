@@ -6,10 +6,13 @@ from msgspec import Struct
 
 from edgeml.core.errors import InputError
 
-__all__ = ["RECIPES", "Floor", "Precision", "Recipe", "find_recipe"]
+__all__ = ["FLOATS", "RECIPES", "Floor", "Precision", "Recipe", "find_recipe"]
 
 Format = Literal["tflite", "onnx"]
 Precision = Literal["fp32", "fp16", "dynamic", "int8", "int16x8"]
+
+FLOATS: frozenset[Precision] = frozenset({"fp32", "fp16"})
+"""Precisions that compute with floats: their artifacts are right beyond the data that they were judged on too."""
 
 
 class Floor(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from edgeml.core.boxes import Boxes
 from edgeml.core.decisions import Decision
 from edgeml.core.tensors import Signature
 
-__all__ = ["DENSE", "FILES", "MAIN_METRIC", "Head", "Metric", "Reference", "SourceInfo", "Task", "is_bare"]
+__all__ = ["DENSE", "FILES", "MAIN_METRIC", "Head", "Metric", "Probes", "Reference", "SourceInfo", "Task", "is_bare"]
 
 Task = Literal[
     "classification",
@@ -133,3 +133,20 @@ class Reference(Struct, frozen=True):
     labels: np.ndarray | None = None
     own: dict[str, np.ndarray] | None = None
     deciding: np.ndarray | None = None
+
+
+class Probes(Struct, frozen=True):
+    """Inputs made from a model itself, at values where its answers change and beyond the ranges of its data.
+
+    Attributes:
+        inputs: Arrays ``[rows, ...]`` by input name, of values that float32 can represent.
+        reference: Outputs of the source, all finite.
+    """
+
+    inputs: dict[str, np.ndarray]
+    reference: Reference
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.inputs.values()), ()))

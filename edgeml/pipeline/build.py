@@ -176,6 +176,7 @@ def build(
                         "goal: max_drop requires true labels or values.",
                         fix="pass evaluation=(x, y); on the command line, arrays x and y.",
                     )
+                compared = converting.call("compared_columns", returns=dict[str, tuple[int, ...]])
                 request = BuildRequest(
                     info=info,
                     assumptions=assumptions,
@@ -185,7 +186,8 @@ def build(
                     goal=bounds,
                     data=data,
                     calibration=samples,
-                    inputs=save_inputs(data, samples, info, folder),
+                    inputs=save_inputs(data, samples, info, folder, compared),
+                    compared=compared,
                     reference=reference_arrays(reference, info, data),
                     batch=batch,
                     measure=measure,

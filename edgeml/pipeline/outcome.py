@@ -39,6 +39,7 @@ class ProofRun(Struct, frozen=True):
         latency: Latency of one sample on one thread; None if not measured.
         missing_value_outputs: Outputs for the samples with missing values; None if the artifact does not support them,
             or fails.
+        probe_outputs: Outputs for the rows made from the source; None where the artifact is not held to them.
         remarks: Reasons why additional engines failed.
     """
 
@@ -46,6 +47,7 @@ class ProofRun(Struct, frozen=True):
     golden: tuple[GoldenOutputs, ...]
     latency: Latency | None
     missing_value_outputs: dict[str, np.ndarray] | None = None
+    probe_outputs: dict[str, np.ndarray] | None = None
     remarks: tuple[str, ...] = ()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import mkdtemp
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ from edgeml.core.errors import (
 )
 from edgeml.core.formats.artifact_check import check_artifact
 from edgeml.core.recipe import Recipe, find_recipe
-from edgeml.core.source import FILES, Reference
+from edgeml.core.source import FILES, Probes, Reference
 from edgeml.core.system.installation import index_command
 from edgeml.core.system.worker import Worker, WorkerCrash
 from edgeml.core.tensors import Signature, TensorSpec, holds_integers, source_dtype
@@ -33,12 +34,15 @@ from edgeml.pipeline.batch_dependence import batch_dependence, depends
 from edgeml.pipeline.children.prove import ProofSettings
 from edgeml.pipeline.missing_values import has_unsupported_missing_values
 from edgeml.pipeline.outcome import BuildOutcome, ProofRun, ProvenArtifact
-from edgeml.pipeline.reference import ReferenceSet, compute_references
+from edgeml.pipeline.probing import ProbeSet
+from edgeml.pipeline.reference import ReferenceOutputs, ReferenceSet, compute_references
 from edgeml.pipeline.request import BuildRequest
+from edgeml.pipeline.saved_inputs import save_arrays
 from edgeml.pipeline.source_model import crash_error
 
 __all__ = ["build_recipes"]
 
+T = TypeVar("T")
 _CONVERSION_TIMEOUT_S = 3600.0
 _PROOF_TIMEOUT_S = 3600.0
 _LOOPS = {"Loop", "Scan", "WHILE"}  # operators with bodies that engines run again and again
@@ -75,14 +79,16 @@ def build_recipes(
     )
     proven: list[ProvenArtifact] = []
     refusals: list[Refusal] = []
+    probes = builder.make_probes(references.native.judged, folder)
     settings = ProofSettings(
         inputs.judged,
         request.measure,
         inputs.missing_values or {},
         request.limits,
         inputs.batches,
-        inputs.probes,
+        inputs.batch_probes,
         references.native.noise,
+        save_arrays(probes.inputs, folder / "probes") if probes is not None else {},
     )
     with Worker("edgeml.pipeline.children.prove:Proof", settings, folder) as proving:
         for recipe in request.recipes:
@@ -91,7 +97,8 @@ def build_recipes(
             report_step(f"proving {recipe.id}")
             run = builder.prove(proving, artifact) if isinstance(artifact, Artifact) else artifact
             if isinstance(artifact, Artifact) and isinstance(run, ProofRun):
-                proven.append(assessor.assess(recipe, references.for_artifact(artifact), artifact, run))
+                assessed = assessor.assess(recipe, references.for_artifact(artifact), artifact, run)
+                proven.append(assessed if probes is None else probes.hold(assessed, recipe, request.goal))
             elif isinstance(run, Refusal):
                 refusals.append(run)
     return BuildOutcome(tuple(proven), tuple(refusals), references.native.judged.reference)
@@ -104,8 +111,29 @@ class _RecipeBuilder:
 
     def compute_reference(self, inputs: dict[str, Path]) -> Reference:
         """Run the source on inputs from ``.npy`` files."""
+        return self._run_source("reference", inputs, Reference)
+
+    def make_probes(self, judged: ReferenceOutputs, folder: Path) -> ProbeSet | None:
+        """Return rows made from the source; None where there are none.
+
+        Args:
+            judged: Outputs of the source for the judged data.
+            folder: Folder for temporary files.
+        """
+        info, samples = self.request.info, self.request.data.inputs
+        probes = self._run_source("probes", self.request.inputs.judged, Probes)
+        if not probes.rows:
+            return None
+
+        def run_source(inputs: dict[str, np.ndarray]) -> Reference:
+            return self.compute_reference(save_arrays(inputs, Path(mkdtemp(dir=folder)) / "moved"))
+
+        reference = ReferenceOutputs(probes.reference, info)
+        return ProbeSet(probes.inputs, reference, judged, samples, self.request.compared, run_source)
+
+    def _run_source(self, method: str, inputs: dict[str, Path], returns: type[T]) -> T:
         try:
-            return self.converting.call("reference", inputs, returns=Reference, timeout_s=_PROOF_TIMEOUT_S)
+            return self.converting.call(method, inputs, returns=returns, timeout_s=_PROOF_TIMEOUT_S)
         except TargetError as error:  # for existing files, which run in an engine
             raise UnsupportedModelError(f"{self.request.file.path.name} does not run: {error.message}") from error
         except WorkerCrash as error:
@@ -129,13 +157,13 @@ class _RecipeBuilder:
 
         try:
             dependence = batch_dependence(
-                inputs.probes, run_batches, references.judged.outputs if request.reference is None else None
+                inputs.batch_probes, run_batches, references.judged.outputs if request.reference is None else None
             )
         except TargetError as error:
             raise UnsupportedModelError(f"{request.file.path.name} does not run: {error.message}") from error
         except WorkerCrash as error:
             raise crash_error(request.file, "run", error) from error
-        if depends(dependence, inputs.probes.independent_db, references.noise):
+        if depends(dependence, inputs.batch_probes.independent_db, references.noise):
             raise UnsupportedModelError(
                 f"The answer of {request.file.path.name} for a sample depends on the others of its batch: "
                 f"{dependence}.",

@@ -33,6 +33,7 @@ class BuildRequest:
         data: Data that artifacts are judged on.
         calibration: Calibration samples by input name, or None.
         inputs: Files of all samples, for the child processes.
+        compared: Columns by input name that the source compares with thresholds of its own.
         reference: Outputs that the caller provided instead of the source's, or None.
         batch: Fixed batch size of the artifacts, or None.
         measure: Measure latency.
@@ -52,6 +53,7 @@ class BuildRequest:
     data: EvaluationData
     calibration: dict[str, np.ndarray] | None
     inputs: SavedInputs
+    compared: dict[str, tuple[int, ...]]
     reference: Reference | None
     batch: int | None
     measure: bool

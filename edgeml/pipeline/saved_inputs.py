@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from edgeml.pipeline.missing_values import make_missing_value_samples, select_co
 __all__ = ["SavedInputs", "save_arrays", "save_inputs"]
 
 _MOVED_SAMPLES, _MOVING_SEED = 1024, 0
+_NO_COLUMNS: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
 Files = dict[str, Path]
 """``.npy`` files by input name."""
@@ -34,9 +36,9 @@ class SavedInputs:
         float32_missing_values: The samples with missing values in float32, likewise.
         some: The first of the judged samples.
         moved: The same samples with each number moved by its last bit; None where all inputs are whole numbers or
-            text.
+            text, or the source computes with none of them.
         batches: Samples that run alone and in several batches, and their neighbors.
-        probes: The positions of these.
+        batch_probes: The positions of these.
     """
 
     judged: Files
@@ -48,11 +50,15 @@ class SavedInputs:
     some: Files
     moved: Files | None
     batches: Files
-    probes: BatchProbes
+    batch_probes: BatchProbes
 
 
 def save_inputs(
-    judged: EvaluationData, calibration: Mapping[str, np.ndarray] | None, info: SourceInfo, folder: Path
+    judged: EvaluationData,
+    calibration: Mapping[str, np.ndarray] | None,
+    info: SourceInfo,
+    folder: Path,
+    compared: Mapping[str, tuple[int, ...]] = _NO_COLUMNS,
 ) -> SavedInputs:
     """Save the inputs of a build.
 
@@ -61,6 +67,8 @@ def save_inputs(
         calibration: Calibration samples by input name, or None.
         info: Description of the source.
         folder: Folder for the files.
+        compared: Columns by input name that the source compares with thresholds of its own, which are not moved: its
+            answers on either side of them are not noise.
     """
     some = {name: array[:_MOVED_SAMPLES] for name, array in judged.inputs.items()}
     complete = select_complete_samples(calibration) if calibration else {}
@@ -81,9 +89,9 @@ def save_inputs(
             "float32 missing values", _to_float32(missing_values) if has_float64 and missing_values else None
         ),
         some=save_arrays(some, folder / "some"),
-        moved=save("moved", _move_by_last_bit(some, info)),
+        moved=save("moved", _move_by_last_bit(some, info, compared)),
         batches=save_arrays(batches, folder / "batches"),
-        probes=probes,
+        batch_probes=probes,
     )
 
 
@@ -96,7 +104,9 @@ def save_arrays(arrays: Mapping[str, np.ndarray], folder: Path) -> Files:
     return files
 
 
-def _move_by_last_bit(arrays: Mapping[str, np.ndarray], info: SourceInfo) -> dict[str, np.ndarray] | None:
+def _move_by_last_bit(
+    arrays: Mapping[str, np.ndarray], info: SourceInfo, compared: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray] | None:
     """Move each number to a neighbor, up or down by chance; missing values and zeros stay.
 
     Inputs stay that hold nothing but whole numbers, such as ids, bytes and counts: none of them is off by a last bit,
@@ -105,15 +115,19 @@ def _move_by_last_bit(arrays: Mapping[str, np.ndarray], info: SourceInfo) -> dic
     specs = info.signature.inputs
     floats = {spec.name for spec in specs if spec.dtype.startswith("float")} - set(info.whole_inputs)
     floats = {name for name in floats if not _is_whole(arrays[name])}
+    floats -= {name for name, columns in compared.items() if name in arrays and len(columns) == arrays[name].shape[-1]}
     if not floats:
         return None
     rng = np.random.default_rng(_MOVING_SEED)
 
-    def move(array: np.ndarray) -> np.ndarray:
+    def move(name: str, array: np.ndarray) -> np.ndarray:
         ends = rng.choice(np.array([-np.inf, np.inf], array.dtype), array.shape)
-        return np.where(array == 0, array, np.nextafter(array, ends))
+        moved = np.where(array == 0, array, np.nextafter(array, ends))
+        columns = list(compared.get(name, ()))
+        moved[..., columns] = array[..., columns]
+        return moved
 
-    return {name: move(array) if name in floats else array for name, array in arrays.items()}
+    return {name: move(name, array) if name in floats else array for name, array in arrays.items()}
 
 
 def _is_whole(array: np.ndarray) -> bool:

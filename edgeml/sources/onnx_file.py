@@ -20,7 +20,7 @@ from edgeml.core.formats.stored_precision import has_sparse_weights, onnx_precis
 from edgeml.core.recipe import Precision
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
-from edgeml.core.source import Head, Reference, SourceInfo
+from edgeml.core.source import Head, Probes, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
@@ -81,6 +81,14 @@ class OnnxFileSource:
         # The session chooses its batches by the operators: some outputs depend on them.
         needs = Needs("onnxruntime", "unknown", tuple(sorted(onnx_contents(self.model).operators)))
         return find_engine("onnx")(self.model.SerializeToString(), self.signature, needs=needs)
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return no columns: the file does not show them."""
+        return {}
+
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:  # noqa: ARG002  # a file says nothing about its inputs
+        """Return no rows: the file itself is packaged."""
+        return Probes({}, Reference({}))
 
 
 def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:

@@ -15,13 +15,14 @@ import numpy as np
 
 from edgeml.core.decisions import Decision
 from edgeml.core.errors import EdgemlError, InputError, StorageError, UnsupportedModelError
-from edgeml.core.source import Reference, SourceInfo, Task
+from edgeml.core.source import Probes, Reference, SourceInfo, Task
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.sources.audit_archive import check_archive
 from edgeml.sources.pickled import load_pickle
 from edgeml.sources.sklearn_missing_values import probe_missing_values
+from edgeml.sources.sklearn_probes import compared_columns, make_probes
 from edgeml.sources.sklearn_support import check_estimator, refuse_foreign_types
 from edgeml.sources.sklearn_table import ModelTable, model_table
 from edgeml.sources.sklearn_trusted_types import TRUSTED_TYPES
@@ -79,6 +80,16 @@ class SklearnSource:
     def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
         """Return the model's outputs for batches of at most 32 samples, each computed in one call."""
         return [self.reference(batch).outputs for batch in batches]
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return the columns that the model only compares with thresholds or categories of its own, by input name."""
+        return compared_columns(self.model, self.table)
+
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
+        """Return rows on the model's thresholds, at its categories and beyond its ranges. See `make_probes`."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # of unknown categories, and of overflows far from the data
+            return make_probes(self.model, self.table, inputs, self.reference)
 
 
 def save(model: Any, path: Path) -> None:

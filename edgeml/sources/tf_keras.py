@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import InputError, UnsupportedModelError
-from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.source import Probes, Reference, SourceInfo
 from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
@@ -36,6 +36,7 @@ from edgeml.sources.keras_description import (
 )
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
 from edgeml.sources.keras_precision import cast_to_float32, computes
+from edgeml.sources.range_probes import make_range_probes
 
 __all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
 
@@ -74,6 +75,14 @@ class LegacyKerasSource:
     def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
         """Return the model's outputs for batches of at most 32 samples, each computed in one call."""
         return [self.reference(batch).outputs for batch in batches]
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return no columns: a network computes with all of its inputs."""
+        return {}
+
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
+        """Return inputs beyond the ranges of the samples. See `make_range_probes`."""
+        return make_range_probes(inputs, self.info.whole_inputs, self.reference)
 
     def call(self, inputs: list[Any]) -> list[Any]:
         """Return the outputs as a flat list in the model's order, floats as float32, from a flat list of inputs.

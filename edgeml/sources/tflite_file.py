@@ -16,7 +16,7 @@ from edgeml.core.formats.tflite import TfliteFile, read_tflite
 from edgeml.core.formats.tflite_scan import scan_tflite
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
-from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.source import Probes, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
@@ -64,6 +64,14 @@ class TfliteFileSource:
 
     def _session(self) -> Session:
         return find_engine("tflite")(self.data, self.model.signature, needs=self.model.needs)
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return no columns: the file does not show them."""
+        return {}
+
+    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:  # noqa: ARG002  # a file says nothing about its inputs
+        """Return no rows: the file itself is packaged."""
+        return Probes({}, Reference({}))
 
 
 def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:

@@ -46,7 +46,9 @@ def set_outputs(model: Any, source: Source, signature: Signature) -> Any:
                 f"{source.info.architecture}: the output '{spec.name}' is not supported by skl2onnx.",
                 fix="package the inner estimator.",
             )
-        if votes:
+        if spec.meaning == "label" and _breaks_ties(source.model):
+            tensor, tensor_dtype = _best_label(tail, model_outputs[1].name, source.model.classes_), dtype
+        elif votes:
             tensor, tensor_dtype = _one_hot(tail, candidates[0].name, source.model.classes_), TensorProto.FLOAT
         else:
             tensor, tensor_dtype = _reshape(tail, candidates[0], spec), candidates[0].type.tensor_type.elem_type
@@ -64,6 +66,20 @@ def set_outputs(model: Any, source: Source, signature: Signature) -> Any:
 
 def _has_labels_only(model: Any) -> bool:
     return not hasattr(model, "predict_proba") and not hasattr(model, "decision_function")
+
+
+def _breaks_ties(model: Any) -> bool:
+    """Return whether a support vector machine decides by its scores, not by the votes that skl2onnx counts."""
+    inner = getattr(model, "best_estimator_", model)
+    while hasattr(inner, "steps"):
+        inner = inner.steps[-1][1]
+    return bool(getattr(inner, "break_ties", False)) and len(model.classes_) > 2 and not hasattr(model, "predict_proba")
+
+
+def _best_label(tail: _Tail, scores: str, classes: np.ndarray) -> str:
+    """Return the label of the largest score ``[batch]``."""
+    names = tail.constant(classes.astype(np.int64) if classes.dtype.kind in "biuf" else classes.astype(object))
+    return tail("Gather", names, tail("ArgMax", scores, axis=1, keepdims=0))
 
 
 def _one_hot(tail: _Tail, label: str, classes: np.ndarray) -> str:

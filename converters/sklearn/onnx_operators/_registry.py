@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ._shapes import infer_shapes, propagate_shape
+from .bins import bin_converters
 from .calibrated_classifiers import calibrated_converters
 from .category_encoders import encoder_converters
 from .column_selection import selection_converters
@@ -26,6 +27,7 @@ from .quadratic_discriminant import discriminant_converters
 from .quantile_transformer import quantile_converters
 from .radius_neighbors import radius_converters
 from .scalers import scaling_converters
+from .text_vectorizers import text_converters
 from .trees_and_forests import forest_converters
 
 __all__ = ["conversion_functions", "register_with_skl2onnx"]
@@ -35,6 +37,7 @@ def conversion_functions() -> dict[type, Any]:
     """Return edgeml's conversion functions by estimator class."""
     return {
         **affine_converters(),
+        **bin_converters(),
         **calibrated_converters(),
         **center_converters(),
         **composed_converters(),
@@ -54,6 +57,7 @@ def conversion_functions() -> dict[type, Any]:
         **random_feature_converters(),
         **scaling_converters(),
         **selection_converters(),
+        **text_converters(),
     }
 
 

@@ -1,4 +1,4 @@
-"""MinMaxScaler and Normalizer as ONNX, with scikit-learn's rounding.
+"""MinMaxScaler, MaxAbsScaler and Normalizer as ONNX, with scikit-learn's rounding.
 
 Trees and nearest neighbors after a scaler can distinguish rows that differ in the last bit.
 """
@@ -16,9 +16,9 @@ __all__ = ["scaling_converters"]
 
 def scaling_converters() -> dict[type, Any]:
     """Return the skl2onnx conversion functions by estimator class."""
-    from sklearn.preprocessing import MinMaxScaler, Normalizer
+    from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer
 
-    return {MinMaxScaler: _min_max, Normalizer: _normalizer}
+    return {MaxAbsScaler: _max_abs, MinMaxScaler: _min_max, Normalizer: _normalizer}
 
 
 def _min_max(scope: Scope, operator: Operator, container: Container) -> None:
@@ -37,6 +37,15 @@ def _min_max(scope: Scope, operator: Operator, container: Container) -> None:
             graph.constant(np.array(end, dtype=np.float64 if is_float64 else np.float32)) for end in model.feature_range
         ]
         value = graph("Clip", value, *ends)
+    graph.write_output(value, operator.outputs[0])
+
+
+def _max_abs(scope: Scope, operator: Operator, container: Container) -> None:
+    """Divide in float64, and limit the result where the scaler does."""
+    model, graph = operator.raw_operator, GraphBuilder(scope, container)
+    value = graph("Div", graph.double(operator.inputs[0].full_name), graph.number(model.scale_))
+    if model.clip:
+        value = graph("Clip", value, graph.number(-1.0), graph.number(1.0))
     graph.write_output(value, operator.outputs[0])
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Metrics",
     "OutputEvaluation",
     "PartFidelity",
+    "ProbeFidelity",
     "WorstClass",
 ]
 
@@ -103,6 +104,23 @@ class Fidelity(Record, frozen=True):
     def equal(self) -> float | None:
         """Fraction of equal elements of the worst output of integers; None without such outputs."""
         return None if self.worst_integers is None else self.worst_integers.equal
+
+
+class ProbeFidelity(Record, frozen=True):
+    """The closeness of an artifact's outputs to those of the source on rows made from the source itself.
+
+    Such rows lie on thresholds, at categories, beyond the ranges of the data, and between classes.
+
+    Attributes:
+        rows: Number of rows.
+        differing: Number of rows with another output or label than the source's.
+        excused: Number of further rows with another output or label, which the source too gives for inputs moved by
+            one last bit.
+    """
+
+    rows: int
+    differing: int
+    excused: int = 0
 
 
 class Metrics(Record, frozen=True):
@@ -270,6 +288,8 @@ class Evaluation(Record, frozen=True):
         ece: Expected calibration error of the artifact's top probability, if the outputs are probabilities.
         outputs: Evaluation of each output by name, of a model with several outputs. The fields above are then those of
             the output with the largest drop.
+        probes: Closeness to the source on rows made from the source itself, for float artifacts; None without such
+            rows, and in packages of before.
     """
 
     fidelity: Fidelity
@@ -282,6 +302,7 @@ class Evaluation(Record, frozen=True):
     source_ece: float | None = None
     ece: float | None = None
     outputs: dict[str, OutputEvaluation] = msgspec.field(default_factory=dict)
+    probes: ProbeFidelity | None = None
 
 
 class Latency(Record, frozen=True):

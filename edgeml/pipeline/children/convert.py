@@ -16,7 +16,7 @@ from edgeml.core.conversion import ConversionJob, Source
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.tables import CONVERTERS, SOURCES
-from edgeml.core.source import Reference, SourceInfo
+from edgeml.core.source import Probes, Reference, SourceInfo
 from edgeml.core.system.imports import resolve
 from edgeml.core.system.limits import Limits, limited_memory, limited_time
 
@@ -85,6 +85,19 @@ class Conversion:
             return self._source.run_batches(
                 [{name: array[batch] for name, array in arrays.items()} for batch in batches]
             )
+
+    def compared_columns(self) -> dict[str, tuple[int, ...]]:
+        """Return the columns, by input name, that the source compares with thresholds of its own."""
+        return self._source.compared_columns()
+
+    def probes(self, inputs: dict[str, Path]) -> Probes:
+        """Return inputs made from the source itself, with its outputs.
+
+        Args:
+            inputs: ``.npy`` files of the judged data, by input name.
+        """
+        with self._limited_memory(inputs):
+            return self._source.probes(load_arrays(inputs))
 
     def convert(self, recipe_id: str, calibration: dict[str, Path]) -> Artifact:
         """Convert the source by one recipe.

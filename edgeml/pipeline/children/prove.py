@@ -14,7 +14,7 @@ from edgeml.core.artifact import Artifact
 from edgeml.core.decisions import DECIDED
 from edgeml.core.errors import ConversionError, EdgemlError
 from edgeml.core.isolation import Isolation
-from edgeml.core.recipe import find_recipe
+from edgeml.core.recipe import FLOATS, find_recipe
 from edgeml.core.records.evidence import Fidelity
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
@@ -41,8 +41,9 @@ class ProofSettings(Struct, frozen=True):
             support them.
         limits: Limits of the process that runs an artifact.
         batches: ``.npy`` files of samples that run alone and in several batches, by input name.
-        probes: Positions of these samples; None not to run them.
+        batch_probes: Positions of these samples; None not to run them.
         noise: Fidelity of the source to itself on inputs moved by their last bits; None if unknown.
+        probes: ``.npy`` files of rows made from the source, by input name; empty without.
     """
 
     inputs: dict[str, Path]
@@ -50,8 +51,9 @@ class ProofSettings(Struct, frozen=True):
     missing_values: dict[str, Path] = {}
     limits: Limits = Limits()
     batches: dict[str, Path] = {}
-    probes: BatchProbes | None = None
+    batch_probes: BatchProbes | None = None
     noise: Fidelity | None = None
+    probes: dict[str, Path] = {}
 
 
 def golden_rows(array: np.ndarray) -> np.ndarray:
@@ -65,6 +67,7 @@ class Proof:
     def __init__(self, settings: ProofSettings) -> None:
         self._inputs = load_arrays(settings.inputs)
         self._missing_values = load_arrays(settings.missing_values)
+        self._probes = load_arrays(settings.probes)
         self._measure = settings.measure
         self._isolation = Isolation(settings.limits)
         self._settings, self._batches = settings, load_arrays(settings.batches)
@@ -79,7 +82,7 @@ class Proof:
         """
         opener = find_engine(find_recipe(artifact.recipe).format)
         golden = {name: golden_rows(array) for name, array in self._inputs.items()}
-        missing_value_outputs = None
+        missing_value_outputs = probe_outputs = None
         with opener(artifact.data, artifact.signature, needs=artifact.needs, isolation=self._isolation) as session:
             cpu_golden = _golden_outputs(session, golden)
             outputs = session.run(self._inputs)
@@ -87,6 +90,8 @@ class Proof:
                 with contextlib.suppress(EdgemlError):
                     missing_value_outputs = session.run(self._missing_values)
             dependences = self._check_batches(session, artifact, outputs)
+            if self._probes and find_recipe(artifact.recipe).precision in FLOATS:
+                probe_outputs = session.run(self._probes)
         for name, values in outputs.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 rows = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
@@ -101,7 +106,7 @@ class Proof:
             sample = {name: array[:1] for name, array in golden.items()}
             with opener(artifact.data, artifact.signature, needs=artifact.needs) as session:
                 latency = measure_latency(lambda: session.run(sample))
-        return ProofRun(outputs, (cpu_golden, *micro_golden), latency, missing_value_outputs, remarks)
+        return ProofRun(outputs, (cpu_golden, *micro_golden), latency, missing_value_outputs, probe_outputs, remarks)
 
     def _check_batches(self, session: Session, artifact: Artifact, outputs: dict[str, np.ndarray]) -> tuple[str, ...]:
         """Run samples alone and in several batches; return a remark if they differ in other programs.
@@ -109,12 +114,12 @@ class Proof:
         Raises:
             ConversionError: They differ in the session too.
         """
-        probes, recipe = self._settings.probes, find_recipe(artifact.recipe)
+        probes, recipe = self._settings.batch_probes, find_recipe(artifact.recipe)
         if probes is None:
             return ()
         probes = msgspec.structs.replace(probes, ranged=False)
 
-        names = [spec.name for spec in artifact.signature.outputs if spec.meaning not in DECIDED]
+        names = [spec.name for spec in artifact.signature.whole_outputs if spec.meaning not in DECIDED]
 
         def run_by(run: Callable[[dict[str, np.ndarray]], Outputs]) -> Callable[[list[list[int]]], list[Outputs]]:
             def run_batches(batches: list[list[int]]) -> list[Outputs]:

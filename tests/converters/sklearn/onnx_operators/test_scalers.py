@@ -1,10 +1,10 @@
-"""MinMaxScaler and Normalizer as ONNX, to the last bit where trees part rows behind them."""
+"""MinMaxScaler, MaxAbsScaler and Normalizer as ONNX, to the last bit where trees part rows behind them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import MinMaxScaler, Normalizer
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer
 
 from tests.support.sklearn_cases import Conversions, check_classifier
 from tests.support.tables import table
@@ -20,6 +20,14 @@ def test_a_min_max_scaler_rounds_as_scikit_learn(clip: bool, conversions: Conver
     data = table("wine")
     model = MinMaxScaler((-1, 2), clip=clip).fit(data.x)
     rows = np.concatenate([data.held_out, 3 * data.held_out])  # some are outside of what was seen
+    np.testing.assert_array_equal(conversions.onnx_values(model, rows), model.transform(rows))
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_a_max_abs_scaler_rounds_and_clips_as_scikit_learn(clip: bool, conversions: Conversions) -> None:
+    data = table("wine")
+    model = MaxAbsScaler(clip=clip).fit(data.x)
+    rows = np.concatenate([data.held_out, -3 * data.held_out])
     np.testing.assert_array_equal(conversions.onnx_values(model, rows), model.transform(rows))
 
 
