@@ -203,7 +203,7 @@ def _check_decision(manifest: Manifest) -> Problems:
             meanings = {spec.meaning for spec in signature.outputs}
             if not meanings & {"scores", *DECIDED}:
                 yield f"{owner} classifies, but has neither scores nor labels"
-            for spec in signature.outputs:
+            for spec in signature.whole_outputs:
                 if spec.meaning == "scores":
                     yield from _check_scores(spec, decision, owner)
                 elif spec.meaning in DECIDED and any(size not in {1, None} for size in spec.shape[1:]):

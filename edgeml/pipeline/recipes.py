@@ -277,7 +277,7 @@ class _RecipeBuilder:
             raise ConversionError(
                 f"The artifact's tensors differ from the source's: expected {expected}, got {actual}."
             )
-        dtypes = {spec.name: source_dtype(spec) for spec in actual.outputs}
+        dtypes = {spec.name: source_dtype(spec) for spec in actual.whole_outputs}
         for spec in expected.outputs:
             if dtypes[spec.name] != source_dtype(spec):
                 raise ConversionError(
