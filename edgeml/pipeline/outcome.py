@@ -11,7 +11,6 @@ from edgeml.core.artifact import Artifact, Refusal
 from edgeml.core.goal import Verdict
 from edgeml.core.records.evidence import Evaluation, Latency
 from edgeml.core.records.evidence_details import Evidence
-from edgeml.core.source import Reference
 
 __all__ = ["BuildOutcome", "GoldenOutputs", "ProofRun", "ProvenArtifact"]
 
@@ -77,9 +76,11 @@ class BuildOutcome:
     Attributes:
         proven: Artifacts that were converted and ran.
         refusals: Recipes without an artifact, with the reasons.
-        reference: Outputs of the source.
+        golden_inputs: Golden inputs ``[samples, ...]`` by input name.
+        golden_reference: Outputs of the source for these, by output name.
     """
 
     proven: tuple[ProvenArtifact, ...]
     refusals: tuple[Refusal, ...]
-    reference: Reference
+    golden_inputs: dict[str, np.ndarray]
+    golden_reference: dict[str, np.ndarray]

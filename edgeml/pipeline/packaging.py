@@ -10,15 +10,14 @@ import numpy as np
 
 from edgeml._version import __version__
 from edgeml.core.recipe import find_recipe
-from edgeml.core.source import Reference
 from edgeml.core.system.machine import cpu, installed_version
 from edgeml.package import Package
 from edgeml.package.format import FORMAT
 from edgeml.package.golden import bounds
 from edgeml.package.manifest import ArtifactRecord, DataRecord, Golden, GoldenRun, Manifest, RefusalRecord
 from edgeml.package.npy import encode_array
-from edgeml.pipeline.children.prove import GOLDEN_SAMPLES, golden_rows
 from edgeml.pipeline.evaluation_data import digest_of_arrays, overlap
+from edgeml.pipeline.golden_inputs import GOLDEN_SAMPLES
 from edgeml.pipeline.outcome import BuildOutcome, ProvenArtifact
 from edgeml.pipeline.reproduction import collect_shared_files, create_failure
 from edgeml.pipeline.request import BuildRequest
@@ -41,7 +40,7 @@ def assemble_package(request: BuildRequest, outcome: BuildOutcome) -> Package:
     contents: dict[str, bytes] = {}
     records = [add_artifact(item, contents) for item in outcome.proven]
     golden = (
-        add_golden_vectors(request.data.inputs, outcome.reference, list(outcome.proven), contents)
+        add_golden_vectors(outcome.golden_inputs, outcome.golden_reference, list(outcome.proven), contents)
         if outcome.proven
         else Golden(0, {}, {}, ())
     )
@@ -110,26 +109,42 @@ def add_artifact(item: ProvenArtifact, contents: dict[str, bytes]) -> ArtifactRe
 
 
 def add_golden_vectors(
-    inputs: dict[str, np.ndarray], reference: Reference, proven: list[ProvenArtifact], contents: dict[str, bytes]
+    inputs: dict[str, np.ndarray],
+    reference: dict[str, np.ndarray],
+    proven: list[ProvenArtifact],
+    contents: dict[str, bytes],
 ) -> Golden:
-    """Add the golden vectors to `contents`; return their record."""
+    """Add the golden vectors to `contents`; return their record.
+
+    Inputs beyond the first 16 for which an engine returns NaN or infinity are left out.
+    """
+    raw = [values for item in proven for golden in item.run.golden for values in golden.raw.values()]
+    kept = np.arange(len(next(iter(inputs.values())))) < GOLDEN_SAMPLES
+    kept |= np.all([_finite_rows(values) for values in raw], axis=0)
 
     def add_arrays(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
         files = {name: f"golden/{prefix}.{name}.npy" for name in arrays}
         contents.update({files[name]: encode_array(array) for name, array in arrays.items()})
         return files
 
-    reference_outputs = {name: golden_rows(values) for name, values in reference.outputs.items()}
+    reference_outputs = {name: values[kept] for name, values in reference.items()}
     runs = []
     for item in proven:
         recipe = item.artifact.recipe
         for golden in item.run.golden:
-            files = add_arrays(f"{recipe}.{golden.family}", golden.raw)
-            limits = bounds(golden.raw, reference_outputs, item.artifact.signature)
+            outputs = {name: values[kept] for name, values in golden.raw.items()}
+            files = add_arrays(f"{recipe}.{golden.family}", outputs)
+            limits = bounds(outputs, reference_outputs, item.artifact.signature)
             runs.append(GoldenRun(recipe, golden.family, golden.engine_version, files, limits))
     return Golden(
-        GOLDEN_SAMPLES,
-        add_arrays("input", {name: golden_rows(array) for name, array in inputs.items()}),
+        int(kept.sum()),
+        add_arrays("input", {name: array[kept] for name, array in inputs.items()}),
         add_arrays("source", reference_outputs),
         tuple(runs),
     )
+
+
+def _finite_rows(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "f":
+        return np.ones(len(values), bool)
+    return np.asarray(np.isfinite(values.reshape(len(values), -1)).all(axis=1))

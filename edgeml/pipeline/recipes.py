@@ -32,6 +32,7 @@ from edgeml.core.tensors import Signature, TensorSpec, holds_integers, source_dt
 from edgeml.pipeline.assessment import Assessor
 from edgeml.pipeline.batch_dependence import batch_dependence, depends
 from edgeml.pipeline.children.prove import ProofSettings
+from edgeml.pipeline.golden_inputs import golden_rows, spanning_rows
 from edgeml.pipeline.missing_values import has_unsupported_missing_values
 from edgeml.pipeline.outcome import BuildOutcome, ProofRun, ProvenArtifact
 from edgeml.pipeline.probing import ProbeSet
@@ -69,7 +70,8 @@ def build_recipes(
     references = compute_references(
         builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
     )
-    builder.check_batches(references.native)
+    if reference is None:  # else the file is not the source, and runs in the proof alone
+        builder.check_batches(references.native)
     assessor = Assessor(
         info,
         request.goal,
@@ -79,6 +81,13 @@ def build_recipes(
     )
     proven: list[ProvenArtifact] = []
     refusals: list[Refusal] = []
+    converted: list[tuple[Recipe, Artifact | Refusal]] = []
+    for recipe in request.recipes:
+        report_step(f"converting {recipe.id}")
+        converted.append((recipe, builder.convert(recipe)))
+    golden, golden_reference = builder.golden(
+        [item for _, item in converted if isinstance(item, Artifact)], references.native.judged, folder
+    )
     probes = builder.make_probes(references.native.judged, folder)
     settings = ProofSettings(
         inputs.judged,
@@ -89,11 +98,10 @@ def build_recipes(
         inputs.batch_probes,
         references.native.noise,
         save_arrays(probes.inputs, folder / "probes") if probes is not None else {},
+        save_arrays(golden, folder / "golden"),
     )
     with Worker("edgeml.pipeline.children.prove:Proof", settings, folder) as proving:
-        for recipe in request.recipes:
-            report_step(f"converting {recipe.id}")
-            artifact = builder.convert(recipe)
+        for recipe, artifact in converted:
             report_step(f"proving {recipe.id}")
             run = builder.prove(proving, artifact) if isinstance(artifact, Artifact) else artifact
             if isinstance(artifact, Artifact) and isinstance(run, ProofRun):
@@ -101,7 +109,7 @@ def build_recipes(
                 proven.append(assessed if probes is None else probes.hold(assessed, recipe, request.goal))
             elif isinstance(run, Refusal):
                 refusals.append(run)
-    return BuildOutcome(tuple(proven), tuple(refusals), references.native.judged.reference)
+    return BuildOutcome(tuple(proven), tuple(refusals), golden, golden_reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,25 @@ class _RecipeBuilder:
         except WorkerCrash as error:
             raise crash_error(self.request.file, "run", error) from error
 
+    def golden(
+        self, artifacts: list[Artifact], judged: ReferenceOutputs, folder: Path
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return the golden inputs by input name, and the source's outputs for them by output name."""
+        request = self.request
+        inputs = {name: golden_rows(array) for name, array in request.data.inputs.items()}
+        outputs = {name: golden_rows(array) for name, array in judged.outputs.items()}
+        rows = {}
+        if request.reference is None:  # else nobody knows the outputs for other inputs
+            rows = spanning_rows(request.data.inputs, artifacts, request.calibration, request.info)
+        if not rows:
+            return inputs, outputs
+        reference = self.compute_reference(save_arrays(rows, folder / "spanning")).outputs
+        sound = np.all([np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in reference.values()], 0)
+        return (
+            {name: np.concatenate([inputs[name], array[sound]]) for name, array in rows.items()},
+            {name: np.concatenate([outputs[name], array[sound]]) for name, array in reference.items()},
+        )
+
     def check_batches(self, references: ReferenceSet) -> None:
         """Refuse a source whose answer for a sample depends on the others of its batch.
 
@@ -156,9 +183,7 @@ class _RecipeBuilder:
             )
 
         try:
-            dependence = batch_dependence(
-                inputs.batch_probes, run_batches, references.judged.outputs if request.reference is None else None
-            )
+            dependence = batch_dependence(inputs.batch_probes, run_batches, references.judged.outputs)
         except TargetError as error:
             raise UnsupportedModelError(f"{request.file.path.name} does not run: {error.message}") from error
         except WorkerCrash as error:

@@ -132,7 +132,7 @@ def test_the_next_best_is_taken_where_one_does_not_open(
         assert (session.engine, session.target) == ("onnxruntime", "cpu")
         assert "onnx-fp32 on cpu: the fastest of 3" in session.reason
         assert "tflite-int8 on cpu did not open: No memory for a model." in session.reason
-        assert len(session.classify(net_package.golden_inputs()["image"])) == 16
+        assert len(session.classify(net_package.golden_inputs()["image"])) == net_package.manifest.golden.samples
     with pytest.raises(TargetError, match="No memory for a model"):  # what is named is not replaced
         package.session("tflite-int8")
     with pytest.raises(TargetError, match="No memory for a model"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,24 @@ def test_what_the_package_says_of_the_data(net_package: edgeml.Package, digits: 
     assert data.evaluation
 
 
-def test_golden_inputs_are_the_first_sixteen(net_package: edgeml.Package, digits: Digits) -> None:
+def test_golden_inputs_are_the_first_sixteen_and_span_the_range_of_int8(
+    net_package: edgeml.Package, digits: Digits
+) -> None:
     from edgeml.package.golden import golden_inputs
 
     golden = net_package.manifest.golden
-    assert golden.samples == 16
-    np.testing.assert_array_equal(golden_inputs(golden, net_package.read)["image"], digits.evaluation[:16])
+    assert golden.samples == 16 + 5
+    image = golden_inputs(golden, net_package.read)["image"]
+    np.testing.assert_array_equal(image[:16], digits.evaluation[:16])
+    (spec,) = net_package.artifact("tflite-int8").signature.inputs
+    assert spec.quantization is not None
+    steps = np.rint(image[16:] / spec.quantization.scale) + spec.quantization.zero_point
+    assert (steps.min(), steps.max()) == (-128, 127)
+    assert (image[18] == 0).all()
+    files = {run.recipe: run.outputs["scores"] for run in golden.runs if run.family == "xnnpack"}
+    with net_package.session("tflite-int8") as session:
+        raw = np.load(io.BytesIO(net_package.read(files["tflite-int8"])))
+        np.testing.assert_array_equal(raw, session.run_raw({"image": image})["scores"])
 
 
 # Tasks
@@ -87,7 +100,7 @@ def test_golden_inputs_are_the_first_sixteen(net_package: edgeml.Package, digits
 
 @pytest.fixture(scope="module")
 def autoencoder(keras_models: Worker) -> edgeml.Package:
-    return edgeml.build(made(keras_models, "autoencoder"), evaluation=X, recipes=FLOATS)
+    return edgeml.build(made(keras_models, "autoencoder"), evaluation=X, task="reconstruction", recipes=FLOATS)
 
 
 @pytest.mark.slow
@@ -243,7 +256,7 @@ def test_without_any_data_the_package_says_so_and_integers_are_refused(keras_mod
     assert [step.done for step in steps] == list(range(len(steps)))
     assert {step.total for step in steps} == {len(steps)}
     assert [step.text for step in steps[2:]] == [
-        f"{what} {recipe.id}" for recipe in RECIPES for what in ("converting", "proving")
+        f"{what} {recipe.id}" for what in ("converting", "proving") for recipe in RECIPES
     ]
     with pytest.raises(InputError, match="needs calibration samples"):
         package.session("tflite-int8")

@@ -40,7 +40,7 @@ def run_tflite(artifact: Artifact, inputs: dict[str, np.ndarray]) -> dict[str, n
     def stored(values: np.ndarray, details: Any) -> np.ndarray:
         scale, zero = details["quantization"]
         if not scale:
-            return values
+            return values.astype(details["dtype"])
         limits = np.iinfo(details["dtype"])
         steps = np.rint(values.astype(np.float64) / scale) + zero
         return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
@@ -61,7 +61,9 @@ def run_onnx(artifact: Artifact, inputs: dict[str, np.ndarray]) -> dict[str, np.
     """The artifact's answers through the raw engine."""
     session = onnxruntime.InferenceSession(artifact.data, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs), strict=True))
+    dtypes = {spec.name: spec.dtype for spec in artifact.signature.inputs}
+    feed = {name: values.astype(dtypes[name]) for name, values in inputs.items()}
+    return dict(zip(names, session.run(names, feed), strict=True))
 
 
 class Converted:

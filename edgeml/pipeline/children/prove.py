@@ -22,11 +22,11 @@ from edgeml.core.system.limits import Limits
 from edgeml.measurement import measure_latency
 from edgeml.pipeline.batch_dependence import INDEPENDENT_DB, BatchProbes, Outputs, batch_dependence, depends
 from edgeml.pipeline.children.convert import load_arrays
+from edgeml.pipeline.golden_inputs import golden_rows
 from edgeml.pipeline.outcome import GoldenOutputs, ProofRun
 
-__all__ = ["GOLDEN_SAMPLES", "Proof", "ProofSettings", "golden_rows"]
+__all__ = ["Proof", "ProofSettings"]
 
-GOLDEN_SAMPLES = 16
 _ABOVE_FLOOR_DB = 10.0  # above the recipe's floor, so that the batch does not decide whether an artifact holds it
 _MAX_MICRO_BYTES = 2**22  # more than any microcontroller has; the reference kernels would take minutes
 
@@ -44,6 +44,7 @@ class ProofSettings(Struct, frozen=True):
         batch_probes: Positions of these samples; None not to run them.
         noise: Fidelity of the source to itself on inputs moved by their last bits; None if unknown.
         probes: ``.npy`` files of rows made from the source, by input name; empty without.
+        golden: ``.npy`` files of golden inputs, by input name; empty for the first of the judged data.
     """
 
     inputs: dict[str, Path]
@@ -54,11 +55,7 @@ class ProofSettings(Struct, frozen=True):
     batch_probes: BatchProbes | None = None
     noise: Fidelity | None = None
     probes: dict[str, Path] = {}
-
-
-def golden_rows(array: np.ndarray) -> np.ndarray:
-    """Return the first 16 samples, repeated if there are fewer."""
-    return array[np.arange(GOLDEN_SAMPLES) % len(array)]
+    golden: dict[str, Path] = {}
 
 
 class Proof:
@@ -68,6 +65,7 @@ class Proof:
         self._inputs = load_arrays(settings.inputs)
         self._missing_values = load_arrays(settings.missing_values)
         self._probes = load_arrays(settings.probes)
+        self._golden = load_arrays(settings.golden)
         self._measure = settings.measure
         self._isolation = Isolation(settings.limits)
         self._settings, self._batches = settings, load_arrays(settings.batches)
@@ -81,7 +79,7 @@ class Proof:
             ConversionError: The artifact returns NaN or infinity, or its answer for a sample depends on the batch.
         """
         opener = find_engine(find_recipe(artifact.recipe).format)
-        golden = {name: golden_rows(array) for name, array in self._inputs.items()}
+        golden = self._golden or {name: golden_rows(array) for name, array in self._inputs.items()}
         missing_value_outputs = probe_outputs = None
         with opener(artifact.data, artifact.signature, needs=artifact.needs, isolation=self._isolation) as session:
             cpu_golden = _golden_outputs(session, golden)
