@@ -152,7 +152,7 @@ def main() -> None:
             name=name,
             calibration=data.calibration,
             evaluation=evaluation,
-            task="reconstruction" if data.truth is None else None,
+            task="reconstruction" if name == "ad" else None,
         )
         table = rows(package)
         if name == "kws":

@@ -100,7 +100,7 @@ def built(source: Path, name: str, data: Data) -> edgeml.Package:
         name=name,
         calibration=calibration,
         evaluation=evaluation,
-        task="reconstruction" if data.truth is None else None,
+        task="reconstruction" if name == "ad" else None,
     )
 
 

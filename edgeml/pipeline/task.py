@@ -217,6 +217,13 @@ def _settle(known: _Known, info: SourceInfo, remarks: list[str]) -> Head:
     task = known.task or known.guess.task
     if task is None:  # integers are class numbers or ids, which are not scores
         task = "regression" if holds_integers(known.spec) else _infer_task(known, info, remarks)
+    inputs = [spec.shape[1:] for spec in info.signature.inputs]
+    if task == "reconstruction" and known.spec.shape[1:] != inputs[0]:
+        raise InputError(
+            f"task: a reconstruction has the shape of the input, {list(inputs[0])}, and the output has "
+            f"{list(known.spec.shape[1:])}.",
+            fix="say task='regression', with true values as y.",
+        )
     if task not in _WITH_LABELS:
         if known.labels is not None:
             raise InputError(
