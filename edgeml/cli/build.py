@@ -77,7 +77,11 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     metavar="TASK",
     help="Or OUTPUT=TASK, repeatable; default: as model and data show.",
 )
-@click.option("--boxes", metavar="FORMAT", help="Of a detection model's decoded boxes: xyxy, yxyx, xywh or cxcywh.")
+@click.option(
+    "--boxes",
+    metavar="FORMAT",
+    help="Of decoded boxes: xyxy, yxyx, xywh, cxcywh; or format=cxcywh,output=NAME,…",
+)
 @click.option("--preprocessing", type=_PATH, help="How raw input is converted: a .toml file with a table per input.")
 @click.option("--batch", type=click.IntRange(1, 65536), help="Fixed batch size of the artifacts.")
 @click.option("--measure", is_flag=True, help="Measure latency too.")
@@ -129,7 +133,7 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
             evaluation=_with_truth(options.evaluation, options.truth),
             labels=options.labels,
             task=_task(options.tasks),
-            boxes=options.boxes,
+            boxes=_boxes(options.boxes),
             goal=goal,
             recipes=recipes,
             batch=options.batch,
@@ -174,6 +178,16 @@ def _task(values: tuple[str, ...]) -> Task | dict[str, Task] | None:
             raise InputError(f"--task: got {', '.join(values)}.", fix="name the output of each: OUTPUT=TASK.")
         return cast(Task, values[0]) if values else None
     return {name: cast(Task, task) for name, _, task in (value.partition("=") for value in values)}
+
+
+def _boxes(text: str | None) -> str | dict[str, object] | None:
+    """Return the format of boxes, or the fields of ``KEY=VALUE,KEY=VALUE``; `build` checks them."""
+    if text is None or "=" not in text:
+        return text
+    fields: dict[str, object] = {key: value for key, _, value in (pair.partition("=") for pair in text.split(","))}
+    if "objectness" in fields:
+        fields["objectness"] = fields["objectness"] == "true"
+    return fields
 
 
 def _goal(pairs: tuple[str, ...]) -> Goal | None:

@@ -96,9 +96,8 @@ class Decider:
                 raise TargetError(f"The artifact returns labels as {dtype}, but the model's labels are {expected}.")
         self._sizes = label_sizes(specs[self._scores].shape[1:], decision) if self._label is None else ()
         self._is_plain = not (decision.independent or self._sizes)
-        self._ranks = not (decision.pairwise or (self._sizes and not decision.independent)) and (
-            "scores" in indices or not DECIDED.intersection(indices)
-        )
+        several = len(self._sizes) > 1 if decision.independent else bool(self._sizes)
+        self._ranks = not (decision.pairwise or several) and ("scores" in indices or not DECIDED.intersection(indices))
         decides = self._label is not None or self._position is not None or self._threshold is not None
         self._largest_wins = self._is_plain and not decides
 
@@ -250,7 +249,10 @@ def label_sizes(sizes: Sequence[int | None], decision: Decision) -> tuple[int, .
         return tuple(numbers)
     if all(number == 1 for number in numbers):
         return ()
-    return tuple(numbers[:-1] if numbers[-1] == 1 else numbers)
+    place = decision.axis if decision.axis < 0 else decision.axis - 1
+    if numbers[place] == 1:
+        del numbers[place]
+    return tuple(numbers)
 
 
 def score_positions(scores: np.ndarray, decision: Decision) -> np.ndarray:

@@ -28,14 +28,15 @@ def count_by_label(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Count the labels of a multi-label model.
 
     Args:
-        truth: True where a label applies, ``[samples, labels]``.
+        truth: True where a label applies, ``[samples, ..., labels]``.
         predicted: True where a label is predicted, of the same shape.
 
     Returns:
         Counts ``[samples, 3, labels]`` of true positives, false positives and false negatives.
     """
     truth, predicted = truth.astype(bool), predicted.astype(bool)
-    return np.stack([truth & predicted, ~truth & predicted, truth & ~predicted], axis=1).astype(np.float64)
+    outcomes = truth & predicted, ~truth & predicted, truth & ~predicted
+    return np.stack([each.sum(axis=tuple(range(1, each.ndim - 1))) for each in outcomes], axis=1).astype(np.float64)
 
 
 def count_by_position(truth: np.ndarray, predicted: np.ndarray, labels: int) -> np.ndarray:

@@ -12,8 +12,10 @@ _CHUNK = 512  # rows of the similarity matrix at a time
 
 
 def mean_cosine(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the mean cosine similarity of embeddings ``[samples, ...]`` of the same samples."""
-    return float((_unit(first) * _unit(second)).sum(axis=1).mean())
+    """Return the mean cosine similarity of embeddings ``[samples, ...]`` of the same samples; 1 where both are zero."""
+    units = _unit(first), _unit(second)
+    both_zero = ~(units[0].any(axis=1) | units[1].any(axis=1))
+    return float(np.where(both_zero, 1.0, (units[0] * units[1]).sum(axis=1)).mean())
 
 
 def retrieval_hits(identities: np.ndarray, embeddings: np.ndarray, k: int) -> np.ndarray:

@@ -108,7 +108,7 @@ def _score_multi_label(
     counts = [count_by_label(truth, _positions(each)) for each in answers]
     metrics = [
         Metrics(
-            accuracy=float((truth.astype(bool) == _positions(each).astype(bool)).all(axis=1).mean()),
+            accuracy=float((truth.astype(bool) == _positions(each).astype(bool)).all(axis=-1).mean()),
             f1=float(mean_f1(count.sum(axis=0))),
             auc=_mean_area(truth, each.values),
         )
@@ -218,6 +218,7 @@ def _positions(answers: Answers) -> np.ndarray:
 
 
 def _mean_area(truth: np.ndarray, scores: np.ndarray) -> float | None:
+    truth, scores = (each.reshape(-1, truth.shape[-1]) for each in (truth, scores))
     areas = [area_under_curve(truth[:, i].astype(bool), scores[:, i]) for i in range(truth.shape[1])]
     defined = [area for area in areas if area is not None]
     return float(np.mean(defined)) if len(defined) == len(areas) else None

@@ -259,7 +259,9 @@ def _check_scores(spec: TensorSpec, decision: Decision, owner: str) -> Problems:
     if decision.threshold is not None and not decision.independent:
         is_valid = len(sizes) > 1 or all(size == 1 for size in sizes)  # several axes: a label for each pixel or step
         expected = "one score"
-    elif decision.independent or decision.pairwise or len(sizes) < 2:
+    elif decision.independent:
+        is_valid = sizes[-1:] == [count]
+    elif decision.pairwise or len(sizes) < 2:
         is_valid = len(sizes) == 1 and sizes[0] in ({pairs, count} if decision.pairwise else {count})
     else:
         is_valid = decision.axis in {-1, 1} and sizes[min(decision.axis, 0)] == count

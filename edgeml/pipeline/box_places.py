@@ -17,8 +17,8 @@ __all__ = ["place_of_boxes", "true_boxes"]
 
 _FIELDS = ("format", "output", "scores", "classes", "objectness")
 _FIX = (
-    "give boxes={'format': 'xyxy', 'output': NAME, 'scores': NAME}, of decoded boxes; for raw heads leave boxes out, "
-    "so that the fidelity of each output is judged."
+    "give boxes={'format': …, 'output': NAME, 'scores': NAME}, and 'classes': NAME where class numbers are an output; "
+    "for raw heads leave boxes out, so that the fidelity of each output is judged."
 )
 
 
@@ -47,14 +47,20 @@ def place_of_boxes(
             f"boxes: got {got}, expected a format of {', '.join(get_args(BoxFormat))}.",
             fix="say boxes='cxcywh', or another format that the model's boxes have.",
         )
-    fields = {**_places(outputs, stated), **stated}
+    fields: dict[str, object] = {**_places(outputs, stated), **stated}
+    if labels is not None and "objectness" not in stated and fields["output"] == fields["scores"]:
+        sizes = next((spec.shape[1:] for spec in outputs if spec.name == fields["output"]), ())
+        fields["objectness"] = 4 + len(labels) not in sizes and 5 + len(labels) in sizes
     try:
         places = msgspec.convert(fields, type=Boxes)
     except msgspec.ValidationError as error:
         raise InputError(f"boxes: {error}.", fix=_FIX) from error
     count = _count_classes(outputs, places, labels, evaluation)
     if labels is not None and len(labels) != count:
-        raise InputError(f"labels: got {len(labels)}, expected {count}, one for each class of boxes.")
+        raise InputError(
+            f"labels: got {len(labels)}, expected {count}, one for each class of boxes.",
+            fix="where a score of any object precedes the classes, give boxes={'format': …, 'objectness': True}.",
+        )
     return msgspec.structs.replace(places, labels=tuple(labels) if labels is not None else tuple(range(count)))
 
 

@@ -11,6 +11,7 @@ from edgeml.core.artifact import Artifact, Refusal
 from edgeml.core.goal import Verdict
 from edgeml.core.records.evidence import Evaluation, Latency
 from edgeml.core.records.evidence_details import Evidence
+from edgeml.core.source import SourceInfo
 
 __all__ = ["BuildOutcome", "GoldenOutputs", "ProofRun", "ProvenArtifact"]
 
@@ -74,12 +75,14 @@ class BuildOutcome:
     """The results of all recipes.
 
     Attributes:
+        info: Description of the source, with the thresholds that its outputs show.
         proven: Artifacts that were converted and ran.
         refusals: Recipes without an artifact, with the reasons.
         golden_inputs: Golden inputs ``[samples, ...]`` by input name.
         golden_reference: Outputs of the source for these, by output name.
     """
 
+    info: SourceInfo
     proven: tuple[ProvenArtifact, ...]
     refusals: tuple[Refusal, ...]
     golden_inputs: dict[str, np.ndarray]

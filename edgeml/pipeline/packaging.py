@@ -48,7 +48,7 @@ def assemble_package(request: BuildRequest, outcome: BuildOutcome) -> Package:
     manifest = Manifest(
         format=FORMAT,
         edgeml=__version__,
-        source=request.info,
+        source=outcome.info,
         data=_data(request),
         goal=request.goal,
         tools=tools | {"python": platform.python_version()},

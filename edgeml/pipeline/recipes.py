@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TypeVar
@@ -40,6 +40,7 @@ from edgeml.pipeline.reference import ReferenceOutputs, ReferenceSet, compute_re
 from edgeml.pipeline.request import BuildRequest
 from edgeml.pipeline.saved_inputs import save_arrays
 from edgeml.pipeline.source_model import crash_error
+from edgeml.pipeline.task import with_thresholds
 
 __all__ = ["build_recipes"]
 
@@ -70,6 +71,13 @@ def build_recipes(
     references = compute_references(
         builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
     )
+    info, remarks = with_thresholds(info, references.native.judged.outputs)
+    if info != request.info:
+        request = replace(request, info=info)
+        builder = _RecipeBuilder(request, converting)
+        references = compute_references(
+            builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
+        )
     if reference is None:  # else the file is not the source, and runs in the proof alone
         builder.check_batches(references.native)
     assessor = Assessor(
@@ -77,7 +85,7 @@ def build_recipes(
         request.goal,
         request.data,
         trusted_reference=reference is not None,
-        assumptions=request.assumptions,
+        assumptions=(*request.assumptions, *remarks),
     )
     proven: list[ProvenArtifact] = []
     refusals: list[Refusal] = []
@@ -109,7 +117,7 @@ def build_recipes(
                 proven.append(assessed if probes is None else probes.hold(assessed, recipe, request.goal))
             elif isinstance(run, Refusal):
                 refusals.append(run)
-    return BuildOutcome(tuple(proven), tuple(refusals), golden, golden_reference)
+    return BuildOutcome(info, tuple(proven), tuple(refusals), golden, golden_reference)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.pipeline.box_places import place_of_boxes
 from edgeml.pipeline.truth import is_one_hot, split_evaluation, truth_by_output
 
-__all__ = ["SettledTask", "with_task"]
+__all__ = ["SettledTask", "with_task", "with_thresholds"]
 
 _OF_SKLEARN = {"transformation", "clustering"}
 _STATED = [task for task in get_args(Task) if task not in {*_OF_SKLEARN, "multi-output"}]
@@ -139,6 +139,37 @@ def _with_boxes(
     return SettledTask(settled, remarks)
 
 
+def with_thresholds(info: SourceInfo, outputs: Mapping[str, np.ndarray]) -> SettledTask:
+    """Return the source with 0.5 as the threshold of scores that are probabilities, as their values show.
+
+    A network that does not visibly end in a sigmoid is taken to give logits, which decide at 0.
+
+    Args:
+        info: The source, with its task.
+        outputs: Its outputs for the judged data, by name.
+    """
+    heads = {
+        name: head
+        for name, head in info.tasks.items()
+        if info.framework != "sklearn" and head.decision is not None and head.decision.threshold == 0.0
+    }
+    remarks = []
+    changed = dict(info.heads)
+    decision = info.decision
+    for name, head in heads.items():
+        values = outputs[name]
+        if values.min(initial=1.0) < 0 or values.max(initial=0.0) > 1:
+            remarks.append(f"labels apply where '{name}' is above 0, as of logits; end the model in a sigmoid for 0.5")
+            continue
+        remarks.append(f"labels apply where '{name}' is above 0.5, since its values are between 0 and 1")
+        assert head.decision is not None
+        decision = msgspec.structs.replace(head.decision, threshold=0.5, probabilities=True)
+        changed[name] = msgspec.structs.replace(head, decision=decision)
+    if info.heads:
+        return SettledTask(msgspec.structs.replace(info, heads=changed), tuple(remarks))
+    return SettledTask(msgspec.structs.replace(info, decision=decision), tuple(remarks))
+
+
 def _by_output(value: Any, names: Sequence[str], what: str) -> dict[str, Any]:
     """Return an argument by output name: a mapping, or the same for all outputs."""
     if value is None:
@@ -215,8 +246,9 @@ def _settle_estimator(known: _Known, info: SourceInfo) -> Head:
 def _settle(known: _Known, info: SourceInfo, remarks: list[str]) -> Head:
     """Settle the task of one output of a network; assumptions are added to `remarks`."""
     task = known.task or known.guess.task
-    if task is None:  # integers are class numbers or ids, which are not scores
-        task = "regression" if holds_integers(known.spec) else _infer_task(known, info, remarks)
+    if holds_integers(known.spec) and task != "regression":
+        return _settle_integers(known, remarks)
+    task = task or _infer_task(known, info, remarks)
     inputs = [spec.shape[1:] for spec in info.signature.inputs]
     if task == "reconstruction" and known.spec.shape[1:] != inputs[0]:
         raise InputError(
@@ -234,9 +266,27 @@ def _settle(known: _Known, info: SourceInfo, remarks: list[str]) -> Head:
     decision = _decision_of(task, known)
     if known.labels is not None:
         if len(known.labels) != len(decision.labels):
-            raise InputError(f"labels: got {len(known.labels)}, expected {len(decision.labels)}, one for each class.")
+            raise InputError(
+                f"labels: got {len(known.labels)}, expected {len(decision.labels)}, one for each class.",
+                fix="name both classes, the one below the threshold first." if decision.threshold is not None else "",
+            )
         decision = msgspec.structs.replace(decision, labels=tuple(known.labels))
     return Head(task, decision)
+
+
+def _settle_integers(known: _Known, remarks: list[str]) -> Head:
+    """Settle the task of an output of integers: class numbers and ids, which are not scores."""
+    advice = "for the metrics of a task build from the model before its argmax"
+    if known.task is not None or known.labels is not None:
+        what = f"task: {known.task} needs scores" if known.task is not None else "labels: labels need scores"
+        raise InputError(
+            f"{what}, and '{known.spec.name}' has integers, {known.spec.dtype}.",
+            fix=f"leave it out, and integers are compared with the source's; {advice}.",
+        )
+    if known.truth is not None:
+        remarks.append(f"the integers of '{known.spec.name}' were compared with the source's, not with y; {advice}")
+        return Head()
+    return Head("regression")
 
 
 def _decision_of(task: Task, known: _Known) -> Decision:
@@ -259,13 +309,13 @@ def _decision_of(task: Task, known: _Known) -> Decision:
             )
         return Decision(tuple(range(shape[1])))
     if task == "multi-label":
-        if len(shape) != 2 or (guess is not None and not is_sigmoid):
+        if len(shape) < 2 or (guess is not None and not is_sigmoid):
             raise InputError(
                 f"task: a multi-label model has an independent score for each label, and the output of shape "
-                f"{list(shape)} {'ends in a softmax' if guess is not None else 'has more than one axis'}.",
-                fix="end the model in a Dense layer with the activation sigmoid.",
+                f"{list(shape)} {'ends in a softmax' if guess is not None else 'has no axis of labels'}.",
+                fix="end the model in a layer with the activation sigmoid.",
             )
-        labels = tuple(range(shape[1] or 1))
+        labels = tuple(range(shape[-1] or 1))
         return Decision(labels, threshold=0.5 if is_sigmoid else 0.0, probabilities=is_sigmoid, independent=True)
     return _dense_decision(task, known, is_sigmoid=is_sigmoid)
 
@@ -281,9 +331,9 @@ def _dense_decision(task: Task, known: _Known, *, is_sigmoid: bool) -> Decision:
         )
     if guess is not None and known.guess.task in DENSE:
         return guess
-    axis = _label_axis(known)
+    axis = 1 if len(shape) > 3 and shape[1] == 1 != shape[-1] else _label_axis(known)
     if shape[axis] == 1 or (task == "segmentation" and len(shape) == 3):
-        return Decision((0, 1), threshold=0.5 if is_sigmoid else 0.0, probabilities=is_sigmoid)
+        return Decision((0, 1), threshold=0.5 if is_sigmoid else 0.0, probabilities=is_sigmoid, axis=axis)
     return Decision(tuple(range(cast(int, shape[axis]))), axis=axis)
 
 
@@ -360,7 +410,7 @@ def _is_binary_truth(known: _Known) -> bool:
     truth, sizes = known.truth, known.spec.shape[1:]
     if truth is None or truth.dtype.kind not in "fiub" or set(np.unique(truth).tolist()) != {0, 1}:
         return False
-    return truth.shape[1:] == sizes or (sizes[-1:] == (1,) and truth.shape[1:] == sizes[:-1])
+    return truth.shape[1:] in {sizes, tuple(size for size in sizes if size != 1)}
 
 
 def _infer_from_truth(shape: tuple[int | None, ...], truth: np.ndarray) -> Task:

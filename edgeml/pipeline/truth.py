@@ -103,7 +103,9 @@ def _check(truth: np.ndarray, head: Head, spec: TensorSpec) -> np.ndarray | None
     if head.decision is not None:
         if head.task in DENSE:
             return _check_dense(truth, head.decision, spec)
-        return (_check_multi_label if head.decision.independent else _label_positions)(truth, head.decision)
+        if head.decision.independent:
+            return _check_multi_label(truth, head.decision, spec)
+        return _label_positions(truth, head.decision)
     if head.task in {"regression", "reconstruction"}:
         return _check_values(truth, spec)
     if head.task == "anomaly":
@@ -131,13 +133,13 @@ def _fix_of_values(sizes: Sequence[int | None]) -> str:
     return "for a label per pixel say task='segmentation', for one per step task='sequence'."
 
 
-def _check_multi_label(truth: np.ndarray, decision: Decision) -> np.ndarray:
-    count = len(decision.labels)
+def _check_multi_label(truth: np.ndarray, decision: Decision, spec: TensorSpec) -> np.ndarray:
+    count, sizes = len(decision.labels), label_sizes(spec.shape[1:], decision)
     flat = truth.reshape(len(truth), 1) if truth.ndim == 1 and count == 1 else truth
-    if flat.shape[1:] != (count,) or not _is_binary(flat):
+    if flat.shape[1:] != sizes or not _is_binary(flat):
         raise InputError(
             f"evaluation: y is {truth.dtype} of shape {list(truth.shape)}, expected 0 or 1 for each of {count} labels, "
-            f"{[len(truth), count]}.",
+            f"{[len(truth), *sizes]}.",
             fix="scikit-learn's MultiLabelBinarizer makes such an array of lists of labels.",
         )
     return flat.astype(bool)
@@ -147,7 +149,12 @@ def _check_dense(truth: np.ndarray, decision: Decision, spec: TensorSpec) -> np.
     sizes, count = label_sizes(spec.shape[1:], decision), len(decision.labels)
     if truth.shape[1:] == spec.shape[1:] != sizes and decision.threshold is None and is_one_hot(truth, decision.axis):
         return truth.argmax(axis=decision.axis)
-    if truth.size != len(truth) * math.prod(sizes) or truth.shape[1 : 1 + len(sizes)] != sizes:
+    if _without_ones(truth.shape[1:]) != _without_ones(sizes):
+        if truth.shape[1:] == spec.shape[1:] and _is_binary(truth):
+            raise InputError(
+                f"evaluation: y of shape {list(truth.shape)} is not one-hot: several classes apply to a position.",
+                fix="say task='multi-label' for masks that overlap.",
+            )
         one_hot = "" if decision.threshold is not None else f", or one-hot {[len(truth), *spec.shape[1:]]}"
         raise InputError(
             f"evaluation: y has the shape {list(truth.shape)}, expected a label for each position "
@@ -166,6 +173,8 @@ def _check_dense(truth: np.ndarray, decision: Decision, spec: TensorSpec) -> np.
         places = [known.get(value, -1 if value == -1 else -2) for value in values.tolist()]
         positions = np.array(places, np.int64)[inverse.reshape(flat.shape)]
         bad = values[np.array(places) == -2]
+    if len(bad) and bad.dtype.kind in "USO" and not any(isinstance(label, str) for label in decision.labels):
+        raise InputError("evaluation: y holds text, and the classes do not have names.", fix="name them: labels=.")
     if len(bad):
         raise InputError(
             f"evaluation: y holds classes that the model does not have: {', '.join(map(str, np.unique(bad)[:5]))}; it "
@@ -173,6 +182,10 @@ def _check_dense(truth: np.ndarray, decision: Decision, spec: TensorSpec) -> np.
             fix="set positions of unknown class to -1; they are not judged.",
         )
     return positions
+
+
+def _without_ones(sizes: Sequence[int | None]) -> list[int | None]:
+    return [size for size in sizes if size != 1]
 
 
 def _check_anomalies(truth: np.ndarray) -> np.ndarray:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from edgeml.core.decisions import Decision
 from edgeml.core.source import Head, Task
 from edgeml.core.tensors import TensorSpec
 
-__all__ = ["describe_outputs", "head_of"]
+__all__ = ["MOVING_LAYERS", "describe_outputs", "head_of", "moved_function"]
+
+MOVING_LAYERS = frozenset({"Concatenate", "Cropping1D", "Cropping2D", "Flatten", "Permute", "Reshape"})
+"""Keras layers that only move numbers."""
 
 _DENSE: dict[int, Task] = {2: "classification", 3: "sequence"}  # by number of axes; of more, segmentation
 
@@ -36,6 +40,25 @@ def head_of(function: str, shape: Sequence[int | None], axis: int = -1) -> Head:
     if units > 1:
         return Head(None, Decision(tuple(range(units)), threshold=0.5, probabilities=True, independent=True))
     return Head("classification", Decision((0, 1), threshold=0.5, probabilities=True))
+
+
+def moved_function(output: Any, layer: Any, function_of: Callable[[Any], str]) -> str:
+    """Return the name of the function behind a layer that moves numbers; empty where it is not that of all of them.
+
+    A softmax counts if its axis stays the last one.
+
+    Args:
+        output: Output of the layer.
+        layer: A layer of `MOVING_LAYERS`, called once.
+        function_of: Function from a tensor to the name of the function that computes it.
+    """
+    try:
+        tensors = layer.input if isinstance(layer.input, list) else [layer.input]
+    except (AttributeError, ValueError):  # of a layer that is called several times
+        return ""
+    names = {function_of(tensor) for tensor in tensors}
+    keeps_axis = len(tensors) == 1 and type(layer).__name__ != "Permute" and tensors[0].shape[-1] == output.shape[-1]
+    return names.pop() if len(names) == 1 and (names == {"sigmoid"} or keeps_axis) else ""
 
 
 def describe_outputs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
-from edgeml.sources.heads import describe_outputs, head_of
+from edgeml.sources.heads import MOVING_LAYERS, describe_outputs, head_of, moved_function
 from edgeml.sources.keras_description import (
     check_text_inputs,
     computes_as_graph,
@@ -43,7 +44,7 @@ SUFFIX = ".keras"
 # Layers that end with their activation; recurrent layers do not.
 # Operations of Keras that cast floats to integers; besides these, all with "Embedding" in their names.
 _CASTING = {"Cast", "CategoryEncoding", "HashedCrossing", "Hashing", "MultiHot", "OneHot"}
-_LAST_LAYERS = {"Activation", "Dense", "EinsumDense", "Sigmoid", "Softmax"}
+_LAST_LAYERS = re.compile(r"Activation|Dense|EinsumDense|Sigmoid|Softmax|(Depthwise|Separable)?Conv[123]D(Transpose)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +296,10 @@ def _named(struct: Any, tensors: list[Any], names: list[str]) -> list[tuple[str,
 def _activation(output: Any) -> str:
     """Return the name of the function that computes an output; empty where more follows, as in a recurrent layer."""
     operation = _operation(output)
-    if type(operation).__name__ not in _LAST_LAYERS:
+    name = type(operation).__name__
+    if name in MOVING_LAYERS:
+        return moved_function(output, operation, _activation)
+    if not _LAST_LAYERS.fullmatch(name):
         return ""
     activation = getattr(operation, "activation", operation)
     return str(getattr(activation, "__name__", type(activation).__name__)).lower()

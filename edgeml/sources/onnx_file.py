@@ -43,6 +43,7 @@ _DTYPES: dict[str, DType] = {
 }
 _DECISIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 _OPSET_OF_SOFTMAX = 13  # from which its axis is the last by default, and one axis alone
+_MOVING = {"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 _PASSING = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"}
 
 
@@ -234,11 +235,15 @@ def _heads(model: Any, signature: Signature) -> Iterator[Head]:
     producers = {name: node for node in model.graph.node for name in node.output}
     opset = next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
     for spec, value in zip(signature.outputs, model.graph.output, strict=True):
-        node = producers.get(value.name)
+        node, is_moved = producers.get(value.name), False
         for _ in model.graph.node:
-            if node is None or node.op_type not in _PASSING:
+            if node is None or node.op_type not in _PASSING | _MOVING:
                 break
+            is_moved |= node.op_type in _MOVING
             node = producers.get(node.input[0])
+        if is_moved and (node is None or node.op_type != "Sigmoid"):  # which has no axis
+            yield Head()
+            continue
         default = -1 if opset >= _OPSET_OF_SOFTMAX else 1
         axis = next((each.i for each in node.attribute if each.name == "axis"), default) if node is not None else -1
         yield head_of(_DECISIONS.get(node.op_type, "") if node is not None else "", spec.shape, axis)

@@ -22,7 +22,7 @@ from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
 from edgeml.sources.audit_saved_model import audit_graph, audit_saved_model
-from edgeml.sources.heads import describe_outputs, head_of
+from edgeml.sources.heads import MOVING_LAYERS, describe_outputs, head_of, moved_function
 from edgeml.sources.keras_description import (
     check_text_inputs,
     computes_as_graph,
@@ -270,6 +270,8 @@ def _activation(output: Any) -> str:
     inner = getattr(layer, "outputs", None)
     if inner:
         return _activation(inner[index])
+    if type(layer).__name__ in MOVING_LAYERS:
+        return moved_function(output, layer, _activation)
     if getattr(layer, "return_state", None) is not None:
         return ""  # a recurrent layer, which does not end with its activation
     activation = getattr(layer, "activation", layer)

@@ -13,7 +13,7 @@ from edgeml.core.errors import InputError
 from edgeml.core.source import Head
 from edgeml.core.tensors import TensorSpec
 from edgeml.evaluation import Answers, least_kept, score_output
-from edgeml.evaluation.retrieval import retrieval_hits
+from edgeml.evaluation.retrieval import mean_cosine, retrieval_hits
 from edgeml.evaluation.roc import area_drop_interval, area_under_curve
 
 NO_INPUT = np.zeros((1, 1), np.float32)
@@ -151,3 +151,27 @@ def test_a_mask_of_one_score_decides_at_its_threshold() -> None:
     found, scores = decider.scored_labels([SCORES[..., :1]])
     assert np.array_equal(found, SCORES[..., 0] > 0.5)
     np.testing.assert_allclose(scores, np.where(found == 1, SCORES[..., 0], 1 - SCORES[..., 0]))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2), (2, 2, 1)])
+def test_masks_of_one_channel_lose_its_axis(shape: tuple[int, ...]) -> None:
+    axis = 1 if shape[0] == 1 else -1
+    spec = TensorSpec("y", (None, *shape), "float32", meaning="scores")
+    decider = Decider((spec,), Decision((0, 1), threshold=0.5, probabilities=True, axis=axis))
+    values = SCORES[..., 0]
+    assert np.array_equal(decider.labels([values.reshape(4, *shape)]), values > 0.5)
+
+
+def test_labels_that_overlap_in_pixels() -> None:
+    rng = np.random.default_rng(0)
+    truth, artifact = (rng.integers(0, 2, (4, 5, 5, 2)).astype(bool) for _ in range(2))
+    head = Head("multi-label", Decision((0, 1), threshold=0.5, independent=True))
+    scores = score_output(head, truth, Answers(truth * 0.9, truth), Answers(artifact * 0.9, artifact), NO_INPUT)
+    expected = theirs.f1_score(truth.reshape(-1, 2), artifact.reshape(-1, 2), average="macro")
+    assert scores.artifact.f1 == pytest.approx(expected)
+
+
+def test_zero_embeddings_are_similar_to_themselves() -> None:
+    zeros = np.array([[0.0, 0.0], [1.0, 0.0]])
+    assert mean_cosine(zeros, zeros) == 1
+    assert mean_cosine(zeros, np.ones((2, 2))) == pytest.approx(0.5 * np.sqrt(0.5))

@@ -184,3 +184,16 @@ def test_tasks_and_labels_by_output() -> None:
         settle(source, task={"other": "regression"})
     with pytest.raises(InputError, match="a model with several outputs, each with a task of its own"):
         settle(source, task="multi-output")
+
+
+def test_class_numbers_are_not_scores() -> None:
+    integers = source_info(3)
+    (output,) = integers.signature.outputs
+    signature = msgspec.structs.replace(integers.signature, outputs=(msgspec.structs.replace(output, dtype="int32"),))
+    integers = msgspec.structs.replace(integers, signature=signature)
+    with pytest.raises(InputError, match="segmentation needs scores, and 'y' has integers, int32") as caught:
+        settle(integers, task="segmentation")
+    assert "argmax" in caught.value.fix
+    info, remarks = with_task(integers, None, None, (X, np.ones((12, 3))))
+    assert (info.task, info.decision) == (None, None)
+    assert "not with y" in remarks[0]

@@ -225,6 +225,17 @@ def test_detection(trained: Trained) -> None:
     assert any("average precision needs decoded boxes" in text for text in raw.artifact("onnx-fp32").verdict.remarks)
 
 
+def test_probabilities_that_do_not_show_in_the_model_decide_at_a_half(keras_models: Worker) -> None:
+    path = keras_models.call("make", "hard_sigmoid", returns=Path)
+    x = np.random.default_rng(0).normal(size=(50, 16)).astype(np.float32)
+    (scores,) = keras_models.call("answers", path, [x], returns=list[np.ndarray])
+    package = edgeml.build(path, evaluation=(x, (scores > 0.5).astype(int)), task="multi-label", recipes="onnx-fp32")
+    record = package.artifact("onnx-fp32")
+    assert metrics_of(record).accuracy == 1
+    assert any("above 0.5, since its values are between 0 and 1" in text for text in record.verdict.remarks)
+    assert np.array_equal(package.session("onnx-fp32").classify(x), scores > 0.5)
+
+
 def test_tasks_survive_the_manifest(trained: Trained) -> None:
     model = trained("outputs")
     package = edgeml.build(model.path, evaluation=model.x, recipes="onnx-fp32")

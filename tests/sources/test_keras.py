@@ -128,6 +128,7 @@ def test_several_outputs_of_one_layer_have_names_of_their_own(keras_models: Work
         ("tokens", Decision((0, 1, 2), probabilities=True)),
         ("nested", Decision((0, 1, 2, 3), probabilities=True)),
         ("sigmoid", Decision((0, 1), threshold=0.5, probabilities=True)),
+        ("classes_of_pixels", Decision((0, 1, 2, 3), probabilities=True)),
         ("logits", None),
         ("autoencoder", None),
         ("many", None),
@@ -136,7 +137,19 @@ def test_several_outputs_of_one_layer_have_names_of_their_own(keras_models: Work
 def test_what_the_model_tells_of_its_task(keras_models: Worker, kind: str, decision: Decision | None) -> None:
     info = described(keras_models, keras_models.call("make", kind, returns=Path))
     assert info.decision == decision
-    assert info.task == ("classification" if decision else None)
+    tasks = {"classes_of_pixels": "segmentation"}
+    assert info.task == (tasks.get(kind, "classification") if decision else None)
+
+
+@pytest.mark.slow
+def test_sigmoids_that_may_be_labels(keras_models: Worker) -> None:
+    """Also behind layers that only move numbers, and in convolutions."""
+    mask, tags = (
+        described(keras_models, keras_models.call("make", kind, returns=Path)) for kind in ("mask", "joined_sigmoids")
+    )
+    assert (mask.task, mask.decision) == (None, Decision((0, 1), threshold=0.5, probabilities=True))
+    expected = Decision((0, 1, 2), threshold=0.5, probabilities=True, independent=True)
+    assert (tags.task, tags.decision) == (None, expected)
 
 
 @pytest.mark.slow

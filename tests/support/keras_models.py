@@ -300,6 +300,27 @@ class KerasModels:
         hidden = self._dense()(x)
         return self._keras.Model(x, self._keras.layers.Dense(1, activation="sigmoid", name="score")(hidden))
 
+    def _mask(self) -> Any:
+        """Ends in a convolution with a sigmoid, as nets for masks do."""
+        x = self._keras.Input((6, 5, 3))
+        return self._keras.Model(x, self._keras.layers.Conv2D(1, 1, activation="sigmoid", name="mask")(x))
+
+    def _classes_of_pixels(self) -> Any:
+        x = self._keras.Input((6, 5, 3))
+        return self._keras.Model(x, self._keras.layers.Conv2D(4, 1, activation="softmax", name="classes")(x))
+
+    def _joined_sigmoids(self) -> Any:
+        """Ends in three heads of one label each, joined."""
+        x, hidden = self._one_input()
+        layers = self._keras.layers
+        return self._keras.Model(
+            x, layers.Concatenate()([layers.Dense(1, activation="sigmoid")(hidden) for _ in "abc"])
+        )
+
+    def _hard_sigmoid(self) -> Any:
+        x = self._one_input()
+        return self._keras.Model(x, self._keras.layers.Dense(3, activation="hard_sigmoid", name="tags")(x))
+
     def _logits(self) -> Any:
         x = self._one_input()
         return self._keras.Model(x, self._keras.layers.Dense(3, name="logits")(self._dense()(x)))

@@ -17,6 +17,7 @@ __all__ = ["TfliteFile", "inspect_tflite", "read_tflite"]
 _INTEGERS = {"int8": "int8", "uint8": "int8", "int16": "int16x8"}
 _WEIGHTS = {"int4", "int8", "uint8"}
 _EDGES = {"QUANTIZE", "DEQUANTIZE"}
+_MOVING = {"EXPAND_DIMS", "RESHAPE", "SQUEEZE", "TRANSPOSE"}
 _DECISIONS: dict[str, Literal["softmax", "sigmoid"]] = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
 
 
@@ -146,11 +147,13 @@ def _precision(model: Any, operators: list[str], dtypes: dict[int, str]) -> Prec
 
 def _final_operator(graph: Any, operators: list[str], tensor: int) -> Literal["softmax", "sigmoid"] | None:
     """Return the kind of the operator that computes an output, where classifiers end with that kind."""
+    is_moved = False
     for operator in reversed(graph.operators or ()):
         if tensor in operator.outputs:
             kind = operators[operator.opcodeIndex]
-            if kind not in _EDGES:
-                return _DECISIONS.get(kind)
+            if kind not in _EDGES | _MOVING:
+                return None if is_moved and kind != "LOGISTIC" else _DECISIONS.get(kind)  # a sigmoid has no axis
+            is_moved |= kind in _MOVING
             tensor = operator.inputs[0]
     return None
 
