@@ -312,7 +312,7 @@ def _decision_of(task: Task, known: _Known) -> Decision:
         if len(shape) < 2 or (guess is not None and not is_sigmoid):
             raise InputError(
                 f"task: a multi-label model has an independent score for each label, and the output of shape "
-                f"{list(shape)} {'ends in a softmax' if guess is not None else 'has no axis of labels'}.",
+                f"{list(shape)} {'ends in a softmax' if guess is not None else 'is a single number per sample'}.",
                 fix="end the model in a layer with the activation sigmoid.",
             )
         labels = tuple(range(shape[-1] or 1))

@@ -311,11 +311,9 @@ class KerasModels:
 
     def _joined_sigmoids(self) -> Any:
         """Ends in three heads of one label each, joined."""
-        x, hidden = self._one_input()
-        layers = self._keras.layers
-        return self._keras.Model(
-            x, layers.Concatenate()([layers.Dense(1, activation="sigmoid")(hidden) for _ in "abc"])
-        )
+        x, layers = self._one_input(), self._keras.layers
+        heads = [layers.Dense(1, activation="sigmoid")(x) for _ in range(3)]
+        return self._keras.Model(x, layers.Concatenate()(heads))
 
     def _hard_sigmoid(self) -> Any:
         x = self._one_input()
