@@ -211,6 +211,7 @@ def test_detection(trained: Trained) -> None:
     )
     source = package.manifest.source
     assert (source.task, source.boxes is not None and source.boxes.labels) == ("detection", ("square", "bar"))
+    assert {"tflite-int8", "onnx-int8"} <= set(package.released)
     for record, _ in each_released(package, least=6):
         found, drop = metrics_of(record).mean_average_precision, record.evaluation.drop
         assert found is not None and drop is not None
