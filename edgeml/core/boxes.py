@@ -1,22 +1,17 @@
-"""Boxes of a detection model: where its outputs hold them, and how they are decoded."""
+"""Boxes of a detection model: where its outputs hold them, and in which format."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 
 from edgeml.core.tensors import Label
 
-__all__ = ["BoxFormat", "Boxes", "Detections", "corners_of", "detections_of"]
+__all__ = ["BoxFormat", "Boxes", "corners_of"]
 
 BoxFormat = Literal["xyxy", "yxyx", "xywh", "cxcywh"]
-
-_MAX_BOXES = 100  # of a sample, as COCO counts
-_MIN_SCORE = 0.001  # of boxes that count for average precision
-_MAX_IOU = 0.7  # of two boxes of one class in a sample, above which the one with the lower score is dropped
 
 
 class Boxes(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -41,20 +36,6 @@ class Boxes(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     labels: tuple[Label, ...] = ()
 
 
-class Detections(NamedTuple):
-    """The boxes of one sample.
-
-    Attributes:
-        corners: Boxes ``[boxes, 4]`` as ``x1, y1, x2, y2``.
-        scores: Their scores ``[boxes]``, the highest first.
-        classes: Their class numbers ``[boxes]``.
-    """
-
-    corners: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-
-
 def corners_of(boxes: np.ndarray, format_: BoxFormat) -> np.ndarray:
     """Return boxes ``[..., 4]`` as ``x1, y1, x2, y2``."""
     first, second = boxes[..., :2].astype(np.float64), boxes[..., 2:].astype(np.float64)
@@ -65,43 +46,3 @@ def corners_of(boxes: np.ndarray, format_: BoxFormat) -> np.ndarray:
     if format_ == "cxcywh":
         return np.concatenate([first - second / 2, first + second / 2], axis=-1)
     return np.concatenate([first, second], axis=-1)
-
-
-def detections_of(outputs: Mapping[str, np.ndarray], boxes: Boxes) -> list[Detections]:
-    """Decode the outputs of a detection model: the best hundred boxes of each sample, without near copies.
-
-    Args:
-        outputs: Outputs ``[samples, ...]`` by name.
-        boxes: Place of the boxes in the outputs.
-    """
-    places, scores = outputs[boxes.output], outputs[boxes.scores]
-    if boxes.output == boxes.scores:
-        if places.shape[2] != 4 + boxes.objectness + len(boxes.labels):
-            places = places.transpose(0, 2, 1)
-        places, scores = places[..., :4], places[..., 4:]
-    scores = scores if scores.ndim > 2 else scores[..., None]
-    if boxes.objectness:
-        scores = scores[..., :1] * scores[..., 1:]
-    numbers = outputs[boxes.classes].reshape(scores.shape[:2]) if boxes.classes else scores.argmax(axis=-1)
-    corners = corners_of(places, boxes.format)
-    return [_best(*each) for each in zip(corners, scores.max(axis=-1), np.rint(numbers).astype(np.int64), strict=True)]
-
-
-def _best(corners: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> Detections:
-    order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] >= _MIN_SCORE]
-    kept: list[int] = []
-    while len(order) and len(kept) < _MAX_BOXES:
-        best, order = order[0], order[1:]
-        kept.append(int(best))
-        copies = (classes[order] == classes[best]) & (_overlap(corners[best], corners[order]) > _MAX_IOU)
-        order = order[~copies]
-    return Detections(corners[kept], scores[kept], classes[kept])
-
-
-def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of a box with each of others."""
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    areas = np.maximum(others[:, 2:] - others[:, :2], 0).prod(axis=1) + np.maximum(box[2:] - box[:2], 0).prod()
-    return np.asarray(shared / np.maximum(areas - shared, np.finfo(np.float64).tiny))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeml.evaluation.box_decoding import detections_of
 from edgeml.evaluation.calibration import calibration_of
 from edgeml.evaluation.confusion import confusion_of
 from edgeml.evaluation.detection import score_detections
@@ -22,6 +23,7 @@ __all__ = [
     "calibration_of",
     "class_recalls",
     "confusion_of",
+    "detections_of",
     "drop_of",
     "error_rise",
     "fidelity_of",

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from edgeml.core.boxes import Boxes, Detections
+from edgeml.core.boxes import Boxes
 from edgeml.core.errors import MissingDependencyError
 from edgeml.core.records.evidence import Drop, Metrics
 from edgeml.core.records.evidence_details import LabelScore
 from edgeml.evaluation.bootstrap import NORMAL_95
+from edgeml.evaluation.box_decoding import Detections
 from edgeml.evaluation.tasks import TaskScores
 
 __all__ = ["score_detections"]

@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.boxes import detections_of
 from edgeml.core.goal import Goal
 from edgeml.core.recipe import Recipe
 from edgeml.core.records.evidence import Evaluation, OutputEvaluation
@@ -23,6 +22,7 @@ from edgeml.evaluation import (
     calibration_of,
     class_recalls,
     confusion_of,
+    detections_of,
     drop_of,
     error_rise,
     fidelity_of,

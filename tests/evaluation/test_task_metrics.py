@@ -7,12 +7,12 @@ import pytest
 from sklearn import metrics as theirs
 from sklearn.neighbors import NearestNeighbors
 
-from edgeml.core.boxes import Boxes, corners_of, detections_of
+from edgeml.core.boxes import Boxes, corners_of
 from edgeml.core.decisions import Decider, Decision
 from edgeml.core.errors import InputError
 from edgeml.core.source import Head
 from edgeml.core.tensors import TensorSpec
-from edgeml.evaluation import Answers, least_kept, score_output
+from edgeml.evaluation import Answers, detections_of, least_kept, score_output
 from edgeml.evaluation.retrieval import mean_cosine, retrieval_hits
 from edgeml.evaluation.roc import area_drop_interval, area_under_curve
 
