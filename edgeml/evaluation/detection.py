@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.boxes import Boxes
-from edgeml.core.errors import MissingDependencyError
 from edgeml.core.records.evidence import Drop, Metrics
 from edgeml.core.records.evidence_details import LabelScore
 from edgeml.evaluation.bootstrap import NORMAL_95
@@ -33,9 +32,6 @@ def score_detections(
             padding.
         source: Boxes of the source by sample.
         artifact: Boxes of the artifact by sample.
-
-    Raises:
-        MissingDependencyError: pycocotools is not installed.
     """
     evaluations = [_evaluate(truth, each, len(boxes.labels)) for each in (source, artifact)]
     samples = np.arange(len(truth))
@@ -56,11 +52,9 @@ def score_detections(
 
 def _evaluate(truth: np.ndarray, detections: Sequence[Detections], classes: int) -> Any:
     """Match boxes with true ones; returns pycocotools' `COCOeval`, of which `_precision` accumulates the matches."""
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError("Average precision requires pycocotools.", extra="detection") from error
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
     annotations = [
         {"id": 0, "image_id": row, "category_id": int(box[4]), "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0}
         for row, rows in enumerate(truth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import cast, get_args
 
@@ -9,7 +10,7 @@ import msgspec
 import numpy as np
 
 from edgeml.core.boxes import Boxes, BoxFormat, corners_of
-from edgeml.core.errors import InputError
+from edgeml.core.errors import InputError, MissingDependencyError
 from edgeml.core.tensors import Label, TensorSpec
 from edgeml.pipeline.truth import split_evaluation
 
@@ -120,7 +121,10 @@ def true_boxes(truth: object, count: int, places: Boxes) -> np.ndarray:
 
     Raises:
         InputError: The truth does not have that form.
+        MissingDependencyError: The average precision that they are for needs an extra.
     """
+    if importlib.util.find_spec("pycocotools") is None:  # before the conversions, whose work would be lost
+        raise MissingDependencyError("Average precision", "detection")
     boxes = _padded(truth)
     if len(boxes) != count:
         raise InputError(f"evaluation: y has boxes of {len(boxes)} samples, x has {count} samples.")
@@ -141,8 +145,11 @@ def _padded(truth: object) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise InputError(f"evaluation: y is not a list of arrays of boxes; {expected}.") from error
     rows = [row.reshape(0, 5) if row.size == 0 else row for row in rows]
-    if any(row.ndim != 2 or row.shape[1] != 5 or not np.isfinite(row).all() for row in rows):
-        raise InputError(f"evaluation: y has boxes of the shape {list(rows[0].shape)}; {expected}.")
+    for number, row in enumerate(rows):
+        if row.ndim != 2 or row.shape[1] != 5:
+            raise InputError(f"evaluation: y has boxes of the shape {list(row.shape)} for sample {number}; {expected}.")
+        if not np.isfinite(row).all():
+            raise InputError(f"evaluation: y holds NaN or infinity in the boxes of sample {number}.")
     padded = np.full((len(rows), max((len(row) for row in rows), default=0), 5), -1.0)
     for place, row in zip(padded, rows, strict=True):
         place[: len(row)] = row

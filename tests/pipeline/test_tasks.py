@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from sklearn import metrics as theirs
 from sklearn.neighbors import NearestNeighbors
 
 import edgeml
-from edgeml.core.errors import InputError
+from edgeml.core.errors import InputError, MissingDependencyError
 from edgeml.core.recipe import RECIPES
 from edgeml.core.records.evidence import Metrics
 from edgeml.core.source import SourceInfo
 from edgeml.core.system.worker import Worker
 from edgeml.package.manifest import ArtifactRecord
+from tests.support.hints import install_hint
 from tests.support.task_models import TaskModel, TaskModelsSettings
 
 pytestmark = pytest.mark.slow
@@ -222,8 +224,29 @@ def test_detection(trained: Trained) -> None:
         edgeml.build(model.path, evaluation=(model.x, boxes), task="detection", recipes="onnx-fp32")
     with pytest.raises(InputError, match=r"class number 1, and the model has 1|expected 2, one for each class"):
         edgeml.build(model.path, evaluation=(model.x, boxes), boxes="cxcywh", labels=["one"], recipes="onnx-fp32")
+    for sample, wrong in ((7, np.zeros((2, 4))), (9, np.full((1, 5), np.nan))):
+        bad = [wrong if number == sample else rows for number, rows in enumerate(boxes)]
+        with pytest.raises(InputError, match=f"sample {sample}"):
+            edgeml.build(model.path, evaluation=(model.x, bad), boxes="cxcywh", recipes="onnx-fp32")
     raw = edgeml.build(model.path, evaluation=model.x, task="detection", recipes="onnx-fp32")
     assert any("average precision needs decoded boxes" in text for text in raw.artifact("onnx-fp32").verdict.remarks)
+
+
+def test_average_precision_without_its_extra_is_refused_before_any_work(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    model, steps = trained("detection"), list[str]()
+    with pytest.raises(MissingDependencyError, match="Average precision needs the extra 'detection'") as caught:
+        edgeml.build(
+            model.path,
+            evaluation=(model.x, [np.zeros((0, 5))] * len(model.x)),
+            boxes="cxcywh",
+            recipes="onnx-fp32",
+            progress=lambda step: steps.append(step.text),
+        )
+    assert caught.value.fix == install_hint("detection")
+    assert not any("convert" in text for text in steps)
 
 
 def test_probabilities_that_do_not_show_in_the_model_decide_at_a_half(keras_models: Worker) -> None:

@@ -28,6 +28,7 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "skl2onnx": "sklearn",
         "skops": "sklearn",
         "PIL": "images",
+        "pycocotools": "detection",
         "matplotlib": "train",
         "vl_convert": "report",
         "jinja2": "report",
