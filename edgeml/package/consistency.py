@@ -245,6 +245,8 @@ def _check_labels(decision: Decision) -> Problems:
         if isinstance(label, int) and not -(2**63) <= label < 2**63:
             yield f"the label {label} has more than 64 bits"
     threshold = decision.threshold
+    if decision.axis not in {-1, 1}:
+        yield f"the labels are on axis {decision.axis} of the scores, expected -1 or 1"
     if threshold is None and decision.independent:
         yield "independent labels have no threshold"
     if threshold is not None and not ((len(labels) == 2 or decision.independent) and math.isfinite(threshold)):
@@ -330,7 +332,8 @@ def _check_source(manifest: Manifest) -> Problems:
         if problem:
             yield f"the preprocessing of input '{name}' is invalid: {problem}"
     names = {spec.name for spec in source.signature.outputs}
-    if source.boxes is not None and not {source.boxes.output, source.boxes.scores} <= names:
+    boxes = source.boxes
+    if boxes is not None and not {boxes.output, boxes.scores, boxes.classes or boxes.scores} <= names:
         yield "the source's boxes are in an output that it does not have"
     if not {*source.whole_inputs, *source.columns} <= specs.keys():
         yield "the source names an input that it does not have"

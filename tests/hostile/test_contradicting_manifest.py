@@ -66,6 +66,20 @@ CONTRADICTIONS: dict[str, tuple[Callable[[Any], object], str]] = {
     "labels of two kinds": (lambda m: m["source"]["decision"].update(labels=[0, "a", "b"]), "are text, and others"),
     "a label of 70 bits": (lambda m: m["source"]["decision"].update(labels=[0, 1, 2**63]), "more than 64 bits"),
     "a threshold": (lambda m: m["source"]["decision"].update(threshold=0.5), "decides between 3 labels"),
+    "an axis of 9": (lambda m: m["source"]["decision"].update(axis=9), "on axis 9 of the scores"),
+    "an axis of 9, of one score": (
+        lambda m: m["source"]["decision"].update(axis=9, labels=[0, 1], threshold=0.5), "on axis 9 of the scores",
+    ),
+    "boxes it lacks": (
+        lambda m: m["source"].update(boxes={"format": "xyxy", "output": "other", "scores": "scores"}),
+        "boxes are in an output",
+    ),
+    "classes of boxes it lacks": (
+        lambda m: m["source"].update(
+            boxes={"format": "xyxy", "output": "scores", "scores": "scores", "classes": "other"}
+        ),
+        "boxes are in an output",
+    ),
     "no scores": (lambda m: tensor(m).pop("meaning"), "neither scores nor labels"),
     "scores as labels": (lambda m: tensor(m).update(meaning="label"), "more than one label"),
     "labels of a regressor": (lambda m: m["source"].update(decision=None), "does not classify"),
