@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["HANDLERS", "guard_padding"]
 
 _NHWC_TO_NCHW, _NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
-_FLOAT, _INT8, _INT32, _INT64, _DOUBLE = 1, 3, 6, 7, 11  # of onnx.TensorProto
+_FLOAT, _INT8, _INT32, _DOUBLE = 1, 3, 6, 11  # of onnx.TensorProto
 
 
 def _replace(context: Any, node: Any) -> Callable[..., Any]:

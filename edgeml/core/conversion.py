@@ -162,7 +162,7 @@ class ConversionJob:
         batch: Fixed batch of the artifacts; None for the format's default (1 for TFLite, dynamic for ONNX).
         calibration: Arrays ``[samples, ...]`` by input name, in the dtypes of the source's signature; None without
             calibration data.
-        models: ONNX models that recipes share.
+        models: Intermediate models that recipes share: those of ONNX, and saved ones with the specs of their outputs.
         paths: Intermediate files that recipes share.
     """
 

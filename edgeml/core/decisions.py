@@ -95,11 +95,10 @@ class Decider:
                 expected = "text" if is_text else "numbers"
                 raise TargetError(f"The artifact returns labels as {dtype}, but the model's labels are {expected}.")
         self._sizes = label_sizes(specs[self._scores].shape[1:], decision) if self._label is None else ()
-        self._is_plain = not (decision.independent or self._sizes)
         several = len(self._sizes) > 1 if decision.independent else bool(self._sizes)
         self._ranks = not (decision.pairwise or several) and ("scores" in indices or not DECIDED.intersection(indices))
         decides = self._label is not None or self._position is not None or self._threshold is not None
-        self._largest_wins = self._is_plain and not decides
+        self._largest_wins = not (decides or decision.independent or self._sizes)
 
     def labels(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         """Return the labels of each sample, from the artifact's label output if present, else from its scores.
@@ -242,14 +241,14 @@ def label_sizes(sizes: Sequence[int | None], decision: Decision) -> tuple[int, .
     numbers = [size or 1 for size in sizes]
     if decision.independent:
         return tuple(numbers)
+    place = min(decision.axis, 0)  # behind the samples: 1 is the first, -1 the last
     if decision.threshold is None:
         if len(numbers) < 2:  # one score per label, or per pair of labels
             return ()
-        del numbers[decision.axis if decision.axis < 0 else decision.axis - 1]
+        del numbers[place]
         return tuple(numbers)
     if all(number == 1 for number in numbers):
         return ()
-    place = decision.axis if decision.axis < 0 else decision.axis - 1
     if numbers[place] == 1:
         del numbers[place]
     return tuple(numbers)

@@ -90,7 +90,9 @@ def _judge_float32_fidelity(fidelity: Fidelity, computes: str, reasons: list[str
     figures = [] if fidelity.only_integers else [f"SQNR {fidelity.sqnr_db:.1f} dB"]
     figures += [] if worst is None else [f"{worst.equal:.2%} of the integers in '{worst.output}' are equal"]
     effect = (
-        f"{fidelity.flips} of {fidelity.samples} labels differ" if fidelity.flips is not None else "the outputs differ"
+        f"{fidelity.flips} of {fidelity.labels or fidelity.samples} labels differ"
+        if fidelity.flips is not None
+        else "the outputs differ"
     ) + f" ({', '.join(figures)})"
     text = (
         f"the model computes in {computes}, and artifacts are judged against the same weights in float32, for which "

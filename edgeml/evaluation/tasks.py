@@ -10,7 +10,7 @@ import numpy as np
 from edgeml.core.decisions import Decision
 from edgeml.core.records.evidence import Drop, Metrics
 from edgeml.core.records.evidence_details import LabelScore
-from edgeml.core.source import Head
+from edgeml.core.source import DENSE, Head, Metric
 from edgeml.evaluation.bootstrap import RESAMPLES, statistic_interval
 from edgeml.evaluation.drop import drop_of, matched_interval
 from edgeml.evaluation.label_counts import (
@@ -76,7 +76,7 @@ def score_output(
     both = source, artifact
     if head.task == "multi-label":
         return _score_multi_label(head.decision, truth, both, seed)
-    if head.task in {"segmentation", "sequence"}:
+    if head.task in DENSE:
         return _score_dense(head, truth, both, seed)
     if head.task == "anomaly":
         return _score_anomalies(truth, [anomaly_scores(each.values, inputs) for each in both])
@@ -181,7 +181,9 @@ def _score_embeddings(truth: np.ndarray, answers: tuple[Answers, Answers]) -> Ta
     )
 
 
-def _drop_of_mean(metric: str, mean: Callable[[np.ndarray], np.ndarray], counts: list[np.ndarray], seed: int) -> Drop:
+def _drop_of_mean(
+    metric: Metric, mean: Callable[[np.ndarray], np.ndarray], counts: list[np.ndarray], seed: int
+) -> Drop:
     """Return the drop of a mean over labels, from counts ``[samples, 3, labels]`` of source and artifact."""
     paired = np.stack(counts, axis=1)
 
@@ -192,10 +194,10 @@ def _drop_of_mean(metric: str, mean: Callable[[np.ndarray], np.ndarray], counts:
 
 
 def _drop(
-    metric: str, value: float, statistic: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, seed: int
+    metric: Metric, value: float, statistic: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, seed: int
 ) -> Drop:
     low, high = statistic_interval(statistic, counts, seed)
-    return Drop(metric, value, low, high, f"bootstrap of {RESAMPLES}")  # type: ignore[arg-type]
+    return Drop(metric, value, low, high, f"bootstrap of {RESAMPLES}")
 
 
 def _by_label(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def golden_rows(array: np.ndarray) -> np.ndarray:
 
 def spanning_rows(
     inputs: Mapping[str, np.ndarray],
-    artifacts: Iterable[Artifact],
+    artifacts: Sequence[Artifact],
     calibration: Mapping[str, np.ndarray] | None,
     info: SourceInfo,
 ) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ def spanning_rows(
         Arrays ``[5, ...]`` by input name; empty without quantized artifacts, and for tables, whose columns differ.
     """
     ranges = {
-        spec.name: _range(spec.name, list(artifacts), calibration)
+        spec.name: _range(spec.name, artifacts, calibration)
         for spec in info.signature.inputs
         if spec.dtype == "float32" and spec.name not in info.whole_inputs
     }
@@ -57,7 +57,7 @@ def spanning_rows(
 
 
 def _range(
-    name: str, artifacts: list[Artifact], calibration: Mapping[str, np.ndarray] | None
+    name: str, artifacts: Sequence[Artifact], calibration: Mapping[str, np.ndarray] | None
 ) -> tuple[float, float] | None:
     """Return the lowest and the highest number that quantized artifacts represent; None without such.
 

@@ -357,8 +357,7 @@ def _infer_task(known: _Known, info: SourceInfo, remarks: list[str]) -> Task:
     if len(shape) > 2 and known.guess.decision is not None and _is_binary_truth(known):
         remarks.append("y holds nothing but 0 and 1, and was taken for masks; for values say task='regression'")
         return "segmentation"
-    is_multi = known.guess.decision is not None and known.guess.decision.independent
-    if is_multi:
+    if known.guess.decision is not None and known.guess.decision.independent:
         return _infer_from_sigmoids(known, remarks)
     if labels is not None:
         return "classification"
