@@ -114,20 +114,20 @@ def _judge_outputs(
     fidelity: Fidelity, floor: Floor, *, classifies: bool, exact: bool, noise: Fidelity | None = None
 ) -> tuple[list[str], list[Remark]]:
     """Judge outputs of integers by their equality, and the others by ratios and labels."""
-    reasons, remarks = _judge_integers(fidelity, floor, noise or _NO_NOISE)
-    if fidelity.only_integers and not classifies:
-        return reasons, remarks
-    others = _judge_fidelity(fidelity, floor, classifies=classifies, exact=exact, noise=noise)
-    return [*reasons, *others[0]], [*remarks, *others[1]]
+    own = noise or _NO_NOISE
+    judged = [_judge_integers(fidelity, floor, own)]
+    if classifies or not fidelity.only_integers:
+        judged.append(_judge_fidelity(fidelity, floor, own, exact=exact))
+    if classifies:
+        judged.append(_judge_labels(fidelity, floor, own))
+    return [each for reasons, _ in judged for each in reasons], [each for _, remarks in judged for each in remarks]
 
 
-def _judge_fidelity(
-    fidelity: Fidelity, floor: Floor, *, classifies: bool, exact: bool, noise: Fidelity | None = None
-) -> tuple[list[str], list[Remark]]:
+def _judge_fidelity(fidelity: Fidelity, floor: Floor, own: Fidelity, *, exact: bool) -> tuple[list[str], list[Remark]]:
+    """Judge outputs by ratios of signal to noise."""
     reasons: list[str] = []
     remarks: list[Remark] = []
     lowered: list[float] = []
-    own = noise or _NO_NOISE
 
     def bound(figure_db: float, noise_db: float | None) -> float:
         """Return the floor of a figure, or the source's own noise where that is lower."""
@@ -167,6 +167,13 @@ def _judge_fidelity(
                 "is the floor"
             )
         )
+    return reasons, remarks
+
+
+def _judge_labels(fidelity: Fidelity, floor: Floor, own: Fidelity) -> tuple[list[str], list[Remark]]:
+    """Judge labels by the share of those that are the source's, where its scores do not tie."""
+    reasons: list[str] = []
+    remarks: list[Remark] = []
     count = fidelity.labels or fidelity.samples
     if (fidelity.tied or 0) > _MAX_TIED * count:
         remarks.append(
@@ -186,9 +193,9 @@ def _judge_fidelity(
                 "this noise is the floor of the agreement"
             )
         )
-    if classifies and fidelity.agreement is None:
+    if fidelity.agreement is None:
         reasons.append("agreement could not be measured: the source's scores are tied on every sample")
-    elif classifies and fidelity.agreement is not None and not fidelity.agreement >= least_agreement:
+    elif not fidelity.agreement >= least_agreement:
         place = f" in '{fidelity.agreement_of}'" if fidelity.agreement_of is not None else ""
         reasons.append(
             f"agreement of {fidelity.agreement:.2%}{place}, {fidelity.flips} flips, is below "
