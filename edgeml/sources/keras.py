@@ -6,8 +6,7 @@ import contextlib
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import InputError, UnsupportedModelError
-from edgeml.core.source import Probes, Reference, SourceInfo
+from edgeml.core.source import SourceInfo
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature
 from edgeml.sources.audit_findings import refuse_untrusted
@@ -27,73 +26,22 @@ from edgeml.sources.keras_description import (
     keys_or_names,
     model_digest,
     output_dtype,
-    reference_of,
     signature_of,
     token_inputs,
     traced,
 )
 from edgeml.sources.keras_files import audit_keras_file, keras_generation
 from edgeml.sources.keras_precision import cast_to_float32, computes
-from edgeml.sources.range_probes import make_range_probes
-from edgeml.sources.tf_keras import LegacyKerasSource
+from edgeml.sources.keras_source import KerasSource
 from edgeml.sources.tf_keras import open_source as open_legacy_source
 
-__all__ = ["SUFFIX", "KerasSource", "open_source", "save"]
+__all__ = ["SUFFIX", "open_source", "save"]
 
 SUFFIX = ".keras"
 # Layers that end with their activation; recurrent layers do not.
 # Operations of Keras that cast floats to integers; besides these, all with "Embedding" in their names.
 _CASTING = {"Cast", "CategoryEncoding", "HashedCrossing", "Hashing", "MultiHot", "OneHot"}
 _LAST_LAYERS = re.compile(r"Activation|Dense|EinsumDense|Sigmoid|Softmax|(Depthwise|Separable)?Conv[123]D(Transpose)?")
-
-
-@dataclass(frozen=True, slots=True)
-class KerasSource:
-    """A loaded Keras model and its description.
-
-    Attributes:
-        info: Description of the model.
-        model: The model in float32, which is converted.
-        saved_model: The model as saved, where it computes in another precision; else None.
-    """
-
-    info: SourceInfo
-    model: Any
-    saved_model: Any = None
-
-    def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """Return the model's outputs, floats as float32, in inference mode and in batches of 32.
-
-        The outputs in the precision of the saved model are added where that is not float32.
-
-        Args:
-            inputs: Arrays ``[samples, ...]`` in the signature's order and dtypes.
-        """
-        reference = reference_of(self.info.signature, self.call, inputs)
-        if self.saved_model is None:
-            return reference
-        unconverted = reference_of(self.info.signature, partial(_call, self.saved_model), inputs)
-        return Reference(reference.outputs, own=unconverted.outputs)
-
-    def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        """Return the model's outputs for batches of at most 32 samples, each computed in one call."""
-        return [self.reference(batch).outputs for batch in batches]
-
-    def compared_columns(self) -> dict[str, tuple[int, ...]]:
-        """Return no columns: a network computes with all of its inputs."""
-        return {}
-
-    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
-        """Return inputs beyond the ranges of the samples. See `make_range_probes`."""
-        return make_range_probes(inputs, self.info.whole_inputs, self.reference)
-
-    def call(self, inputs: list[Any]) -> list[Any]:
-        """Return the outputs as a flat list in the model's order, floats as float32, from a flat list of inputs.
-
-        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs of another dtype than the model's
-        are cast.
-        """
-        return _call(self.model, inputs)
 
 
 def _call(model: Any, inputs: list[Any]) -> list[Any]:
@@ -138,7 +86,7 @@ def save(model: Any, path: Path) -> None:
         ) from error
 
 
-def open_source(path: Path, *, trust: bool = False) -> KerasSource | LegacyKerasSource:
+def open_source(path: Path, *, trust: bool = False) -> KerasSource:
     """Audit and load a saved model of Keras 3 or Keras 2, by the generation that wrote it.
 
     Keras 3 loads in its safe mode: code in the file is refused, not run.
@@ -175,9 +123,9 @@ def open_source(path: Path, *, trust: bool = False) -> KerasSource | LegacyKeras
         ) from error
     info = _describe(model)
     if not info.computes:
-        return KerasSource(info, model)
+        return KerasSource(info, model, _call)
     deserialize = partial(keras.saving.deserialize_keras_object, safe_mode=not trust)
-    return KerasSource(info, cast_to_float32(model, keras.saving.serialize_keras_object, deserialize), model)
+    return KerasSource(info, cast_to_float32(model, keras.saving.serialize_keras_object, deserialize), _call, model)
 
 
 def _count_weights(config: dict[str, Any], *, trust: bool) -> int:

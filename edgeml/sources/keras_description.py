@@ -1,4 +1,4 @@
-"""The description that models of Keras 2 and Keras 3 share: signature, digest, reference outputs."""
+"""The description that models of Keras 2 and Keras 3 share: signature, digest, traced graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.integer_paths import used_as_integers
-from edgeml.core.source import Reference
 from edgeml.core.tensors import DType, Signature, TensorSpec, plain_name
 
 __all__ = [
@@ -21,13 +20,11 @@ __all__ = [
     "keys_or_names",
     "model_digest",
     "output_dtype",
-    "reference_of",
     "signature_of",
     "token_inputs",
     "traced",
 ]
 
-_BATCH = 32  # of the reference, as in Keras's own predict
 # Dtypes in the signature by those of the model, where they are not float32. Inputs of 8 bits, which float32 represents
 # exactly, are not among these; TFLite and ONNX runtimes do not support unsigned integers of more bits.
 _INPUTS: Mapping[str, DType] = MappingProxyType(
@@ -175,32 +172,10 @@ def traced(signature: Signature, call: Callable[[list[Any]], list[Any]], batch: 
 
     Args:
         signature: Signature of the model.
-        call: The model, as for `reference_of`.
+        call: The model in inference mode, from a flat list of inputs to a flat list of outputs.
         batch: Number of samples.
     """
     import tensorflow as tf
 
     inputs = [tf.TensorSpec((batch, *spec.shape[1:]), spec.dtype) for spec in signature.inputs]
     return tf.function(lambda *tensors: call(list(tensors))).get_concrete_function(*inputs).graph
-
-
-def reference_of(
-    signature: Signature, call: Callable[[list[Any]], list[Any]], inputs: dict[str, np.ndarray]
-) -> Reference:
-    """Return a model's own outputs, computed in batches of 32.
-
-    Args:
-        signature: Signature of the model.
-        call: The model in inference mode, from a flat list of inputs to a flat list of outputs.
-        inputs: Arrays ``[samples, ...]`` in the signature's order and dtypes.
-    """
-    arrays = list(inputs.values())
-    starts = range(0, len(arrays[0]), _BATCH)
-    batches = [call([array[start : start + _BATCH] for array in arrays]) for start in starts]
-    columns = zip(*batches, strict=True)
-    return Reference(
-        {
-            spec.name: np.concatenate([np.asarray(part, dtype=spec.dtype) for part in column])
-            for spec, column in zip(signature.outputs, columns, strict=True)
-        }
-    )

@@ -8,16 +8,12 @@ and Keras 3 share TensorFlow's one module for Keras.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeml.core.errors import InputError, UnsupportedModelError
-from edgeml.core.source import Probes, Reference, SourceInfo
+from edgeml.core.source import SourceInfo
 from edgeml.core.system.machine import installed_version
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.audit_keras import check_size
@@ -29,68 +25,18 @@ from edgeml.sources.keras_description import (
     keys_or_names,
     model_digest,
     output_dtype,
-    reference_of,
     signature_of,
     token_inputs,
     traced,
 )
 from edgeml.sources.keras_files import SAVED_MODEL_FILE, audit_keras_file
 from edgeml.sources.keras_precision import cast_to_float32, computes
-from edgeml.sources.range_probes import make_range_probes
+from edgeml.sources.keras_source import KerasSource
 
-__all__ = ["SUFFIX", "LegacyKerasSource", "open_source", "save"]
+__all__ = ["SUFFIX", "open_source", "save"]
 
 SUFFIX = ".h5"
 _MODELS = {"_tf_keras_model", "_tf_keras_network", "_tf_keras_sequential"}
-
-
-@dataclass(frozen=True, slots=True)
-class LegacyKerasSource:
-    """A loaded Keras 2 model and its description.
-
-    Attributes:
-        info: Description of the model.
-        model: The `tf_keras.Model` in float32, which is converted.
-        saved_model: The model as saved, where it computes in another precision; else None.
-    """
-
-    info: SourceInfo
-    model: Any
-    saved_model: Any = None
-
-    def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
-        """Return the model's outputs in float32, in inference mode and in batches of 32.
-
-        The outputs in the precision of the saved model are added where that is not float32.
-
-        Args:
-            inputs: Arrays ``[samples, ...]`` in the signature's order and dtypes.
-        """
-        reference = reference_of(self.info.signature, self.call, inputs)
-        if self.saved_model is None:
-            return reference
-        unconverted = reference_of(self.info.signature, partial(_call, self.saved_model), inputs)
-        return Reference(reference.outputs, own=unconverted.outputs)
-
-    def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        """Return the model's outputs for batches of at most 32 samples, each computed in one call."""
-        return [self.reference(batch).outputs for batch in batches]
-
-    def compared_columns(self) -> dict[str, tuple[int, ...]]:
-        """Return no columns: a network computes with all of its inputs."""
-        return {}
-
-    def probes(self, inputs: dict[str, np.ndarray]) -> Probes:
-        """Return inputs beyond the ranges of the samples. See `make_range_probes`."""
-        return make_range_probes(inputs, self.info.whole_inputs, self.reference)
-
-    def call(self, inputs: list[Any]) -> list[Any]:
-        """Return the outputs as a flat list in the model's order, floats as float32, from a flat list of inputs.
-
-        Arrays are accepted and, while TensorFlow traces, symbolic tensors. Inputs of another dtype than the model's
-        are cast.
-        """
-        return _call(self.model, inputs)
 
 
 def _call(model: Any, inputs: list[Any]) -> list[Any]:
@@ -126,7 +72,7 @@ def save(model: Any, path: Path) -> None:
         ) from error
 
 
-def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
+def open_source(path: Path, *, trust: bool = False) -> KerasSource:
     """Audit and load a file or a SavedModel folder of Keras 2.
 
     Args:
@@ -165,8 +111,8 @@ def open_source(path: Path, *, trust: bool = False) -> LegacyKerasSource:
         ) from error
     kind, info = type(model), _describe(model, path, trust=trust)
     if not info.computes:
-        return LegacyKerasSource(info, model)
-    return LegacyKerasSource(info, cast_to_float32(model, kind.get_config, kind.from_config), model)
+        return KerasSource(info, model, _call)
+    return KerasSource(info, cast_to_float32(model, kind.get_config, kind.from_config), _call, model)
 
 
 def _audit_folder(path: Path) -> tuple[list[str], dict[str, Any] | None, int]:
