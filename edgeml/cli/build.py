@@ -173,10 +173,10 @@ def _package_name(model: Path) -> str:
 
 def _task(values: tuple[str, ...]) -> Task | dict[str, Task] | None:
     """Return the task, or that of each output; `build` checks them."""
-    if not any("=" in value for value in values):
-        if len(values) > 1:
-            raise InputError(f"--task: got {', '.join(values)}.", fix="name the output of each: OUTPUT=TASK.")
+    if len(values) < 2 and not any("=" in value for value in values):
         return cast(Task, values[0]) if values else None
+    if not all("=" in value for value in values):
+        raise InputError(f"--task: got {', '.join(values)}.", fix="name the output of each: OUTPUT=TASK.")
     return {name: cast(Task, task) for name, _, task in (value.partition("=") for value in values)}
 
 
@@ -186,7 +186,7 @@ def _boxes(text: str | None) -> str | dict[str, object] | None:
         return text
     fields: dict[str, object] = {key: value for key, _, value in (pair.partition("=") for pair in text.split(","))}
     if "objectness" in fields:
-        fields["objectness"] = fields["objectness"] == "true"
+        fields["objectness"] = {"true": True, "false": False}.get(str(fields["objectness"]), fields["objectness"])
     return fields
 
 

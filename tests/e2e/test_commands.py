@@ -194,6 +194,9 @@ def test_a_missing_model_file(run: Run, tmp_path: Path) -> None:
         (["--batch", "0"], ["--batch"]),
         (["--labels", "absent.txt"], ["absent.txt"]),
         (["--task", "regression", "--evaluation", "{data}/unseen.npz"], ["y is", "as the model returns them"]),
+        (["--task", "regression", "--task", "scores=regression"], ["--task", "OUTPUT=TASK"]),
+        (["--boxes", "diagonal"], ["'diagonal'", "cxcywh"]),
+        (["--boxes", "format=xyxy,output=a,scores=a,objectness=yes"], ["boxes", "bool", "objectness"]),
     ],
 )
 def test_bad_options(
