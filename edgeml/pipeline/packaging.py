@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from edgeml._version import __version__
+from edgeml.core.finite import finite_samples
 from edgeml.core.recipe import find_recipe
 from edgeml.core.system.machine import cpu, installed_version
 from edgeml.package import Package
@@ -120,7 +121,7 @@ def add_golden_vectors(
     """
     raw = [values for item in proven for golden in item.run.golden for values in golden.raw.values()]
     kept = np.arange(len(next(iter(inputs.values())))) < GOLDEN_SAMPLES
-    kept |= np.all([_finite_rows(values) for values in raw], axis=0)
+    kept |= finite_samples(raw)
 
     def add_arrays(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
         files = {name: f"golden/{prefix}.{name}.npy" for name in arrays}
@@ -142,9 +143,3 @@ def add_golden_vectors(
         add_arrays("source", reference_outputs),
         tuple(runs),
     )
-
-
-def _finite_rows(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind != "f":
-        return np.ones(len(values), bool)
-    return np.asarray(np.isfinite(values.reshape(len(values), -1)).all(axis=1))

@@ -23,6 +23,7 @@ from edgeml.core.errors import (
     TargetError,
     UnsupportedModelError,
 )
+from edgeml.core.finite import finite_samples
 from edgeml.core.formats.artifact_check import check_artifact
 from edgeml.core.recipe import Recipe, find_recipe
 from edgeml.core.source import FILES, Probes, Reference
@@ -168,7 +169,7 @@ class _RecipeBuilder:
         if not rows:
             return inputs, outputs
         reference = self.compute_reference(save_arrays(rows, folder / "spanning")).outputs
-        sound = np.all([np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in reference.values()], 0)
+        sound = finite_samples(reference.values())
         return (
             {name: np.concatenate([inputs[name], array[sound]]) for name, array in rows.items()},
             {name: np.concatenate([outputs[name], array[sound]]) for name, array in reference.items()},

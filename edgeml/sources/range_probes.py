@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 
 from edgeml.core.errors import EdgemlError
+from edgeml.core.finite import finite_samples
 from edgeml.core.source import Probes, Reference
 
 __all__ = ["make_range_probes"]
@@ -40,9 +41,7 @@ def make_range_probes(
         raise
     except Exception:  # noqa: BLE001  # frameworks raise many types; each means that the model refuses such inputs
         return Probes({}, Reference({}))
-    finite = np.all(
-        [np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in answers.outputs.values()], 0
-    )
+    finite = finite_samples(answers.outputs.values())
     outputs = {name: values[finite] for name, values in answers.outputs.items()}
     return Probes({name: array[finite] for name, array in rows.items()}, Reference(outputs))
 

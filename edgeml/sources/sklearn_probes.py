@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgeml.core.errors import EdgemlError
+from edgeml.core.finite import finite_samples
 from edgeml.core.source import Probes, Reference
 from edgeml.sources.sklearn_columns import Column
 from edgeml.sources.sklearn_table import ModelTable
@@ -366,7 +367,7 @@ def _answered(
         return Probes({name: array[:0] for name, array in inputs.items()}, Reference({}))
     rows = np.concatenate([part for part, _ in parts])
     outputs = {name: np.concatenate([answer.outputs[name] for _, answer in parts]) for name in parts[0][1].outputs}
-    finite = np.all([np.isfinite(values.reshape(len(rows), -1)).all(axis=1) for values in outputs.values()], axis=0)
+    finite = finite_samples(outputs.values())
 
     def joined(name: str) -> np.ndarray | None:
         arrays = [getattr(answer, name) for _, answer in parts]

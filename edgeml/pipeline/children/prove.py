@@ -13,6 +13,7 @@ from msgspec import Struct
 from edgeml.core.artifact import Artifact
 from edgeml.core.decisions import DECIDED
 from edgeml.core.errors import ConversionError, EdgemlError
+from edgeml.core.finite import finite_samples
 from edgeml.core.isolation import Isolation
 from edgeml.core.recipe import FLOATS, find_recipe
 from edgeml.core.records.evidence import Fidelity
@@ -91,8 +92,8 @@ class Proof:
             if self._probes and find_recipe(artifact.recipe).precision in FLOATS:
                 probe_outputs = session.run(self._probes)
         for name, values in outputs.items():
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
-                rows = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+            rows = np.flatnonzero(~finite_samples([values]))
+            if len(rows):
                 raise ConversionError(
                     f"The artifact returns NaN or infinity in '{name}' for {len(rows)} of {len(values)} samples, first "
                     f"for sample {rows[0]}."
