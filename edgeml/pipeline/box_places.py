@@ -40,6 +40,8 @@ def place_of_boxes(
     Raises:
         InputError: The format is not stated, or the outputs do not hold decoded boxes.
     """
+    if not isinstance(boxes, str | Mapping | None):
+        raise InputError(f"boxes: got {type(boxes).__name__}, expected a format, or a dict with it.", fix=_FIX)
     stated = {"format": boxes} if isinstance(boxes, str) else dict(boxes or {})
     unknown = sorted(set(stated) - set(_FIELDS))
     if unknown or stated.get("format") not in get_args(BoxFormat):
@@ -135,7 +137,15 @@ def true_boxes(truth: object, count: int, places: Boxes) -> np.ndarray:
             "classes.",
             fix="count classes from 0, in the order of the scores.",
         )
-    return np.concatenate([corners_of(boxes[..., :4], places.format), numbers[..., None]], axis=-1)
+    corners = corners_of(boxes[..., :4], places.format)
+    is_reversed = ((corners[..., 2:] < corners[..., :2]).any(axis=-1) & (numbers >= 0)).any(axis=-1)
+    if is_reversed.any():
+        raise InputError(
+            f"evaluation: y has a box in sample {np.argmax(is_reversed)} that ends before it begins, by the format "
+            f"{places.format}.",
+            fix="give true boxes in the format of the model's.",
+        )
+    return np.concatenate([corners, numbers[..., None]], axis=-1)
 
 
 def _padded(truth: object) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast, get_args
 
@@ -250,11 +251,17 @@ def _settle(known: _Known, info: SourceInfo, remarks: list[str]) -> Head:
         return _settle_integers(known, remarks)
     task = task or _infer_task(known, info, remarks)
     inputs = [spec.shape[1:] for spec in info.signature.inputs]
-    if task == "reconstruction" and known.spec.shape[1:] != inputs[0]:
+    sizes = known.spec.shape[1:]
+    if task == "reconstruction" and sizes != inputs[0]:
         raise InputError(
-            f"task: a reconstruction has the shape of the input, {list(inputs[0])}, and the output has "
-            f"{list(known.spec.shape[1:])}.",
+            f"task: a reconstruction has the shape of the input, {list(inputs[0])}, and the output has {list(sizes)}.",
             fix="say task='regression', with true values as y.",
+        )
+    if task == "anomaly" and _count(sizes) not in {1, _count(inputs[0])}:
+        raise InputError(
+            f"task: anomalies need one score per sample, or a reconstruction of the input {list(inputs[0])}, and the "
+            f"output has {list(sizes)}.",
+            fix="end the model in a single score, or in the reconstruction.",
         )
     if task not in _WITH_LABELS:
         if known.labels is not None:
@@ -268,10 +275,15 @@ def _settle(known: _Known, info: SourceInfo, remarks: list[str]) -> Head:
         if len(known.labels) != len(decision.labels):
             raise InputError(
                 f"labels: got {len(known.labels)}, expected {len(decision.labels)}, one for each class.",
-                fix="name both classes, the one below the threshold first." if decision.threshold is not None else "",
+                fix="name both classes, the one below the threshold first." if len(decision.labels) == 2 else "",
             )
         decision = msgspec.structs.replace(decision, labels=tuple(known.labels))
     return Head(task, decision)
+
+
+def _count(sizes: Sequence[int | None]) -> int:
+    """Return the number of values of a sample."""
+    return math.prod(size or 1 for size in sizes)
 
 
 def _settle_integers(known: _Known, remarks: list[str]) -> Head:

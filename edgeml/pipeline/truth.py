@@ -91,9 +91,15 @@ def check_truth(truth: Mapping[str, np.ndarray], count: int, info: SourceInfo) -
     specs = {spec.name: spec for spec in info.signature.outputs}
     checked = {}
     for name, values in truth.items():
-        if len(values.shape) == 0 or len(values) != count:
-            raise InputError(f"evaluation: y has the shape {list(values.shape)}, x has {count} samples.")
-        sound = _check(values, info.tasks.get(name, Head()), specs[name])
+        try:
+            if len(values.shape) == 0 or len(values) != count:
+                raise InputError(f"evaluation: y has the shape {list(values.shape)}, x has {count} samples.")
+            sound = _check(values, info.tasks.get(name, Head()), specs[name])
+        except InputError as error:
+            if not info.heads:
+                raise
+            text = error.message.replace("evaluation: y", f"evaluation: y of '{name}'", 1)
+            raise InputError(text, fix=error.fix) from error
         if sound is not None:
             checked[name] = sound
     return checked
@@ -181,6 +187,8 @@ def _check_dense(truth: np.ndarray, decision: Decision, spec: TensorSpec) -> np.
             f"has {count}.",
             fix="set positions of unknown class to -1; they are not judged.",
         )
+    if (positions < 0).all():
+        raise InputError("evaluation: y is -1 at all positions, so that none is judged.", fix="leave y out.")
     return positions
 
 
@@ -204,6 +212,10 @@ def _check_identities(truth: np.ndarray) -> np.ndarray:
             f"evaluation: y has the shape {list(truth.shape)}, expected one identity for each of at most "
             f"{MAX_RETRIEVED} samples.",
             fix="give a number or text for each sample, the same for samples that belong together.",
+        )
+    if truth.dtype.kind == "f" and not np.isfinite(truth).all():
+        raise InputError(
+            "evaluation: y holds NaN or infinity, which are no identities.", fix="leave these samples out."
         )
     return np.asarray(np.unique(truth.reshape(-1), return_inverse=True)[1].reshape(-1))
 

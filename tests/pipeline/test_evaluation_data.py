@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 import edgeml
+from edgeml.core.boxes import Boxes
 from edgeml.core.errors import InputError
 from edgeml.core.source import SourceInfo
+from edgeml.core.tensors import Signature, TensorSpec
+from edgeml.pipeline.box_places import true_boxes
 from edgeml.pipeline.evaluation_data import (
     EvaluationData,
     calibration_arrays,
@@ -30,6 +34,42 @@ def truth(evaluation: object, source: SourceInfo, **said: Any) -> np.ndarray | N
 
 
 # The truth
+
+
+def test_truth_that_judges_nothing_is_refused() -> None:
+    steps = msgspec.structs.replace(
+        PLAIN, signature=Signature(PLAIN.signature.inputs, (TensorSpec("y", (None, 6, 3), "float32"),))
+    )
+    known = np.full((12, 6), -1)
+    known[0, 0] = 2
+    np.testing.assert_array_equal(truth((X, known), steps, task="sequence"), known)
+    with pytest.raises(InputError, match="y is -1 at all positions"):
+        truth((X, np.full((12, 6), -1)), steps, task="sequence")
+    with pytest.raises(InputError, match="NaN or infinity, which are no identities"):
+        truth((X, np.full(12, np.nan)), PLAIN, task="embedding")
+
+
+def test_truth_of_several_outputs_is_refused_by_name() -> None:
+    two = source_info(3, 1)
+    for wrong, message in ((np.full(12, np.nan), "y of 'y1' holds NaN"), (np.zeros(5), "y of 'y1' has the shape")):
+        with pytest.raises(InputError, match=message):
+            truth((X, {"y1": wrong}), two, task={"y1": "regression"})
+
+
+@pytest.mark.parametrize("boxes", [5, ["xyxy"]])
+def test_boxes_are_a_format_or_a_dict(boxes: Any) -> None:
+    with pytest.raises(InputError, match=f"boxes: got {type(boxes).__name__}"):
+        with_task(PLAIN, None, None, X, boxes)
+
+
+def test_true_boxes_of_another_format_are_refused() -> None:
+    places = Boxes("xyxy", "y", "y", labels=("a", "b"))
+    box = np.array([[1.0, 2.0, 1.0, 5.0, 1]])
+    np.testing.assert_array_equal(true_boxes([box, np.zeros((0, 5))], 2, places), [box, [[-1] * 5]])
+    reversed_box = np.array([[5.0, 2.0, 1.0, 5.0, 1]])
+    with pytest.raises(InputError, match="a box in sample 1 that ends before it begins, by the format xyxy"):
+        true_boxes([box, reversed_box], 2, places)
+    assert true_boxes([box, reversed_box], 2, msgspec.structs.replace(places, format="xywh")).shape == (2, 1, 5)
 
 
 @pytest.mark.parametrize(

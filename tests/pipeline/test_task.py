@@ -92,6 +92,7 @@ def test_what_the_caller_says_counts() -> None:
         ),
         (SOFTMAX, {"task": "guesswork"}, "task: 'guesswork' is not supported"),
         (source_info(1), {"task": "classification"}, "expected a score for each class"),
+        (PLAIN, {"task": "anomaly"}, r"a reconstruction of the input \[4\], and the output has \[3\]"),
         (
             source_info(3, framework="sklearn", task="classification", decision=Decision(("a", "b", "c"))),
             {"labels": ["x", "y", "z"]},
