@@ -124,14 +124,11 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 
 def _replace(path: Path, data: bytes, old: os.stat_result | None) -> None:
-    import secrets
-
     stem = os.fsdecode(os.fsencode(path.name)[:_MAX_STEM_BYTES])
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)  # with it, a path may have any length
     try:
         _remove_abandoned_files(folder, stem)
-        temporary = f".{stem}.{secrets.token_hex(4)}.tmp"
-        descriptor = _create_locked(temporary, folder, 0o666 if old is None else 0o600)
+        temporary, descriptor = _create_locked(stem, folder, 0o666 if old is None else 0o600)
         try:
             if old is not None:
                 _copy_permissions(descriptor, old)
@@ -201,14 +198,18 @@ def _remove_abandoned_files(folder: int, stem: str) -> None:
                 os.close(descriptor)
 
 
-def _create_locked(name: str, folder: int, mode: int) -> int:
-    """Create a file in a folder and return its descriptor, which holds a lock."""
+def _create_locked(stem: str, folder: int, mode: int) -> tuple[str, int]:
+    """Create a temporary file in a folder and return its name and its descriptor, which holds a lock."""
+    import secrets
+
     while True:
+        # A new name each time: another writer may still hold the removed file, and remove its name once more.
+        name = f".{stem}.{secrets.token_hex(4)}.tmp"
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=folder)
         with contextlib.suppress(OSError):  # a file system without locks: abandoned files stay there
             lock_file(descriptor)
         if os.fstat(descriptor).st_nlink:
-            return descriptor
+            return name, descriptor
         os.close(descriptor)  # another writer removed it as abandoned before it was locked
 
 

@@ -143,6 +143,26 @@ def test_many_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x"]
 
 
+def test_writers_that_remove_a_file_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two others saw the first temporary file without a lock; the second removes its name when a new file exists."""
+    created: list[Path] = []
+    system_open = os.open
+
+    def open_beside_others(path: str, flags: int, *arguments: Any, **options: Any) -> int:
+        descriptor = system_open(path, flags, *arguments, **options)
+        if flags & os.O_EXCL:
+            created.append(tmp_path / path)
+            if len(created) <= 2:
+                created[0].unlink(missing_ok=True)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_beside_others)
+    atomic_write(tmp_path / "x", NEW)
+    assert len(created) == 2
+    assert (tmp_path / "x").read_bytes() == NEW
+    assert names(tmp_path) == ["x"]
+
+
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])
 def test_a_step_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     path = tmp_path / "x"
