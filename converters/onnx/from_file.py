@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.conversion import ConversionJob, OnnxSource
+from edgeml.core.conversion import ConversionJob, OnnxSource, fixed_sizes
 from edgeml.core.errors import ConversionError, UnsupportedModelError
+from edgeml.core.formats.onnx_canonical import canonicalize
 from edgeml.core.recipe import Recipe
 from edgeml.core.tensors import Signature
 from edgeml.quantization.onnx_precision import canonical_artifact, onnx_artifact
@@ -31,12 +34,14 @@ def convert(source: OnnxSource, recipe: Recipe, job: ConversionJob) -> Artifact:
             fix="build from the model that the file was exported from.",
         )
     model, signature = _set_batch(source, job.batch)
-    lineage = ("the given .onnx file",)
+    lineage = ("the given .onnx file", *fixed_sizes(source.sizes))
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
     if recipe.precision == source.precision:
-        return canonical_artifact(model, recipe, signature, lineage)
-    if recipe.precision in {"int8", "dynamic"}:
-        model = job.models.once("onnx upgraded", lambda: _upgrade_opset(model))
-    return onnx_artifact(model, recipe, job, signature, lineage)
+        return canonical_artifact(model, recipe, signature, lineage, metadata)
+    plain = job.models.once("onnx plain", lambda: _plain(model))
+    if recipe.precision == "int8":
+        job = _with_states(job, model, signature)
+    return onnx_artifact(plain, recipe, job, signature, lineage, metadata)
 
 
 def _set_batch(source: OnnxSource, batch: int | None) -> tuple[Any, Signature]:
@@ -60,16 +65,50 @@ def _set_batch(source: OnnxSource, batch: int | None) -> tuple[Any, Signature]:
     return model, Signature(fix(signature.inputs), fix(signature.outputs))
 
 
+def _with_states(job: ConversionJob, model: Any, signature: Signature) -> ConversionJob:
+    """Return the job with the model's states at the steps of the calibration samples, one after the other."""
+    if job.calibration is None or signature.visible is signature:
+        return job
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [spec.name for spec in signature.outputs]
+    specs = {spec.name: spec for spec in signature.inputs}
+    shapes = {name: [size or 1 for size in spec.shape] for name, spec in specs.items() if spec.state}
+    state = {name: np.zeros(shape, specs[name].dtype) for name, shape in shapes.items()}
+    steps: dict[str, list[np.ndarray]] = {name: [] for name in state}
+    for i in range(len(next(iter(job.calibration.values())))):
+        sample = {
+            name: array[i : i + 1].astype(specs[name].dtype, copy=False) for name, array in job.calibration.items()
+        }
+        feeds = {
+            name: np.asarray(array[0]) if specs[name].unbatched else array for name, array in (sample | state).items()
+        }
+        outputs = dict(zip(names, session.run(names, feeds), strict=True))
+        for name, array in state.items():
+            steps[name].append(array)
+            state[name] = outputs[specs[name].state].reshape(shapes[name])
+    states = {name: np.concatenate(arrays) for name, arrays in steps.items()}
+    return replace(job, calibration={**job.calibration, **states})
+
+
+def _plain(model: Any) -> Any:
+    """Return a copy in an opset that tools take, with canonical names, which no name that they add equals."""
+    return canonicalize(_upgrade_opset(type(model).FromString(model.SerializeToString())))
+
+
 def _upgrade_opset(model: Any) -> Any:
     """Return the model in an opset that supports per-channel quantization."""
     import onnx.version_converter
 
-    (version,) = [entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}] or [_MIN_OPSET]
+    version = next((entry.version for entry in model.opset_import if entry.domain == ""), _MIN_OPSET)
     if version >= _MIN_OPSET:
         return model
     try:
         return onnx.version_converter.convert_version(model, _MIN_OPSET)
     except Exception as error:  # errors from C++, without an exception type of their own
         raise ConversionError(
-            f"The file cannot be upgraded from ONNX opset {version} to {_MIN_OPSET}: {error}"
+            f"The recipe needs ONNX opset {_MIN_OPSET}, and onnx does not convert the file from opset {version}.",
+            fix="use onnx-fp32, or export the model again with a newer opset.",
+            log=str(error),
         ) from error

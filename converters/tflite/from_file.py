@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.conversion import ConversionJob, TfliteSource
+from edgeml.core.conversion import ConversionJob, TfliteSource, fixed_sizes
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.recipe import Recipe
 
@@ -27,4 +27,6 @@ def convert(source: TfliteSource, recipe: Recipe, job: ConversionJob) -> Artifac
             f"The file has a fixed batch size of {source.batch}; got batch={job.batch}.",
             fix="leave the batch out, or build from the model that the file was converted from.",
         )
-    return Artifact(recipe.id, source.data, file.signature, file.needs, ("the given .tflite file",))
+    return Artifact(
+        recipe.id, source.data, file.signature, file.needs, ("the given .tflite file", *fixed_sizes(source.sizes))
+    )

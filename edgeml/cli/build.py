@@ -44,6 +44,9 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     boxes: str | None
     preprocessing: Path | None
     batch: int | None
+    sizes: tuple[str, ...]
+    stateful: bool | None
+    states: tuple[str, ...]
     measure: bool
     licence: str
     author: str
@@ -84,6 +87,21 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
 )
 @click.option("--preprocessing", type=_PATH, help="How raw input is converted: a .toml file with a table per input.")
 @click.option("--batch", type=click.IntRange(1, 65536), help="Fixed batch size of the artifacts.")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="NAME=N",
+    help="Number for a free size of a .tflite or .onnx file, as length=16000. Repeatable.",
+)
+@click.option(
+    "--stateful/--stateless",
+    default=None,
+    help="A .tflite or .onnx file keeps a state between calls; or does not, whatever its names suggest.",
+)
+@click.option(
+    "--state", "states", multiple=True, metavar="INPUT=OUTPUT", help="A state and its next value. Repeatable."
+)
 @click.option("--measure", is_flag=True, help="Measure latency too.")
 @click.option("--licence", default="", help="License of the model, an SPDX expression.")
 @click.option("--author", default="", help="Author of the model.")
@@ -137,6 +155,8 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
             goal=goal,
             recipes=recipes,
             batch=options.batch,
+            sizes=_sizes(options.sizes),
+            stateful=_states(options.stateful, options.states),
             measure=options.measure,
             licence=options.licence,
             author=options.author,
@@ -178,6 +198,30 @@ def _task(values: tuple[str, ...]) -> Task | dict[str, Task] | None:
     if not all("=" in value for value in values):
         raise InputError(f"--task: got {', '.join(values)}.", fix="name the output of each: OUTPUT=TASK.")
     return {name: cast(Task, task) for name, _, task in (value.partition("=") for value in values)}
+
+
+def _sizes(values: tuple[str, ...]) -> dict[str, int]:
+    """Return numbers by the name of the size."""
+    sizes: dict[str, int] = {}
+    for value in values:
+        name, _, number = value.rpartition("=")
+        if not name or not number.isascii() or not number.isdigit():
+            raise InputError(f"--size: got '{value}', expected NAME=N.", fix="write for instance --size length=16000.")
+        if name in sizes:
+            raise InputError(f"--size: '{name}' is listed twice.")
+        sizes[name] = int(number[:20])
+    return sizes
+
+
+def _states(stateful: bool | None, values: tuple[str, ...]) -> bool | dict[str, str] | None:
+    """Return whether the model keeps a state, or the outputs of the next states by input; `build` checks them."""
+    if not values:
+        return stateful
+    if stateful is False:
+        raise InputError("--state: got --stateless too.", fix="leave one of them out.")
+    if not all("=" in value for value in values):
+        raise InputError(f"--state: got {', '.join(values)}.", fix="name both tensors: INPUT=OUTPUT.")
+    return {source: output for source, _, output in (value.partition("=") for value in values)}
 
 
 def _boxes(text: str | None) -> str | dict[str, object] | None:

@@ -36,6 +36,7 @@ class Artifact(Struct, frozen=True):
         signature: Inputs and outputs of the model file.
         needs: Engine, operators and CPU features that the artifact requires.
         lineage: Steps of the conversion, first to last.
+        remarks: What the conversion changed beyond rounding, for the verdict.
     """
 
     recipe: str
@@ -43,6 +44,7 @@ class Artifact(Struct, frozen=True):
     signature: Signature
     needs: Needs
     lineage: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 class Refusal(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -24,6 +24,7 @@ __all__ = [
     "TableSource",
     "TfliteSource",
     "TraceableSource",
+    "fixed_sizes",
 ]
 
 T = TypeVar("T")
@@ -89,6 +90,11 @@ class TfliteSource(Source, Protocol):
         """Fixed batch of the file."""
         ...
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Sizes that were free in the file and are fixed, by name."""
+        ...
+
 
 class OnnxSource(Source, Protocol):
     """An existing ONNX file, as an `onnx.ModelProto`."""
@@ -101,6 +107,11 @@ class OnnxSource(Source, Protocol):
     @property
     def precision(self) -> Precision:
         """Precision that the file computes in."""
+        ...
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Sizes that were free in the file and are fixed, by name."""
         ...
 
 
@@ -138,6 +149,11 @@ class TableSource(Source, Protocol):
     def table(self) -> UsedTable:
         """The part of the table that the model reads."""
         ...
+
+
+def fixed_sizes(sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the step of a lineage that fixed the free sizes of a model file; empty without them."""
+    return (f"sizes fixed: {', '.join(f'{name}={size}' for name, size in sizes.items())}",) if sizes else ()
 
 
 class Cache(Generic[T]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, Protocol
 
@@ -15,8 +16,17 @@ from edgeml.core.recipe import Precision
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Quantization, Signature, TensorSpec
 
-__all__ = ["ArrayInstance", "EngineAdapter", "EngineInstance", "TinyModel", "check_tensor", "is_out_of_memory"]
+__all__ = [
+    "ArrayInstance",
+    "EngineAdapter",
+    "EngineInstance",
+    "TinyModel",
+    "check_tensor",
+    "is_older",
+    "is_out_of_memory",
+]
 
+_NUMBERS = re.compile(r"\d+")
 _OUT_OF_MEMORY = ("failed to allocate", "allocation failed", "bad allocation", "bad_alloc", "out of memory")
 
 
@@ -191,6 +201,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
 
 
+def is_older(version: str, needed: str) -> bool:
+    """Return whether the version of an engine is below a needed one; False where one of them is not known."""
+    parts = [[int(part) for part in _NUMBERS.findall(text)[:3]] for text in (version, needed)]
+    return all(parts) and parts[0] < parts[1]
+
+
 def check_tensor(
     engine: str,
     kind: Literal["input", "output"],
@@ -204,10 +220,10 @@ def check_tensor(
     Raises:
         TargetError: Shape, dtype or quantization differ.
     """
-    if (shape, dtype) != (spec.shape, spec.dtype):
+    if (shape, dtype) != (spec.file_shape, spec.dtype):
         raise TargetError(
             f"{engine}: {kind} '{spec.name}' is {dtype} {list(shape)} in the artifact, but declared as {spec.dtype} "
-            f"{list(spec.shape)}."
+            f"{list(spec.file_shape)}."
         )
     if quantization != spec.quantization:
         raise TargetError(

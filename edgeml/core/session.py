@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgeml.core.isolation import Isolation
     from edgeml.core.system.limits import Limits
 
-__all__ = ["ISOLATED_TARGETS", "MAX_THREADS", "HotLoop", "Session", "SessionOpener"]
+__all__ = ["ISOLATED_TARGETS", "MAX_THREADS", "HotLoop", "Session", "SessionOpener", "StatefulSession"]
 
 ISOLATED_TARGETS = ("cpu", "micro")
 """Targets of isolated sessions. Drivers of accelerators have memory of their own, and are not tested under limits."""
@@ -367,6 +367,24 @@ class Session(Protocol):
         """
         ...
 
+    def stateful(self) -> StatefulSession:
+        """Return a session whose calls continue one sequence, of a model that was packaged with a state.
+
+        In other sessions of such a model each call is a sequence of its own, which begins at the initial state, and the
+        samples are its steps. Each stateful session has a state of its own, and threads may use several at once.
+
+        Raises:
+            InputError: The model does not keep a state, or the session is isolated.
+            TargetError: The session is closed.
+
+        Example:
+            >>> with session.stateful() as stream:
+            ...     for chunk in microphone:
+            ...         score = stream.predict(chunk[None])
+            ...     stream.reset()
+        """
+        ...
+
     def close(self) -> None:
         """Release the engine and all its memory; later calls raise TargetError, except of `close` itself.
 
@@ -387,6 +405,18 @@ class Session(Protocol):
 
         Raises:
             InputError: The data do not fit the model, or the package does not declare preprocessing.
+        """
+        ...
+
+
+class StatefulSession(Session, Protocol):
+    """A session that keeps the state of a sequence from call to call."""
+
+    def reset(self) -> None:
+        """Begin a new sequence, from the initial state.
+
+        Raises:
+            TargetError: The session is closed.
         """
         ...
 

@@ -88,6 +88,8 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             converted from the same weights in float32, and judged by the outputs of these.
         heads: Task of each output, of a model with several outputs (``multi-output``); empty for others.
         boxes: Place of the decoded boxes in the outputs of a detection model; None for other models.
+        stateful: Whether the model keeps a state: samples are consecutive steps of a sequence.
+        class_names: Names of classes in the metadata of a model file, in the order of its scores; empty without.
     """
 
     framework: Literal["keras", "tf_keras", "sklearn", "tflite", "onnx"]
@@ -102,6 +104,8 @@ class SourceInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     computes: str = ""
     heads: dict[str, Head] = {}
     boxes: Boxes | None = None
+    class_names: tuple[str, ...] = ()
+    stateful: bool = False
 
     @property
     def tasks(self) -> dict[str, Head]:

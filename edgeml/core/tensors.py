@@ -1,5 +1,7 @@
 """Named tensors with shape, dtype, quantization and meaning."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Literal
 
@@ -23,14 +25,28 @@ __all__ = [
     "source_dtype",
 ]
 
-LARGE_INTEGERS = frozenset({"int32", "int64"})
+LARGE_INTEGERS = frozenset({"int32", "int64", "uint32", "uint64"})
 """Dtypes whose numbers float32 cannot all represent."""
 
 _MAX_LISTED = 10
 
 Label = bool | int | float | str
 Meaning = Literal["values", "scores", "label", "position"]
-DType = Literal["bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "string"]
+DType = Literal[
+    "bool",
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "string",
+]
 
 
 class Quantization(Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +95,10 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             casts; None where `source_dtype` follows from the other fields.
         part: For an artifact's output that holds only a part of the source's, its place there; else None. Together the
             parts hold all positions.
+        unbatched: Whether the model file's tensor does not have the axis of the batch, as that of a threshold or of a
+            state. The batch is 1, and so is the first size of `shape`.
+        state: For an artifact's input that holds a state, the output with its next value, which sessions pass on; the
+            source's signature has neither. Empty for other inputs.
     """
 
     name: str
@@ -92,6 +112,13 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     literal_texts: tuple[str, ...] = ()
     source_dtype: DType | None = None
     part: Part | None = None
+    unbatched: bool = False
+    state: str = ""
+
+    @property
+    def file_shape(self) -> tuple[int | None, ...]:
+        """Sizes of the tensor in the model file."""
+        return self.shape[1:] if self.unbatched else self.shape
 
     @property
     def source_name(self) -> str:
@@ -140,10 +167,21 @@ class Signature(Struct, frozen=True, forbid_unknown_fields=True):
     outputs: tuple[TensorSpec, ...]
 
     @property
+    def visible(self) -> Signature:
+        """The tensors that callers see: all but those of a state."""
+        states = {spec.state for spec in self.inputs if spec.state}
+        if not states:
+            return self
+        return Signature(
+            tuple(spec for spec in self.inputs if not spec.state),
+            tuple(spec for spec in self.outputs if spec.name not in states),
+        )
+
+    @property
     def whole_outputs(self) -> tuple[TensorSpec, ...]:
         """Outputs in the source's order, with the parts of one output as one tensor of float32."""
         specs: dict[str, TensorSpec] = {}
-        for spec in self.outputs:
+        for spec in self.visible.outputs:
             if spec.part is None:
                 specs[spec.name] = spec
                 continue

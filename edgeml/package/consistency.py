@@ -84,6 +84,17 @@ def _newer(manifest: Manifest) -> Problems:
                 yield f"{owner} has several outputs that mean {meaning}"
 
 
+def _check_states(signature: Signature, owner: str) -> Problems:
+    states = [spec.state for spec in signature.inputs if spec.state]
+    if not states:
+        return
+    visible = signature.visible
+    if len(set(states)) < len(states) or not set(states) <= {spec.name for spec in signature.outputs}:
+        yield f"{owner} has a state without an output of its own"
+    if not visible.inputs or not visible.outputs:
+        yield f"{owner} has no inputs or outputs but its state"
+
+
 def _check_files(manifest: Manifest) -> Problems:
     golden = manifest.golden
     named = [record.file for record in manifest.artifacts]
@@ -106,6 +117,7 @@ def _check_signatures(manifest: Manifest) -> Problems:
                 yield f"{owner} has two tensors of one name, or one without a name"
             for spec in specs:
                 yield from _check_spec(spec, owner)
+        yield from _check_states(signature, owner)
         if any(spec.meaning != "values" for spec in signature.inputs):
             yield f"an input of {owner} means something else than values"
         for spec in (*signature.inputs, *signature.outputs):
@@ -136,6 +148,8 @@ def _check_spec(spec: TensorSpec, owner: str) -> Problems:
             limits = np.iinfo(spec.dtype)
             if not limits.min <= quantization.zero_point <= limits.max:
                 yield f"{place} has a zero point of {quantization.zero_point} for {spec.dtype}"
+    if spec.unbatched and spec.shape[:1] != (1,):
+        yield f"{place} has no batch in the file, and the shape {list(spec.shape)}, expected 1 as the first size"
     if spec.dtype == "string" and spec.meaning in {"scores", "position"}:
         yield f"{place} is text, and means {spec.meaning}"
     if spec.meaning == "position" and spec.dtype not in {*_INTEGERS, "float32"}:
@@ -277,7 +291,7 @@ def _check_artifacts(manifest: Manifest) -> Problems:
     if len(set(recipes)) != len(recipes):
         yield "an artifact is listed twice"
     for record in manifest.artifacts:
-        inputs = {spec.name: spec for spec in record.signature.inputs}
+        inputs = {spec.name: spec for spec in record.signature.visible.inputs}
         outputs = {spec.name: spec for spec in record.signature.whole_outputs if spec.meaning not in DECIDED}
         for own, specs in ((inputs, source.inputs), (outputs, source.outputs)):
             if list(own) != [spec.name for spec in specs]:
@@ -309,7 +323,7 @@ def _check_golden(manifest: Manifest) -> Problems:
     if len(set(runs)) != len(runs) or not {run.recipe for run in golden.runs} <= set(signatures):
         yield "a golden run is listed twice, or does not have its artifact"
     for run in golden.runs:
-        signature = signatures.get(run.recipe, manifest.source.signature)
+        signature = signatures.get(run.recipe, manifest.source.signature).visible
         if not _same_names(golden.inputs, signature.inputs) or not _same_names(run.outputs, signature.outputs):
             yield f"the golden vectors of {run.recipe} do not match its tensors"
         if not run.bounds.keys() <= run.outputs.keys() or not all(

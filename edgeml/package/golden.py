@@ -56,7 +56,7 @@ def bounds(
         signature: The artifact's signature.
     """
     limits = {}
-    for spec in signature.outputs:
+    for spec in signature.visible.outputs:
         if spec.meaning in DECIDED or holds_integers(spec):
             continue
         if np.issubdtype(raw[spec.name].dtype, np.integer):

@@ -95,7 +95,13 @@ class Assessor:
         ):
             proven = self._restrict_missing_values(proven)
         floor = self.goal.floor(recipe.floor).agreement
-        remarks = (*proven.verdict.remarks, *_lost_labels(labels, floor), *self.assumptions, *run.remarks)
+        remarks = (
+            *proven.verdict.remarks,
+            *_lost_labels(labels, floor),
+            *self.assumptions,
+            *artifact.remarks,
+            *run.remarks,
+        )
         if self.info.framework in FILES and not self.trusted_reference:
             remarks = (*remarks, _FILE_IS_REFERENCE)
         return replace(proven, verdict=msgspec.structs.replace(proven.verdict, remarks=remarks))

@@ -61,6 +61,8 @@ def build(
     goal: Goal | Mapping[str, Any] | None = None,
     recipes: str | Iterable[str] | None = None,
     batch: int | None = None,
+    sizes: Mapping[str, int] | None = None,
+    stateful: bool | Mapping[str, str] | None = None,
     measure: bool = False,
     licence: str = "",
     author: str = "",
@@ -106,6 +108,13 @@ def build(
         goal: Bounds that an artifact must keep to be released: a `Goal`, or a dict such as ``{"max_drop": 0.01}``.
         recipes: Names of the recipes to make, or a single name; all nine by default.
         batch: Fixed batch of the artifacts. By default 1 for TFLite, and free for ONNX.
+        sizes: Numbers for the free sizes of a ``.tflite`` or ``.onnx`` file other than the batch, such as
+            ``{"length": 16000}``, by the name that the file gives the size; of a size without a name by ``INPUT.AXIS``,
+            as ``audio.1``. `edgeml inspect` shows them.
+        stateful: For a ``.tflite`` or ``.onnx`` file that keeps a state between calls, as nets on sound do: True, or a
+            dict from inputs to the outputs with their next values. Samples are then consecutive steps of one sequence,
+            and `Session.stateful` continues it. A file with a state is refused without it; False takes a state as an
+            ordinary input.
         measure: Whether to measure latency. The package's bytes then differ from build to build.
         licence: License of the model, an SPDX expression.
         author: Author of the model.
@@ -162,9 +171,18 @@ def build(
         with show_progress(progress) as show, TemporaryFolder() as folder:
             report = _StepCounter(show, 2 * len(selected) + 2)
             report("loading the model")
-            file = model_file(source, folder, trust=trust_source)
+            file = model_file(source, folder, trust=trust_source, sizes=sizes, stateful=stateful)
             (folder / "conversion").mkdir()
-            settings = ConversionSettings(file.framework, file.path, folder / "conversion", batch, trust_source, limits)
+            settings = ConversionSettings(
+                file.framework,
+                file.path,
+                folder / "conversion",
+                batch,
+                trust_source,
+                limits,
+                dict(file.sizes),
+                file.stateful,
+            )
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info, assumptions = with_task(_describe(converting, file), task, labels, evaluation, boxes)
                 declared = resolve_declarations(preprocessing, info)  # type: ignore[arg-type]  # a path was read above

@@ -67,7 +67,7 @@ def _range(
     grids = {
         artifact.recipe: spec
         for artifact in artifacts
-        for spec in artifact.signature.inputs
+        for spec in artifact.signature.visible.inputs
         if spec.name == name and spec.quantization is not None and spec.encoding is None
     }
     narrow = [spec for spec in grids.values() if spec.dtype != "int16"]

@@ -28,7 +28,7 @@ def make_missing_value_samples(inputs: Mapping[str, np.ndarray], signature: Sign
     Returns:
         The samples; None if the source does not support missing values.
     """
-    positions = [(spec, column) for spec in signature.inputs for column in _columns(spec)]
+    positions = [(spec, column) for spec in signature.visible.inputs for column in _columns(spec)]
     if not positions:
         return None
     count = len(next(iter(inputs.values())))
@@ -53,7 +53,7 @@ def has_missing_values(arrays: Mapping[str, np.ndarray]) -> bool:
 
 def has_unsupported_missing_values(inputs: Mapping[str, np.ndarray], signature: Signature) -> bool:
     """Test whether samples have missing values in inputs of an artifact that do not support them."""
-    return any(not spec.missing_values and bool(_missing(inputs[spec.name]).any()) for spec in signature.inputs)
+    return any(not spec.missing_values and bool(_missing(inputs[spec.name]).any()) for spec in signature.visible.inputs)
 
 
 def _columns(spec: TensorSpec) -> range | tuple[int, ...]:

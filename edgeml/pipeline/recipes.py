@@ -79,7 +79,7 @@ def build_recipes(
         references = compute_references(
             builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
         )
-    if reference is None:  # else the file is not the source, and runs in the proof alone
+    if reference is None and not info.stateful:  # else the file is not the source, and runs in the proof alone
         builder.check_batches(references.native)
     assessor = Assessor(
         info,
@@ -104,7 +104,7 @@ def build_recipes(
         inputs.missing_values or {},
         request.limits,
         inputs.batches,
-        inputs.batch_probes,
+        None if info.stateful else inputs.batch_probes,
         references.native.noise,
         save_arrays(probes.inputs, folder / "probes") if probes is not None else {},
         save_arrays(golden, folder / "golden"),
@@ -164,7 +164,7 @@ class _RecipeBuilder:
         inputs = {name: golden_rows(array) for name, array in request.data.inputs.items()}
         outputs = {name: golden_rows(array) for name, array in judged.outputs.items()}
         rows = {}
-        if request.reference is None:  # else nobody knows the outputs for other inputs
+        if request.reference is None and not request.info.stateful:  # else nobody knows the outputs for other inputs
             rows = spanning_rows(request.data.inputs, artifacts, request.calibration, request.info)
         if not rows:
             return inputs, outputs
@@ -305,7 +305,7 @@ class _RecipeBuilder:
         def describe(specs: Any) -> list[Any]:
             return [(spec.name, spec.shape[1:], spec.meaning) for spec in specs if spec.meaning not in DECIDED]
 
-        expected, actual = self.request.info.signature, artifact.signature
+        expected, actual = self.request.info.signature, artifact.signature.visible
         same_inputs = describe(expected.inputs) == describe(actual.inputs)
         if not same_inputs or describe(expected.outputs) != describe(actual.whole_outputs):
             raise ConversionError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from edgeml.pipeline.children.convert import Conversion, ConversionSettings
 from edgeml.pipeline.children.prove import Proof, ProofSettings
 from edgeml.pipeline.saved_inputs import save_arrays
 from edgeml.pipeline.source_model import ModelFile
+from edgeml.sources.onnx_weights import weight_files
+from edgeml.sources.states import StateOption
 
 __all__ = ["collect_shared_files", "create_failure", "reproduce"]
 
@@ -32,7 +35,8 @@ from pathlib import Path
 
 from edgeml.pipeline.reproduction import reproduce
 
-reproduce(Path(__file__).resolve().parent.parent, framework={framework!r}, recipe={recipe!r}, batch={batch!r}{trust})
+folder = Path(__file__).resolve().parent.parent
+reproduce(folder, framework={framework!r}, recipe={recipe!r}, batch={batch!r}{trust}{sizes})
 '''
 
 
@@ -47,6 +51,8 @@ def create_failure(refusal: Refusal, file: ModelFile, batch: int | None, *, trus
         framework=file.framework,
         batch=batch,
         trust=", trust=True" if trust else "",
+        sizes=(f", sizes={dict(file.sizes)!r}" if file.sizes else "")
+        + (f", stateful={file.stateful!r}" if file.stateful is not None else ""),
     )
     return Failure(
         refusal.recipe,
@@ -71,7 +77,8 @@ def collect_shared_files(
 
 def _model_files(path: Path) -> dict[str, bytes]:
     if path.is_file():
-        return {f"source{path.suffix}": path.read_bytes()}
+        weights = weight_files(path) if path.suffix.lower() == ".onnx" else ()
+        return {f"source{path.suffix}": path.read_bytes()} | {file.name: file.read_bytes() for file in weights}
     parts = ("saved_model.pb", "keras_metadata.pb", "variables/*", "assets/*")  # of a SavedModel, read by TensorFlow
     return {
         f"source.savedmodel/{file_path.relative_to(path)}": file_path.read_bytes()
@@ -81,7 +88,16 @@ def _model_files(path: Path) -> dict[str, bytes]:
     }
 
 
-def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None, trust: bool = False) -> None:
+def reproduce(
+    folder: Path,
+    *,
+    framework: str,
+    recipe: str,
+    batch: int | None,
+    trust: bool = False,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    stateful: StateOption = None,
+) -> None:
     """Convert and run one recipe in this process, from the files of a failed build.
 
     Args:
@@ -90,10 +106,14 @@ def reproduce(folder: Path, *, framework: str, recipe: str, batch: int | None, t
         recipe: Id of the recipe.
         batch: Fixed batch size of the artifact, or None.
         trust: The model was trusted in the build.
+        sizes: See `ModelFile.sizes`.
+        stateful: See `ModelFile.stateful`.
     """
-    (model,) = folder.glob("source.*")
+    (model,) = (path for path in folder.glob("source.*") if path.stem == "source")
     with TemporaryFolder() as work:
-        conversion = Conversion(ConversionSettings(framework, model, work, batch, trust))
+        conversion = Conversion(
+            ConversionSettings(framework, model, work, batch, trust, sizes=dict(sizes), stateful=stateful)
+        )
         files = {
             name: save_arrays(dict(np.load(folder / f"{name}.npz")), work / name)
             for name in ("calibration", "judged")

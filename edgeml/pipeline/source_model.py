@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from edgeml.core.errors import EdgemlError, InputError, UnsupportedModelError
 from edgeml.core.registry.tables import SOURCES
+from edgeml.core.source import FILES
 from edgeml.core.system.files import read_errors
 from edgeml.core.system.imports import resolve
 from edgeml.core.system.worker import WorkerCrash, WorkerTimeout
+from edgeml.sources.states import StateOption
 
 __all__ = ["ModelFile", "crash_error", "model_file"]
 
 # Files and folders of Keras go to one loader, which reads in the file whether Keras 2 or Keras 3 wrote it.
+_MAX_SIZE = 2**24
 _FRAMEWORK_OF_SUFFIX = {
     ".keras": "keras",
     ".h5": "keras",
@@ -84,21 +87,36 @@ class ModelFile:
     Attributes:
         framework: Key of `SOURCES`: the loader of the file.
         path: The file, or the folder of a SavedModel.
+        sizes: Numbers for the free sizes of a ``.tflite`` or ``.onnx`` file, by the name of the size.
+        stateful: Whether such a file keeps a state, or which outputs hold the next states by input; None if unknown.
     """
 
     framework: str
     path: Path
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    stateful: StateOption = None
 
 
-def model_file(model: object, folder: Path, *, trust: bool = False) -> ModelFile:
+def model_file(
+    model: object,
+    folder: Path,
+    *,
+    trust: bool = False,
+    sizes: Mapping[str, int] | None = None,
+    stateful: bool | Mapping[str, str] | None = None,
+) -> ModelFile:
     """Return the model's file: the caller's own, or one saved into `folder` from an object in memory.
 
     Raises:
-        InputError: The file does not exist, or is of an unknown kind.
+        InputError: The file does not exist, or is of an unknown kind; or `sizes` belong to no model file.
         UnsupportedModelError: The model is of a framework that is not supported, or cannot be saved.
     """
     if isinstance(model, str | os.PathLike):
-        return _existing_file(Path(model), trust=trust)
+        path = Path(model)
+        file = _existing_file(path, trust=trust)
+        return replace(file, sizes=_checked_sizes(sizes, path), stateful=_checked_state(stateful, path))
+    _checked_sizes(sizes, None)
+    _checked_state(stateful, None)
     packages = {parent.__module__.partition(".")[0] for parent in type(model).__mro__}
     for framework in _IN_MEMORY:
         if framework in packages:
@@ -107,6 +125,44 @@ def model_file(model: object, folder: Path, *, trust: bool = False) -> ModelFile
             module.save(model, path)
             return ModelFile(framework, path)
     raise _unsupported_object(model, packages)
+
+
+def _checked_sizes(sizes: object, path: Path | None) -> Mapping[str, int]:
+    if not sizes:
+        return {}
+    if path is None or path.suffix.lower().removeprefix(".") not in FILES:
+        raise InputError(
+            "sizes: only .tflite and .onnx files have free sizes.",
+            fix="fix the sizes in the model; batch= fixes the batch.",
+        )
+    if not isinstance(sizes, Mapping):
+        raise InputError(f"sizes: expected a dict from names to numbers, got {type(sizes).__name__}.")
+    for name, size in sizes.items():
+        if (
+            not isinstance(name, str)
+            or isinstance(size, bool)
+            or not isinstance(size, int)
+            or not 1 <= size <= _MAX_SIZE
+        ):
+            raise InputError(f"sizes: {name!r:.80} is {size!r:.80}, expected a whole number from 1 to {_MAX_SIZE}.")
+    return dict(sizes)
+
+
+def _checked_state(stateful: object, path: Path | None) -> StateOption:
+    if stateful is None or stateful is False:
+        return stateful
+    if path is None or path.suffix.lower().removeprefix(".") not in FILES:
+        raise InputError(
+            "stateful: only .tflite and .onnx files can be packaged with a state.",
+            fix="export the model with its state as inputs and outputs, and build from that file.",
+        )
+    if isinstance(stateful, Mapping) and all(isinstance(name, str) for pair in stateful.items() for name in pair):
+        return dict(stateful) or True
+    if stateful is not True:
+        raise InputError(
+            f"stateful: got {stateful!r:.80}, expected True, False, or a dict from inputs to their next values."
+        )
+    return True
 
 
 def _unsupported_object(model: object, packages: set[str]) -> EdgemlError:

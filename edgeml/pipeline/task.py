@@ -79,6 +79,8 @@ def with_task(
     names = [spec.name for spec in specs]
     if task == "detection" or boxes is not None:
         return _with_boxes(info, task, labels, boxes, evaluation)
+    remarks: list[str] = []
+    labels = labels if labels is not None else _class_names(info, evaluation, remarks)
     tasks, named = _by_output(task, names, "task"), _by_output(labels, names, "labels")
     for stated in tasks.values():
         _check_task(stated, info)
@@ -89,7 +91,6 @@ def with_task(
     known_labels = named.get(names[0]) or (info.decision.labels if info.decision is not None else ())
     truth = truth_by_output(evaluation, names, known_labels, task=tasks.get(names[0]) or info.task)
     settled = {}
-    remarks: list[str] = []
     for spec in specs:
         name = spec.name
         known = _Known(spec, guesses.get(name, Head()), tasks.get(name), named.get(name), truth.get(name))
@@ -112,6 +113,26 @@ def with_task(
             info, task="multi-output", decision=None, signature=signature, heads=settled
         )
     return SettledTask(settled_info, tuple(dict.fromkeys(remarks)))
+
+
+def _class_names(info: SourceInfo, evaluation: object, remarks: list[str]) -> Sequence[Label] | None:
+    """Return the names of classes in a file's metadata as labels of its one output, unless the truth is numbers.
+
+    Args:
+        info: The source.
+        evaluation: The caller's evaluation data.
+        remarks: What was assumed is added to it.
+    """
+    decision, names = info.decision, info.class_names
+    if not names or decision is None or decision.labels != tuple(range(len(names))):
+        return None
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    truth = split_evaluation(evaluation)[1]
+    if truth is not None and np.asarray(truth).dtype.kind not in "UO":
+        remarks.append(f"labels are numbers, as in y; the file names its classes ({shown}), which labels= takes")
+        return None
+    remarks.append(f"labels are the names of classes in the file's metadata ({shown}); for others give labels=")
+    return names
 
 
 def _with_boxes(

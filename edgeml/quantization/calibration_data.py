@@ -9,7 +9,7 @@ import numpy as np
 from edgeml.core.conversion import ConversionJob
 from edgeml.core.encoding import encoder
 from edgeml.core.errors import UnsupportedModelError
-from edgeml.core.tensors import Signature, holds_integers
+from edgeml.core.tensors import Signature, TensorSpec, holds_integers
 
 __all__ = ["calibration_batches"]
 
@@ -35,12 +35,18 @@ def calibration_batches(
         raise UnsupportedModelError("Quantizing activations needs calibration samples.")
     batch = job.batch or signature.inputs[0].shape[0] or 1
     encoders = {spec.name: encoder(spec.encoding) for spec in signature.inputs}
-    dtypes = {spec.name: spec.dtype if holds_integers(spec) else "float32" for spec in signature.inputs}
+    dtypes = {spec.name: spec.dtype if _keeps_dtype(spec) else "float32" for spec in signature.inputs}
     count = len(next(iter(job.calibration.values())))
     chosen = np.arange(count) if most is None or count <= most else np.linspace(0, count - 1, most).astype(int)
     for start in range(0, len(chosen), batch):
         rows = chosen[np.arange(start, start + batch).clip(max=len(chosen) - 1)]
         yield {
-            name: encoders[name](array[rows].astype(dtypes[name], copy=False))
+            name: encoders[name](
+                array[rows] if dtypes[name] == "string" else array[rows].astype(dtypes[name], copy=False)
+            )
             for name, array in job.calibration.items()
         }
+
+
+def _keeps_dtype(spec: TensorSpec) -> bool:
+    return holds_integers(spec) or spec.dtype in {"float16", "float64", "string"}

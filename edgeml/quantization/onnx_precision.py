@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Artifact, Needs
 from edgeml.core.conversion import ConversionJob
-from edgeml.core.errors import UnsupportedModelError
-from edgeml.core.formats.onnx_canonical import canonicalize
-from edgeml.core.formats.onnx_contents import onnx_contents
+from edgeml.core.errors import ConversionError, EdgemlError, UnsupportedModelError
+from edgeml.core.formats.onnx_canonical import canonicalize, name_free_sizes
+from edgeml.core.formats.onnx_contents import graphs, onnx_contents, stored_tensors
 from edgeml.core.formats.onnx_integers import nodes_on_integers
+from edgeml.core.formats.onnx_sizes import declare_sizes
 from edgeml.core.recipe import Recipe
 from edgeml.core.system.machine import cpu
 from edgeml.core.tensors import Signature
 from edgeml.quantization.calibration_data import calibration_batches
 from edgeml.quantization.onnx_output_parts import divide_outputs
 from edgeml.quantization.onnx_subgraphs import guard_subgraphs
+from edgeml.quantization.onnx_types import complete_types
 from edgeml.quantization.output_parts import MAX_SAMPLES
 
 __all__ = ["canonical_artifact", "onnx_artifact"]
@@ -36,13 +41,23 @@ _RUNTIME_OF_OPSET = {
     20: "1.17.0",
     21: "1.18.0",
     22: "1.20.0",
+    23: "1.23.0",
+    24: "1.23.0",
+    25: "1.24.1",
 }
 # Opset of the default domain released together with an opset of ai.onnx.ml, from ONNX's table of versions.
 _OPSET_OF_ML = {1: 1, 2: 11, 3: 16, 4: 20, 5: 21}
+_MAX_FLOAT16 = 65_504.0
+_NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 def onnx_artifact(
-    model: Any, recipe: Recipe, job: ConversionJob, signature: Signature, lineage: tuple[str, ...]
+    model: Any,
+    recipe: Recipe,
+    job: ConversionJob,
+    signature: Signature,
+    lineage: tuple[str, ...],
+    metadata: Mapping[str, str] = _NO_METADATA,
 ) -> Artifact:
     """Apply an ``onnx-*`` recipe to a float32 `onnx.ModelProto`. Inputs and outputs stay float32.
 
@@ -52,28 +67,92 @@ def onnx_artifact(
         job: Calibration samples, and a folder for intermediate files.
         signature: Signature of the artifact, with its batch.
         lineage: Steps that produced the model.
+        metadata: Entries of the file's metadata, by key.
 
     Raises:
         UnsupportedModelError: The model does not contain operations to quantize, or calibration samples are missing.
+        ConversionError: onnxruntime's tools failed.
     """
     import onnxruntime
 
-    precisions = {
-        "fp32": lambda: model,
-        "fp16": lambda: _float16(model),
-        "dynamic": lambda: _dynamic(model, job, signature),
-        "int8": lambda: _int8(model, job, signature),
-    }
-    converted = precisions[recipe.precision]()
-    steps = () if recipe.precision == "fp32" else (f"onnxruntime {onnxruntime.__version__}",)
-    return canonical_artifact(converted, recipe, signature, (*lineage, *steps))
+    if recipe.precision == "fp32":
+        return canonical_artifact(model, recipe, signature, lineage, metadata)
+    remarks: tuple[str, ...] = ()
+    lineage = (*lineage, f"onnxruntime {onnxruntime.__version__}")
+    if recipe.precision == "fp16":
+        folded = _folded(model, job, signature)
+        remarks = _clamped(folded)
+        converted = _with_tool(lambda: _float16(folded))
+    elif recipe.precision == "dynamic":
+        converted = _with_tool(lambda: _dynamic(model, job, signature))
+    else:
+        converted = _with_tool(lambda: _int8(model, job, signature))
+    artifact = canonical_artifact(converted, recipe, signature, lineage, metadata)
+    return msgspec.structs.replace(artifact, remarks=remarks)
 
 
-def canonical_artifact(model: Any, recipe: Recipe, signature: Signature, lineage: tuple[str, ...]) -> Artifact:
-    """Return the artifact of a copy of an `onnx.ModelProto` with canonical names."""
+def canonical_artifact(
+    model: Any,
+    recipe: Recipe,
+    signature: Signature,
+    lineage: tuple[str, ...],
+    metadata: Mapping[str, str] = _NO_METADATA,
+) -> Artifact:
+    """Return the artifact of a copy of an `onnx.ModelProto`: with canonical names, declared sizes, and metadata."""
     copy = canonicalize(type(model).FromString(model.SerializeToString()))
+    declare_sizes(copy.graph.input, signature.inputs)
+    declare_sizes(copy.graph.output, signature.outputs)
+    name_free_sizes(copy.graph)
+    for key, value in sorted(metadata.items()):
+        copy.metadata_props.add(key=key, value=value)
     data = copy.SerializeToString(deterministic=True)
     return Artifact(recipe.id, data, signature, _needs(copy, recipe), lineage)
+
+
+def _with_tool(convert: Callable[[], Any]) -> Any:
+    """Return the result of onnxruntime's tools; their own errors, of many types, become the log of one.
+
+    Raises:
+        ConversionError: A tool failed.
+    """
+    import onnxruntime
+
+    try:
+        return convert()
+    except (EdgemlError, MemoryError):
+        raise
+    except Exception as error:
+        raise ConversionError(
+            f"The quantizer of onnxruntime {onnxruntime.__version__} does not support this model.",
+            fix="use onnx-fp32 or onnx-fp16; or build from the model that the file was exported from.",
+            log=f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def _folded(model: Any, job: ConversionJob, signature: Signature) -> Any:
+    """Return the model with batch norm folded into convolutions, whose statistics may be beyond float16."""
+    import onnx
+
+    if all(node.op_type != "BatchNormalization" for node in model.graph.node):
+        return model
+    return onnx.load(_preprocess(model, job, signature))
+
+
+def _clamped(model: Any) -> tuple[str, ...]:
+    """Return a remark on the constants that float16 does not represent; empty without them."""
+    import onnx
+
+    names = []
+    for part in graphs(model.graph):
+        for tensor in stored_tensors(part):
+            if tensor.data_type == onnx.TensorProto.FLOAT:
+                values = onnx.numpy_helper.to_array(tensor)
+                if values.size and np.nanmax(np.abs(values)) > _MAX_FLOAT16:
+                    names.append(tensor.name or "of an operator")
+    if not names:
+        return ()
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (f"constants above 65,504 were clamped to it, the largest of float16: {names[0]}{more}",)
 
 
 def _float16(model: Any) -> Any:
@@ -87,6 +166,9 @@ def _float16(model: Any) -> Any:
     converted = convert_float_to_float16(copy, keep_io_types=True, node_block_list=[node.name for node in nodes])
     if nodes:
         _keep_float32(converted.graph)
+    stored = {tensor.data_type for part in graphs(converted.graph) for tensor in stored_tensors(part)}
+    if onnx.TensorProto.FLOAT16 not in stored and not any(_casts_to(node, "FLOAT16") for node in converted.graph.node):
+        raise UnsupportedModelError("Nothing of the model computes in float32.", fix="use onnx-fp32.")
     return converted
 
 
@@ -112,11 +194,15 @@ def _preprocess(model: Any, job: ConversionJob, signature: Signature) -> Path:
     """Write the model with folded batch norm and inferred shapes, as quantization expects it, to a file."""
 
     def prepare() -> Path:
+        import onnx
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         source, path = job.folder / f"{key}.onnx", job.folder / f"{key} prepared.onnx"
         source.write_bytes(model.SerializeToString())  # quant_pre_process moves the weights out of a model in memory
         quant_pre_process(source, path, skip_symbolic_shape=True)
+        prepared = onnx.load(path)
+        complete_types(prepared)
+        onnx.save(prepared, path)
         return path
 
     key = "encoded" if any(spec.encoding for spec in signature.inputs) else "plain"
@@ -136,7 +222,8 @@ def _dynamic(model: Any, job: ConversionJob, signature: Signature) -> Any:
         )
     path = job.folder / "dynamic.onnx"
     # onnxruntime does not support ConvInteger with signed weights on CPUs.
-    quantize_dynamic(_preprocess(model, job, signature), path, weight_type=QuantType.QUInt8)
+    prepared = _preprocess(model, job, signature)
+    quantize_dynamic(prepared, path, weight_type=QuantType.QUInt8, nodes_to_exclude=_excluded(onnx.load(prepared)))
     return _require_quantized(onnx.load(path))
 
 
@@ -155,7 +242,7 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         reduce_range=_reduced_range(),
-        nodes_to_exclude=joining,
+        nodes_to_exclude=[*joining, *_excluded(onnx.load(prepared))],
         calibrate_method=CalibrationMethod.MinMax,
     )
     return guard_subgraphs(_require_quantized(onnx.load(path)))
@@ -165,6 +252,8 @@ def _divided(prepared: Path, job: ConversionJob, signature: Signature) -> tuple[
     """Return a model whose outputs are joined from parts of similar range, and the operators that join them."""
     import onnx
 
+    if any(spec.unbatched for spec in (*signature.inputs, *signature.outputs)):
+        return prepared, []  # an axis of the source's is another one of the file's
     divided = divide_outputs(onnx.load(prepared), lambda: calibration_batches(job, signature, MAX_SAMPLES))
     if divided is None:
         return prepared, []
@@ -172,6 +261,11 @@ def _divided(prepared: Path, job: ConversionJob, signature: Signature) -> tuple[
     path = job.folder / "divided.onnx"
     onnx.save(model, path)
     return path, list(joining)
+
+
+def _excluded(model: Any) -> list[str]:
+    """Return the operators that onnxruntime's quantizer takes for others: ONNX's Attention for its own of that name."""
+    return [node.name for node in model.graph.node if node.op_type == "Attention" and node.domain in {"", "ai.onnx"}]
 
 
 def _require_quantized(model: Any) -> Any:
@@ -183,7 +277,7 @@ def _require_quantized(model: Any) -> Any:
     kinds = {node.op_type for node in model.graph.node}
     if not kinds & {"QuantizeLinear", "DynamicQuantizeLinear"}:
         raise UnsupportedModelError(
-            "onnxruntime quantized nothing: the model contains no matrix products.",
+            "onnxruntime quantized nothing: the model contains no matrix products with constant weights.",
             fix="use onnx-fp32.",
         )
     return model
@@ -194,9 +288,13 @@ class _CalibrationReader:
 
     def __init__(self, job: ConversionJob, signature: Signature) -> None:
         self._batches = calibration_batches(job, signature)
+        self._unbatched = {spec.name for spec in signature.inputs if spec.unbatched}
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._batches, None)
+        batch = next(self._batches, None)
+        return batch and {
+            name: np.asarray(array[0]) if name in self._unbatched else array for name, array in batch.items()
+        }
 
 
 def _needs(model: Any, recipe: Recipe) -> Needs:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from edgeml.core.errors import UnsupportedModelError
+import msgspec
+
+from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.tensors import LARGE_INTEGERS, Signature, TensorSpec, holds_integers
 
-__all__ = ["batch_of", "source_signature", "whole_inputs"]
+__all__ = ["batch_of", "check_sizes", "mark_unbatched", "source_signature", "whole_inputs"]
 
 # Of the tensor of one sample, so that 256 random samples fit into memory.
 _MAX_ELEMENTS = 2**24
@@ -29,7 +31,7 @@ def batch_of(signature: Signature, name: str) -> int | None:
                 f"{name}: tensor '{spec.name}' has the shape {list(spec.shape)}: only the batch may be dynamic.",
                 fix="export the file again with the other sizes fixed.",
             )
-        count = math.prod(size or 1 for size in spec.shape)
+        count = math.prod(1 if size is None else size for size in spec.shape)
         if not 0 < count <= _MAX_ELEMENTS:
             raise UnsupportedModelError(
                 f"{name}: tensor '{spec.name}' has the shape {list(spec.shape)}: {count} elements, "
@@ -45,8 +47,32 @@ def batch_of(signature: Signature, name: str) -> int | None:
     return batches.pop()
 
 
+def check_sizes(sizes: Iterable[str], free: Collection[str], name: str) -> None:
+    """Check that the sizes that a caller fixes are free.
+
+    Raises:
+        InputError: A size is not free.
+    """
+    for size in sizes:
+        if size not in free:
+            known = f"its free sizes are {', '.join(free)}" if free else "all its sizes are fixed"
+            raise InputError(f"sizes: {name} does not have a free size '{size}'; {known}.")
+
+
+def mark_unbatched(spec: TensorSpec, *, always: bool = False) -> TensorSpec:
+    """Return a spec of fixed sizes with the axis of the batch.
+
+    Args:
+        spec: A tensor of a file.
+        always: Whether the file's tensor does not have the axis even if its first size is 1.
+    """
+    if spec.unbatched or (spec.shape[:1] == (1,) and not always):
+        return spec
+    return msgspec.structs.replace(spec, shape=(1, *spec.shape), unbatched=True)
+
+
 def source_signature(signature: Signature) -> Signature:
-    """Return the signature of a source, with a dynamic batch: float32, and integers as they are.
+    """Return the signature of a source, with a dynamic batch: float32, and what float32 cannot represent as it is.
 
     Inputs of few bits are float32 too, which represents them exactly.
     """
@@ -54,10 +80,9 @@ def source_signature(signature: Signature) -> Signature:
     def source_spec(spec: TensorSpec, *, keeps: bool) -> TensorSpec:
         return TensorSpec(spec.name, (None, *spec.shape[1:]), spec.dtype if keeps else "float32")
 
+    own = {*LARGE_INTEGERS, "float64", "string"}
     return Signature(
-        tuple(
-            source_spec(spec, keeps=holds_integers(spec) and spec.dtype in LARGE_INTEGERS) for spec in signature.inputs
-        ),
+        tuple(source_spec(spec, keeps=spec.quantization is None and spec.dtype in own) for spec in signature.inputs),
         tuple(source_spec(spec, keeps=holds_integers(spec)) for spec in signature.outputs),
     )
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.decisions import Decision
+from edgeml.core.engine import is_out_of_memory
+from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.onnx_contents import onnx_contents
 from edgeml.core.formats.onnx_integers import integer_inputs
@@ -23,28 +27,27 @@ from edgeml.core.session import Session
 from edgeml.core.source import Head, Probes, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
-from edgeml.core.tensors import DType, Signature, TensorSpec, plain_names
+from edgeml.core.tensors import Signature
 from edgeml.sources.audit_findings import refuse_untrusted
+from edgeml.sources.class_names import class_names
 from edgeml.sources.file_description import batch_of, source_signature, whole_inputs
 from edgeml.sources.heads import describe_outputs, head_of
+from edgeml.sources.onnx_classifier import Classifier, find_classifier
+from edgeml.sources.onnx_form import normalize
+from edgeml.sources.onnx_signature import read_signature
+from edgeml.sources.onnx_weights import load_weights
+from edgeml.sources.states import StateOption, with_states
 
 __all__ = ["SUFFIX", "OnnxFileSource", "open_source"]
 
 SUFFIX = ".onnx"
-_DTYPES: dict[str, DType] = {
-    "FLOAT": "float32",
-    "FLOAT16": "float16",
-    "INT8": "int8",
-    "UINT8": "uint8",
-    "INT16": "int16",
-    "INT32": "int32",
-    "INT64": "int64",
-    "BOOL": "bool",
-}
 _DECISIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 _OPSET_OF_SOFTMAX = 13  # from which its axis is the last by default, and one axis alone
 _MOVING = {"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 _PASSING = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"}
+_MIN_IR_VERSION = 8
+_PROBABLE = {b"LOGISTIC", b"SOFTMAX"}
+_NO_SIZES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,14 @@ class OnnxFileSource:
         model: The `onnx.ModelProto`, with plain names for its inputs and outputs, and functions inlined.
         signature: Tensors of the file, with their own dtypes and batch.
         precision: Precision that the file computes in.
+        sizes: Sizes that were free in the file and are fixed, by name.
     """
 
     info: SourceInfo
     model: Any
     signature: Signature
     precision: Precision
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
         """Return the outputs of the file in onnxruntime.
@@ -70,13 +75,32 @@ class OnnxFileSource:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
         with self._session() as session:
-            return Reference(session.run(inputs))
+            outputs = session.run(inputs)
+        labels = next((outputs.pop(spec.name) for spec in self.signature.outputs if spec.meaning == "label"), None)
+        return Reference(outputs, None if labels is None else self._positions(labels))
+
+    def _positions(self, labels: np.ndarray) -> np.ndarray:
+        """Return the positions of labels in the decision's labels."""
+        assert self.info.decision is not None
+        places = {label: place for place, label in enumerate(self.info.decision.labels)}
+        values = labels.reshape(-1).tolist()
+        unknown = next((label for label in values if label not in places), None)
+        if unknown is not None:
+            raise UnsupportedModelError(f"The file returned the label {unknown!r:.80}, which it does not list.")
+        return np.array([places[label] for label in values], np.int64)
 
     def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
         """Return the outputs of the file for batches, each computed in one call; of a fixed batch, in several."""
         is_free = self.signature.inputs[0].shape[0] is None
+        numbers = {spec.name for spec in self.signature.outputs if spec.meaning != "label"}
         with self._session() as session:
-            return [session.run_together(batch) if is_free else session.run(batch) for batch in batches]
+            try:
+                runs = [session.run_together(batch) if is_free else session.run(batch) for batch in batches]
+            except TargetError as error:
+                if not is_out_of_memory(error.__cause__ or error):
+                    raise
+                runs = [session.run(batch) for batch in batches]  # in smaller calls, which fit into memory
+        return [{name: values for name, values in run.items() if name in numbers} for run in runs]
 
     def _session(self) -> Session:
         # The session chooses its batches by the operators: some outputs depend on them.
@@ -92,15 +116,19 @@ class OnnxFileSource:
         return Probes({}, Reference({}))
 
 
-def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
-    """Audit and read an ``.onnx`` file.
+def open_source(
+    path: Path, *, trust: bool = False, sizes: Mapping[str, int] = _NO_SIZES, stateful: StateOption = None
+) -> OnnxFileSource:
+    """Audit and read an ``.onnx`` file, with weights in plain files of its own folder.
 
     Args:
         path: The file.
-        trust: Whether operators of other domains are accepted, and weights are read from files next to it.
+        trust: Whether operators of other domains are accepted.
+        sizes: Numbers for free sizes, by the name of the size; of one without a name by ``INPUT.AXIS``.
+        stateful: Whether inputs and outputs of the model hold a state, or which.
 
     Raises:
-        InputError: The file does not exist or is not a valid ONNX file.
+        InputError: The file does not exist or is not a valid ONNX file, or a size is not free.
         UnsupportedModelError: The audit found something, or the model is not supported.
     """
     import onnx
@@ -108,134 +136,109 @@ def open_source(path: Path, *, trust: bool = False) -> OnnxFileSource:
 
     data = read_bytes(path)
     try:
-        scan = scan_onnx(data)
-        refuse_untrusted(path.name, (*scan.external, *scan.foreign), trust=trust)
+        refuse_untrusted(path.name, scan_onnx(data).foreign, trust=trust)
         model = onnx.ModelProto.FromString(data)
         if not model.graph.node:
             raise InputError(f"{path.name} is not an ONNX file, or is corrupt: operators were not found in it.")
-        return _describe(_load(model, path, trust=trust), path.name)
+        load_weights(model, path)
+        return _describe(_checked(model, path.name), path.name, sizes, stateful)
     except (MalformedFileError, DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path.name} is not an ONNX file, or is corrupt: {error}.") from error
 
 
-def _load(model: Any, path: Path, *, trust: bool) -> Any:
-    """Return the checked model with external data loaded and functions inlined."""
+def _checked(model: Any, name: str) -> Any:
+    """Return the checked model with functions inlined."""
     import onnx
-    import onnx.external_data_helper
     import onnx.inliner
 
+    model.ir_version = max(model.ir_version, _MIN_IR_VERSION)  # an older one wants weights among the inputs
+    tensors = [value for value in model.graph.output if value.type.HasField("tensor_type")]
+    unshaped = [value for value in tensors if not value.type.tensor_type.HasField("shape")]
     try:
-        if trust:
-            onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
+        for value in unshaped:  # which a trial run settles; the checker wants a shape
+            value.type.tensor_type.shape.SetInParent()
         onnx.checker.check_model(model)
+        for value in unshaped:
+            value.type.tensor_type.ClearField("shape")
         return onnx.inliner.inline_local_functions(model)
-    except Exception as error:  # the checker and the loader raise several types
-        raise InputError(
-            f"{path.name} is corrupt: {(str(error).strip() or repr(error)).splitlines()[0][:300]}."
-        ) from error
+    except Exception as error:  # the checker and the inliner raise several types
+        raise InputError(f"{name} is corrupt: {(str(error).strip() or repr(error)).splitlines()[0][:300]}.") from error
 
 
-def _describe(model: Any, name: str) -> OnnxFileSource:
+def _describe(model: Any, name: str, sizes: Mapping[str, int], stateful: StateOption) -> OnnxFileSource:
     digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
     if has_sparse_weights(model):
         raise UnsupportedModelError(
             f"{name} has sparse weights, which are not supported.", fix="store them as dense tensors."
         )
-    weights = {tensor.name for tensor in model.graph.initializer}
-    # Files from before ONNX 1.5 list weights among the inputs.
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    del model.graph.input[:]
-    model.graph.input.extend(inputs)
-    _rename(model.graph)
-    signature = Signature(
-        tuple(_spec(value, name) for value in model.graph.input),
-        tuple(_spec(value, name) for value in model.graph.output),
-    )
+    classifier = find_classifier(model.graph)
+    normalize(model)
+    signature = _with_meanings(read_signature(model, name, sizes), classifier, name)
     batch_of(signature, name)
+    signature = with_states(signature, stateful, name)
+    visible = signature.visible
     precision = onnx_precision(model)
     if precision is None:
         raise UnsupportedModelError(
-            f"{name} stores weights as {unsupported_precision(model)}; supported are float32, float16, int8 and uint8.",
+            f"{name} stores weights as {unsupported_precision(model)}; supported are float64, float32, float16, int8 "
+            "and uint8.",
             fix="build from the original model.",
         )
-    task, decision, by_output = describe_outputs(signature.outputs, list(_heads(model, signature)))
+    heads = list(_heads(model, visible))
+    outputs = visible.outputs
+    if classifier is not None:
+        outputs = (signature.outputs[classifier.scores],)
+        heads = [_classifier_head(model, outputs[0].name, classifier)]
+    task, decision, by_output = describe_outputs(outputs, heads)
     info = SourceInfo(
         "onnx",
         f"onnx-{precision}",
-        source_signature(signature),
+        source_signature(Signature(visible.inputs, outputs)),
         task,
         decision,
         f"sha256:{digest}",
         {package: installed_version(package) or "unknown" for package in ("onnx", "onnxruntime")},
-        whole_inputs=whole_inputs(signature, integer_inputs(model.graph)),
+        whole_inputs=whole_inputs(visible, integer_inputs(model.graph)),
         heads=by_output,
+        class_names=class_names({entry.key: entry.value for entry in model.metadata_props}),
+        stateful=visible is not signature,
     )
-    return OnnxFileSource(info, model, signature, precision)
+    return OnnxFileSource(info, model, signature, precision, dict(sizes))
 
 
-def _rename(graph: Any) -> None:
-    """Rename inputs and outputs to plain names, where they are defined and where they are read."""
-    ends = [*graph.input, *graph.output]
-    new = dict(zip([value.name for value in ends], plain_names(value.name for value in ends), strict=True))
-    inner_names = {name for node in graph.node for name in (*node.input, *node.output)} - set(new)
-    inner_names |= {tensor.name for tensor in graph.initializer}
-    for inner in {name for name in new.values() if name in inner_names}:  # the new name of an input or output is in use
-        new[inner] = f"{inner}__inner"
-    for value in ends:
-        value.name = new[value.name]
-    _rename_within(graph, new)
-
-
-def _rename_within(graph: Any, new: dict[str, str]) -> None:
-    for tensor in graph.initializer:
-        tensor.name = new.get(tensor.name, tensor.name)
-    for value in graph.value_info:
-        value.name = new.get(value.name, value.name)
-    for node in graph.node:
-        node.input[:] = [new.get(name, name) for name in node.input]
-        node.output[:] = [new.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.output:
-                    own = {value.name for value in inner.input}
-                    visible = {old: name for old, name in new.items() if old not in own}
-                    _rename_within(inner, visible)
-                    for value in inner.output:
-                        value.name = visible.get(value.name, value.name)
-
-
-def _kind(code: int) -> str:
-    import onnx
-
-    names: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}
-    return names.get(code, f"type {code}")
-
-
-def _spec(value: Any, name: str) -> TensorSpec:
-    kind = value.type.tensor_type
-    dtype = _DTYPES.get(_kind(kind.elem_type))
-    if not value.type.HasField("tensor_type") or dtype is None:
-        type_name = value.type.WhichOneof("value")
-        if type_name == "tensor_type":
-            type_name = _kind(kind.elem_type).lower()
+def _with_meanings(signature: Signature, classifier: Classifier | None, name: str) -> Signature:
+    """Mark the outputs of a classifier; refuse other outputs of text."""
+    outputs = list(signature.outputs)
+    if classifier is not None:
+        outputs[classifier.label] = msgspec.structs.replace(outputs[classifier.label], meaning="label")
+        outputs[classifier.scores] = msgspec.structs.replace(outputs[classifier.scores], meaning="scores")
+    texts = [spec.name for spec in outputs if spec.dtype == "string" and spec.meaning != "label"]
+    if texts:
         raise UnsupportedModelError(
-            f"{name}: '{value.name}' is of {type_name}, expected a tensor of numbers of at most 32 bits, or int64.",
-            fix="of a classifier, keep only the outputs that are numbers, for instance with zipmap=False.",
+            f"{name} returns text in {', '.join(texts)}, and does not list the labels that it selects from.",
+            fix="keep only the outputs that are numbers.",
         )
-    if not kind.HasField("shape"):
-        raise UnsupportedModelError(
-            f"{name}: '{value.name}' does not have a shape.", fix="run ONNX's shape inference on it."
-        )
-    shape = tuple(size.dim_value if size.HasField("dim_value") else None for size in kind.shape.dim)
-    return TensorSpec(value.name, shape, dtype)
+    return Signature(signature.inputs, tuple(outputs))
+
+
+def _classifier_head(model: Any, scores: str, classifier: Classifier) -> Head:
+    """Return the head of a classifier, whose label output decides."""
+    node = next((node for node in model.graph.node if scores in node.output), None)
+    producers = {name: node for node in model.graph.node for name in node.output}
+    while node is not None and node.op_type in _PASSING:
+        node = producers.get(node.input[0])
+    is_probable = node is not None and (
+        node.op_type in {"Normalizer", "Softmax"} or any(each.s in _PROBABLE for each in node.attribute)
+    )
+    return Head("classification", Decision(classifier.labels, probabilities=is_probable))
 
 
 def _heads(model: Any, signature: Signature) -> Iterator[Head]:
     """Yield task and decision of each output, as the operator that computes it shows."""
     producers = {name: node for node in model.graph.node for name in node.output}
     opset = next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
-    for spec, value in zip(signature.outputs, model.graph.output, strict=True):
-        node, is_moved = producers.get(value.name), False
+    for spec in signature.outputs:
+        node, is_moved = producers.get(spec.name), False
         for _ in model.graph.node:
             if node is None or node.op_type not in _PASSING | _MOVING:
                 break
@@ -246,4 +249,5 @@ def _heads(model: Any, signature: Signature) -> Iterator[Head]:
             continue
         default = -1 if opset >= _OPSET_OF_SOFTMAX else 1
         axis = next((each.i for each in node.attribute if each.name == "axis"), default) if node is not None else -1
+        axis += 1 if spec.unbatched and axis >= 0 else 0
         yield head_of(_DECISIONS.get(node.op_type, "") if node is not None else "", spec.shape, axis)

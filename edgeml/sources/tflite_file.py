@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+import msgspec
 import numpy as np
 
 from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
@@ -21,12 +23,15 @@ from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.sources.audit_findings import refuse_untrusted
-from edgeml.sources.file_description import batch_of, source_signature, whole_inputs
+from edgeml.sources.file_description import batch_of, check_sizes, mark_unbatched, source_signature, whole_inputs
 from edgeml.sources.heads import describe_outputs, head_of
+from edgeml.sources.states import StateOption, refuse_undeclared, with_states
+from edgeml.sources.tflite_sizes import fix_sizes
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 
 SUFFIX = ".tflite"
+_NO_SIZES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,14 @@ class TfliteFileSource:
         model: Parsed contents of the file.
         data: Bytes of the file.
         batch: Fixed batch of the file.
+        sizes: Sizes that were free in the file and are fixed, by name.
     """
 
     info: SourceInfo
     model: TfliteFile
     data: bytes
     batch: int
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
         """Return the outputs of the file in LiteRT, in float units.
@@ -74,15 +81,19 @@ class TfliteFileSource:
         return Probes({}, Reference({}))
 
 
-def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
+def open_source(
+    path: Path, *, trust: bool = False, sizes: Mapping[str, int] = _NO_SIZES, stateful: StateOption = None
+) -> TfliteFileSource:
     """Read a ``.tflite`` file.
 
     Args:
         path: The file.
         trust: Whether custom operators are accepted.
+        sizes: Numbers for free sizes other than the batch, by ``INPUT.AXIS``.
+        stateful: Whether the model keeps a state, in variables or as inputs and outputs, or which of these.
 
     Raises:
-        InputError: The file does not exist or is not a valid TFLite file.
+        InputError: The file does not exist or is not a valid TFLite file, or a size is not free.
         UnsupportedModelError: The model is not supported.
     """
     data = read_bytes(path)
@@ -91,38 +102,62 @@ def open_source(path: Path, *, trust: bool = False) -> TfliteFileSource:
     except MalformedFileError as error:
         raise InputError(f"{path.name} is not a TFLite file, or is corrupt: {error}.") from error
     refuse_untrusted(path.name, scan.foreign, trust=trust)
-    try:
-        file = read_tflite(data)
-    except Exception as error:  # the parser raises many types
-        raise InputError(f"{path.name} is corrupt: it cannot be parsed ({type(error).__name__}: {error}).") from error
+    digest = hashlib.sha256(data).hexdigest()
+    file = _read(data, path.name)
     _check(file, path.name)
+    if file.states and not stateful:
+        refuse_undeclared(path.name, [f"the variable '{state}'" for state in file.states])
+    check_sizes(sizes, file.free_sizes, path.name)
+    missing = [size for size in file.free_sizes if size not in sizes]
+    if missing:
+        raise UnsupportedModelError(
+            f"{path.name} has free sizes: {', '.join(missing)}; only the batch may be free.",
+            fix="fix them: " + " ".join(f"--size {size}=N" for size in missing) + " (sizes= in Python).",
+        )
+    if sizes or file.free_outputs:
+        data = fix_sizes(data, file, sizes, path.name)
+        file = _read(data, path.name)
     signature = Signature(
         tuple(_checked(spec, path.name) for spec in file.signature.inputs),
         tuple(_checked(spec, path.name) for spec in file.signature.outputs),
     )
+    if len({spec.shape[:1] for spec in (*signature.inputs, *signature.outputs)} | {()}) > 2:
+        signature = Signature(*(tuple(map(mark_unbatched, specs)) for specs in (signature.inputs, signature.outputs)))
     batch = batch_of(signature, path.name)
+    if not file.states or isinstance(stateful, Mapping):
+        signature = with_states(signature, stateful, path.name)
+    file = msgspec.structs.replace(file, signature=signature)
+    visible = signature.visible
     if batch is None:
         raise UnsupportedModelError(f"{path.name} has tensors without a shape.")
-    heads = [
-        head_of(kind or "", spec.shape) for kind, spec in zip(file.final_operators, signature.outputs, strict=True)
-    ]
-    task, decision, by_output = describe_outputs(signature.outputs, heads)
+    kinds = dict(zip((spec.name for spec in signature.outputs), file.final_operators, strict=True))
+    heads = [head_of(kinds[spec.name] or "", spec.shape) for spec in visible.outputs]
+    task, decision, by_output = describe_outputs(visible.outputs, heads)
     return TfliteFileSource(
         SourceInfo(
             "tflite",
             f"tflite-{file.precision}",
-            source_signature(signature),
+            source_signature(visible),
             task,
             decision,
-            f"sha256:{hashlib.sha256(data).hexdigest()}",
+            f"sha256:{digest}",
             {"ai-edge-litert": installed_version("ai-edge-litert") or "unknown"},
-            whole_inputs=whole_inputs(signature),
+            whole_inputs=whole_inputs(visible),
             heads=by_output,
+            stateful=bool(file.states) or visible is not signature,
         ),
         file,
         data,
         batch,
+        dict(sizes),
     )
+
+
+def _read(data: bytes, name: str) -> TfliteFile:
+    try:
+        return read_tflite(data)
+    except Exception as error:  # the parser raises many types
+        raise InputError(f"{name} is corrupt: it cannot be parsed ({type(error).__name__}: {error}).") from error
 
 
 def _check(file: TfliteFile, name: str) -> None:
@@ -130,11 +165,6 @@ def _check(file: TfliteFile, name: str) -> None:
         raise UnsupportedModelError(
             f"{name} has {file.signatures} signatures, expected one.",
             fix="convert the model again with one signature.",
-        )
-    if file.dynamic:
-        raise UnsupportedModelError(
-            f"{name}: the sizes of {', '.join(file.dynamic)} are not fixed: only the batch may be dynamic.",
-            fix="convert the model again with fixed sizes.",
         )
     if file.precision is None:
         raise UnsupportedModelError(

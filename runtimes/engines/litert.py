@@ -37,7 +37,7 @@ class LiteRTAdapter(EngineAdapter):
             raise TargetError(
                 f"{self.name} {self.version} cannot load the artifact, which needs TensorFlow Lite "
                 f"{needs.engine_version} or newer: {error}",
-                fix=f"pip install --upgrade {self.name}",
+                fix=f"pip install --upgrade {self.name}; or choose another artifact.",
             ) from error
         self._inputs = [self._index("input", spec, inputs) for spec in signature.inputs]
         self._outputs = [self._index("output", spec, outputs) for spec in signature.outputs]

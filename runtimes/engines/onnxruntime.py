@@ -9,8 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance, TinyModel, check_tensor
+from edgeml.core.engine import (
+    ArrayInstance,
+    EngineAdapter,
+    EngineInstance,
+    TinyModel,
+    check_tensor,
+    is_older,
+    is_out_of_memory,
+)
 from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError
+from edgeml.core.onnxruntime_errors import plain_reason
 from edgeml.core.placement import OperatorCount
 from edgeml.core.tensors import Signature
 from edgeml.core.texts import text_array
@@ -29,6 +38,9 @@ _DTYPES = {
     "tensor(int16)": "int16",
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
     "tensor(bool)": "bool",
     "tensor(string)": "string",
 }
@@ -76,10 +88,12 @@ class OnnxRuntimeAdapter(EngineAdapter):
         except TargetError:
             raise
         except Exception as error:  # onnxruntime's exceptions do not have a common base
+            old = is_older(self.version, needs.engine_version)
+            version = f", which needs {needs.engine_version} or newer" if old else ""
             raise TargetError(
-                f"onnxruntime {self.version} cannot load the artifact, which needs "
-                f"{needs.engine_version} or newer: {error}",
-                fix="pip install --upgrade onnxruntime" if target == "cpu" else "choose another artifact or target.",
+                f"onnxruntime {self.version} cannot load the artifact{version}: {plain_reason(error)}.",
+                fix="pip install --upgrade onnxruntime" if old else "choose another artifact or target.",
+                log=str(error),
             ) from error
         self._shrinking = onnxruntime.RunOptions()  # without it the arena keeps the memory of the largest batch
         self._shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -111,11 +125,11 @@ class OnnxRuntimeAdapter(EngineAdapter):
 
     def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002 - the session's own
         """Bind memory where all sizes are fixed; else pass the caller's arrays."""
-        shapes = [(batch, *spec.shape[1:]) for spec in (*self.signature.inputs, *self.signature.outputs)]
-        text = any(spec.dtype == "string" for spec in (*self.signature.inputs, *self.signature.outputs))
-        bindable = not text and self.target == "cpu" and all(size is not None for _, *sizes in shapes for size in sizes)
+        specs = (*self.signature.inputs, *self.signature.outputs)
+        text = any(spec.dtype == "string" for spec in specs)
+        bindable = not text and self.target == "cpu" and all(None not in spec.shape[1:] for spec in specs)
         if bindable and batch is not None:
-            return self._bound_instance(shapes)
+            return self._bound_instance(batch)
         session = self._session if batch is not None or self._shared else self._new_session()
         put = partial(self._put, session, session.io_binding()) if bindable else None
         return ArrayInstance(partial(self._call, session), put)
@@ -129,13 +143,16 @@ class OnnxRuntimeAdapter(EngineAdapter):
 
         return open_on(onnxruntime, self._data, lambda: _options(1), self.target)[0]
 
-    def _bound_instance(self, shapes: list[Any]) -> EngineInstance:
+    def _bound_instance(self, batch: int) -> EngineInstance:
         """Return an instance whose memory onnxruntime reads and writes without a copy."""
         from onnxruntime import OrtValue
 
         session, binding = self._session, self._session.io_binding()
         specs = (*self.signature.inputs, *self.signature.outputs)
-        arrays = [np.zeros(shape, spec.dtype) for shape, spec in zip(shapes, specs, strict=True)]
+        shapes = [spec.file_shape if spec.unbatched else (batch, *spec.shape[1:]) for spec in specs]
+        arrays = [
+            np.zeros([size or 1 for size in shape], spec.dtype) for shape, spec in zip(shapes, specs, strict=True)
+        ]
         values = [OrtValue.ortvalue_from_numpy(array) for array in arrays]
         count = len(self._inputs)
         for name, value in zip(self._inputs, values[:count], strict=True):
@@ -145,7 +162,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
         return EngineInstance(arrays[:count], arrays[count:], lambda: session.run_with_iobinding(binding), keep=values)
 
     def _call(self, session: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        options = self._options(len(values[0]))
+        options = self._options(values[0].shape[0] if values[0].ndim else 1)
         outputs: list[Any] = session.run(self._outputs, dict(zip(self._inputs, values, strict=True)), options)
         return [_text_output(value) if text else value for value, text in zip(outputs, self._texts, strict=True)]
 
@@ -169,13 +186,27 @@ class OnnxRuntimeAdapter(EngineAdapter):
         import onnxruntime
 
         inputs = {
-            spec.name: np.zeros([size or 1 for size in spec.shape], "U1" if spec.dtype == "string" else spec.dtype)
+            spec.name: np.zeros([size or 1 for size in spec.file_shape], "U1" if spec.dtype == "string" else spec.dtype)
             for spec in self.signature.inputs
         }
         try:
             return operators_run(onnxruntime, self._data, _options(1), self.target, inputs)
         except Exception as error:  # as above
             raise self.translate(error) from error
+
+    def translate(self, error: Exception) -> EdgemlError:
+        """Translate an exception of onnxruntime, without its own codes."""
+        if isinstance(error, EdgemlError):
+            return error
+        if is_out_of_memory(error):
+            return TargetError(
+                f"onnxruntime {self.version}: not enough memory to run the artifact.",
+                fix="use a smaller batch_size, or stream the samples.",
+                log=str(error),
+            )
+        return TargetError(
+            f"onnxruntime {self.version} failed to run the artifact: {plain_reason(error)}.", log=str(error)
+        )
 
     def close(self) -> None:
         """Release onnxruntime's session."""

@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from edgeml.core.artifact import Needs
-from edgeml.core.engine import EngineAdapter
+from edgeml.core.engine import EngineAdapter, is_out_of_memory
 from edgeml.core.errors import TargetError
 from edgeml.core.system.locks import ForkSafeLock
 from edgeml.core.system.machine import cores
@@ -24,6 +24,7 @@ from .io_conversion import to_source
 from .pool import Pool
 from .small_batches import SmallBatches
 from .threads import WorkerThreads
+from .unbatched import batched_instance, is_batched
 
 __all__ = [
     "BatchScheduler",
@@ -85,7 +86,10 @@ class BatchScheduler:
         workers = threads or cores()
 
         def pool(unit: int | None, threads: int = 1) -> Pool[Executor]:
-            return Pool(lambda: Executor(adapter.instance(unit, threads), unit, signature), max(workers, cores()))
+            def executor() -> Executor:
+                return Executor(batched_instance(adapter, signature, unit, threads), unit, signature)
+
+            return Pool(executor, max(workers, cores()))
 
         self._adapter, self._signature, self._pool = adapter, signature, pool
         self.workers = workers
@@ -97,7 +101,8 @@ class BatchScheduler:
         self._wide_pools: dict[int, Pool[Executor]] = {}
         integers = signature.inputs[0].quantization is not None
         wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if _convolves(needs) else _WIDE
-        self._wide_units = _fitting(wide, signature) if adapter.resizes and self.unit == 1 else ()
+        resizes = adapter.resizes and self.unit == 1 and is_batched(signature)
+        self._wide_units = _fitting(wide, signature) if resizes else ()
         singles, errors = self.singles, adapter.errors
         self.small_batches = SmallBatches(
             pool,
@@ -143,10 +148,27 @@ class BatchScheduler:
             as_is: Whether the outputs stay in the artifact's dtypes.
             progress: Called with the number of finished samples.
         """
+        if not len(next(iter(arrays.values()))):
+            return empty_outputs(self._signature, as_is=as_is)
+        try:
+            return self._run(arrays, check, batch_size=batch_size, as_is=as_is, progress=progress)
+        except TargetError as error:
+            if self.unit is not None or batch_size == 1 or not is_out_of_memory(error.__cause__ or error):
+                raise
+        self._batch_limit = 1  # batches of the usual size do not fit into the memory that this process may have
+        return self._run(arrays, check, batch_size=1, as_is=as_is, progress=progress)
+
+    def _run(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        check: Check | None,
+        *,
+        batch_size: int | None,
+        as_is: bool,
+        progress: Callable[[int], object] | None,
+    ) -> dict[str, np.ndarray]:
         inputs = list(arrays.values())
         count = len(inputs[0])
-        if not count:
-            return empty_outputs(self._signature, as_is=as_is)
         try:
             unit = self._wide_unit(inputs, check) or self.unit
             pool = self._wide_pools.get(unit or 0) or (self.singles if count == 1 == unit else self._executors)

@@ -169,6 +169,7 @@ class IsolatedScheduler:
         adapter: The artifact. The session closes it.
         signature: Signature of the artifact.
         needs: Needs of the artifact.
+        in_one_call: Whether all samples of a run go to the child in one call, as the steps of a sequence must.
 
     Attributes:
         unit: Batch size of the engine's calls; None for any.
@@ -177,8 +178,10 @@ class IsolatedScheduler:
 
     workers = 1
 
-    def __init__(self, adapter: IsolatedAdapter, signature: Signature, needs: Needs) -> None:
-        self._adapter, self._signature = adapter, signature
+    def __init__(
+        self, adapter: IsolatedAdapter, signature: Signature, needs: Needs, *, in_one_call: bool = False
+    ) -> None:
+        self._adapter, self._signature, self._in_one_call = adapter, signature, in_one_call
         self.unit = batch_of(signature, needs)
         self._batch_limit = default_batch(signature, needs)
         self._sample_s = math.inf  # minimum observed time of a sample
@@ -202,7 +205,7 @@ class IsolatedScheduler:
         parts, begin = [], 0
         try:
             while begin < count:
-                end = min(begin + self._part(size), count)
+                end = count if self._in_one_call else min(begin + self._part(size), count)
                 values = encode_span(inputs, (begin, end), check, self._signature)
                 part = self._run(values, size if self.unit is None else None)
                 parts.append(part if as_is else [to_source(*pair) for pair in zip(part, specs, strict=True)])

@@ -20,6 +20,7 @@ from edgeml.core.tensors import Signature
 
 from .batching import BatchScheduler
 from .opening import open_adapter
+from .steps import StepScheduler, has_state
 
 __all__ = ["EngineDescription", "IsolatedArtifact", "IsolatedProcess"]
 
@@ -92,11 +93,15 @@ class IsolatedProcess:
                 allow_fallback=artifact.allow_fallback,
             )
             opening.callback(self._adapter.close)
-            self._scheduler = BatchScheduler(
-                self._adapter, artifact.signature, artifact.needs, threads=artifact.threads
-            )
+            self._scheduler: BatchScheduler | StepScheduler
+            if has_state(artifact.signature, artifact.needs):
+                self._scheduler = StepScheduler(self._adapter, artifact.signature, threads=artifact.threads)
+            else:
+                self._scheduler = BatchScheduler(
+                    self._adapter, artifact.signature, artifact.needs, threads=artifact.threads
+                )
             opening.callback(self._scheduler.close)
-            self._names = [spec.name for spec in artifact.signature.inputs]
+            self._names = [spec.name for spec in artifact.signature.visible.inputs]
             self._opened = opening.pop_all()
         return EngineDescription(self._adapter.version, self._adapter.family)
 

@@ -18,7 +18,7 @@ from edgeml.core.engine import EngineAdapter
 from edgeml.core.errors import InputError, TargetError
 from edgeml.core.placement import Placement
 from edgeml.core.preprocessing import Declaration
-from edgeml.core.session import MAX_THREADS, Session
+from edgeml.core.session import MAX_THREADS, Session, StatefulSession
 from edgeml.core.tensors import Label, Signature
 
 from .assembly import assembly
@@ -26,6 +26,8 @@ from .batching import BatchScheduler, concatenate, empty_outputs
 from .io_conversion import to_source
 from .opening import open_adapter
 from .pool import closed_error
+from .steps import StepScheduler, has_state
+from .unbatched import batched_instance
 
 if TYPE_CHECKING:  # what not every program uses is loaded when it is used
     from edgeml.core.isolation import Isolation
@@ -34,7 +36,7 @@ if TYPE_CHECKING:  # what not every program uses is loaded when it is used
     from .io_binding import IoBinding
     from .isolated_adapter import IsolatedScheduler
 
-__all__ = ["EngineSession", "open_session"]
+__all__ = ["EngineSession", "StatefulEngineSession", "open_session"]
 
 _FLOAT32 = np.dtype(np.float32)
 _RECHECKED_BYTES = 2**28  # size of arrays that are validated once more to count the bad samples
@@ -58,12 +60,16 @@ def open_session(
         raise InputError(f"threads is {threads!r:.80}, expected a whole number from 1 to {MAX_THREADS}.")
     threads = None if threads is None else int(threads)
     adapter: EngineAdapter
-    scheduler: BatchScheduler | IsolatedScheduler
+    scheduler: BatchScheduler | IsolatedScheduler | StepScheduler
+    visible = signature.visible
     if isolation is None:
         adapter = open_adapter(
             engine, data, signature, needs=needs, target=target, threads=threads, allow_fallback=allow_fallback
         )
-        scheduler = BatchScheduler(adapter, signature, needs, threads=threads)
+        if has_state(signature, needs):
+            scheduler = StepScheduler(adapter, signature, threads=threads)
+        else:
+            scheduler = BatchScheduler(adapter, signature, needs, threads=threads)
     else:
         from .isolated_adapter import IsolatedAdapter, IsolatedScheduler
 
@@ -77,8 +83,8 @@ def open_session(
             allow_fallback=allow_fallback,
             isolation=isolation,
         )
-        scheduler = IsolatedScheduler(adapter, signature, needs)
-    return EngineSession(adapter, scheduler, signature, decision=decision, preprocessing=preprocessing, target=target)
+        scheduler = IsolatedScheduler(adapter, visible, needs, in_one_call=has_state(signature, needs))
+    return EngineSession(adapter, scheduler, visible, decision=decision, preprocessing=preprocessing, target=target)
 
 
 class EngineSession(Session):
@@ -96,7 +102,7 @@ class EngineSession(Session):
     def __init__(
         self,
         adapter: EngineAdapter,
-        scheduler: BatchScheduler | IsolatedScheduler,
+        scheduler: BatchScheduler | IsolatedScheduler | StepScheduler,
         signature: Signature,
         *,
         decision: Decision | Mapping[str, Decision] | None,
@@ -327,8 +333,10 @@ class EngineSession(Session):
             self._check_open()
             from .io_binding import IoBinding
 
+            if isinstance(self._scheduler, StepScheduler):
+                raise TargetError("The artifact has a state and cannot be bound to memory.", fix="use stateful().")
             try:
-                instance = self._adapter.instance(int(batch), 1)
+                instance = batched_instance(self._adapter, self.signature, int(batch), 1)
             except self._errors as error:
                 self._scheduler.raise_translated(error)
             if not instance.outputs:
@@ -338,6 +346,15 @@ class EngineSession(Session):
             binding = IoBinding(instance, self.signature)
             self._bindings.add(binding)
             return binding
+
+    def stateful(self) -> StatefulSession:
+        if not isinstance(self._scheduler, StepScheduler):
+            raise InputError(
+                "The session does not keep a state: the model has none, or the session is isolated.",
+                fix="use run or predict; or build with stateful=True, and open the session without isolated=True.",
+            )
+        self._check_open()
+        return StatefulEngineSession(self, self._scheduler.continued())
 
     def close(self) -> None:
         with self._binding:
@@ -496,6 +513,43 @@ class EngineSession(Session):
     def _check_open(self) -> None:
         if self._closed:
             raise closed_error()
+
+
+class StatefulEngineSession(EngineSession, StatefulSession):
+    """A session of its own state, which calls continue; see `core.session.Session.stateful`.
+
+    Args:
+        session: Session of the artifact. The stateful session ends with it.
+        scheduler: Runs the steps.
+    """
+
+    def __init__(self, session: EngineSession, scheduler: StepScheduler) -> None:
+        super().__init__(
+            session._adapter,  # noqa: SLF001  # another session of the same artifact
+            scheduler,
+            session.signature,
+            decision=session.decision,
+            preprocessing=session.preprocessing,
+            target=session.target,
+        )
+        self._session, self._steps = session, scheduler
+        self.reason = session.reason
+
+    def reset(self) -> None:
+        """Begin a new sequence, from the initial state."""
+        self._check_open()
+        self._steps.reset()
+
+    def stateful(self) -> StatefulSession:
+        return self._session.stateful()
+
+    def close(self) -> None:
+        self._closed = True
+        self._steps.close()
+
+    def _check_open(self) -> None:
+        super()._check_open()
+        self._session._check_open()  # noqa: SLF001  # as above
 
 
 def _is_duration(value: object) -> bool:

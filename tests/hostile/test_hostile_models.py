@@ -360,25 +360,40 @@ def test_onnx_data_in_another_file(hide: Callable[[onnx.ModelProto], None], tmp_
         edgeml.build(path)
 
 
-def test_onnx_data_beside_the_file_is_read_where_it_is_trusted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trust", [False, True])
+def test_onnx_data_outside_the_folder_is_never_read(tmp_path: Path, trust: bool) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(64))
+    (tmp_path / "inner" / "deeper").mkdir(parents=True)
+    (tmp_path / "inner" / "deeper" / "secret.bin").write_bytes(bytes(64))
+    (tmp_path / "inner" / "link.bin").symlink_to(tmp_path / "secret.bin")
+    path = tmp_path / "inner" / "model.onnx"
+    for location in ("../secret.bin", str(tmp_path / "secret.bin"), "deeper/secret.bin", "link.bin", "..", ".", ""):
+        model = linear()
+        EXTERNAL_DATA["initializer"](model)
+        for entry in model.graph.initializer[0].external_data:
+            entry.value = location if entry.key == "location" else entry.value
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(UnsupportedModelError, match="is stored in another file"):
+            edgeml.build(path, trust_source=trust)
+
+
+def test_onnx_data_of_another_size_or_none(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(linear(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    with pytest.raises(UnsupportedModelError, match="is stored in another file"):
+    weights, model = (tmp_path / "weights.bin").read_bytes(), onnx.load(path, load_external_data=False)
+    (tmp_path / "weights.bin").write_bytes(weights[:-1])
+    with pytest.raises(InputError, match=r"expected 64 bytes, and the file has 63"):
         edgeml.build(path)
-    x = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
-    package = edgeml.build(path, evaluation=x, recipes=["onnx-fp32"], trust_source=True)
-    np.testing.assert_array_equal(np.asarray(package.session("onnx-fp32").predict(x)), x)
-
-
-def test_onnx_data_outside_the_folder_is_never_read(tmp_path: Path) -> None:
-    (tmp_path / "secret.bin").write_bytes(bytes(64))
-    (tmp_path / "inner").mkdir()
-    path = tmp_path / "inner" / "model.onnx"
-    model = linear()
-    EXTERNAL_DATA["initializer"](model)
-    path.write_bytes(model.SerializeToString())
-    with pytest.raises(InputError, match="is corrupt"):
-        edgeml.build(path, trust_source=True)
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(InputError, match="it does not exist"):
+        edgeml.build(path)
+    (tmp_path / "weights.bin").write_bytes(weights)
+    for key, value in (("offset", "x"), ("offset", "-4"), ("offset", "1"), ("length", "60"), ("length", "1" * 30)):
+        wrong = onnx.ModelProto.FromString(model.SerializeToString())
+        wrong.graph.initializer[0].external_data.add(key=key, value=value)
+        path.write_bytes(wrong.SerializeToString())
+        with pytest.raises(InputError, match="the data of the tensor"):
+            edgeml.build(path)
 
 
 @pytest.mark.parametrize(("domain", "kind"), [("evil.custom", "Run"), ("com.microsoft", "EPContext")])

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import edgeml
 from edgeml.cli.file_inspection import FileInspector, InspectorSettings
-from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.core.errors import InputError
 from edgeml.sources.onnx_file import open_source
 from tests.support.packing import artifact_bytes
 
@@ -131,16 +131,6 @@ def test_whole_numbers_in(tmp_path: Path) -> None:
     np.testing.assert_array_equal(package.session("onnx-fp32").predict(whole), numpy_helper.to_array(table)[whole])
 
 
-def test_a_free_size_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="only the batch may be dynamic"):
-        open_source(small(tmp_path, size="width"))
-
-
-def test_texts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises((UnsupportedModelError, InputError), match=r"string|corrupt"):
-        open_source(small(tmp_path, dtype=TensorProto.STRING))
-
-
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     for data in (b"no model at all", b""):
@@ -244,14 +234,17 @@ def test_a_file_of_bytes_is_packaged_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_allclose(outputs, np.matmul(x, BYTES / np.float32(80)), atol=1e-5)
 
 
-def test_double_weights_are_refused_and_double_constants_are_not(tmp_path: Path) -> None:
+def test_double_weights_and_double_constants_are_float32_or_better(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Cast", ["x"], ["wide"], to=11),
         helper.make_node("MatMul", ["wide", "w"], ["product"]),
         helper.make_node("Cast", ["product"], ["y"], to=1),
     ]
-    with pytest.raises(UnsupportedModelError, match="stores weights as double"):
-        open_source(saved(tmp_path, nodes, numpy_helper.from_array(WEIGHTS.astype(np.float64), "w")))
+    path = saved(tmp_path, nodes, numpy_helper.from_array(WEIGHTS.astype(np.float64), "w"))
+    package = edgeml.build(path, recipes=["onnx-fp32", "onnx-dynamic"])
+    assert package.released == ("onnx-fp32",)
+    (wanted,) = onnxruntime.InferenceSession(path).run(None, {"x": samples(5)})
+    np.testing.assert_array_equal(package.session("onnx-fp32").predict(samples(5)), wanted)
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["product"]),
         helper.make_node("Cast", ["half"], ["factor"], to=1),

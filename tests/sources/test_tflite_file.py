@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -165,13 +166,25 @@ def test_several_signatures_are_refused(files: dict[str, Path], tmp_path: Path) 
         open_source(changed(files["tflite-fp32"], double, tmp_path))
 
 
-def test_free_sizes_are_refused(files: dict[str, Path], tmp_path: Path) -> None:
+def test_free_sizes_are_refused_or_fixed(files: dict[str, Path], tmp_path: Path) -> None:
     def free(model: schema.ModelT) -> None:
         graph = model.subgraphs[0]
         graph.tensors[graph.inputs[0]].shapeSignature = np.array([-1, -1, 8, 1], np.int32)
 
-    with pytest.raises(UnsupportedModelError, match="only the batch may be dynamic"):
-        open_source(changed(files["tflite-fp32"], free, tmp_path))
+    path = changed(files["tflite-fp32"], free, tmp_path)
+    with pytest.raises(UnsupportedModelError, match=r"has free sizes: \w+\.1; only the batch may be free") as caught:
+        open_source(path)
+    (size,) = re.findall(r"--size (\w+\.1)=N", caught.value.fix)
+    with pytest.raises(InputError, match=f"does not have a free size 'length'; its free sizes are {size}"):
+        open_source(path, sizes={"length": 8})
+    with pytest.raises(UnsupportedModelError, match=f"does not run with the sizes {size}=3"):
+        open_source(path, sizes={size: 3})
+    package = edgeml.build(path, sizes={size: 8}, recipes="tflite-fp32")
+    record = package.artifact("tflite-fp32")
+    assert record.lineage == ("the given .tflite file", f"sizes fixed: {size}=8")
+    x = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
+    expected = edgeml.build(files["tflite-fp32"], recipes="tflite-fp32").session("tflite-fp32").predict(x)
+    np.testing.assert_array_equal(package.session("tflite-fp32").predict(x), expected)
 
 
 def test_operators_of_others_are_refused(files: dict[str, Path], tmp_path: Path) -> None:

@@ -58,6 +58,30 @@ class KerasModels:
             model.save(path, **({"zipped": False} if form == "unzipped" else {}))
         return path
 
+    def streaming_file(self) -> Path:
+        """A ``.tflite`` file that keeps the last three steps of four numbers in a variable."""
+        import tensorflow as tf
+
+        weights = np.random.default_rng(0).standard_normal((16, 2)).astype(np.float32)
+
+        class Net(tf.Module):  # type: ignore[misc]  # TensorFlow does not have types
+            def __init__(self) -> None:
+                super().__init__()
+                self.last, self.weights = tf.Variable(tf.zeros([1, 3, 4])), tf.constant(weights)
+
+            @tf.function(input_signature=[tf.TensorSpec([1, 1, 4], tf.float32, name="x")])  # type: ignore[untyped-decorator]
+            def step(self, x: Any) -> Any:
+                window = tf.concat([self.last, x], 1)
+                self.last.assign(window[:, 1:])
+                return {"y": tf.reshape(window, [1, 16]) @ self.weights}
+
+        net, folder, path = Net(), self._folder / "streaming", self._folder / "streaming.tflite"
+        tf.saved_model.save(net, str(folder), signatures={"step": net.step})
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+        converter.experimental_enable_resource_variables = True
+        path.write_bytes(converter.convert())
+        return path
+
     def variants(self) -> dict[str, Path]:
         """One model in several files: as it is, compiled, with one weight changed, with one layer named otherwise."""
         keras, layers = self._keras, self._keras.layers

@@ -67,10 +67,10 @@ def _compare(
         )
     for spec in specs:
         tensor = by_name[spec.name]
-        if tensor.dtype != spec.dtype or not _fits(kind, tensor.shape, spec.shape):
+        if tensor.dtype != spec.dtype or not _fits(kind, tensor.shape, spec.file_shape):
             raise InputError(
                 f"{name}: the {kind} '{spec.name}' is {tensor.dtype} {_describe(tensor.shape)}, but the package "
-                f"declares {spec.dtype} {_describe(spec.shape)}."
+                f"declares {spec.dtype} {_describe(spec.file_shape)}."
             )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["canonicalize"]
+__all__ = ["canonicalize", "name_free_sizes"]
 
 _MIN_IR_VERSION = 8  # earlier ones list initializers as inputs, or lack types
 
@@ -28,10 +28,7 @@ def canonicalize(model: Any) -> Any:
     _rename(
         model.graph, {"": "", **{name: name for name in fixed}}, _Counter(fixed)
     )  # "": an optional input that is not used
-    for value in (*model.graph.input, *model.graph.output):
-        for axis, size in enumerate(value.type.tensor_type.shape.dim):
-            if not size.HasField("dim_value"):
-                size.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"
+    name_free_sizes(model.graph)
     imports = sorted({(opset.domain, opset.version) for opset in model.opset_import})
     used = _domains(model.graph) | {function.domain for function in model.functions}
     del model.opset_import[:]
@@ -41,6 +38,14 @@ def canonicalize(model: Any) -> Any:
     # The lowest version that supports the operators, so that old runtimes load the model.
     model.ir_version = max(_MIN_IR_VERSION, find_min_ir_version_for(model.opset_import, ignore_unknown=True))
     return model
+
+
+def name_free_sizes(graph: Any) -> None:
+    """Name the free sizes of inputs and outputs after their place: the first is the batch."""
+    for value in (*graph.input, *graph.output):
+        for axis, size in enumerate(value.type.tensor_type.shape.dim):
+            if not size.HasField("dim_value"):
+                size.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"
 
 
 class _Counter:
@@ -102,12 +107,26 @@ def _rename(graph: Any, outer: dict[str, str], counter: _Counter, *, nested: boo
     copies = [type(tensor).FromString(tensor.SerializeToString(deterministic=True)) for tensor in kept]
     del graph.initializer[:]
     graph.initializer.extend(copies)
-    del graph.value_info[:]
+    _keep_types(graph, names)
     graph.doc_string = ""
     if nested:
         graph.name = "inner"
         for value in graph.output:
             value.name = names.get(value.name, value.name)
+
+
+def _keep_types(graph: Any, names: dict[str, str]) -> None:
+    """Keep the types of inner tensors only where nested graphs read them: inference stops at branches."""
+    types = {}
+    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
+        for value in graph.value_info:
+            if value.name in names and value.type.HasField("tensor_type"):
+                value.name, value.doc_string = names[value.name], ""
+                for size in value.type.tensor_type.shape.dim:
+                    size.ClearField("dim_param")
+                types[value.name] = type(value).FromString(value.SerializeToString(deterministic=True))
+    del graph.value_info[:]
+    graph.value_info.extend(types[name] for name in sorted(types, key=lambda name: (len(name), name)))
 
 
 def _sort(graph: Any) -> None:

@@ -24,7 +24,7 @@ _SMALL = {
     "FLOAT4E2M1",
 }  # of any size
 _FLOAT8 = {"FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT8E8M0"}
-_UNSUPPORTED = _SMALL | _FLOAT8 | {"DOUBLE", "BFLOAT16"}
+_UNSUPPORTED = _SMALL | _FLOAT8 | {"BFLOAT16"}
 _FOUR_BITS = {"GatherBlockQuantized", "MatMulBnb4", "MatMulFpQ4", "MatMulNBits", "QMoE"}
 _DYNAMIC = {
     "ConvInteger",
@@ -42,7 +42,8 @@ def onnx_precision(model: Any) -> Precision | None:
     """Return the precision of an `onnx.ModelProto` without local functions; None where it is not that of a recipe.
 
     The weights are the initializers and constants of all graphs, those of loops and branches too. 8-bit weights that
-    become floats before they are used are of the precision ``dynamic``.
+    become floats before they are used are of the precision ``dynamic``. Models of float64 are of ``fp32``,
+    which promises no less than float32.
     """
     kinds = {node.op_type for part in graphs(model.graph) for node in part.node}
     weights = _weights(model)

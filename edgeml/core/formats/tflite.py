@@ -17,6 +17,8 @@ __all__ = ["TfliteFile", "inspect_tflite", "read_tflite"]
 _INTEGERS = {"int8": "int8", "uint8": "int8", "int16": "int16x8"}
 _WEIGHTS = {"int4", "int8", "uint8"}
 _EDGES = {"QUANTIZE", "DEQUANTIZE"}
+_CONVERTING = {*_EDGES, "CAST", "DENSIFY"}  # operators that compute nothing
+_STATE = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
 _MOVING = {"EXPAND_DIMS", "RESHAPE", "SQUEEZE", "TRANSPOSE"}
 _DECISIONS: dict[str, Literal["softmax", "sigmoid"]] = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
 
@@ -68,10 +70,9 @@ def read_tflite(data: bytes) -> TfliteFile:
     names = [name for name, _ in ends]
     specs = tuple(_spec(name, graph.tensors[i], dtypes) for name, (_, i) in zip(plain_names(names), ends, strict=True))
     count = len(graph.inputs)
-    dynamic = tuple(
-        spec.name
-        for spec, (_, i) in zip(specs, ends, strict=True)
-        if graph.tensors[i].shapeSignature is not None and any(size < 0 for size in graph.tensors[i].shapeSignature[1:])
+    dynamic = [_dynamic_axes(graph.tensors[i]) for _, i in ends]
+    free_sizes = tuple(
+        f"{spec.name}.{axis}" for spec, axes in zip(specs[:count], dynamic, strict=False) for axis in axes if axis
     )
     versions = [
         bytes(model.buffers[entry.buffer].data).rstrip(b"\0").decode()
@@ -85,14 +86,29 @@ def read_tflite(data: bytes) -> TfliteFile:
         _precision(model, operators, dtypes),
         tuple(_final_operator(graph, operators, index) for _, index in ends[count:]),
         len(model.signatureDefs or ()),
-        dynamic,
-        any(
-            graph.tensors[i].shapeSignature is not None
-            and len(graph.tensors[i].shapeSignature)
-            and graph.tensors[i].shapeSignature[0] < 0
-            for _, i in ends[:count]
-        ),
+        free_sizes,
+        any(any(axes) for axes in dynamic[count:]),
+        any(0 in axes for axes in dynamic[:count]),
+        _states(model, operators),
+        tuple(i for _, i in ends),
     )
+
+
+def _dynamic_axes(tensor: Any) -> list[int]:
+    """Return the axes of a tensor whose size is dynamic."""
+    sizes = tensor.shapeSignature
+    return [] if sizes is None else [axis for axis, size in enumerate(sizes) if size < 0]
+
+
+def _states(model: Any, operators: list[str]) -> tuple[str, ...]:
+    """Return the names of the variables that a model keeps between calls."""
+    names: dict[str, None] = {}
+    for graph in model.subgraphs:
+        for operator in graph.operators or ():
+            if operators[operator.opcodeIndex] == "VAR_HANDLE":
+                name = getattr(operator.builtinOptions, "sharedName", None) or b"variable"
+                names[name.decode("utf-8", errors="replace")] = None
+    return tuple(names)
 
 
 def _schema() -> Any:
@@ -123,7 +139,10 @@ def _spec(name: str, tensor: Any, dtypes: dict[int, Any]) -> TensorSpec:
 
 
 def _precision(model: Any, operators: list[str], dtypes: dict[int, str]) -> Precision | None:
-    """Return the precision by the dtypes of activations and, in a float model, of weights; None for other mixes."""
+    """Return the precision by the dtypes of activations and, in a float model, of weights; None for other mixes.
+
+    Integers without a scale, such as positions and the bytes of an image, are not activations.
+    """
     computed: set[str] = set()
     stored: set[str] = set()
     for graph in model.subgraphs:
@@ -134,15 +153,22 @@ def _precision(model: Any, operators: list[str], dtypes: dict[int, str]) -> Prec
         for operator in graph.operators or ():
             tensors = [i for i in (*operator.inputs, *operator.outputs) if i >= 0]
             stored |= {dtypes[graph.tensors[i].type] for i in tensors if constant[i]}
-            if operators[operator.opcodeIndex] not in _EDGES:
-                computed |= {dtypes[graph.tensors[i].type] for i in tensors if not constant[i]}
-    computed -= {"int32", "int64", "bool"}  # positions, sizes, masks
+            if operators[operator.opcodeIndex] not in _CONVERTING | _STATE:
+                computed |= {_activation(graph.tensors[i], dtypes) for i in tensors if not constant[i]}
+    computed -= {"", "int32", "int64"}  # sums of products have a scale as well
     if computed == {"float32"}:
         if stored & _WEIGHTS:
             return "dynamic"
         return "fp16" if "float16" in stored else "fp32"
     precisions = {_INTEGERS.get(kind) for kind in computed}
     return precisions.pop() if len(precisions) == 1 else None  # type: ignore[return-value]  # names of precisions
+
+
+def _activation(tensor: Any, dtypes: dict[int, str]) -> str:
+    """Return the dtype of a float or quantized tensor; empty for other integers and bools."""
+    dtype, quantization = dtypes[tensor.type], tensor.quantization
+    is_quantized = quantization is not None and quantization.scale is not None and len(quantization.scale) > 0
+    return dtype if is_quantized or "float" in dtype else ""
 
 
 def _final_operator(graph: Any, operators: list[str], tensor: int) -> Literal["softmax", "sigmoid"] | None:
@@ -168,8 +194,11 @@ class TfliteFile(Struct, frozen=True):
         precision: Precision that the file computes in; None where it is not that of a recipe.
         final_operators: Operator that computes each output, where classifiers end with such an operator; else None.
         signatures: Number of signatures.
-        dynamic: Names of inputs and outputs with a dynamic size other than the batch.
+        free_sizes: Dynamic sizes of inputs other than the batch, each as ``INPUT.AXIS``.
+        free_outputs: Whether an output has a dynamic size other than the batch.
         free_batch: Whether the first size of an input is dynamic.
+        states: Variables that the model keeps between calls.
+        tensors: Numbers of the inputs, then of the outputs, in the first graph.
     """
 
     signature: Signature
@@ -178,5 +207,8 @@ class TfliteFile(Struct, frozen=True):
     precision: Precision | None
     final_operators: tuple[Literal["softmax", "sigmoid"] | None, ...]
     signatures: int
-    dynamic: tuple[str, ...]
+    free_sizes: tuple[str, ...]
+    free_outputs: bool
     free_batch: bool
+    states: tuple[str, ...] = ()
+    tensors: tuple[int, ...] = ()

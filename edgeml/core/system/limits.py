@@ -22,7 +22,9 @@ __all__ = ["DEFAULT_TIMEOUT_S", "Limits", "limited_memory", "limited_time"]
 DEFAULT_TIMEOUT_S = 30.0  # far above one call of an engine: the slowest, TFLite Micro's, take some seconds
 _BASE_MB = 256.0  # buffers of an engine for a model of a few kB
 _COPIES = 4.0  # of an artifact in an engine: as loaded, as floats, and packed for the kernels
-_ACTIVATIONS = 64.0  # memory of a network's activations, in sizes of its inputs and outputs
+_ACTIVATIONS = (
+    320.0  # memory of a network's activations, in sizes of its inputs and outputs; a net on sound needs above 192
+)
 _NO_LIMIT_MB = 2.0**40  # more than any machine has, and less than the system can count
 _LONGEST_S = 1e9  # thirty years, which the system's timers can count
 _THREAD_MB = 16.0  # stack and heap of a thread

@@ -16,9 +16,11 @@ from edgeml.core.conversion import ConversionJob, Source
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.recipe import find_recipe
 from edgeml.core.registry.tables import CONVERTERS, SOURCES
-from edgeml.core.source import Probes, Reference, SourceInfo
+from edgeml.core.source import FILES, Probes, Reference, SourceInfo
 from edgeml.core.system.imports import resolve
 from edgeml.core.system.limits import Limits, limited_memory, limited_time
+from edgeml.sources.onnx_weights import weight_files
+from edgeml.sources.states import StateOption
 
 __all__ = ["Conversion", "ConversionSettings"]
 
@@ -39,6 +41,8 @@ class ConversionSettings(Struct, frozen=True):
         batch: Fixed batch size of the artifacts, or None.
         trust: Allow models that can run code on this machine.
         limits: Limits of the source's memory and of its run.
+        sizes: See `ModelFile.sizes`.
+        stateful: See `ModelFile.stateful`.
     """
 
     framework: str
@@ -47,6 +51,8 @@ class ConversionSettings(Struct, frozen=True):
     batch: int | None = None
     trust: bool = False
     limits: Limits = Limits()
+    sizes: dict[str, int] = {}
+    stateful: StateOption = None
 
 
 class Conversion:
@@ -55,8 +61,9 @@ class Conversion:
     def __init__(self, settings: ConversionSettings) -> None:
         self._settings = settings
         open_source = resolve(SOURCES[settings.framework]).open_source
+        options = {"sizes": settings.sizes, "stateful": settings.stateful} if settings.framework in FILES else {}
         with self._limited_memory({}, _FRAMEWORK_MB):
-            self._source: Source = open_source(settings.model, trust=settings.trust)
+            self._source: Source = open_source(settings.model, trust=settings.trust, **options)
         self._job: ConversionJob | None = None
 
     def describe(self) -> SourceInfo:
@@ -140,7 +147,10 @@ class Conversion:
         """
         model, memory_mb = self._settings.model, self._settings.limits.memory_mb
         if memory_mb is None:
-            model_bytes = sum(file.lstat().st_size for file in (model, *model.glob("*"), *model.glob("variables/*")))
+            files = (model, *model.glob("*"), *model.glob("variables/*"))
+            if self._settings.framework == "onnx":
+                files = (model, *weight_files(model))
+            model_bytes = sum(file.lstat().st_size for file in files)
             data_bytes = sum(file.stat().st_size for file in data.values())
             memory_mb = _CONVERSION_MB + (_CONVERSION_COPIES * model_bytes + _ACTIVATIONS * data_bytes) / 2**20
         try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -41,6 +42,12 @@ def test_an_onnx_model_that_is_too_new(small_package: edgeml.Package) -> None:
     record = small_package.artifact("onnx-fp32")
     model = onnx.load_from_string(artifact_bytes(small_package, "onnx-fp32"))
     model.ir_version = 999
-    with pytest.raises(TargetError, match=r"cannot load the artifact, which needs .* or newer: .*IR version") as caught:
-        find_engine("onnx")(model.SerializeToString(), record.signature, needs=record.needs)
+    newer = msgspec.structs.replace(record.needs, engine_version="99.0.0")
+    with pytest.raises(
+        TargetError, match=r"cannot load the artifact, which needs 99\.0\.0 or newer: .*IR version"
+    ) as caught:
+        find_engine("onnx")(model.SerializeToString(), record.signature, needs=newer)
     assert "pip install --upgrade onnxruntime" in caught.value.fix
+    with pytest.raises(TargetError, match=r"cannot load the artifact: Unsupported model IR version: 999") as caught:
+        find_engine("onnx")(model.SerializeToString(), record.signature, needs=record.needs)
+    assert "upgrade" not in caught.value.fix  # this version is new enough for the artifact

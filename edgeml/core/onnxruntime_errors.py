@@ -1,0 +1,17 @@
+"""Errors of onnxruntime, in words for users."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["plain_reason"]
+
+# Codes of errors, and the place in onnxruntime's own source with the function's signature.
+_CODES = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S+\.(?:cc|h):\d+ .*?\)>? (?=[A-Z])")
+_MAX_CHARS = 300
+
+
+def plain_reason(error: Exception) -> str:
+    """Return the first line of an error, without codes, places in onnxruntime's source, and a full stop."""
+    text = _CODES.sub("", str(error).strip() or type(error).__name__)
+    return text.splitlines()[0][:_MAX_CHARS].rstrip(". ")

@@ -1,0 +1,84 @@
+"""One form for ONNX models as exporters of all ages write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeml.core.tensors import plain_names
+
+__all__ = ["normalize"]
+
+
+def normalize(model: Any) -> None:
+    """Bring an `onnx.ModelProto` into one form, in place.
+
+    Weights are not inputs, free sizes do not have a number, inputs and outputs have plain names, scores are arrays and
+    not sequences of maps, each set of operators is listed once, and nothing remains of training.
+    """
+    del model.training_info[:]
+    _list_operator_sets_once(model)
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    del graph.input[:]
+    graph.input.extend(inputs)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.HasField("dim_value") and size.dim_value < 0:
+                size.ClearField("dim_value")
+    _unzip(graph)
+    _rename(graph)
+
+
+def _list_operator_sets_once(model: Any) -> None:
+    """Keep one entry for each domain: the last, which onnxruntime uses."""
+    versions = {("" if entry.domain == "ai.onnx" else entry.domain): entry.version for entry in model.opset_import}
+    del model.opset_import[:]
+    for domain, version in versions.items():
+        model.opset_import.add(domain=domain, version=version)
+
+
+def _unzip(graph: Any) -> None:
+    """Replace outputs that are sequences of maps from labels to scores by the arrays of scores."""
+    import onnx
+
+    makers = {node.output[0]: node for node in graph.node if node.op_type == "ZipMap" and node.output}
+    for value in graph.output:
+        node = makers.get(value.name)
+        if node is not None and value.type.HasField("sequence_type"):
+            node.op_type, node.domain = "Identity", ""
+            labels = [len(each.ints or each.strings) for each in node.attribute]
+            del node.attribute[:]
+            shape = [None, labels[0] if labels else None]
+            value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, shape))
+
+
+def _rename(graph: Any) -> None:
+    """Rename inputs and outputs to plain names, where they are defined and where they are read."""
+    ends = [*graph.input, *graph.output]
+    new = dict(zip([value.name for value in ends], plain_names(value.name for value in ends), strict=True))
+    inner_names = {name for node in graph.node for name in (*node.input, *node.output)} - set(new)
+    inner_names |= {tensor.name for tensor in graph.initializer}
+    for inner in {name for name in new.values() if name in inner_names}:  # the new name of an input or output is in use
+        new[inner] = f"{inner}__inner"
+    for value in ends:
+        value.name = new[value.name]
+    _rename_within(graph, new)
+
+
+def _rename_within(graph: Any, new: dict[str, str]) -> None:
+    for tensor in graph.initializer:
+        tensor.name = new.get(tensor.name, tensor.name)
+    for value in graph.value_info:
+        value.name = new.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [new.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node or inner.output:
+                    own = {value.name for value in inner.input}
+                    visible = {old: name for old, name in new.items() if old not in own}
+                    _rename_within(inner, visible)
+                    for value in inner.output:
+                        value.name = visible.get(value.name, value.name)

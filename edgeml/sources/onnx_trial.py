@@ -1,0 +1,96 @@
+"""Trial runs of an ONNX model, for what its graph does not declare: sizes of outputs, and whether it has a batch."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeml.core.onnxruntime_errors import plain_reason
+from edgeml.core.tensors import TensorSpec
+
+__all__ = ["TrialError", "TrialRuns"]
+
+_SEED = 0
+_EQUAL = 1e-3  # of the largest value: rounding moves a sum of floats by far less, and another sample by more
+
+
+class TrialError(Exception):
+    """The model does not run on trial inputs.
+
+    Args:
+        reason: Reason of the engine's error.
+    """
+
+
+class TrialRuns:
+    """Runs of a model on seeded random inputs, small whole numbers among them.
+
+    Args:
+        model: The `onnx.ModelProto`.
+        inputs: Its inputs, with a number or None for the batch as the first size where they have one.
+    """
+
+    def __init__(self, model: Any, inputs: Sequence[TensorSpec]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level, options.intra_op_num_threads = 4, 1
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions do not have a common base
+            raise TrialError(plain_reason(error)) from error
+        self._inputs = inputs
+
+    def outputs(self, batch: int = 1, seed: int = _SEED) -> list[np.ndarray]:
+        """Return the outputs for random inputs.
+
+        Args:
+            batch: Size of a free batch.
+            seed: Seed of the random inputs.
+
+        Raises:
+            TrialError: The model does not run on them.
+        """
+        return self._run([_random(spec, batch, seed) for spec in self._inputs])
+
+    def has_batch(self) -> bool:
+        """Return whether the first axis of a model of fixed sizes is a batch, as far as trial runs show.
+
+        In a batch the answer for a sample depends neither on the others nor on its position.
+
+        Raises:
+            TrialError: The model does not run on random inputs.
+        """
+        mixed = [_random(spec, 1, _SEED) for spec in self._inputs]
+        alike = [np.repeat(array[:1], len(array), axis=0) for array in mixed]
+        pairs = list(zip(self._run(mixed), self._run(alike), strict=True))
+        return all(_close(output[:1], same[:1]) and _close(same, same[:1]) for output, same in pairs)
+
+    def _run(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        feeds = {spec.name: value for spec, value in zip(self._inputs, values, strict=True)}
+        try:
+            return [np.asarray(output) for output in self._session.run(None, feeds)]
+        except Exception as error:  # as above
+            raise TrialError(plain_reason(error)) from error
+
+
+def _random(spec: TensorSpec, batch: int, seed: int) -> np.ndarray:
+    shape = [batch if size is None else size for size in spec.file_shape]
+    rng = np.random.default_rng([seed, zlib.crc32(spec.name.encode())])
+    if spec.dtype == "string":
+        return np.asarray(rng.choice(["a", "b"], shape), dtype=object)
+    if spec.dtype.startswith("float"):
+        return np.asarray(rng.standard_normal(shape)).astype(spec.dtype)
+    return np.asarray(rng.integers(0, 2, shape)).astype(spec.dtype)
+
+
+def _close(first: np.ndarray, second: np.ndarray) -> bool:
+    if first.dtype.kind != "f":
+        return bool(np.all(first == second))
+    limit = _EQUAL * float(np.nan_to_num(np.abs(first), posinf=0.0).max(initial=0.0))
+    return np.allclose(first, second, rtol=0.0, atol=limit, equal_nan=True)
