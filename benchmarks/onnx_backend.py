@@ -1,6 +1,6 @@
 """The onnx package's own test models, packaged by edgeml, beside onnxruntime.
 
-    python benchmarks/onnx_backend.py [--only TEXT] [--recipe onnx-fp32 ...] [--jobs 2] [-o RESULTS.csv]
+    python benchmarks/onnx_backend.py [--only TEXT] [--every N] [--recipe onnx-fp32 ...] [--jobs 2] [-o RESULTS.csv]
 
 Each test is a model with inputs and the outputs that ONNX defines. It is built with its own inputs as evaluation and
 calibration data, and the session of each artifact runs them. ``right``: the artifact gives the test's outputs, as near
@@ -172,6 +172,7 @@ def main() -> None:
     """Run the tests, and print a table of states and of reasons."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="a part of the tests' names")
+    parser.add_argument("--every", type=int, default=1, help="each of so many tests alone")
     parser.add_argument("--recipe", dest="recipes", action="append", choices=RECIPES)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("-o", "--output", type=Path)
@@ -179,7 +180,7 @@ def main() -> None:
     recipes = arguments.recipes or ["onnx-fp32"]
     found: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder, Pool(arguments.jobs, maxtasksperchild=100) as pool:
-        chosen = [test for test in tests(Path(folder)) if arguments.only in test[0]]
+        chosen = [test for test in tests(Path(folder)) if arguments.only in test[0]][:: arguments.every]
         for count, outcomes in enumerate(pool.imap(partial(run, recipes=recipes), chosen), 1):
             found += outcomes
             if sys.stderr.isatty() or count % 100 == 0:

@@ -99,6 +99,7 @@ class Assessor:
             *proven.verdict.remarks,
             *_lost_labels(labels, floor),
             *self.assumptions,
+            *_unbatched(artifact),
             *artifact.remarks,
             *run.remarks,
         )
@@ -290,3 +291,12 @@ def _flips(labels: Labels, truth: np.ndarray | None) -> tuple[Flip, ...]:
         )
         for row in rows.tolist()
     )
+
+
+def _unbatched(artifact: Artifact) -> tuple[str, ...]:
+    """Return a remark on tensors without a batch."""
+    visible = artifact.signature.visible
+    names = [spec.name for spec in (*visible.inputs, *visible.outputs) if spec.unbatched]
+    if not names:
+        return ()
+    return (f"{', '.join(names)} do not have a batch in the file, as far as it shows: a call takes one sample",)

@@ -208,8 +208,8 @@ class _RecipeBuilder:
     def convert(self, recipe: Recipe) -> Artifact | Refusal:
         """Convert the source by a recipe, without proof."""
         info = self.request.info
-        # Existing files are packaged unchanged; only float32 ONNX files can be quantized.
-        quantizes = info.framework not in FILES or (info.architecture == "onnx-fp32" and recipe.format == "onnx")
+        # Existing files are packaged unchanged; only float32 ones can be quantized, in their own format.
+        quantizes = info.framework not in FILES or info.architecture == f"{recipe.format}-fp32"
         if recipe.needs_calibration and quantizes and not self.request.inputs.calibration:
             if self.request.calibration:
                 return Refusal(

@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import edgeml
 from edgeml.core.errors import InputError, UnsupportedModelError
+from edgeml.demo.digits import Digits
 from edgeml.sources.tflite_file import open_source
 from tests.support.mlperf import mlperf_model, mlperf_samples
 from tests.support.packing import artifact_bytes, packed
@@ -43,15 +44,50 @@ def changed(path: Path, change: object, folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_file_is_packaged_as_the_recipe_that_it_is(files: dict[str, Path], recipe: str) -> None:
+    quantized = {"tflite-dynamic"} if recipe == "tflite-fp32" else set()
     package = edgeml.build(files[recipe])
-    assert package.released == (recipe,)
+    assert set(package.released) - quantized == {recipe}
     assert artifact_bytes(package, recipe) == files[recipe].read_bytes()
     record = package.manifest.artifacts[0]
     assert record.evaluation.fidelity.max_error == 0
     assert any("the given file itself" in remark for remark in record.verdict.remarks)
     refused = {item.recipe: item.fix for item in package.manifest.refused}
-    assert set(refused) == {found.id for found in edgeml.RECIPES} - {recipe}
-    assert all("build from the model" in fix for fix in refused.values())
+    assert set(refused) == {found.id for found in edgeml.RECIPES} - set(package.released)
+    assert all("build from the model" in fix or "pass calibration" in fix for fix in refused.values())
+
+
+def test_a_float_file_is_quantized_without_tensorflow(files: dict[str, Path], digits: Digits, tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer", reason="the extra quantizer is not installed")
+    x, y, calibration = digits.evaluation, digits.evaluation_labels, digits.calibration
+    recipes = ["tflite-fp32", "tflite-dynamic", "tflite-int8", "tflite-int16x8"]
+    package = edgeml.build(files["tflite-fp32"], calibration=calibration, evaluation=(x, y), recipes=recipes)
+    assert package.released == tuple(recipes)
+    (reference,) = run_bare(files["tflite-fp32"].read_bytes(), x)
+    for recipe in recipes[1:]:
+        record = package.artifact(recipe)
+        assert record.lineage[-1].startswith("litert-quantizer ")
+        output = np.asarray(package.session(recipe).predict(x))
+        sqnr_db = 10 * np.log10((reference**2).sum() / ((output - reference) ** 2).sum())
+        assert record.evaluation.fidelity.sqnr_db == pytest.approx(sqnr_db, abs=0.01)
+        assert sqnr_db > 35
+    int8 = package.artifact("tflite-int8")
+    assert [spec.dtype for spec in (*int8.signature.inputs, *int8.signature.outputs)] == ["int8", "int8"]
+    again = edgeml.build(files["tflite-fp32"], calibration=calibration, evaluation=(x, y), recipes="tflite-int8")
+    assert artifact_bytes(again, "tflite-int8") == artifact_bytes(package, "tflite-int8")
+    with pytest.raises(InputError):
+        edgeml.build(files["tflite-fp32"], calibration=np.zeros((0, 8, 8, 1)), recipes="tflite-int8")
+
+
+def run_bare(data: bytes, x: np.ndarray) -> list[np.ndarray]:
+    """Outputs of a float file in the bare interpreter, one sample at a time."""
+    interpreter = Interpreter(model_content=data)
+    interpreter.allocate_tensors()
+    outputs = []
+    for sample in x:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], sample[None])
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
+    return [np.stack(outputs)]
 
 
 def test_the_reference_is_what_the_bare_interpreter_gives() -> None:

@@ -29,6 +29,7 @@ EXTRA_OF_MODULE: Mapping[str, str] = MappingProxyType(
         "skops": "sklearn",
         "PIL": "images",
         "pycocotools": "detection",
+        "litert_quantizer": "quantizer",
         "matplotlib": "train",
         "vl_convert": "report",
         "jinja2": "report",
