@@ -99,7 +99,7 @@ class Assessor:
             *proven.verdict.remarks,
             *_lost_labels(labels, floor),
             *self.assumptions,
-            *_unbatched(artifact),
+            *_form(artifact, self.info),
             *artifact.remarks,
             *run.remarks,
         )
@@ -293,10 +293,11 @@ def _flips(labels: Labels, truth: np.ndarray | None) -> tuple[Flip, ...]:
     )
 
 
-def _unbatched(artifact: Artifact) -> tuple[str, ...]:
-    """Return a remark on tensors without a batch."""
+def _form(artifact: Artifact, info: SourceInfo) -> Iterator[str]:
+    """Yield remarks on a state, and on tensors without a batch."""
     visible = artifact.signature.visible
     names = [spec.name for spec in (*visible.inputs, *visible.outputs) if spec.unbatched]
-    if not names:
-        return ()
-    return (f"{', '.join(names)} do not have a batch in the file, as far as it shows: a call takes one sample",)
+    if info.stateful:
+        yield "the model keeps a state: samples are consecutive steps of a sequence"
+    if names:
+        yield f"the file does not show a batch for {', '.join(names)}: a call takes one sample"

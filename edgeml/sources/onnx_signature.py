@@ -149,7 +149,7 @@ def _inputs(declared: Sequence[_Declared], name: str, sizes: Mapping[str, int]) 
         raise UnsupportedModelError(
             f"{name} has free sizes: {', '.join(unknown)}; only the batch may be free. "
             f"Its inputs are {'; '.join(map(str, tensors))}.",
-            fix="fix them: " + " ".join(f"--size {size}=N" for size in unknown) + " (sizes= in Python).",
+            fix="fix them in a build: " + " ".join(f"--size {size}=N" for size in unknown) + " (sizes= in Python).",
         )
     if is_shared and not inner:
         return [_spec(tensor, tensor.shape or ()) for tensor in tensors], True

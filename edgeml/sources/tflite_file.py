@@ -112,7 +112,7 @@ def open_source(
     if missing:
         raise UnsupportedModelError(
             f"{path.name} has free sizes: {', '.join(missing)}; only the batch may be free.",
-            fix="fix them: " + " ".join(f"--size {size}=N" for size in missing) + " (sizes= in Python).",
+            fix="fix them in a build: " + " ".join(f"--size {size}=N" for size in missing) + " (sizes= in Python).",
         )
     if sizes or file.free_outputs:
         data = fix_sizes(data, file, sizes, path.name)
