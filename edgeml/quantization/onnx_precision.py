@@ -224,7 +224,7 @@ def _dynamic(model: Any, job: ConversionJob, signature: Signature) -> Any:
     # onnxruntime does not support ConvInteger with signed weights on CPUs.
     prepared = _preprocess(model, job, signature)
     quantize_dynamic(prepared, path, weight_type=QuantType.QUInt8, nodes_to_exclude=_excluded(onnx.load(prepared)))
-    return _require_quantized(onnx.load(path))
+    return _require_quantized(onnx.load(path), "matrix products or convolutions with constant weights")
 
 
 def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
@@ -245,7 +245,7 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
         nodes_to_exclude=[*joining, *_excluded(onnx.load(prepared))],
         calibrate_method=CalibrationMethod.MinMax,
     )
-    return guard_subgraphs(_require_quantized(onnx.load(path)))
+    return guard_subgraphs(_require_quantized(onnx.load(path), "operators that it quantizes"))
 
 
 def _divided(prepared: Path, job: ConversionJob, signature: Signature) -> tuple[Path, list[str]]:
@@ -268,8 +268,12 @@ def _excluded(model: Any) -> list[str]:
     return [node.name for node in model.graph.node if node.op_type == "Attention" and node.domain in {"", "ai.onnx"}]
 
 
-def _require_quantized(model: Any) -> Any:
+def _require_quantized(model: Any, operators: str) -> Any:
     """Return the model if a part of it was quantized.
+
+    Args:
+        model: A model that onnxruntime quantized.
+        operators: The operators that would have been quantized, in words.
 
     Raises:
         UnsupportedModelError: Nothing was quantized, and a float model must not be shipped under a quantized name.
@@ -277,7 +281,7 @@ def _require_quantized(model: Any) -> Any:
     kinds = {node.op_type for node in model.graph.node}
     if not kinds & {"QuantizeLinear", "DynamicQuantizeLinear"}:
         raise UnsupportedModelError(
-            "onnxruntime quantized nothing: the model contains no matrix products with constant weights.",
+            f"onnxruntime quantized nothing: the model contains no {operators}.",
             fix="use onnx-fp32.",
         )
     return model

@@ -206,7 +206,7 @@ def test_matrices_without_a_batch(tmp_path: Path) -> None:
     a, b = random_inputs(5, 3, 4), random_inputs(5, 4, 2)
     products = np.asarray(package.session("onnx-fp32").predict({"a": a, "b": b}))
     np.testing.assert_allclose(products, a @ b, atol=1e-6)
-    assert "no matrix products with constant weights" in refusals(package)["onnx-dynamic"]
+    assert "no matrix products or convolutions with constant weights" in refusals(package)["onnx-dynamic"]
 
 
 # --- Classifiers and metadata ----------------------------------------------------------------------------------------
