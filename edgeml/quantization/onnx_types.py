@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = ["complete_types"]
 
-_KINDS = {
-    "float": "FLOAT",
-    "float16": "FLOAT16",
-    "double": "DOUBLE",
-    "int8": "INT8",
-    "uint8": "UINT8",
-    "int16": "INT16",
-    "uint16": "UINT16",
-    "int32": "INT32",
-    "uint32": "UINT32",
-    "int64": "INT64",
-    "uint64": "UINT64",
-    "bool": "BOOL",
-    "string": "STRING",
-}
+_TENSOR = re.compile(r"tensor\((\w+)\)")
 
 
 def complete_types(model: Any) -> None:
@@ -45,9 +32,9 @@ def complete_types(model: Any) -> None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
     for output in session.get_outputs():
-        kind = _KINDS.get(output.type.removeprefix("tensor(").removesuffix(")"))
-        if output.name not in known and kind is not None:
+        tensor = _TENSOR.fullmatch(output.type)  # as tensor(float), which ONNX names FLOAT
+        if output.name not in known and tensor is not None:
             # An unknown shape is empty here, like that of a scalar.
             shape = [size if isinstance(size, int) else None for size in output.shape] or None
-            value = onnx.helper.make_tensor_value_info(output.name, onnx.TensorProto.DataType.Value(kind), shape)
-            graph.value_info.append(value)
+            dtype = onnx.TensorProto.DataType.Value(tensor[1].upper())
+            graph.value_info.append(onnx.helper.make_tensor_value_info(output.name, dtype, shape))

@@ -117,12 +117,7 @@ def open_source(
     if sizes or file.free_outputs:
         data = fix_sizes(data, file, sizes, path.name)
         file = _read(data, path.name)
-    signature = Signature(
-        tuple(_checked(spec, path.name) for spec in file.signature.inputs),
-        tuple(_checked(spec, path.name) for spec in file.signature.outputs),
-    )
-    if len({spec.shape[:1] for spec in (*signature.inputs, *signature.outputs)} | {()}) > 2:
-        signature = Signature(*(tuple(map(mark_unbatched, specs)) for specs in (signature.inputs, signature.outputs)))
+    signature = _checked_signature(file.signature, path.name)
     batch = batch_of(signature, path.name)
     if not file.states or isinstance(stateful, Mapping):
         signature = with_states(signature, stateful, path.name)
@@ -172,6 +167,15 @@ def _check(file: TfliteFile, name: str) -> None:
             "float16 or 8-bit weights, and activations of 8 or 16 bits.",
             fix="build from the original model.",
         )
+
+
+def _checked_signature(signature: Signature, name: str) -> Signature:
+    """Return a signature whose tensors all have a batch; in the file some may not have it."""
+    inputs, outputs = (tuple(_checked(spec, name) for spec in specs) for specs in (signature.inputs, signature.outputs))
+    firsts = {spec.shape[0] if spec.shape else 0 for spec in (*inputs, *outputs)}
+    if len(firsts) > 1 or 0 in firsts:
+        return Signature(tuple(map(mark_unbatched, inputs)), tuple(map(mark_unbatched, outputs)))
+    return Signature(inputs, outputs)
 
 
 def _checked(spec: TensorSpec, name: str) -> TensorSpec:

@@ -80,6 +80,8 @@ class LiteRTAdapter(EngineAdapter):
     def instance(self, batch: int | None, threads: int) -> EngineInstance:
         """Create an interpreter for one thread."""
         interpreter = self._allocated_interpreter(batch, threads)
+        if any(not spec.file_shape for spec in (*self.signature.inputs, *self.signature.outputs)):
+            return ArrayInstance(partial(self._run_copying, interpreter))  # it gives copies of scalars, not their memory
         try:
             inputs = [memory(interpreter, index) for index in self._inputs]
             outputs = [memory(interpreter, index) for index in self._outputs]

@@ -26,7 +26,10 @@ def batched_instance(adapter: EngineAdapter, signature: Signature, batch: int | 
     if isinstance(instance, ArrayInstance):
 
         def call(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-            samples = [value[0] if spec.unbatched else value for value, spec in zip(values, inputs, strict=True)]
+            samples = [
+                value.reshape(value.shape[1:]) if spec.unbatched else value
+                for value, spec in zip(values, inputs, strict=True)
+            ]
             return _with_batch(instance(samples), outputs)
 
         return ArrayInstance(call)

@@ -78,6 +78,32 @@ def test_a_float_file_is_quantized_without_tensorflow(files: dict[str, Path], di
         edgeml.build(files["tflite-fp32"], calibration=np.zeros((0, 8, 8, 1)), recipes="tflite-int8")
 
 
+def test_an_input_without_a_batch(tmp_path: Path) -> None:
+    """A row times a number, as a graph of one operator."""
+    model, graph, operator, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MUL
+    code.version = 1
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 1], [2]
+    operator.builtinOptions, operator.builtinOptionsType = schema.MulOptionsT(), schema.BuiltinOptions.MulOptions
+    graph.tensors = []
+    for name, shape in ((b"x", [1, 4]), (b"gain", []), (b"y", [1, 4])):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, schema.TensorType.FLOAT32, 0
+        graph.tensors.append(tensor)
+    graph.operators, graph.inputs, graph.outputs = [operator], [0, 1], [2]
+    model.version, model.buffers, model.operatorCodes, model.subgraphs = 3, [schema.BufferT()], [code], [graph]
+    path = tmp_path / "gain.tflite"
+    path.write_bytes(packed(model))
+    rng = np.random.default_rng(0)
+    data = {"x": rng.normal(size=(30, 4)).astype(np.float32), "gain": rng.normal(size=30).astype(np.float32)}
+    package = edgeml.build(path, evaluation=data, recipes="tflite-fp32")
+    assert package.released == ("tflite-fp32",)
+    for isolated in (False, True):
+        with package.session("tflite-fp32", isolated=isolated) as session:
+            np.testing.assert_array_equal(session.predict(data), data["x"] * data["gain"][:, None])
+    assert {check.status for check in package.verify().golden} == {"holds"}
+
+
 def run_bare(data: bytes, x: np.ndarray) -> list[np.ndarray]:
     """Outputs of a float file in the bare interpreter, one sample at a time."""
     interpreter = Interpreter(model_content=data)
