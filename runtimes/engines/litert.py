@@ -81,7 +81,7 @@ class LiteRTAdapter(EngineAdapter):
         """Create an interpreter for one thread."""
         interpreter = self._allocated_interpreter(batch, threads)
         if any(not spec.file_shape for spec in (*self.signature.inputs, *self.signature.outputs)):
-            return ArrayInstance(partial(self._run_copying, interpreter))  # it gives copies of scalars, not their memory
+            return ArrayInstance(partial(self._run_copying, interpreter))  # scalars are given as copies
         try:
             inputs = [memory(interpreter, index) for index in self._inputs]
             outputs = [memory(interpreter, index) for index in self._outputs]
