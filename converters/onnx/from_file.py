@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from edgeml.core.artifact import Artifact
 from edgeml.core.conversion import ConversionJob, OnnxSource, fixed_sizes
@@ -15,6 +14,7 @@ from edgeml.core.formats.onnx_canonical import canonicalize
 from edgeml.core.recipe import Recipe
 from edgeml.core.tensors import Signature
 from edgeml.quantization.onnx_precision import canonical_artifact, onnx_artifact
+from edgeml.quantization.onnx_steps import run_steps
 
 __all__ = ["convert"]
 
@@ -69,26 +69,7 @@ def _with_states(job: ConversionJob, model: Any, signature: Signature) -> Conver
     """Return the job with the model's states at the steps of the calibration samples, one after the other."""
     if job.calibration is None or signature.visible is signature:
         return job
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [spec.name for spec in signature.outputs]
-    specs = {spec.name: spec for spec in signature.inputs}
-    shapes = {name: [size or 1 for size in spec.shape] for name, spec in specs.items() if spec.state}
-    state = {name: np.zeros(shape, specs[name].dtype) for name, shape in shapes.items()}
-    steps: dict[str, list[np.ndarray]] = {name: [] for name in state}
-    for i in range(len(next(iter(job.calibration.values())))):
-        sample = {
-            name: array[i : i + 1].astype(specs[name].dtype, copy=False) for name, array in job.calibration.items()
-        }
-        feeds = {
-            name: np.asarray(array[0]) if specs[name].unbatched else array for name, array in (sample | state).items()
-        }
-        outputs = dict(zip(names, session.run(names, feeds), strict=True))
-        for name, array in state.items():
-            steps[name].append(array)
-            state[name] = outputs[specs[name].state].reshape(shapes[name])
-    states = {name: np.concatenate(arrays) for name, arrays in steps.items()}
+    _, states = run_steps(model, signature, job.calibration)
     return replace(job, calibration={**job.calibration, **states})
 
 

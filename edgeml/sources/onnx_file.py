@@ -28,6 +28,7 @@ from edgeml.core.source import Head, Probes, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature
+from edgeml.quantization.onnx_steps import run_steps
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.class_names import class_names
 from edgeml.sources.file_description import batch_of, source_signature, whole_inputs
@@ -74,8 +75,13 @@ class OnnxFileSource:
         Args:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
-        with self._session() as session:
-            outputs = session.run(inputs)
+        specs = (*self.signature.inputs, *self.signature.outputs)
+        if any(spec.unbatched for spec in specs) or self.info.stateful:
+            # Forms that sessions change: a reference through a session would share the session's faults.
+            outputs, _ = run_steps(self.model, self.signature, inputs)
+        else:
+            with self._session() as session:
+                outputs = session.run(inputs)
         labels = next((outputs.pop(spec.name) for spec in self.signature.outputs if spec.meaning == "label"), None)
         return Reference(outputs, None if labels is None else self._positions(labels))
 

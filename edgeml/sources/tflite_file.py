@@ -27,6 +27,7 @@ from edgeml.sources.file_description import batch_of, check_sizes, mark_unbatche
 from edgeml.sources.heads import describe_outputs, head_of
 from edgeml.sources.states import StateOption, refuse_undeclared, with_states
 from edgeml.sources.tflite_sizes import fix_sizes
+from edgeml.sources.tflite_steps import run_steps
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 
@@ -58,6 +59,10 @@ class TfliteFileSource:
         Args:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
+        signature = self.model.signature
+        if any(spec.unbatched for spec in (*signature.inputs, *signature.outputs)) or self.info.stateful:
+            # Forms that sessions change: a reference through a session would share the session's faults.
+            return Reference(run_steps(self.data, self.model, inputs))
         with self._session() as session:
             return Reference(session.run(inputs))
 
