@@ -49,6 +49,10 @@ def _set_batch(source: OnnxSource, batch: int | None) -> tuple[Any, Signature]:
     file_batch = signature.inputs[0].shape[0]
     if batch in {None, file_batch}:
         return source.model, signature
+    if signature.visible is not signature and batch != 1:
+        raise UnsupportedModelError(
+            f"A model with a state runs one sequence: expected a batch of 1, got batch={batch}.", fix="leave it out."
+        )
     if file_batch is not None:
         raise UnsupportedModelError(
             f"The file has a fixed batch size of {file_batch}; got batch={batch}.",

@@ -115,14 +115,24 @@ def _ranges(source: TfliteSource, job: ConversionJob) -> dict[str, dict[str, np.
     tensors = list(_activations(source.data, interpreter))
     low = {name: np.inf for name, _ in tensors}
     high = {name: -np.inf for name, _ in tensors}
-    for batch in calibration_batches(job, source.model.signature):
+    signature = source.model.signature
+    results = dict(
+        zip((spec.name for spec in signature.outputs), source.model.tensors[len(signature.inputs) :], strict=True)
+    )
+    states = [(places[spec.name], results[spec.state], spec) for spec in signature.inputs if spec.state]
+    for place, _, spec in states:
+        interpreter.set_tensor(place, np.zeros([size or 1 for size in spec.file_shape], spec.dtype))
+    shapes = {spec.name: [size or 1 for size in spec.file_shape] for spec in signature.inputs}
+    for batch in calibration_batches(job, signature):
         for name, array in batch.items():
-            interpreter.set_tensor(places[name], array)
+            interpreter.set_tensor(places[name], array.reshape(shapes[name]))
         interpreter.invoke()
         for name, place in tensors:
             values = interpreter.get_tensor(place)
             low[name] = min(low[name], float(values.min(initial=np.inf)))
             high[name] = max(high[name], float(values.max(initial=-np.inf)))
+        for place, result, _ in states:
+            interpreter.set_tensor(place, interpreter.get_tensor(result))
     ranks = {name: interpreter.get_tensor(place).ndim for name, place in tensors}
     return {
         name: {key: np.full((1,) * ranks[name], ends[name], np.float32) for key, ends in (("min", low), ("max", high))}

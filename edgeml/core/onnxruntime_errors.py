@@ -7,7 +7,10 @@ import re
 __all__ = ["plain_reason"]
 
 # Codes of errors, and the place in onnxruntime's own source with the function's signature.
-_CODES = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S+\.(?:cc|h):\d+ .*?[)\]]>? (?=[A-Z])")
+_CODES = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |"
+    r"/onnxruntime_src/\S+:\d+ .*?\)(?:::<lambda\(\)>)?(?: const)?(?: \[[^\]]*\])? "
+)
 _RUNNING = re.compile(
     r"(?:Error in execution: )?Non-zero status code returned while running (\w+) node\. Name:'[^']*' Status Message: "
 )

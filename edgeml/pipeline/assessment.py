@@ -298,6 +298,8 @@ def _form(artifact: Artifact, info: SourceInfo) -> Iterator[str]:
     visible = artifact.signature.visible
     names = [spec.name for spec in (*visible.inputs, *visible.outputs) if spec.unbatched]
     if info.stateful:
-        yield "the model keeps a state: samples are consecutive steps of a sequence"
+        states = [f"'{spec.name}' becomes '{spec.state}'" for spec in artifact.signature.inputs if spec.state]
+        named = f" ({', '.join(states)})" if states else ""
+        yield f"the model keeps a state{named}: samples are consecutive steps of a sequence"
     if names:
         yield f"the file does not show a batch for {', '.join(names)}: a call takes one sample"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 
@@ -141,11 +142,11 @@ def _checked_sizes(sizes: object, path: Path | None) -> Mapping[str, int]:
         if (
             not isinstance(name, str)
             or isinstance(size, bool)
-            or not isinstance(size, int)
-            or not 1 <= size <= _MAX_SIZE
+            or not isinstance(size, Integral)
+            or not 1 <= int(size) <= _MAX_SIZE
         ):
             raise InputError(f"sizes: {name!r:.80} is {size!r:.80}, expected a whole number from 1 to {_MAX_SIZE}.")
-    return dict(sizes)
+    return {name: int(size) for name, size in sizes.items()}
 
 
 def _checked_state(stateful: object, path: Path | None) -> StateOption:

@@ -12,8 +12,10 @@ __all__ = ["Classifier", "find_classifier"]
 
 _MOVING = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 _LABELS = ("classlabels_ints", "classlabels_int64s", "classlabels_strings")
+_ORDERED = {"LogSoftmax", "Normalizer", "Sigmoid", "Softmax", "ZipMap"}
 _SELECTING = {"ArrayFeatureExtractor", "Gather"}
 _LABEL_DTYPES = {"INT32", "INT64", "STRING"}
+_SCORE_DTYPES = {"UNDEFINED", "FLOAT", "DOUBLE"}  # the first of sequences of maps
 
 
 class Classifier(Struct, frozen=True):
@@ -34,17 +36,16 @@ def find_classifier(graph: Any) -> Classifier | None:
     """Return the classifier of a graph with two outputs, a label and its scores; None for other graphs."""
     import onnx
 
-    kinds = onnx.TensorProto.DataType
     if len(graph.output) != 2:
         return None
+    kinds = [onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type) for value in graph.output]
     producers = {name: node for node in graph.node for name in node.output}
     for label, scores in ((0, 1), (1, 0)):
-        if kinds.Name(graph.output[label].type.tensor_type.elem_type) not in _LABEL_DTYPES:
+        if kinds[label] not in _LABEL_DTYPES or kinds[scores] not in _SCORE_DTYPES:
             continue
-        if graph.output[scores].type.tensor_type.elem_type not in {kinds.Value("UNDEFINED"), kinds.Value("FLOAT")}:
-            continue
-        labels = _labels(graph.output[label].name, producers, graph)
-        zipped = producers.get(graph.output[scores].name)
+        scored = graph.output[scores].name
+        labels = _labels(graph.output[label].name, scored, producers, graph)
+        zipped = producers.get(scored)
         if not labels and zipped is not None and zipped.op_type == "ZipMap":
             labels = _listed(zipped)
         if len(set(labels)) == len(labels) > 1:
@@ -52,18 +53,38 @@ def find_classifier(graph: Any) -> Classifier | None:
     return None
 
 
-def _labels(name: str, producers: dict[str, Any], graph: Any) -> tuple[Label, ...]:
+def _labels(name: str, scores: str, producers: dict[str, Any], graph: Any) -> tuple[Label, ...]:
     """Return the labels among which the operator behind an output selects; empty where it does not show them."""
+    node = _moved_from(name, producers)
+    if node is None:
+        return ()
+    if node.op_type not in _SELECTING:
+        return _listed(node)
+    largest = _moved_from(node.input[1], producers)
+    if largest is None or largest.op_type not in {"ArgMax", "TopK"}:
+        return ()
+    is_of_scores = _origin(largest.input[0], producers) == _origin(scores, producers)
+    return _stored(node.input[0], producers, graph) if is_of_scores else ()
+
+
+def _moved_from(name: str, producers: dict[str, Any]) -> Any:
+    """Return the operator behind those that only move numbers; None for an input or a constant."""
     node = producers.get(name)
-    for _ in graph.node:
+    for _ in range(len(producers)):
         if node is None or node.op_type not in _MOVING:
             break
         node = producers.get(node.input[0])
-    if node is None:
-        return ()
-    if node.op_type in _SELECTING:
-        return _stored(node.input[0], producers, graph)
-    return _listed(node)
+    return node
+
+
+def _origin(name: str, producers: dict[str, Any]) -> str:
+    """Return the tensor behind operators that keep the order of the scores of a sample."""
+    for _ in range(len(producers)):
+        node = producers.get(name)
+        if node is None or node.op_type not in _MOVING | _ORDERED:
+            break
+        name = node.input[0]
+    return name
 
 
 def _listed(node: Any) -> tuple[Label, ...]:

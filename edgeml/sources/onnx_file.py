@@ -27,7 +27,7 @@ from edgeml.core.session import Session
 from edgeml.core.source import Head, Probes, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
-from edgeml.core.tensors import Signature
+from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.quantization.onnx_steps import run_steps
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.class_names import class_names
@@ -179,7 +179,10 @@ def _describe(model: Any, name: str, sizes: Mapping[str, int], stateful: StateOp
         )
     classifier = find_classifier(model.graph)
     normalize(model)
-    signature = _with_meanings(read_signature(model, name, sizes), classifier, name)
+    signature = read_signature(model, name, sizes)
+    if classifier is not None and not _is_scored(signature.outputs[classifier.scores], classifier):
+        classifier = None
+    signature = _with_meanings(signature, classifier, name)
     batch_of(signature, name)
     signature = with_states(signature, stateful, name)
     visible = signature.visible
@@ -194,7 +197,7 @@ def _describe(model: Any, name: str, sizes: Mapping[str, int], stateful: StateOp
     outputs = visible.outputs
     if classifier is not None:
         outputs = (signature.outputs[classifier.scores],)
-        heads = [_classifier_head(model, outputs[0].name, classifier)]
+        heads = [_classifier_head(model, outputs[0], classifier)]
     task, decision, by_output = describe_outputs(outputs, heads)
     info = SourceInfo(
         "onnx",
@@ -227,12 +230,20 @@ def _with_meanings(signature: Signature, classifier: Classifier | None, name: st
     return Signature(signature.inputs, tuple(outputs))
 
 
-def _classifier_head(model: Any, scores: str, classifier: Classifier) -> Head:
+def _is_scored(scores: TensorSpec, classifier: Classifier) -> bool:
+    """Return whether an output has a score for each label, or one for two labels."""
+    count = len(classifier.labels)
+    return scores.shape[1:] == (count,) or (count == 2 and scores.shape[1:] in {(), (1,)})
+
+
+def _classifier_head(model: Any, scores: TensorSpec, classifier: Classifier) -> Head:
     """Return the head of a classifier, whose label output decides."""
-    node = next((node for node in model.graph.node if scores in node.output), None)
     producers = {name: node for node in model.graph.node for name in node.output}
+    node = producers.get(scores.name)
     while node is not None and node.op_type in _PASSING:
         node = producers.get(node.input[0])
+    if scores.shape[1:] in {(), (1,)}:
+        return Head("classification", Decision(classifier.labels, threshold=0.0))
     is_probable = node is not None and (
         node.op_type in {"Normalizer", "Softmax"} or any(each.s in _PROBABLE for each in node.attribute)
     )

@@ -46,39 +46,55 @@ def _unzip(graph: Any) -> None:
     for value in graph.output:
         node = makers.get(value.name)
         if node is not None and value.type.HasField("sequence_type"):
-            node.op_type, node.domain = "Identity", ""
             labels = [len(each.ints or each.strings) for each in node.attribute]
+            node.op_type, node.domain = "Cast", ""
             del node.attribute[:]
+            node.attribute.add(name="to", type=onnx.AttributeProto.INT, i=onnx.TensorProto.FLOAT)
             shape = [None, labels[0] if labels else None]
             value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, shape))
 
 
 def _rename(graph: Any) -> None:
     """Rename inputs and outputs to plain names, where they are defined and where they are read."""
-    ends = [*graph.input, *graph.output]
-    new = dict(zip([value.name for value in ends], plain_names(value.name for value in ends), strict=True))
-    inner_names = {name for node in graph.node for name in (*node.input, *node.output)} - set(new)
-    inner_names |= {tensor.name for tensor in graph.initializer}
-    for inner in {name for name in new.values() if name in inner_names}:  # the new name of an input or output is in use
-        new[inner] = f"{inner}__inner"
-    for value in ends:
+    ends = list(dict.fromkeys(value.name for value in (*graph.input, *graph.output)))
+    new = dict(zip(ends, plain_names(ends), strict=True))
+    used = _names(graph) - set(ends)
+    reserved = used | set(new.values())
+    for name in sorted(used.intersection(new.values())):  # the new name of an input or output is in use
+        new[name] = _free_name(name, reserved)
+        reserved.add(new[name])
+    for value in (*graph.input, *graph.output):
         value.name = new[value.name]
     _rename_within(graph, new)
 
 
+def _names(graph: Any) -> set[str]:
+    """Return the names of all tensors of a graph and of those within it."""
+    names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
+    for node in graph.node:
+        names.update(node.input, node.output)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                names |= _names(inner)
+    return names - {""}
+
+
+def _free_name(name: str, reserved: set[str]) -> str:
+    number = 1
+    while f"{name}__{number}" in reserved:
+        number += 1
+    return f"{name}__{number}"
+
+
 def _rename_within(graph: Any, new: dict[str, str]) -> None:
-    for tensor in graph.initializer:
+    for tensor in (*graph.initializer, *graph.value_info):
         tensor.name = new.get(tensor.name, tensor.name)
-    for value in graph.value_info:
-        value.name = new.get(value.name, value.name)
     for node in graph.node:
         node.input[:] = [new.get(name, name) for name in node.input]
         node.output[:] = [new.get(name, name) for name in node.output]
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 if inner.node or inner.output:
-                    own = {value.name for value in inner.input}
-                    visible = {old: name for old, name in new.items() if old not in own}
-                    _rename_within(inner, visible)
-                    for value in inner.output:
-                        value.name = visible.get(value.name, value.name)
+                    for value in (*inner.input, *inner.output):
+                        value.name = new.get(value.name, value.name)
+                    _rename_within(inner, new)

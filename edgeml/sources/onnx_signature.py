@@ -142,9 +142,10 @@ def _inputs(declared: Sequence[_Declared], name: str, sizes: Mapping[str, int]) 
     ]
     batches = {tensor.shape[0] for tensor in tensors if tensor.starts_free and tensor.shape}
     inner = dict.fromkeys(size for tensor in tensors for size in (tensor.shape or ())[1:] if isinstance(size, str))
-    others = [size for size in inner if size not in batches]
     is_shared = all(tensor.starts_free for tensor in tensors)
-    if others or not (is_shared or len(batches) < 2 or all("." in str(batch) for batch in batches)):
+    is_one = len(batches) < 2 or all("." in str(batch) for batch in batches)
+    others = [size for size in inner if size not in batches or not is_one or _stands_twice(size, tensors)]
+    if others or not (is_shared or is_one):
         unknown = others or sorted(map(str, batches))
         raise UnsupportedModelError(
             f"{name} has free sizes: {', '.join(unknown)}; only the batch may be free. "
@@ -158,6 +159,11 @@ def _inputs(declared: Sequence[_Declared], name: str, sizes: Mapping[str, int]) 
         spec = _spec(tensor, [1 if isinstance(size, str) else size for size in tensor.shape or ()])
         specs.append(mark_unbatched(spec, always=True) if batches and not tensor.starts_free else spec)
     return specs, False
+
+
+def _stands_twice(size: str, tensors: Sequence[_Declared]) -> bool:
+    """Return whether a size is both the first and another of a tensor, as that of a matrix of neighbors."""
+    return any((tensor.shape or ()).count(size) > 1 for tensor in tensors)
 
 
 def _trial_outputs(

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeml.core.errors import TargetError
 from edgeml.core.formats.tflite import TfliteFile
-from edgeml.core.integer_grid import dequantize, quantize
+from edgeml.core.integer_grid import dequantize, quantize, requantize, zeros
 from edgeml.core.tensors import TensorSpec, source_dtype
 
 __all__ = ["run_steps"]
@@ -31,7 +31,8 @@ def run_steps(data: bytes, file: TfliteFile, inputs: Mapping[str, np.ndarray]) -
     count = len(signature.inputs)
     places = dict(zip((spec.name for spec in signature.inputs), file.tensors[:count], strict=True))
     results = dict(zip((spec.name for spec in signature.outputs), file.tensors[count:], strict=True))
-    state = {spec.name: np.zeros(_shape(spec), spec.dtype) for spec in signature.inputs if spec.state}
+    specs = {spec.name: spec for spec in signature.outputs}
+    state = {spec.name: zeros(_shape(spec), spec.quantization, spec.dtype) for spec in signature.inputs if spec.state}
     steps = []
     try:
         interpreter = Interpreter(model_content=data, num_threads=1)
@@ -43,7 +44,13 @@ def run_steps(data: bytes, file: TfliteFile, inputs: Mapping[str, np.ndarray]) -
                 interpreter.set_tensor(places[spec.name], value)
             interpreter.invoke()
             outputs = {name: interpreter.get_tensor(place) for name, place in results.items()}
-            state = {spec.name: outputs[spec.state] for spec in signature.inputs if spec.state}
+            state = {
+                spec.name: requantize(
+                    outputs[spec.state], specs[spec.state].quantization, spec.quantization, spec.dtype
+                )
+                for spec in signature.inputs
+                if spec.state
+            }
             steps.append(outputs)
     except (ValueError, RuntimeError) as error:
         raise TargetError(

@@ -128,6 +128,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
         specs = (*self.signature.inputs, *self.signature.outputs)
         text = any(spec.dtype == "string" for spec in specs)
         bindable = not text and self.target == "cpu" and all(None not in spec.shape[1:] for spec in specs)
+        bindable &= not set(self._inputs) & set(self._outputs)  # an input that is an output is not written
         if bindable and batch is not None:
             return self._bound_instance(batch)
         session = self._session if batch is not None or self._shared else self._new_session()

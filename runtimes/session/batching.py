@@ -73,7 +73,10 @@ class BatchScheduler:
         singles: Executors for batch size 1.
         small_batches: Runs small batches with less overhead than `run`.
         workers: Number of threads that one call may use.
+        restarts: Whether each call begins a new sequence: samples are independent.
     """
+
+    restarts = False
 
     def __init__(
         self,

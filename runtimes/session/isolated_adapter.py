@@ -174,6 +174,7 @@ class IsolatedScheduler:
     Attributes:
         unit: Batch size of the engine's calls; None for any.
         workers: Number of calls that run at the same time.
+        restarts: Whether each call begins a new sequence.
     """
 
     workers = 1
@@ -181,7 +182,7 @@ class IsolatedScheduler:
     def __init__(
         self, adapter: IsolatedAdapter, signature: Signature, needs: Needs, *, in_one_call: bool = False
     ) -> None:
-        self._adapter, self._signature, self._in_one_call = adapter, signature, in_one_call
+        self._adapter, self._signature, self.restarts = adapter, signature, in_one_call
         self.unit = batch_of(signature, needs)
         self._batch_limit = default_batch(signature, needs)
         self._sample_s = math.inf  # minimum observed time of a sample
@@ -205,7 +206,7 @@ class IsolatedScheduler:
         parts, begin = [], 0
         try:
             while begin < count:
-                end = count if self._in_one_call else min(begin + self._part(size), count)
+                end = count if self.restarts else min(begin + self._part(size), count)
                 values = encode_span(inputs, (begin, end), check, self._signature)
                 part = self._run(values, size if self.unit is None else None)
                 parts.append(part if as_is else [to_source(*pair) for pair in zip(part, specs, strict=True)])

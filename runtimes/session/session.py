@@ -131,6 +131,8 @@ class EngineSession(Session):
         quantized = signature.inputs[0].quantization is not None
         self._single_dtype = np.dtype(signature.inputs[0].dtype) if quantized else None
         self._scheduler = scheduler
+        # Whether each call is a sequence of its own, so that a stream must not be cut into calls.
+        self._restarts = scheduler.restarts
         self._single_shape: tuple[int, ...] = (-1,)  # of no array
         if isinstance(scheduler, BatchScheduler):  # else there is no fast path: each call goes to another process
             self._single_shape = _single_shape(signature) or (-1,)
@@ -347,7 +349,7 @@ class EngineSession(Session):
             self._bindings.add(binding)
             return binding
 
-    def stateful(self) -> StatefulSession:
+    def stateful(self) -> StatefulEngineSession:
         if not isinstance(self._scheduler, StepScheduler):
             raise InputError(
                 "The session does not keep a state: the model has none, or the session is isolated.",
@@ -470,6 +472,10 @@ class EngineSession(Session):
         from .streaming import read_items, read_raw_items, run_in_batches, run_live
 
         self._check_open()
+        if self._restarts:
+            return self._run_sequence(
+                items, batch_size=batch_size, raw=raw, progress=progress, max_delay_ms=max_delay_ms, latest=latest
+            )
 
         def run(arrays: dict[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
             report = None if progress is None else lambda count: progress(first + count)
@@ -479,6 +485,11 @@ class EngineSession(Session):
         if max_delay_ms is None:
             return run_in_batches(stream, run)
         return run_live(stream, run, max_delay_s=max_delay_ms / 1e3, latest=latest, workers=self._scheduler.workers)
+
+    def _run_sequence(self, items: Iterable[object], **options: Any) -> Iterator[tuple[dict[str, np.ndarray], bool]]:
+        """Run all items as the steps of one sequence."""
+        with self.stateful() as sequence:
+            yield from sequence._run_items(items, **options)  # noqa: SLF001  # of the same class
 
     def _run_validated(
         self,
@@ -540,7 +551,7 @@ class StatefulEngineSession(EngineSession, StatefulSession):
         self._check_open()
         self._steps.reset()
 
-    def stateful(self) -> StatefulSession:
+    def stateful(self) -> StatefulEngineSession:
         return self._session.stateful()
 
     def close(self) -> None:

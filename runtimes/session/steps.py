@@ -11,6 +11,7 @@ import numpy as np
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import EngineAdapter, EngineInstance
 from edgeml.core.errors import TargetError
+from edgeml.core.integer_grid import requantize, zeros
 from edgeml.core.tensors import Signature, TensorSpec
 
 from .batching import concatenate, empty_outputs, encode_span
@@ -42,6 +43,7 @@ class StepScheduler:
     Attributes:
         unit: Batch size of the engine's calls.
         workers: Number of calls that run at the same time.
+        restarts: Whether each call begins a new sequence.
     """
 
     unit, workers = 1, 1
@@ -50,7 +52,8 @@ class StepScheduler:
         self, adapter: EngineAdapter, signature: Signature, *, threads: int | None, continues: bool = False
     ) -> None:
         self._adapter, self._signature, self._visible = adapter, signature, signature.visible
-        self._threads, self._continues = threads or 1, continues
+        self._outputs = {spec.name: spec for spec in signature.outputs}
+        self._threads, self._continues, self.restarts = threads or 1, continues, not continues
         self._lock = threading.Lock()
         self._instance: EngineInstance | None = None
         self._state: dict[str, np.ndarray] = {}
@@ -136,9 +139,10 @@ class StepScheduler:
                         f"The artifact returns the state '{spec.state}' of the shape {list(state.shape)}, expected "
                         f"{list(self._state[spec.name].shape)}."
                     )
-                self._state[spec.name] = state
+                following = self._outputs[spec.state]
+                self._state[spec.name] = requantize(state, following.quantization, spec.quantization, spec.dtype)
         return list(by_name.values())
 
 
 def _initial(spec: TensorSpec) -> np.ndarray:
-    return np.zeros([size or 1 for size in spec.shape], spec.dtype)
+    return zeros([size or 1 for size in spec.shape], spec.quantization, spec.dtype)

@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 import edgeml
 from edgeml.core.errors import InputError, UnsupportedModelError
@@ -145,6 +146,25 @@ def test_free_sizes_are_named_and_fixed(tmp_path: Path) -> None:
     package = check(path, {"x": random_inputs(9, 3, 4, 6)}, sizes={"height": 4, "x.3": 6})
     assert package.artifact("onnx-fp32").lineage == ("the given .onnx file", "sizes fixed: height=4, x.3=6")
     assert edgeml.build(path, sizes={"n": 2, "height": 4, "x.3": 6}, recipes="onnx-fp32").released
+
+
+@pytest.mark.parametrize(
+    ("shapes", "size"),
+    [
+        ({"x": ["nodes", 4], "adj": ["nodes", "nodes"]}, "nodes"),
+        ({"x": ["batch", "seq"], "adj": ["seq", "seq"]}, "seq"),
+    ],
+)
+def test_a_size_that_is_first_and_elsewhere_too_is_no_batch(
+    tmp_path: Path, shapes: dict[str, list[int | str | None]], size: str
+) -> None:
+    nodes = [helper.make_node("ReduceSum", ["x"], ["a"]), helper.make_node("ReduceSum", ["adj"], ["b"])]
+    nodes.append(helper.make_node("Add", ["a", "b"], ["y"]))
+    inputs: Tensors = {name: (FLOAT, shape) for name, shape in shapes.items()}
+    path = saved_net(tmp_path / "net.onnx", nodes, inputs, {"y": (FLOAT, [1, 1])})
+    with pytest.raises(UnsupportedModelError, match=f"has free sizes: {size}") as caught:
+        edgeml.build(path)
+    assert f"--size {size}=N" in caught.value.fix
 
 
 def test_other_models_do_not_have_free_sizes(net_file: Path) -> None:
@@ -276,6 +296,101 @@ def test_metadata_are_kept_and_names_of_classes_are_labels(tmp_path: Path) -> No
     numbers = edgeml.build(path, evaluation=(x, y), recipes="onnx-fp32")
     assert numbers.session("onnx-fp32").labels == (0, 1, 2, 3, 4)
     assert any("labels= takes" in text for text in numbers.artifact("onnx-fp32").verdict.remarks)
+
+
+def test_two_labels_by_one_score_and_scores_of_float64(tmp_path: Path) -> None:
+    data = load_iris()
+    y = data.target_names[data.target]
+    path = tmp_path / "net.onnx"
+    two = data.target > 0
+    for model, x, truth in (
+        (LinearSVC().fit(data.data, two.astype(int)), data.data.astype(np.float32), two.astype(int)),
+        (LogisticRegression(max_iter=500).fit(data.data, y), data.data, y),
+    ):
+        options = {} if isinstance(model, LinearSVC) else {"zipmap": False}
+        path.write_bytes(to_onnx(model, x[:1], options=options).SerializeToString())
+        package = edgeml.build(path, evaluation=(x, truth), recipes="onnx-fp32")
+        classified = package.session("onnx-fp32").classify(x)
+        assert (classified.astype(str) == model.predict(x).astype(str)).all()
+
+
+@pytest.mark.parametrize("width", [3, 8])
+def test_a_table_beside_other_numbers_is_no_classifier(tmp_path: Path, width: int) -> None:
+    """The table is not chosen from by the largest of these numbers."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["place"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["table", "place"], ["bucket"]),
+        helper.make_node("MatMul", ["x", "w"], ["e"]),
+    ]
+    weights = {"table": np.array([10, 20, 30]), "w": rng.standard_normal((3, width)).astype(np.float32)}
+    outputs: Tensors = {"bucket": (TensorProto.INT64, ["n"]), "e": (FLOAT, ["n", width])}
+    path = saved_net(tmp_path / "net.onnx", nodes, {"x": (FLOAT, ["n", 3])}, outputs, weights)
+    package = check(path, {"x": random_inputs(20, 3)})
+    assert package.manifest.source.decision is None
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        ('{"0": "cat", "1": "dog", "2": "emu", "3": "fox", "4": "gnu"}', ("cat", "dog", "emu", "fox", "gnu")),
+        ('["cat", "dog", "emu", "fox", "\\ud83e\\udd8c"]', ("cat", "dog", "emu", "fox", "\U0001f98c")),
+        ("{[0]: 'cat'}", None),
+        ("{{}: 1}", None),
+        ("['cat', 'cat', 'cat', 'cat', 'cat']", None),
+        ("['a', 'b']", None),
+        ("cat, dog", None),
+    ],
+)
+def test_names_of_classes_in_several_forms(tmp_path: Path, names: str, labels: tuple[str, ...] | None) -> None:
+    path = dense(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    model.graph.node.append(helper.make_node("Softmax", ["y"], ["scores"], axis=1))
+    model.graph.output[0].name = "scores"
+    helper.set_model_props(model, {"names": names})
+    onnx.save(model, path)
+    package = edgeml.build(path, evaluation=random_inputs(20, 10), recipes="onnx-fp32")
+    expected = (0, 1, 2, 3, 4) if labels is None else labels
+    assert package.session("onnx-fp32").labels == expected
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+
+def test_plain_names_of_the_ends_in_use_elsewhere(tmp_path: Path) -> None:
+    """The plain name of the input is that of tensors in a branch, and its next choice is in use too."""
+    branch = [
+        helper.make_graph(
+            [helper.make_node("Mul", ["in/x", "two"], ["in_x"]), helper.make_node("Abs", ["in_x"], [f"y{i}"])],
+            f"branch{i}",
+            [],
+            [helper.make_tensor_value_info(f"y{i}", FLOAT, ["n", 4])],
+        )
+        for i in range(2)
+    ]
+    nodes = [
+        helper.make_node("Identity", ["in/x"], ["in_x__1"]),
+        helper.make_node("If", ["flag"], ["chosen"], then_branch=branch[0], else_branch=branch[1]),
+        helper.make_node("Add", ["chosen", "in_x__1"], ["y"]),
+    ]
+    weights = {"two": np.full(1, 2, np.float32), "flag": np.array(True)}
+    path = saved_net(tmp_path / "net.onnx", nodes, {"in/x": (FLOAT, ["n", 4])}, {"y": (FLOAT, ["n", 4])}, weights)
+    x = random_inputs(20, 4)
+    package = edgeml.build(path, evaluation=x, recipes="onnx-fp32")
+    np.testing.assert_array_equal(package.session("onnx-fp32").run({"in_x": x})["y"], answers(path, {"in/x": x})[0])
+
+
+def test_an_input_that_is_an_output_and_an_output_that_is_a_weight(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    outputs: Tensors = {"y": (FLOAT, [1, 4]), "x": (FLOAT, [1, 4]), "anchors": (FLOAT, [1, 3])}
+    weights = {"anchors": np.arange(3, dtype=np.float32)[None]}
+    path = saved_net(tmp_path / "net.onnx", nodes, {"x": (FLOAT, [1, 4])}, outputs, weights)
+    x = random_inputs(20, 4)
+    package = edgeml.build(path, evaluation={"x": x}, recipes="onnx-fp32")
+    answer = package.session("onnx-fp32").run({"x": x})
+    assert list(answer) == ["y", "x", "anchors"]
+    np.testing.assert_array_equal(answer["x"], x)
+    np.testing.assert_array_equal(answer["anchors"], np.tile(weights["anchors"], (20, 1)))
 
 
 # --- Quantization ----------------------------------------------------------------------------------------------------

@@ -11,12 +11,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 import edgeml
 from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.system.worker import Worker
-from tests.support.onnx_nets import gated_unit, random_inputs, saved_net
+from tests.support.onnx_nets import Tensors, gated_unit, random_inputs, saved_net
+from tests.support.packing import packed
 
 STEPS = 1000
 SIZES = {"length": 8}
@@ -196,6 +198,113 @@ def test_variables_of_tflite(keras_models: Worker) -> None:
         np.testing.assert_array_equal(second.predict(x[:3]), expected[:3])
         first.reset()
         np.testing.assert_array_equal(first.predict(x[:3]), expected[:3])
+
+
+def carrier(path: Path, states: dict[str, str], passed: dict[str, str], rows: int = 1) -> Path:
+    """A net of decaying sums: each state becomes 0.9 of itself plus the input; others are passed through."""
+    number, shape = onnx.TensorProto.FLOAT, [rows, 4]
+    nodes = []
+    for i, (before, after) in enumerate(states.items()):
+        nodes.append(onnx.helper.make_node("Mul", [before, f"decay{i}"], [f"decayed{i}"]))
+        nodes.append(onnx.helper.make_node("Add", [f"decayed{i}", "x"], [after]))
+    nodes += [onnx.helper.make_node("Identity", [before], [after]) for before, after in passed.items()]
+    nodes.append(onnx.helper.make_node("Sum", ["x", *states, *passed], ["y"]))
+    both = {**states, **passed}
+    inputs: Tensors = {"x": (number, shape), **dict.fromkeys(both, (number, shape))}
+    outputs: Tensors = {"y": (number, shape), **dict.fromkeys(both.values(), (number, shape))}
+    weights = {f"decay{i}": np.full(1, 0.9 - 0.1 * i, np.float32) for i in range(len(states))}
+    return saved_net(path, nodes, inputs, outputs, weights)
+
+
+@pytest.mark.parametrize(
+    ("states", "passed"),
+    [
+        ({"cache_0": "new_cache_0", "cache_1": "new_cache_1"}, {"length": "length_out"}),
+        ({"h0": "h0_out", "h1": "h1_out", "c": "c_out"}, {}),
+        ({"past_key_values.0.key": "present.0.key", "past_key_values.0.value": "present.0.value"}, {}),
+        ({"att_cache": "r_att_cache", "cnn_cache": "r_cnn_cache"}, {}),
+        ({"r1i": "r1o", "r2i": "r2o"}, {}),
+        ({"hx": "hy", "cx": "cy"}, {}),
+        ({"LSTMStateIn": "LSTMStateOut"}, {"mask": "mask_2"}),
+        ({"h_0": "h_n", "c_0": "c_n"}, {}),
+    ],
+)
+def test_all_states_are_carried_and_nothing_else(
+    tmp_path: Path, states: dict[str, str], passed: dict[str, str]
+) -> None:
+    path = carrier(tmp_path / "net.onnx", states, passed)
+    data = {"x": random_inputs(30, 4), **{name: random_inputs(30, 4, seed=5) for name in passed}}
+    with pytest.raises(UnsupportedModelError, match="keeps a state between calls"):
+        edgeml.build(path, evaluation=data, recipes="onnx-fp32")
+    package = edgeml.build(path, evaluation=data, stateful=True, recipes="onnx-fp32")
+    session = onnxruntime.InferenceSession(path)
+    carried = {name: np.zeros((1, 4), np.float32) for name in states}
+    expected = []
+    for i in range(30):
+        outputs = session.run(["y", *states.values()], {**step(data, i), **carried})
+        expected.append(outputs[0])
+        carried = dict(zip(states, outputs[1:], strict=True))
+    np.testing.assert_array_equal(package.session("onnx-fp32").run(data)["y"], np.concatenate(expected))
+    (remark,) = (text for text in package.artifact("onnx-fp32").verdict.remarks if "keeps a state" in text)
+    assert remark.count("becomes") == len(states)
+
+
+@pytest.mark.parametrize(
+    "passed", [{"input_1": "output_1"}, {"left": "left_out"}, {"image": "image_2"}, {"mask": "mask_out"}]
+)
+def test_values_that_a_model_passes_through_are_no_state(tmp_path: Path, passed: dict[str, str]) -> None:
+    path = carrier(tmp_path / "net.onnx", {}, passed)
+    assert edgeml.build(path, recipes="onnx-fp32").released == ("onnx-fp32",)
+
+
+def test_a_stream_is_one_sequence(package: edgeml.Package, net: Path, data: dict[str, np.ndarray]) -> None:
+    expected = loop(net, data["input"], data["gain"])
+    samples = [{name: array[i] for name, array in data.items()} for i in range(STEPS)]
+    with package.session("onnx-fp32") as session:
+        np.testing.assert_array_equal(session.run(iter(samples))["output"], expected)
+        for delay in (None, 0.0, 20.0):
+            outputs = np.stack([np.asarray(output) for output in session.stream(samples, max_delay_ms=delay)])
+            np.testing.assert_array_equal(outputs, expected)
+    with package.session("onnx-fp32", isolated=True) as session, pytest.raises(InputError, match="isolated"):
+        session.run(iter(samples))
+
+
+def test_a_batch_of_sequences_is_refused(tmp_path: Path) -> None:
+    path = carrier(tmp_path / "net.onnx", {"h": "hn"}, {}, rows=3)
+    with pytest.raises(InputError, match="expected a batch of 1, got 3"):
+        edgeml.build(path, stateful=True)
+
+
+def test_a_quantized_state_begins_at_zero_and_is_quantized_again(tmp_path: Path) -> None:
+    """State and next state of a file may have different grids, and 0 is the zero point, not the integer 0."""
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ADD
+    code.version = 2
+    grids = {"x": (0.02, 0), "state": (0.05, -40), "state_out": (0.1, 20), "y": (0.1, 5)}
+    graph.tensors, graph.operators = [], []
+    for name, (scale, zero_point) in grids.items():
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name.encode(), [1, 4], schema.TensorType.INT8, 0
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [zero_point]
+        graph.tensors.append(tensor)
+    for output in (2, 3):
+        operator = schema.OperatorT()
+        operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 1], [output]
+        operator.builtinOptions, operator.builtinOptionsType = schema.AddOptionsT(), schema.BuiltinOptions.AddOptions
+        graph.operators.append(operator)
+    graph.inputs, graph.outputs = [0, 1], [2, 3]
+    model.version, model.buffers, model.operatorCodes, model.subgraphs = 3, [schema.BufferT()], [code], [graph]
+    path = tmp_path / "sum.tflite"
+    path.write_bytes(packed(model))
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32) / 4
+    package = edgeml.build(path, stateful=True, evaluation=x, recipes="tflite-int8")
+    assert package.released == ("tflite-int8",)
+    exact = np.cumsum(x, axis=0)  # in real numbers each step adds its input
+    outputs = np.asarray(package.session("tflite-int8").predict(x))
+    np.testing.assert_allclose(outputs, exact, atol=0.7)  # rounding adds up
+    np.testing.assert_allclose(outputs[0], exact[0], atol=0.08)
 
 
 def test_the_command(run: Callable[..., Any], net: Path, data: dict[str, np.ndarray], tmp_path: Path) -> None:
