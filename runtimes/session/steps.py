@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
@@ -12,6 +11,7 @@ from edgeml.core.artifact import Needs
 from edgeml.core.engine import EngineAdapter, EngineInstance
 from edgeml.core.errors import TargetError
 from edgeml.core.integer_grid import requantize, zeros
+from edgeml.core.system.locks import ForkSafeLock
 from edgeml.core.tensors import Signature, TensorSpec
 
 from .batching import concatenate, empty_outputs, encode_span
@@ -54,7 +54,7 @@ class StepScheduler:
         self._adapter, self._signature, self._visible = adapter, signature, signature.visible
         self._outputs = {spec.name: spec for spec in signature.outputs}
         self._threads, self._continues, self.restarts = threads or 1, continues, not continues
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()  # a signal handler may close the session in the thread that predicts
         self._instance: EngineInstance | None = None
         self._state: dict[str, np.ndarray] = {}
         self._closed = False
