@@ -16,6 +16,8 @@ from edgeml.core.tensors import Signature
 from edgeml.quantization.onnx_precision import canonical_artifact, onnx_artifact
 from edgeml.quantization.onnx_steps import run_steps
 
+from .reserved_names import renamed_job, renamed_model, renamed_signature, reserved_names
+
 __all__ = ["convert"]
 
 _MIN_OPSET = 13  # the first opset with per-channel quantization of weights
@@ -41,7 +43,19 @@ def convert(source: OnnxSource, recipe: Recipe, job: ConversionJob) -> Artifact:
     plain = job.models.once("onnx plain", lambda: _plain(model))
     if recipe.precision == "int8":
         job = _with_states(job, model, signature)
-    return onnx_artifact(plain, recipe, job, signature, lineage, metadata)
+    names = reserved_names(signature)
+    if not names:
+        return onnx_artifact(plain, recipe, job, signature, lineage, metadata)
+    # The quantizer names tensors after others, and would take these for its own.
+    artifact = onnx_artifact(
+        renamed_model(plain, names), recipe, renamed_job(job, names), renamed_signature(signature, names), lineage
+    )
+    model = type(model).FromString(artifact.data)
+    own = {new: name for name, new in names.items()}
+    return msgspec.structs.replace(
+        canonical_artifact(renamed_model(model, own), recipe, signature, artifact.lineage, metadata),
+        remarks=artifact.remarks,
+    )
 
 
 def _set_batch(source: OnnxSource, batch: int | None) -> tuple[Any, Signature]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -202,11 +203,22 @@ def _preprocess(model: Any, job: ConversionJob, signature: Signature) -> Path:
         quant_pre_process(source, path, skip_symbolic_shape=True)
         prepared = onnx.load(path)
         complete_types(prepared)
+        _flatten_biases(prepared.graph)
         onnx.save(prepared, path)
         return path
 
     key = "encoded" if any(spec.encoding for spec in signature.inputs) else "plain"
     return job.paths.once(f"onnx prepared, {key}", prepare)
+
+
+def _flatten_biases(graph: Any) -> None:
+    """Give biases of Gemm the shape ``[n]``, in place: onnxruntime's quantizer fails on ``[1, n]``."""
+    shared = Counter(name for node in graph.node for name in node.input)
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        bias = tensors.get(node.input[2]) if node.op_type == "Gemm" and len(node.input) > 2 else None
+        if bias is not None and len(bias.dims) == 2 and bias.dims[0] == 1 and shared[bias.name] == 1:
+            del bias.dims[0]
 
 
 def _dynamic(model: Any, job: ConversionJob, signature: Signature) -> Any:

@@ -431,6 +431,43 @@ def test_names_that_the_quantizer_would_give(tmp_path: Path) -> None:
     assert package.released == tuple(RECIPES)
 
 
+def test_inputs_and_outputs_of_names_that_the_quantizer_would_give(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("MatMul", ["x_scale", "w"], ["q"]),
+        helper.make_node("Add", ["p", "q"], ["y"]),
+        helper.make_node("MatMul", ["y", "v"], ["y_zero_point"]),
+    ]
+    inputs: Tensors = {"x": (FLOAT, ["n", 8]), "x_scale": (FLOAT, ["n", 8])}
+    outputs: Tensors = {"y": (FLOAT, ["n", 6]), "y_zero_point": (FLOAT, ["n", 6])}
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.standard_normal((8, 6)).astype(np.float32), "v": rng.standard_normal((6, 6)).astype(np.float32)}
+    path = saved_net(tmp_path / "net.onnx", nodes, inputs, outputs, weights)
+    x = {"x": random_inputs(64, 8), "x_scale": random_inputs(64, 8, seed=2)}
+    package = edgeml.build(path, calibration=x, recipes=RECIPES)
+    assert package.released == tuple(RECIPES)
+    for recipe in RECIPES:
+        assert list(package.session(recipe).run(x)) == list(outputs)
+
+
+@pytest.mark.parametrize("opset", [7, 9, 12, 17])
+@pytest.mark.parametrize("batch", ["n", 1, 4])
+def test_a_bias_of_one_row_and_all_opsets(tmp_path: Path, opset: int, batch: int | str) -> None:
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.standard_normal((5, 8)), "b": rng.standard_normal((1, 5))}
+    path = saved_net(
+        tmp_path / "net.onnx",
+        [helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)],
+        {"x": (FLOAT, [batch, 8])},
+        {"y": (FLOAT, [batch, 5])},
+        {name: array.astype(np.float32) for name, array in weights.items()},
+        opsets={"": opset},
+        ir_version=3 if opset < 9 else 8,
+    )
+    recipes = ["onnx-fp32", "onnx-fp16", "onnx-int8"]
+    assert edgeml.build(path, calibration=random_inputs(64, 8), recipes=recipes).released == tuple(recipes)
+
+
 def test_attention_of_onnx_itself_stays_in_floats(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     weights = {name: (rng.standard_normal((16, 16)) / 4).astype(np.float32) for name in "QKVO"}

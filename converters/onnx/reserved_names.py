@@ -1,0 +1,59 @@
+"""Inputs and outputs whose names onnxruntime's quantizer would give to tensors of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from edgeml.core.conversion import ConversionJob
+from edgeml.core.tensors import Signature, TensorSpec
+
+__all__ = ["renamed_job", "renamed_model", "renamed_signature", "reserved_names"]
+
+_RESERVED = re.compile(r"_(?:quantized|scale|zero_point|scale_mul)$|[Qq]uantizeLinear")
+
+
+def reserved_names(signature: Signature) -> dict[str, str]:
+    """Return new names for all inputs and outputs, by name; empty if the quantizer would give none of the old ones."""
+    names = dict.fromkeys(spec.name for spec in (*signature.inputs, *signature.outputs))
+    if not any(map(_RESERVED.search, names)):
+        return {}
+    return {name: f"end{number}" for number, name in enumerate(names)}
+
+
+def renamed_model(model: Any, names: Mapping[str, str]) -> Any:
+    """Return a copy of an `onnx.ModelProto` with other names for its inputs and outputs."""
+    copy = type(model).FromString(model.SerializeToString())
+    _rename(copy.graph, names)
+    return copy
+
+
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    for tensor in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename(inner, names)
+
+
+def renamed_signature(signature: Signature, names: Mapping[str, str]) -> Signature:
+    """Return a signature with other names."""
+
+    def rename(spec: TensorSpec) -> TensorSpec:
+        return msgspec.structs.replace(spec, name=names[spec.name], state=names.get(spec.state, spec.state))
+
+    return Signature(tuple(map(rename, signature.inputs)), tuple(map(rename, signature.outputs)))
+
+
+def renamed_job(job: ConversionJob, names: Mapping[str, str]) -> ConversionJob:
+    """Return a job with other names for its calibration samples."""
+    if job.calibration is None:
+        return job
+    return replace(job, calibration={names[name]: array for name, array in job.calibration.items()})
