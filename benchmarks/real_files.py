@@ -258,7 +258,8 @@ def report(file: RealFile, cache: Path, recipes: Sequence[str] | None) -> bool:
         info = source_info(path, options)
         inputs = model_inputs(info, file)
         own = info.architecture
-        package = edgeml.build(path, evaluation=inputs, calibration=inputs, recipes=[own, *(recipes or ())], **options)
+        chosen = list(dict.fromkeys([own, *(recipes or ())]))
+        package = edgeml.build(path, evaluation=inputs, calibration=inputs, recipes=chosen, **options)
     except edgeml.EdgemlError as error:
         print(f"{path.name}: refused: {error.message} Fix: {error.fix}", flush=True)
         return False

@@ -260,13 +260,17 @@ class _Units(Generic[T]):
             units = self.of(operation.input, operation.axes[axis])
         elif isinstance(operation, Reshaping):
             source = _source_axis(_sizes(self._editor, operation.input), shape, axis)
-            if source is not None:
-                units = _merge(self.of(operation.input, source[0]).reshape(source[1], size))
+            inner = self.of(operation.input, source[0]) if source is not None else np.empty(0)
+            if source is not None and len(inner) == source[1] * size:  # else the size of an inner axis is not known
+                units = _merge(inner.reshape(source[1], size))
         elif isinstance(operation, Computation):
             pairs = zip(operation.inputs, operation.axes, strict=True)
             own = [self.of(value, axis) for value, axis in pairs if axis is not None]
-            units = np.full(size, _FREE) if operation.divides else _merge(own)
-        if units is None:
+            if operation.divides:
+                units = np.full(size, _FREE)
+            elif all(len(each) == size for each in own):
+                units = _merge(own)
+        if units is None or len(units) != size:
             self._count += 1
             units = np.full(size, self._count)
         return units
@@ -275,6 +279,8 @@ class _Units(Generic[T]):
         if operation.stacks and axis == operation.axis:
             return np.full(len(operation.inputs), _FREE)
         inner = [self.of(value, _inner_axis(operation, axis)) for value in operation.inputs]
+        if axis != operation.axis and len({len(each) for each in inner}) > 1:
+            return np.empty(0)  # the size of an inner axis is not known
         return np.concatenate(inner) if axis == operation.axis else _merge(inner)
 
 
