@@ -77,8 +77,8 @@ FILES = [
         "speechmos==0.0.1.1",
         "model_v8.onnx",
         "dnsmos_models/sig_bak_ovr.onnx",
-        "models/bak_ovr.onnx",
-        "models/sig.onnx",
+        "dnsmos_models/bak_ovr.onnx",
+        "dnsmos_models/sig.onnx",
     ),
     RealFile("speechmos==0.0.1.1", "pdnsmos_models/sig_bak_ovr.onnx"),
     *_same(
