@@ -193,17 +193,26 @@ def _onnx_outputs(path: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     states = [tensor for tensor in tensors if tensor.name == "state"]
     others = [tensor for tensor in tensors if tensor.name != "state"]
     state, runs = np.zeros((2, 1, 128), np.float32), []
-    for i in range(SAMPLES):
+    batch = others[0].shape[0] if len(others[0].shape) == inputs[0].ndim else 1
+    size = batch if isinstance(batch, int) else 1
+    for i in range(0, SAMPLES - size + 1, size):
         feeds = {}
         for tensor, array in zip(others, inputs, strict=True):
             dtype = kinds.get(tensor.type, tensor.type.removeprefix("tensor(").removesuffix(")"))
-            sample = array[i : i + 1] if len(tensor.shape) == array.ndim else array[i]
+            sample = array[i : i + size] if len(tensor.shape) == array.ndim else array[i]
             feeds[tensor.name] = np.asarray(sample).astype(dtype)
         feeds |= {tensor.name: state for tensor in states}
         outputs = session.run(None, feeds)
         state = outputs[1] if states else state
-        runs.append([np.asarray(value) for value in outputs[: 1 if states else None] if not isinstance(value, list)])
+        runs.append([_array(value) for value in outputs[: 1 if states else None]])
+    if size > 1:
+        return [np.concatenate(column) for column in zip(*runs, strict=True)]
     return [np.concatenate([value.reshape(1, *value.shape) for value in column]) for column in zip(*runs, strict=True)]
+
+
+def _array(value: Any) -> np.ndarray:
+    """An output as an array, a list of maps from labels to scores too."""
+    return np.array([list(scores.values()) for scores in value]) if isinstance(value, list) else np.asarray(value)
 
 
 def _tflite_outputs(path: Path, inputs: Sequence[np.ndarray], sizes: Mapping[str, int]) -> list[np.ndarray]:
@@ -244,8 +253,9 @@ def largest_difference(package: edgeml.Package, recipe: str, inputs: dict[str, n
     expected = [values for values in raw if values.dtype.kind in "fiub"]
     differences = []
     for values in numbers:  # a TFLite file's own order may differ from its signature's
-        fitting = [other.reshape(values.shape) for other in expected if other.size == values.size]
-        differences.append(min((float(np.abs(values - other).max(initial=0)) for other in fitting), default=np.inf))
+        sizes = [(other, values[: len(other)]) for other in expected]  # whole batches of a fixed size
+        fitting = [(other.reshape(part.shape), part) for other, part in sizes if other.size == part.size]
+        differences.append(min((float(np.abs(part - other).max(initial=0)) for other, part in fitting), default=np.inf))
     return max(differences, default=0.0)
 
 
