@@ -257,7 +257,9 @@ def _int8(model: Any, job: ConversionJob, signature: Signature) -> Any:
         nodes_to_exclude=[*joining, *_excluded(onnx.load(prepared))],
         calibrate_method=CalibrationMethod.MinMax,
     )
-    return guard_subgraphs(_require_quantized(onnx.load(path), "operators that it quantizes"))
+    return guard_subgraphs(
+        _require_quantized(onnx.load(path), "operators that it quantizes, outside of branches and loops")
+    )
 
 
 def _divided(prepared: Path, job: ConversionJob, signature: Signature) -> tuple[Path, list[str]]:
