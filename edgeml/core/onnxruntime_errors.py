@@ -8,7 +8,7 @@ __all__ = ["plain_reason"]
 
 # Codes of errors, and the place in onnxruntime's own source with the function's signature.
 _CODES = re.compile(
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : |"
+    r"(?:\[ONNXRuntimeError\] )?: \d+ : [A-Z_]+ : |This is an invalid model\. |Type Error: |"
     r"/onnxruntime_src/\S+:\d+ .*?\)(?:::<lambda\(\)>)?(?: const)?(?: \[[^\]]*\])? "
 )
 _RUNNING = re.compile(
