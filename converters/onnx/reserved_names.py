@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from edgeml.core.conversion import ConversionJob
+from edgeml.core.formats.onnx_contents import rename_tensors
 from edgeml.core.tensors import Signature, TensorSpec
 
 __all__ = ["renamed_job", "renamed_model", "renamed_signature", "reserved_names"]
@@ -28,19 +29,8 @@ def reserved_names(signature: Signature) -> dict[str, str]:
 def renamed_model(model: Any, names: Mapping[str, str]) -> Any:
     """Return a copy of an `onnx.ModelProto` with other names for its inputs and outputs."""
     copy = type(model).FromString(model.SerializeToString())
-    _rename(copy.graph, names)
+    rename_tensors(copy.graph, names)
     return copy
-
-
-def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    for tensor in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
-        tensor.name = names.get(tensor.name, tensor.name)
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                _rename(inner, names)
 
 
 def renamed_signature(signature: Signature, names: Mapping[str, str]) -> Signature:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgeml.core.formats.onnx_contents import graphs, rename_tensors
 from edgeml.core.tensors import plain_names
 
 __all__ = ["normalize"]
@@ -55,7 +56,7 @@ def _unzip(graph: Any) -> None:
 
 
 def _rename(graph: Any) -> None:
-    """Rename inputs and outputs to plain names, where they are defined and where they are read."""
+    """Give inputs and outputs plain names."""
     ends = list(dict.fromkeys(value.name for value in (*graph.input, *graph.output)))
     new = dict(zip(ends, plain_names(ends), strict=True))
     used = _names(graph) - set(ends)
@@ -63,19 +64,16 @@ def _rename(graph: Any) -> None:
     for name in sorted(used.intersection(new.values())):  # the new name of an input or output is in use
         new[name] = _free_name(name, reserved)
         reserved.add(new[name])
-    for value in (*graph.input, *graph.output):
-        value.name = new[value.name]
-    _rename_within(graph, new)
+    rename_tensors(graph, new)
 
 
 def _names(graph: Any) -> set[str]:
     """Return the names of all tensors of a graph and of those within it."""
-    names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
-    for node in graph.node:
-        names.update(node.input, node.output)
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                names |= _names(inner)
+    names: set[str] = set()
+    for part in graphs(graph):
+        names.update(value.name for value in (*part.input, *part.output, *part.initializer))
+        for node in part.node:
+            names.update(node.input, node.output)
     return names - {""}
 
 
@@ -84,17 +82,3 @@ def _free_name(name: str, reserved: set[str]) -> str:
     while f"{name}__{number}" in reserved:
         number += 1
     return f"{name}__{number}"
-
-
-def _rename_within(graph: Any, new: dict[str, str]) -> None:
-    for tensor in (*graph.initializer, *graph.value_info):
-        tensor.name = new.get(tensor.name, tensor.name)
-    for node in graph.node:
-        node.input[:] = [new.get(name, name) for name in node.input]
-        node.output[:] = [new.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.output:
-                    for value in (*inner.input, *inner.output):
-                        value.name = new.get(value.name, value.name)
-                    _rename_within(inner, new)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgeml.core.formats.contents import FileContents, TensorContents
 
-__all__ = ["graphs", "onnx_contents", "stored_tensors"]
+__all__ = ["graphs", "onnx_contents", "rename_tensors", "stored_tensors"]
 
 _MOST_TEXT = 200
 _MOST_DEPTH = 50
@@ -61,6 +61,16 @@ def graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
             for inner in (attribute.g, *attribute.graphs):
                 if inner.ByteSize():
                     yield from graphs(inner, depth + 1)
+
+
+def rename_tensors(graph: Any, names: Mapping[str, str]) -> None:
+    """Give tensors of a graph new names, in place, where they are defined and where they are read."""
+    for part in graphs(graph):
+        for tensor in (*part.input, *part.output, *part.initializer, *part.value_info):
+            tensor.name = names.get(tensor.name, tensor.name)
+        for node in part.node:
+            node.input[:] = [names.get(name, name) for name in node.input]
+            node.output[:] = [names.get(name, name) for name in node.output]
 
 
 def stored_tensors(graph: Any) -> Iterator[Any]:
