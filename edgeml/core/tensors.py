@@ -167,6 +167,11 @@ class Signature(Struct, frozen=True, forbid_unknown_fields=True):
     outputs: tuple[TensorSpec, ...]
 
     @property
+    def is_batched(self) -> bool:
+        """True if all tensors have the axis of the batch in the model file."""
+        return not any(spec.unbatched for spec in (*self.inputs, *self.outputs))
+
+    @property
     def visible(self) -> Signature:
         """The tensors that callers see: all but those of a state."""
         states = {spec.state for spec in self.inputs if spec.state}

@@ -266,7 +266,7 @@ def _divided(prepared: Path, job: ConversionJob, signature: Signature) -> tuple[
     """Return a model whose outputs are joined from parts of similar range, and the operators that join them."""
     import onnx
 
-    if any(spec.unbatched for spec in (*signature.inputs, *signature.outputs)):
+    if not signature.is_batched:
         return prepared, []  # an axis of the source's is another one of the file's
     divided = divide_outputs(onnx.load(prepared), lambda: calibration_batches(job, signature, MAX_SAMPLES))
     if divided is None:

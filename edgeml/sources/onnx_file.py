@@ -75,8 +75,7 @@ class OnnxFileSource:
         Args:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
-        specs = (*self.signature.inputs, *self.signature.outputs)
-        if any(spec.unbatched for spec in specs) or self.info.stateful:
+        if self.info.stateful or not self.signature.is_batched:
             # Forms that sessions change: a reference through a session would share the session's faults.
             outputs, _ = run_steps(self.model, self.signature, inputs)
         else:

@@ -59,8 +59,7 @@ class TfliteFileSource:
         Args:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
-        signature = self.model.signature
-        if any(spec.unbatched for spec in (*signature.inputs, *signature.outputs)) or self.info.stateful:
+        if self.info.stateful or not self.model.signature.is_batched:
             # Forms that sessions change: a reference through a session would share the session's faults.
             return Reference(run_steps(self.data, self.model, inputs))
         with self._session() as session:

@@ -24,7 +24,7 @@ from .io_conversion import to_source
 from .pool import Pool
 from .small_batches import SmallBatches
 from .threads import WorkerThreads
-from .unbatched import batched_instance, is_batched
+from .unbatched import batched_instance
 
 __all__ = [
     "BatchScheduler",
@@ -104,7 +104,7 @@ class BatchScheduler:
         self._wide_pools: dict[int, Pool[Executor]] = {}
         integers = signature.inputs[0].quantization is not None
         wide = (_WIDE_INTEGERS if integers else _WIDE_CONVOLVED) if _convolves(needs) else _WIDE
-        resizes = adapter.resizes and self.unit == 1 and is_batched(signature)
+        resizes = adapter.resizes and self.unit == 1 and signature.is_batched
         self._wide_units = _fitting(wide, signature) if resizes else ()
         singles, errors = self.singles, adapter.errors
         self.small_batches = SmallBatches(

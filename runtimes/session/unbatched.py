@@ -9,18 +9,13 @@ import numpy as np
 from edgeml.core.engine import ArrayInstance, EngineAdapter, EngineInstance
 from edgeml.core.tensors import Signature, TensorSpec
 
-__all__ = ["batched_instance", "is_batched"]
-
-
-def is_batched(signature: Signature) -> bool:
-    """Return whether all tensors have the axis of the batch in the model file."""
-    return not any(spec.unbatched for spec in (*signature.inputs, *signature.outputs))
+__all__ = ["batched_instance"]
 
 
 def batched_instance(adapter: EngineAdapter, signature: Signature, batch: int | None, threads: int) -> EngineInstance:
     """Create an instance of an engine whose arrays all have the batch as their first axis."""
     instance = adapter.instance(batch, threads)
-    if is_batched(signature):
+    if signature.is_batched:
         return instance
     inputs, outputs = signature.inputs, signature.outputs
     if isinstance(instance, ArrayInstance):
