@@ -27,9 +27,12 @@ def reserved_names(signature: Signature) -> dict[str, str]:
 
 
 def renamed_model(model: Any, names: Mapping[str, str]) -> Any:
-    """Return a copy of an `onnx.ModelProto` with other names for its inputs and outputs."""
+    """Return a copy of an `onnx.ModelProto` with other names for its inputs and outputs.
+
+    Names are exchanged: an inner tensor with one of the new names gets the old one.
+    """
     copy = type(model).FromString(model.SerializeToString())
-    rename_tensors(copy.graph, names)
+    rename_tensors(copy.graph, {new: name for name, new in names.items()} | dict(names))
     return copy
 
 

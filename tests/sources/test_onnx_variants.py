@@ -431,19 +431,20 @@ def test_names_that_the_quantizer_would_give(tmp_path: Path) -> None:
     assert package.released == tuple(RECIPES)
 
 
-def test_inputs_and_outputs_of_names_that_the_quantizer_would_give(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["x", "t1"])  # of an artifact, whose own tensors are t1, t2, and so on
+def test_inputs_and_outputs_of_names_that_the_quantizer_would_give(tmp_path: Path, first: str) -> None:
     nodes = [
-        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("MatMul", [first, "w"], ["p"]),
         helper.make_node("MatMul", ["x_scale", "w"], ["q"]),
         helper.make_node("Add", ["p", "q"], ["y"]),
         helper.make_node("MatMul", ["y", "v"], ["y_zero_point"]),
     ]
-    inputs: Tensors = {"x": (FLOAT, ["n", 8]), "x_scale": (FLOAT, ["n", 8])}
+    inputs: Tensors = {first: (FLOAT, ["n", 8]), "x_scale": (FLOAT, ["n", 8])}
     outputs: Tensors = {"y": (FLOAT, ["n", 6]), "y_zero_point": (FLOAT, ["n", 6])}
     rng = np.random.default_rng(0)
     weights = {"w": rng.standard_normal((8, 6)).astype(np.float32), "v": rng.standard_normal((6, 6)).astype(np.float32)}
     path = saved_net(tmp_path / "net.onnx", nodes, inputs, outputs, weights)
-    x = {"x": random_inputs(64, 8), "x_scale": random_inputs(64, 8, seed=2)}
+    x = {first: random_inputs(64, 8), "x_scale": random_inputs(64, 8, seed=2)}
     package = edgeml.build(path, calibration=x, recipes=RECIPES)
     assert package.released == tuple(RECIPES)
     for recipe in RECIPES:
