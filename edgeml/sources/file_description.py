@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.tensors import LARGE_INTEGERS, Signature, TensorSpec, holds_integers
 
-__all__ = ["batch_of", "check_sizes", "mark_unbatched", "source_signature", "whole_inputs"]
+__all__ = ["batch_of", "check_sizes", "free_sizes_error", "mark_unbatched", "source_signature", "whole_inputs"]
 
 # Of the tensor of one sample, so that 256 random samples fit into memory.
 _MAX_ELEMENTS = 2**24
@@ -57,6 +57,20 @@ def check_sizes(sizes: Iterable[str], free: Collection[str], name: str) -> None:
         if size not in free:
             known = f"its free sizes are {', '.join(free)}" if free else "all its sizes are fixed"
             raise InputError(f"sizes: {name} does not have a free size '{size}'; {known}.")
+
+
+def free_sizes_error(name: str, sizes: Sequence[str], details: str = "") -> UnsupportedModelError:
+    """Return the error for sizes of a file that must be fixed.
+
+    Args:
+        name: Name of the file.
+        sizes: Names of the sizes.
+        details: A sentence that ends the message.
+    """
+    return UnsupportedModelError(
+        f"{name} has free sizes: {', '.join(sizes)}; only the batch may be free.{details and f' {details}'}",
+        fix="fix them in a build: " + " ".join(f"--size {size}=N" for size in sizes) + " (sizes= in Python).",
+    )
 
 
 def mark_unbatched(spec: TensorSpec, *, always: bool = False) -> TensorSpec:

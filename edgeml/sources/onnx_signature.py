@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.formats.onnx_sizes import declare_sizes
 from edgeml.core.tensors import DType, Signature, TensorSpec
-from edgeml.sources.file_description import check_sizes, mark_unbatched
+from edgeml.sources.file_description import check_sizes, free_sizes_error, mark_unbatched
 from edgeml.sources.onnx_trial import TrialError, TrialRuns
 
 __all__ = ["read_signature"]
@@ -147,11 +147,7 @@ def _inputs(declared: Sequence[_Declared], name: str, sizes: Mapping[str, int]) 
     others = [size for size in inner if size not in batches or not is_one or _stands_twice(size, tensors)]
     if others or not (is_shared or is_one):
         unknown = others or sorted(map(str, batches))
-        raise UnsupportedModelError(
-            f"{name} has free sizes: {', '.join(unknown)}; only the batch may be free. "
-            f"Its inputs are {'; '.join(map(str, tensors))}.",
-            fix="fix them in a build: " + " ".join(f"--size {size}=N" for size in unknown) + " (sizes= in Python).",
-        )
+        raise free_sizes_error(name, unknown, f"Its inputs are {'; '.join(map(str, tensors))}.")
     if is_shared and not inner:
         return [_spec(tensor, tensor.shape or ()) for tensor in tensors], True
     specs = []

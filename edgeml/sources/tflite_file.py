@@ -23,7 +23,14 @@ from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.sources.audit_findings import refuse_untrusted
-from edgeml.sources.file_description import batch_of, check_sizes, mark_unbatched, source_signature, whole_inputs
+from edgeml.sources.file_description import (
+    batch_of,
+    check_sizes,
+    free_sizes_error,
+    mark_unbatched,
+    source_signature,
+    whole_inputs,
+)
 from edgeml.sources.heads import describe_outputs, head_of
 from edgeml.sources.states import StateOption, refuse_undeclared, with_states
 from edgeml.sources.tflite_sizes import fix_sizes
@@ -114,10 +121,7 @@ def open_source(
     check_sizes(sizes, file.free_sizes, path.name)
     missing = [size for size in file.free_sizes if size not in sizes]
     if missing:
-        raise UnsupportedModelError(
-            f"{path.name} has free sizes: {', '.join(missing)}; only the batch may be free.",
-            fix="fix them in a build: " + " ".join(f"--size {size}=N" for size in missing) + " (sizes= in Python).",
-        )
+        raise free_sizes_error(path.name, missing)
     if sizes or file.free_outputs:
         data = fix_sizes(data, file, sizes, path.name)
         file = _read(data, path.name)
