@@ -42,6 +42,7 @@ def bench(
     latency_bound_ms: float | None = None,
     cold_starts: int = 6,
     seed: int = 0,
+    sizes: Mapping[str, int] | None = None,
     device: str | Device | None = None,
     progress: Progress = None,
 ) -> Results:
@@ -61,6 +62,8 @@ def bench(
         latency_bound_ms: Bound of the 99th percentile, for the scenario ``server``.
         cold_starts: Number of fresh processes for the cold start of each artifact on each target; 0 for none.
         seed: Seed of the arrivals in the scenario ``server``.
+        sizes: A number for each free size, by name, of a package whose artifacts have them, or of a file; by default
+            those of the package's golden inputs.
         device: Address of a device, ``[user@]host[:port]``, or a `Device` of `edgeml.measurement.devices`; None for
             this machine. The package's golden vectors are checked on the device first.
         progress: None shows a progress bar in a terminal or notebook, False shows nothing; or a function that is
@@ -96,9 +99,10 @@ def bench(
     }
     options = Options(seconds, latency_bound_ms, cold_starts, seed)
     if device is not None:
-        return _bench_on_device(_package(package), device, selection, options, progress)
+        return _bench_on_device(_package(package), device, selection, options, sizes or {}, progress)
     bare = is_path(package) and is_bare(os.fspath(package))  # type: ignore[arg-type]
-    subject = open_model_file(Path(checked_path(package, "package"))) if bare else _package(package)  # type: ignore[arg-type]
+    path = Path(checked_path(package, "package")) if bare else None  # type: ignore[arg-type]
+    subject = _package(package) if path is None else open_model_file(path, sizes=sizes)
     options = replace(options, cold_starts=0) if bare else options
     total = _count_cases(len(selection["artifacts"] or subject.released), selection)
     done = 0
@@ -109,11 +113,16 @@ def bench(
             show(Step(done, max(total, done + 1), str(case)))
             done += 1
 
-        return measure_cases(subject, **selection, options=options, progress=show_case)
+        return measure_cases(subject, **selection, options=options, sizes=sizes, progress=show_case)
 
 
 def _bench_on_device(
-    package: Package, device: str | Device, selection: Mapping[str, Sequence[Any]], options: Options, progress: Progress
+    package: Package,
+    device: str | Device,
+    selection: Mapping[str, Sequence[Any]],
+    options: Options,
+    sizes: Mapping[str, int],
+    progress: Progress,
 ) -> Results:
 
     from edgeml.measurement.devices import Job, News, bench_on_device
@@ -122,6 +131,7 @@ def _bench_on_device(
     flags["threads"] = "--threads"
     values = [(flag, value) for key, flag in flags.items() for value in selection[key] if value is not None]
     values += [("--seconds", options.seconds), ("--cold-starts", options.cold_starts), ("--seed", options.seed)]
+    values += [("--size", f"{name}={size}") for name, size in sizes.items()]
     values += [] if options.latency_bound_ms is None else [("--latency-bound", options.latency_bound_ms)]
     words = tuple(word for flag, value in values for word in (flag, str(value)))
     formats = tuple(dict.fromkeys(record.recipe.partition("-")[0] for record in package.manifest.artifacts))

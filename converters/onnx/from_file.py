@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.conversion import ConversionJob, OnnxSource, fixed_sizes
+from edgeml.core.conversion import ConversionJob, OnnxSource, size_steps
 from edgeml.core.errors import ConversionError, UnsupportedModelError
 from edgeml.core.formats.onnx_canonical import canonicalize
 from edgeml.core.recipe import Recipe
@@ -36,7 +36,7 @@ def convert(source: OnnxSource, recipe: Recipe, job: ConversionJob) -> Artifact:
             fix="build from the model that the file was exported from.",
         )
     model, signature = _set_batch(source, job.batch)
-    lineage = ("the given .onnx file", *fixed_sizes(source.sizes))
+    lineage = ("the given .onnx file", *size_steps(source.sizes))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     if recipe.precision == source.precision:
         return canonical_artifact(model, recipe, signature, lineage, metadata)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.conversion import ConversionJob, TfliteSource, fixed_sizes
+from edgeml.core.conversion import ConversionJob, TfliteSource, size_steps
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.recipe import Recipe
 
@@ -35,5 +35,5 @@ def convert(source: TfliteSource, recipe: Recipe, job: ConversionJob) -> Artifac
     if recipe.precision != file.precision:
         return quantize(source, recipe, job)
     return Artifact(
-        recipe.id, source.data, file.signature, file.needs, ("the given .tflite file", *fixed_sizes(source.sizes))
+        recipe.id, source.data, file.signature, file.needs, ("the given .tflite file", *size_steps(source.sizes))
     )

@@ -11,9 +11,10 @@ import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Artifact
-from edgeml.core.conversion import ConversionJob, TfliteSource, fixed_sizes
+from edgeml.core.conversion import ConversionJob, TfliteSource, size_steps
 from edgeml.core.errors import ConversionError, MissingDependencyError, UnsupportedModelError
 from edgeml.core.formats.tflite import read_tflite
+from edgeml.core.free_sizes import sizes_of, with_sizes
 from edgeml.core.recipe import Recipe
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
@@ -62,7 +63,7 @@ def quantize(source: TfliteSource, recipe: Recipe, job: ConversionJob) -> Artifa
             f"litert-quantizer {version} left the model, or a part of it, in other precisions than {recipe.precision}.",
             fix="use tflite-fp32; or build from the model that the file was converted from.",
         )
-    lineage = ("the given .tflite file", *fixed_sizes(source.sizes), f"litert-quantizer {version}")
+    lineage = ("the given .tflite file", *size_steps(source.sizes), f"litert-quantizer {version}")
     return Artifact(recipe.id, data, _with_marks(file.signature, source.model.signature), file.needs, lineage)
 
 
@@ -75,7 +76,12 @@ def _with_marks(signature: Signature, source: Signature) -> Signature:
             raise ConversionError(f"litert-quantizer changed the names of tensors to {', '.join(by_name)}.")
         return tuple(
             msgspec.structs.replace(
-                by_name[spec.name], shape=spec.shape, meaning=spec.meaning, unbatched=spec.unbatched, state=spec.state
+                by_name[spec.name],
+                shape=spec.shape,
+                meaning=spec.meaning,
+                unbatched=spec.unbatched,
+                state=spec.state,
+                sizes=spec.sizes,
             )
             for spec in marked
         )
@@ -110,19 +116,24 @@ def _ranges(source: TfliteSource, job: ConversionJob) -> dict[str, dict[str, np.
         experimental_preserve_all_tensors=True,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
+    signature = source.model.signature
+    places = dict(zip((spec.name for spec in signature.inputs), source.model.tensors, strict=False))
+    shapes = {spec.name: [size or 1 for size in spec.file_shape] for spec in signature.inputs}
+    if signature.free_sizes and job.calibration is not None:
+        numbered = with_sizes(signature, sizes_of(job.calibration, signature, "calibration")).inputs
+        shapes = {spec.name: [size or 1 for size in spec.file_shape] for spec in numbered}
+        for name, shape in shapes.items():
+            interpreter.resize_tensor_input(places[name], shape)
     interpreter.allocate_tensors()
-    places = dict(zip((spec.name for spec in source.model.signature.inputs), source.model.tensors, strict=False))
     tensors = list(_activations(source.data, interpreter))
     low = {name: np.inf for name, _ in tensors}
     high = {name: -np.inf for name, _ in tensors}
-    signature = source.model.signature
     results = dict(
         zip((spec.name for spec in signature.outputs), source.model.tensors[len(signature.inputs) :], strict=True)
     )
     states = [(places[spec.name], results[spec.state], spec) for spec in signature.inputs if spec.state]
     for place, _, spec in states:
         interpreter.set_tensor(place, np.zeros([size or 1 for size in spec.file_shape], spec.dtype))
-    shapes = {spec.name: [size or 1 for size in spec.file_shape] for spec in signature.inputs}
     for batch in calibration_batches(job, signature):
         for name, array in batch.items():
             interpreter.set_tensor(places[name], array.reshape(shapes[name]))

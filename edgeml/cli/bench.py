@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edgeml.cli.bench_device import bench_on_devices, device_options, read_devices
-from edgeml.cli.options import NumberRange, limits_of, limits_options, options_as
+from edgeml.cli.options import NumberRange, limits_of, limits_options, options_as, sizes_of_words
 from edgeml.cli.output import console, json_option, notes, print_json, printable, progress
 from edgeml.cli.output_files import (
     STDOUT,
@@ -25,6 +25,7 @@ from edgeml.cli.output_files import (
     write_output,
 )
 from edgeml.core.errors import InputError
+from edgeml.core.free_sizes import fixed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +52,7 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
     scenarios: tuple[Scenario, ...]
     threads: tuple[int, ...]
     batches: tuple[int, ...]
+    sizes: tuple[str, ...]
     seconds: float
     latency_bound: float | None
     cold_starts: int
@@ -80,6 +82,9 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
 @click.option("--scenario", "scenarios", multiple=True, type=click.Choice(_SCENARIOS), help="Repeatable.")
 @click.option("--threads", multiple=True, type=click.IntRange(1, 1024), help="Cores that a call may use. Repeatable.")
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 65536), help="Samples per query. Repeatable.")
+@click.option(
+    "--size", "sizes", multiple=True, metavar="NAME=N", help="A number for a free size, as length=16000. Repeatable."
+)
 @click.option("--seconds", type=NumberRange(0.01, 86400), default=3.0, show_default=True, help="Time per measurement.")
 @click.option(
     "--latency-bound", type=NumberRange(min=0, min_open=True, max=1e9), metavar="MS", help="Bound of the server's p99."
@@ -114,6 +119,7 @@ def command(ctx: click.Context, options: BenchOptions) -> None:
     edgeml bench net.edgeml --scenario server --latency-bound 5 --batch 1 --batch 8
     edgeml bench net.edgeml --artifact tflite-int8 --compare onnx-int8
     edgeml bench net.edgeml --artifact tflite-int8 --compare old.tflite
+    edgeml bench speech.onnx --size length=16000
     edgeml bench net.edgeml --baseline results.json --fail-if slower=5%
     edgeml bench net.edgeml --device pi@raspberrypi.local -o pi.json
     edgeml bench net.edgeml --lab devices.toml -o results
@@ -211,7 +217,8 @@ def _bench_here(
         scenarios = ("multi-stream",) if options.batches else ("single-stream",)
     label = package.name if compare is None or not _is_file(compare) else f"{package.name} or {Path(compare).name}"
     limits = limits_of(options.memory_mb, options.timeout_s)
-    with in_child(BenchWorker, BenchWorkerSettings(package.absolute(), options.trust_source, limits), label) as child:
+    settings = BenchWorkerSettings(package.absolute(), options.trust_source, limits, _sizes(options.sizes) or None)
+    with in_child(BenchWorker, settings, label) as child:
         planned = child.call(
             "plan",
             options.artifacts,
@@ -238,6 +245,16 @@ def _bench_here(
     if options.skipped is not None:
         atomic_write(options.skipped, msgspec.json.encode(skipped))
     return code
+
+
+def _sizes(words: tuple[str, ...]) -> dict[str, int]:
+    """Return a number for each free size, by name."""
+    sizes = sizes_of_words(words)
+    numbers = fixed(sizes)
+    if numbers != sizes:
+        name = next(name for name in sizes if name not in numbers)
+        raise InputError(f"--size: got several numbers for '{name}', expected one.", fix="run edgeml bench for each.")
+    return numbers
 
 
 def _check_compare(compare: str, package: Path, scenarios: tuple[str, ...], baseline: Path | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeml.cli.columns import print_columns
 from edgeml.cli.output import console
+from edgeml.core.free_sizes import size_text
 from edgeml.core.records.benchmark_results import Comparison, Conditions, Figure, Measurement
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def measurement_table(measurements: Iterable[Measurement], output: Console | Non
         cells = {"artifact": "preprocessing", "scenario": "single-stream", "median ms [95%]": _with_interval(prepared)}
         columns = {title: [*column, cells.get(title, "-")] for title, column in columns.items()}
     print_columns(output, columns, keys={"artifact"}, keep={"median ms [95%]"}, left={"target", "scenario"}, gap=2)
+    for text in dict.fromkeys(size_text(item.sizes) for item in items if item.sizes):
+        output.print(f"measured at {text}", soft_wrap=True)
     _print_doubts({str(case_of(item)): item.conditions for item in items}, output)
 
 

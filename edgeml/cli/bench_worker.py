@@ -27,11 +27,13 @@ class BenchWorkerSettings(Struct, frozen=True):
         file: A package, or a model file.
         trust: Whether model files that do not pass the audit, and packages that were built from one, are run.
         limits: Limits of the run that checks each artifact before it is measured.
+        sizes: Numbers for free sizes, by name; None for those of the package's golden inputs.
     """
 
     file: Path
     trust: bool = False
     limits: Limits = Limits()
+    sizes: dict[str, int] | None = None
 
 
 class BenchWorker:
@@ -40,7 +42,7 @@ class BenchWorker:
     def __init__(self, settings: BenchWorkerSettings) -> None:
         self._file = settings.file
         self._trust = settings.trust
-        self._limits = settings.limits
+        self._limits, self._sizes = settings.limits, settings.sizes
         self._package = self._open(settings.file)
 
     def plan(
@@ -63,16 +65,18 @@ class BenchWorker:
             scenarios=scenarios,
             options=options,
             limits=self._limits,
+            sizes=self._sizes,
         )
         if other is None:
             return planned
         package, _ = self._other_package(other)
         problems = dict[tuple[str, str], EdgemlError]()
         with Isolation(self._limits) as isolation:
-            for artifact, target in dict.fromkeys((case.artifact, case.target) for case in planned.cases):
+            for case in {(case.artifact, case.target): case for case in planned.cases}.values():
+                artifact, target = case.artifact, case.target
                 recipe, place = _other_side(artifact, target, other, package)
                 try:
-                    try_artifact(package, recipe, place, isolation)
+                    try_artifact(package, recipe, place, isolation, case.sizes_for(package))
                 except (InputError, TargetError, MissingDependencyError) as error:
                     if artifacts:
                         raise
@@ -99,7 +103,7 @@ class BenchWorker:
         if is_bare(other):
             from edgeml.measurement.model_file import open_model_file  # not needed on devices
 
-            file = open_model_file(Path(other), reference=self._package, trust=self._trust)
+            file = open_model_file(Path(other), reference=self._package, trust=self._trust, sizes=self._sizes)
             return file, file.ref
         is_package = other.endswith(".edgeml")
         return (open_package(other, trust_source=self._trust) if is_package else self._package), None
@@ -109,7 +113,7 @@ class BenchWorker:
             return open_package(path, trust_source=self._trust)
         from edgeml.measurement.model_file import open_model_file
 
-        return open_model_file(path, trust=self._trust)
+        return open_model_file(path, trust=self._trust, sizes=self._sizes)
 
 
 def _other_side(artifact: str, target: str, other: str, package: Measurable) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from edgeml.cli.artifact_table import artifact_table
-from edgeml.cli.options import RenamedOptions, limits_of, limits_options, options_as
+from edgeml.cli.options import RenamedOptions, limits_of, limits_options, options_as, sizes_of_words
 from edgeml.cli.output import console, json_option, notes, print_json, progress
 from edgeml.cli.output_files import STDOUT, OutputPath, check_failures, check_output, force_option, is_package
 from edgeml.cli.refusals import logs_of_failures
@@ -92,7 +92,7 @@ class BuildOptions(Struct, frozen=True, kw_only=True):
     "sizes",
     multiple=True,
     metavar="NAME=N",
-    help="Number for a free size of a .tflite or .onnx file, as length=16000. Repeatable.",
+    help="Fix a free size of a .tflite or .onnx file, as length=16000; or keep it, proven at N,M. Repeatable.",
 )
 @click.option(
     "--stateful/--stateless",
@@ -155,7 +155,7 @@ def command(ctx: click.Context, options: BuildOptions) -> None:
             goal=goal,
             recipes=recipes,
             batch=options.batch,
-            sizes=_sizes(options.sizes),
+            sizes=sizes_of_words(options.sizes),
             stateful=_states(options.stateful, options.states),
             measure=options.measure,
             licence=options.licence,
@@ -198,19 +198,6 @@ def _task(values: tuple[str, ...]) -> Task | dict[str, Task] | None:
     if not all("=" in value for value in values):
         raise InputError(f"--task: got {', '.join(values)}.", fix="name the output of each: OUTPUT=TASK.")
     return {name: cast(Task, task) for name, _, task in (value.partition("=") for value in values)}
-
-
-def _sizes(values: tuple[str, ...]) -> dict[str, int]:
-    """Return numbers by the name of the size."""
-    sizes: dict[str, int] = {}
-    for value in values:
-        name, _, number = value.rpartition("=")
-        if not name or not number.isascii() or not number.isdigit():
-            raise InputError(f"--size: got '{value}', expected NAME=N.", fix="write for instance --size length=16000.")
-        if name in sizes:
-            raise InputError(f"--size: '{name}' is listed twice.")
-        sizes[name] = int(number[:20])
-    return sizes
 
 
 def _states(stateful: bool | None, values: tuple[str, ...]) -> bool | dict[str, str] | None:

@@ -71,17 +71,12 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     from edgeml.core.column_groups import describe_positions
     from edgeml.core.encoding import describe_encoding
     from edgeml.core.preprocessing import describe_declaration
-    from edgeml.core.tensors import describe_input
 
     source, data = manifest.source, manifest.data
     yield f"{manifest.name} {manifest.version}, format {manifest.format}, made by edgeml {manifest.edgeml}"
     task = f", {source.task}" if source.task else ""
     yield f"source    {source.framework} {source.architecture}{task}, {source.digest[:19]}…"
-    for kind, specs in (("input", source.signature.inputs), ("output", source.signature.outputs)):
-        for spec in specs:
-            shape = ", ".join("batch" if size is None else str(size) for size in spec.shape)
-            restrictions = describe_input(spec)
-            yield f"{kind:9} {spec.name} [{shape}]{' ' * bool(restrictions)}{restrictions}"
+    yield from _tensor_lines(manifest)
     for name, declaration in manifest.preprocessing.items():
         yield f"raw       {name}: {describe_declaration(declaration)}"
     for record in manifest.artifacts:
@@ -104,3 +99,33 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     for title, value in (("license", manifest.licence), ("author", manifest.author)):
         if value:
             yield f"{title:9} {value}"
+
+
+def _tensor_lines(manifest: Manifest) -> Iterator[str]:
+    """Yield a line for each input and output of the source, and for the free sizes that artifacts were proven at."""
+    from edgeml.core.tensors import describe_input
+
+    signature = manifest.source.signature
+    for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
+        for spec in specs:
+            names = ["batch", *["any"] * len(spec.shape[1:])]  # where a free size does not have a name of its own
+            shape = ", ".join(str(size or name) for size, name in zip(spec.named_shape, names, strict=True))
+            restrictions = describe_input(spec)
+            yield f"{kind:9} {spec.name} [{shape}]{' ' * bool(restrictions)}{restrictions}"
+    for sizes, figures in _proofs(manifest).items():
+        yield f"proven at {sizes}: {', '.join(figures)}"
+
+
+def _proofs(manifest: Manifest) -> dict[str, list[str]]:
+    """Return the fidelity of each artifact by the free sizes that it was proven at; empty without free sizes."""
+    from edgeml.core.free_sizes import size_text
+    from edgeml.core.records.evidence import SizeFidelity
+
+    figures: dict[str, list[str]] = {}
+    for record in manifest.artifacts if manifest.golden.sizes else ():
+        main = SizeFidelity(manifest.golden.sizes, record.evaluation.fidelity)
+        for each in (main, *record.evaluation.at_sizes):
+            figure = each.fidelity.float_sqnr_db
+            text = f"{each.fidelity.equal:.1%} equal" if figure is None else f"{figure:.1f} dB"
+            figures.setdefault(size_text(each.sizes), []).append(f"{record.recipe} {text}")
+    return figures

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import click
 from msgspec import Struct
 
 from edgeml.cli.verbosity import LOGGER
-from edgeml.core.errors import EdgemlError
+from edgeml.core.errors import EdgemlError, InputError
 from edgeml.core.system.limits import DEFAULT_TIMEOUT_S, Limits
 
-__all__ = ["NumberRange", "RenamedOptions", "limits_of", "limits_options", "options_as", "trust_option"]
+__all__ = [
+    "NumberRange",
+    "RenamedOptions",
+    "limits_of",
+    "limits_options",
+    "options_as",
+    "sizes_of_words",
+    "trust_option",
+]
 
 _WARNINGS = "edgeml.renamed"
 
@@ -49,6 +57,28 @@ class NumberRange(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not a number.", param, ctx)
         return number
+
+
+def sizes_of_words(words: Iterable[str]) -> dict[str, int | tuple[int, ...]]:
+    """Return the numbers of --size NAME=N or NAME=N,M, by name; `build` checks them.
+
+    Raises:
+        InputError: A word is not of that form, or a name is listed twice.
+    """
+    sizes: dict[str, int | tuple[int, ...]] = {}
+    for word in words:
+        name, _, listed = word.rpartition("=")
+        texts = listed.split(",")
+        if not name or not all(text.isascii() and text.isdigit() for text in texts):
+            raise InputError(
+                f"--size: got '{word}', expected NAME=N, or NAME=N,M for a size that stays free.",
+                fix="write for instance --size length=16000.",
+            )
+        if name in sizes:
+            raise InputError(f"--size: '{name}' is listed twice.")
+        numbers = tuple(int(text[:20]) for text in texts)
+        sizes[name] = numbers if len(numbers) > 1 else numbers[0]
+    return sizes
 
 
 trust_option = click.option(

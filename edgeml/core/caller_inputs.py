@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgeml.core.errors import InputError
+from edgeml.core.free_sizes import sizes_of
 from edgeml.core.tensors import Signature, TensorSpec
 from edgeml.core.texts import text_array
 
@@ -70,6 +71,8 @@ def shaped_by_input(data: object, signature: Signature, what: str) -> dict[str, 
     counts = {name: len(array) for name, array in arrays.items()}
     if len(set(counts.values())) > 1:
         raise InputError(f"{what}: the inputs have different numbers of samples: {counts}.")
+    if any(spec.sizes for spec in signature.inputs):
+        sizes_of(arrays, signature, what)  # which inputs share
     return arrays
 
 
@@ -91,7 +94,7 @@ def _shaped(data: object, spec: TensorSpec, what: str) -> np.ndarray:
     array = _texts(array, spec, where) if spec.dtype == "string" else _numbers(array, spec, where)
     if array.ndim == 1 and spec.shape == (None, 1):
         array = array[:, None]
-    expected = "[samples, " + ", ".join("any" if n is None else str(n) for n in spec.shape[1:]) + "]"
+    expected = "[samples, " + ", ".join(str(n or "any") for n in spec.named_shape[1:]) + "]"
     if not _fits(array.shape[1:], spec.shape[1:]) or not array.ndim:
         raise InputError(
             f"{where}: got shape {list(array.shape)}, expected {expected}.", fix=_shape_fix(array.shape, spec.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeml.core.artifact import Artifact
 from edgeml.core.formats.tflite import TfliteFile
+from edgeml.core.free_sizes import SizeOption, fixed, size_text
 from edgeml.core.recipe import Precision, Recipe
 from edgeml.core.source import Probes, Reference, SourceInfo
 from edgeml.core.tensors import Signature
@@ -24,7 +25,7 @@ __all__ = [
     "TableSource",
     "TfliteSource",
     "TraceableSource",
-    "fixed_sizes",
+    "size_steps",
 ]
 
 T = TypeVar("T")
@@ -91,8 +92,8 @@ class TfliteSource(Source, Protocol):
         ...
 
     @property
-    def sizes(self) -> Mapping[str, int]:
-        """Sizes that were free in the file and are fixed, by name."""
+    def sizes(self) -> SizeOption:
+        """Sizes that were free in the file and are fixed, or proven at several numbers."""
         ...
 
 
@@ -110,8 +111,8 @@ class OnnxSource(Source, Protocol):
         ...
 
     @property
-    def sizes(self) -> Mapping[str, int]:
-        """Sizes that were free in the file and are fixed, by name."""
+    def sizes(self) -> SizeOption:
+        """Sizes that were free in the file and are fixed, or proven at several numbers."""
         ...
 
 
@@ -151,9 +152,11 @@ class TableSource(Source, Protocol):
         ...
 
 
-def fixed_sizes(sizes: Mapping[str, int]) -> tuple[str, ...]:
-    """Return the step of a lineage that fixed the free sizes of a model file; empty without them."""
-    return (f"sizes fixed: {', '.join(f'{name}={size}' for name, size in sizes.items())}",) if sizes else ()
+def size_steps(sizes: SizeOption) -> tuple[str, ...]:
+    """Return the steps of a lineage that fixed the free sizes of a model file, or kept them; empty without them."""
+    kept = [name for name, size in sizes.items() if not isinstance(size, int)]
+    steps = [f"sizes fixed: {size_text(fixed(sizes))}"] if fixed(sizes) else []
+    return (*steps, f"sizes kept free: {', '.join(kept)}") if kept else tuple(steps)
 
 
 class Cache(Generic[T]):

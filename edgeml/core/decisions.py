@@ -168,7 +168,7 @@ class Decider:
             return ranking.labels[:, 0], ranking.scores[:, 0]
         if self._threshold is None:
             return self.labels(outputs), scores.max(axis=self._decision.axis)
-        second = scores.reshape(len(scores), *self._sizes)
+        second = scores.reshape(len(scores), *label_sizes(scores.shape[1:], self._decision))
         return self.labels(outputs), np.where(self.positions(outputs) == 1, second, self._first_score(second))
 
     def top(self, outputs: Sequence[np.ndarray], k: int) -> Ranking:
@@ -198,7 +198,8 @@ class Decider:
 
     def _refuse_ranking(self, scores: np.ndarray) -> NoReturn:
         if self._sizes:
-            reason = f"each sample has {'×'.join(map(str, self._sizes))} labels"
+            sizes = label_sizes(scores.shape[1:], self._decision)
+            reason = f"each sample has {'×'.join(map(str, sizes))} labels"
         elif self._decision.pairwise:
             reason = f"the scores {list(scores.shape[1:])} compare pairs of its {self._count} labels"
         else:
@@ -237,8 +238,11 @@ class Decider:
 
 
 def label_sizes(sizes: Sequence[int | None], decision: Decision) -> tuple[int, ...]:
-    """Return the sizes of a sample's labels, from those of its scores: none if a sample has a single label."""
-    numbers = [size or 1 for size in sizes]
+    """Return the sizes of a sample's labels, from those of its scores: none if a sample has a single label.
+
+    Free sizes are -1.
+    """
+    numbers = [-1 if size is None else size or 1 for size in sizes]
     if decision.independent:
         return tuple(numbers)
     place = min(decision.axis, 0)  # behind the samples: 1 is the first, -1 the last

@@ -136,6 +136,8 @@ class EngineAdapter(Protocol):
     """Precisions of artifacts that the engine supports."""
     resizes: ClassVar[bool] = False
     """True if `instance` supports larger batches than the artifact's."""
+    runs_free_sizes: ClassVar[bool] = False
+    """True if the engine runs artifacts with free sizes, by `sized`."""
     errors: ClassVar[tuple[type[Exception], ...]] = (ValueError, RuntimeError)
     """Exception types that the engine raises."""
     runs_all_operators: bool = False
@@ -166,6 +168,16 @@ class EngineAdapter(Protocol):
             threads: Number of engine threads.
         """
         ...
+
+    def sized(self, signature: Signature) -> EngineAdapter:  # noqa: ARG002  # overridden by engines of free sizes
+        """Return an adapter of the same artifact, which has free sizes, for inputs of fixed ones.
+
+        Called if `runs_free_sizes`. The adapter shares what this one has loaded, and is not closed.
+
+        Args:
+            signature: The artifact's tensors; sizes of outputs may be free.
+        """
+        raise TargetError(f"{self.name} does not run artifacts with free sizes.")
 
     def placement(self) -> tuple[OperatorCount, ...]:
         """Return the operators by place, as reported by the engine, counted with `core.placement.count_operators`.

@@ -436,6 +436,7 @@ class SessionOpener(Protocol):
         threads: int | None = None,
         allow_fallback: bool = False,
         isolation: Isolation | Limits | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> Session:
         """Open a session.
 
@@ -452,8 +453,10 @@ class SessionOpener(Protocol):
                 them.
             isolation: A child process that runs the artifact, which sessions share, or the limits of one of its own;
                 None to run the artifact in this process.
+            sizes: A number for each free size, by name, so that the session has fixed sizes; None to leave them free.
 
         Raises:
+            InputError: `sizes` are not the free sizes of the artifact.
             IsolationError: The artifact crashed the child process, or exceeded a limit.
             TargetError: The engine does not support the target, cannot load the artifact, reports other tensors, the
                 machine does not meet the needs, or the target does not support all operators.

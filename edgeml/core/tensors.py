@@ -99,6 +99,8 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             state. The batch is 1, and so is the first size of `shape`.
         state: For an artifact's input that holds a state, the output with its next value, which sessions pass on; the
             source's signature has neither. Empty for other inputs.
+        sizes: Names of an input's free sizes but the batch, in the order of their axes. Inputs share a size of one
+            name. The free sizes of outputs follow from those of the inputs.
     """
 
     name: str
@@ -114,11 +116,18 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     part: Part | None = None
     unbatched: bool = False
     state: str = ""
+    sizes: tuple[str, ...] = ()
 
     @property
     def file_shape(self) -> tuple[int | None, ...]:
         """Sizes of the tensor in the model file."""
         return self.shape[1:] if self.unbatched else self.shape
+
+    @property
+    def named_shape(self) -> tuple[int | str | None, ...]:
+        """The shape with the names of an input's free sizes; None for a free batch, and for free sizes of outputs."""
+        names = iter(self.sizes)
+        return tuple(next(names, None) if axis and size is None else size for axis, size in enumerate(self.shape))
 
     @property
     def source_name(self) -> str:
@@ -170,6 +179,11 @@ class Signature(Struct, frozen=True, forbid_unknown_fields=True):
     def is_batched(self) -> bool:
         """True if all tensors have the axis of the batch in the model file."""
         return not any(spec.unbatched for spec in (*self.inputs, *self.outputs))
+
+    @property
+    def free_sizes(self) -> tuple[str, ...]:
+        """Names of the free sizes of the inputs but the batch."""
+        return tuple(dict.fromkeys(name for spec in self.inputs for name in spec.sizes))
 
     @property
     def visible(self) -> Signature:

@@ -8,7 +8,7 @@ from edgeml.evaluation.confusion import confusion_of
 from edgeml.evaluation.detection import score_detections
 from edgeml.evaluation.drop import drop_of
 from edgeml.evaluation.fidelity import agreement_of, fidelity_of, ties
-from edgeml.evaluation.judge import judge, meets_floor
+from edgeml.evaluation.judge import judge, meets_floor, missed_floors
 from edgeml.evaluation.label_counts import least_kept
 from edgeml.evaluation.mcnemar import mcnemar_of
 from edgeml.evaluation.metrics import class_recalls, metrics_of, worst_class, worst_classes
@@ -32,6 +32,7 @@ __all__ = [
     "mcnemar_of",
     "meets_floor",
     "metrics_of",
+    "missed_floors",
     "output_errors",
     "samples_to_settle",
     "score_detections",

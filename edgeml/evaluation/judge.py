@@ -10,7 +10,7 @@ from edgeml.core.records.evidence import PERCENT_METRICS, Evaluation, Fidelity, 
 from edgeml.evaluation.fidelity import CENTERED_SLACK_DB, CONSTANT_ERROR, part_sqnr_db
 from edgeml.evaluation.sample_size import samples_to_settle
 
-__all__ = ["judge", "meets_floor"]
+__all__ = ["judge", "meets_floor", "missed_floors"]
 
 _NOISE_SLACK_DB = 6.0  # below the source's own noise, which another order of sums doubles
 _PART_SLACK_DB = 5.0  # for columns apart, and for the median sample
@@ -80,8 +80,15 @@ def judge(
 
 def meets_floor(recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: bool) -> bool:
     """Return whether outputs are as near to the source's as the recipe and the goal require."""
+    return not missed_floors(recipe, goal, fidelity, classifies=classifies)
+
+
+def missed_floors(
+    recipe: Recipe, goal: Goal, fidelity: Fidelity, *, classifies: bool, noise: Fidelity | None = None
+) -> list[str]:
+    """Return the floors of the recipe and the goal that outputs miss, as reasons; arguments as for `judge`."""
     floor = goal.floor(recipe.floor)
-    return not _judge_outputs(fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32")[0]
+    return _judge_outputs(fidelity, floor, classifies=classifies, exact=recipe.precision == "fp32", noise=noise)[0]
 
 
 def _judge_float32_fidelity(fidelity: Fidelity, computes: str, reasons: list[str], remarks: list[Remark]) -> None:

@@ -45,7 +45,7 @@ def compare_with_baseline(results: Results, baseline: Results) -> tuple[Comparis
 
 def case_of(item: Measurement) -> Case:
     """Return the case of a measurement."""
-    return Case(item.artifact, item.target, item.scenario, item.threads, item.batch)
+    return Case(item.artifact, item.target, item.scenario, item.threads, item.batch, tuple(item.sizes.items()))
 
 
 def missing_cases(baseline: Results, cases: Sequence[Case]) -> tuple[Case, ...]:
@@ -117,7 +117,7 @@ def _find_match(case: Case, cases: Sequence[Case], baseline: Results) -> Measure
     """Return the earlier measurement of a case: of the same batch, or of any if each run has a single batch."""
 
     def key(item: Case | Measurement) -> tuple[object, ...]:
-        return item.artifact, item.target, item.scenario, item.threads
+        return item.artifact, item.target, item.scenario, item.threads, dict(item.sizes)
 
     if case.scenario == "server":
         return None

@@ -55,6 +55,7 @@ def bench(
     batches: Sequence[int] = (),
     scenarios: Sequence[Scenario] = (),
     options: Options | None = None,
+    sizes: Mapping[str, int] | None = None,
     progress: Callable[[Case], object] | None = None,
 ) -> Results:
     """Measure artifacts × targets × threads × batch sizes × scenarios.
@@ -69,10 +70,12 @@ def bench(
             maximum number of queries in one call.
         scenarios: Scenarios as MLPerf defines them; by default ``single-stream`` and ``offline``.
         options: Durations, bounds and seed.
+        sizes: A number for each free size, by name; by default those of the golden inputs.
         progress: Called with each case before it is measured.
 
     Raises:
-        InputError: An artifact does not exist, or the server scenario lacks its latency bound.
+        InputError: An artifact does not exist, the server scenario lacks its latency bound, or `sizes` are not the free
+            sizes of the package.
         TargetError: A named artifact or target cannot run here, or the clock went back.
         MissingDependencyError: The engine of a named artifact or target is not installed.
 
@@ -90,6 +93,7 @@ def bench(
         batches=batches,
         scenarios=scenarios,
         options=options,
+        sizes=sizes,
     )
     with TemporaryFolder() as folder:
         file = folder / "measured.edgeml"
@@ -135,8 +139,9 @@ def measure(
         InputError: The server scenario lacks its latency bound.
         TargetError: The artifact cannot run on the target, or the clock went back.
     """
-    with package.session(case.artifact, target=case.target, threads=case.threads) as session:
-        samples = package.golden_inputs()
+    sizes = case.sizes_for(package)
+    with package.session(case.artifact, target=case.target, threads=case.threads, sizes=sizes) as session:
+        samples = package.golden_inputs(sizes)
         batch = case.batch or choose_offline_batch(session, samples, clock_ns)
         if case.scenario == "server":
             run = _run_server(make_server(session, samples), batch, options, clock_ns)
@@ -149,7 +154,9 @@ def measure(
         engine = f"{session.engine} {session.engine_version}"
     cold_start = None
     if options.cold_starts and case.scenario == "single-stream":
-        cold_start = measure_cold_start(file, case.artifact, case.target, case.threads, processes=options.cold_starts)
+        cold_start = measure_cold_start(
+            file, case.artifact, case.target, case.threads, processes=options.cold_starts, sizes=sizes
+        )
     return Measurement(
         artifact=case.artifact,
         target=case.target,
@@ -171,6 +178,7 @@ def measure(
         peak_mb=cold_start.peak_mb if cold_start is not None else None,
         joules=run.joules,
         preprocessing_ms=preprocessing_ms,
+        sizes=dict(case.sizes),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from edgeml.core.errors import EdgemlError, InputError, MissingDependencyError, TargetError
+from edgeml.core.free_sizes import size_text
 from edgeml.core.isolation import Isolation
 from edgeml.core.records.benchmark_results import Scenario
 from edgeml.core.session import ISOLATED_TARGETS
@@ -47,6 +48,7 @@ class Case(Struct, frozen=True):
         threads: Cores that a call may use; None for the session's choice.
         batch: Samples per query; in the server scenario the maximum number of queries, of one sample each, in one
             call. None in the offline scenario for as many samples as fill a twentieth of a second.
+        sizes: Names and numbers of free sizes.
     """
 
     artifact: str
@@ -54,6 +56,11 @@ class Case(Struct, frozen=True):
     scenario: Scenario
     threads: int | None
     batch: int | None
+    sizes: tuple[tuple[str, int], ...] = ()
+
+    def sizes_for(self, package: Measurable) -> dict[str, int] | None:
+        """Return the sizes to open an artifact with; None for one without free sizes."""
+        return dict(self.sizes) if package.sizes else None
 
     @property
     def setting(self) -> str:
@@ -67,7 +74,8 @@ class Case(Struct, frozen=True):
     def _details(self) -> str:
         threads = "" if self.threads is None else f", {self.threads} thread{'s' if self.threads > 1 else ''}"
         batch = "" if self.batch in {None, 1} else f", batch {self.batch}"
-        return threads + batch
+        sizes = f", {size_text(dict(self.sizes))}" if self.sizes else ""
+        return threads + batch + sizes
 
 
 class BenchPlan(Struct, frozen=True):
@@ -92,6 +100,7 @@ def plan_cases(
     scenarios: Sequence[Scenario] = (),
     options: Options | None = None,
     limits: Limits = _LIMITS,
+    sizes: Mapping[str, int] | None = None,
 ) -> BenchPlan:
     """List all combinations that can run here; each artifact runs once on each target to check that.
 
@@ -105,9 +114,11 @@ def plan_cases(
         scenarios: Scenarios; by default single-stream and offline.
         options: Options of the benchmark.
         limits: Limits of the child process that checks the artifacts.
+        sizes: A number for each free size, by name; by default those of the golden inputs.
 
     Raises:
-        InputError: An artifact does not exist, or the server scenario lacks its latency bound.
+        InputError: An artifact does not exist, `sizes` are not the free sizes of the package, or the server scenario
+            lacks its latency bound.
         TargetError: A target does not exist, or a named artifact or target cannot run here at all.
         MissingDependencyError: The engine of a named artifact or target is not installed.
     """
@@ -119,11 +130,14 @@ def plan_cases(
         raise InputError("The server scenario needs a latency bound.", fix="give --latency-bound MS.")
     chosen_targets = tuple(dict.fromkeys(targets or ("cpu",)))
     runnable, problems = list[tuple[str, str]](), dict[tuple[str, str], EdgemlError]()
+    if sizes is not None and not package.sizes:
+        raise InputError(f"sizes: got {size_text(sizes)}, but all sizes of {package.label} are fixed.")
+    numbers = package.sizes if sizes is None else sizes
     with Isolation(limits) as isolation:
         for pair in itertools.product(recipes, chosen_targets):
             package.size_bytes(pair[0])
             try:
-                try_artifact(package, *pair, isolation)
+                try_artifact(package, *pair, isolation, numbers or None)
                 runnable.append(pair)
             except (TargetError, MissingDependencyError) as error:
                 problems[pair] = error
@@ -133,7 +147,7 @@ def plan_cases(
         for name in set(names) - {pair[position] for pair in runnable}:
             raise next(error for pair, error in problems.items() if pair[position] == name)
     cases = [
-        Case(artifact, target, scenario, count, batch)
+        Case(artifact, target, scenario, count, batch, tuple(numbers.items()))
         for artifact, target in runnable
         for scenario in chosen_scenarios
         for count in dict.fromkeys(threads or (None,))
@@ -143,7 +157,9 @@ def plan_cases(
     return BenchPlan(tuple(cases), skipped)
 
 
-def try_artifact(package: Measurable, recipe: str, target: str, isolation: Isolation) -> None:
+def try_artifact(
+    package: Measurable, recipe: str, target: str, isolation: Isolation, sizes: Mapping[str, int] | None = None
+) -> None:
     """Run an artifact on the golden inputs, before it is measured in this process.
 
     Artifacts on accelerators, which are not isolated, are opened only.
@@ -153,6 +169,7 @@ def try_artifact(package: Measurable, recipe: str, target: str, isolation: Isola
         recipe: Recipe of the artifact.
         target: Target to run on.
         isolation: Child process that runs the artifact.
+        sizes: A number for each free size, by name.
 
     Raises:
         InputError: The package does not contain the artifact, or its golden inputs do not fit.
@@ -161,9 +178,9 @@ def try_artifact(package: Measurable, recipe: str, target: str, isolation: Isola
         MissingDependencyError: The engine is not installed.
     """
     is_isolated = target in ISOLATED_TARGETS
-    with package.session(recipe, target=target, isolated=is_isolated and isolation) as session:
+    with package.session(recipe, target=target, isolated=is_isolated and isolation, sizes=sizes) as session:
         if is_isolated:
-            session.run(package.golden_inputs())
+            session.run(package.golden_inputs(sizes))
 
 
 def _batches(scenario: Scenario, batches: Sequence[int]) -> Iterator[int | None]:

@@ -34,6 +34,7 @@ class _Request(Struct, frozen=True):
     artifact: str
     target: str
     threads: int | None
+    sizes: dict[str, int] | None
 
 
 class _Reply(Struct, frozen=True):
@@ -54,7 +55,15 @@ class ColdStart:
     peak_mb: float | None
 
 
-def measure_cold_start(package: Path, artifact: str, target: str, threads: int | None, *, processes: int) -> ColdStart:
+def measure_cold_start(
+    package: Path,
+    artifact: str,
+    target: str,
+    threads: int | None,
+    *,
+    processes: int,
+    sizes: dict[str, int] | None = None,
+) -> ColdStart:
     """Measure the cold start in fresh processes, one after the other.
 
     Args:
@@ -63,11 +72,12 @@ def measure_cold_start(package: Path, artifact: str, target: str, threads: int |
         target: Target to run on.
         threads: Threads of the session.
         processes: Number of processes; another one runs first, so that files are in the page cache.
+        sizes: A number for each free size, by name; None without free sizes.
 
     Raises:
         TargetError: A process died, or did not reply within two minutes.
     """
-    request = _Request(str(package.absolute()), artifact, target, threads)
+    request = _Request(str(package.absolute()), artifact, target, threads, sizes)
     runs = [_run_process(request) for _ in range(processes + 1)][1:]
     peaks = [reply.peak_mb for _, reply in runs if reply.peak_mb is not None]
     return ColdStart(median(np.array([ms for ms, _ in runs])), float(np.median(peaks)) if peaks else None)
@@ -88,8 +98,8 @@ def run_child(encoded_request: str, out: int) -> None:
     from edgeml.package import open_package  # the import is a part of the cold start
 
     package = open_package(request.package)
-    session = package.session(request.artifact, target=request.target, threads=request.threads)
-    sample = {name: array[:1] for name, array in package.golden_inputs().items()}
+    session = package.session(request.artifact, target=request.target, threads=request.threads, sizes=request.sizes)
+    sample = {name: array[:1] for name, array in package.golden_inputs(request.sizes).items()}
     session.run(sample)
     os.write(out, b"answered\n")
     for _ in range(_REPEATS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,12 +39,14 @@ class ModelFile:
 
     Attributes:
         ref: Name, size and digest of the file, with its inputs and outputs.
+        sizes: Numbers that free sizes of the file are fixed at, by name.
     """
 
     ref: FileRef
     _path: Path
     _artifact: Artifact
     _inputs: Mapping[str, np.ndarray]
+    sizes: Mapping[str, int]
 
     @property
     def label(self) -> str:
@@ -74,7 +77,7 @@ class ModelFile:
         self._check(recipe)
         return self.ref.size_bytes
 
-    def golden_inputs(self) -> dict[str, np.ndarray]:
+    def golden_inputs(self, sizes: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:  # noqa: ARG002  # fixed
         """Return the inputs of the package that the file is compared with; otherwise seeded random inputs."""
         return dict(self._inputs)
 
@@ -94,6 +97,7 @@ class ModelFile:
         threads: int | None = None,
         allow_fallback: bool = False,
         isolated: bool | Isolation | Limits = False,
+        sizes: Mapping[str, int] | None = None,  # noqa: ARG002  # fixed
     ) -> Session:
         """Open a session of the file, with float inputs and outputs as for a package's artifacts.
 
@@ -122,13 +126,20 @@ class ModelFile:
             raise InputError(f"{self.label}: expected the recipe {self._artifact.recipe}, got '{recipe}'.")
 
 
-def open_model_file(path: Path, *, reference: Measurable | None = None, trust: bool = False) -> ModelFile:
+def open_model_file(
+    path: Path,
+    *,
+    reference: Measurable | None = None,
+    trust: bool = False,
+    sizes: Mapping[str, int] | None = None,
+) -> ModelFile:
     """Open a model file, audited and described as in `build`, without a verdict.
 
     Args:
         path: The ``.tflite`` or ``.onnx`` file.
         reference: Package that the file is measured in turn with, and whose inputs the file must accept.
         trust: Accept the findings of the audit.
+        sizes: Numbers for free sizes of the file, by name; by default those of `reference`, if the file has them.
 
     Raises:
         InputError: The file does not exist, is not a valid model, or expects other inputs than `reference`.
@@ -138,7 +149,7 @@ def open_model_file(path: Path, *, reference: Measurable | None = None, trust: b
         MissingDependencyError: The package that reads the file is not installed.
     """
     format_ = path.suffix.lower().removeprefix(".")
-    source: Source = resolve(SOURCES[format_]).open_source(path, trust=trust)
+    source, numbers = _open_source(path, format_, sizes, reference, trust=trust)
     convert: Converter = resolve(CONVERTERS[format_, format_])
     with TemporaryFolder() as folder:
         artifact = convert(source, find_recipe(source.info.architecture), ConversionJob(folder))
@@ -149,8 +160,21 @@ def open_model_file(path: Path, *, reference: Measurable | None = None, trust: b
     if reference is None:
         inputs = _random_inputs(source.info, path.name)
     else:
-        inputs = _inputs_of(reference, signature.inputs, path.name)
-    return ModelFile(ref, path, artifact, inputs)
+        inputs = _inputs_of(reference, signature.inputs, path.name, numbers)
+    return ModelFile(ref, path, artifact, inputs, numbers)
+
+
+def _open_source(
+    path: Path, format_: str, sizes: Mapping[str, int] | None, reference: Measurable | None, *, trust: bool
+) -> tuple[Source, dict[str, int]]:
+    """Return the source, and the numbers that its free sizes are fixed at."""
+    open_source = resolve(SOURCES[format_]).open_source
+    numbers = dict(sizes or (reference.sizes if reference is not None else {}))
+    if numbers and reference is not None:
+        with contextlib.suppress(InputError):  # the sizes are those of the package: this file's may be fixed
+            return open_source(path, trust=trust, sizes=numbers), numbers
+        numbers = {}
+    return open_source(path, trust=trust, sizes=numbers), numbers
 
 
 def _describe(spec: TensorSpec) -> str:
@@ -174,13 +198,15 @@ def _random_inputs(info: SourceInfo, name: str) -> dict[str, np.ndarray]:
     }
 
 
-def _inputs_of(reference: Measurable, specs: tuple[TensorSpec, ...], name: str) -> dict[str, np.ndarray]:
+def _inputs_of(
+    reference: Measurable, specs: tuple[TensorSpec, ...], name: str, sizes: Mapping[str, int]
+) -> dict[str, np.ndarray]:
     """Return the golden inputs of `reference` under the file's names: a single input by position, several by name.
 
     Raises:
         InputError: The file expects other inputs.
     """
-    golden = reference.golden_inputs()
+    golden = reference.golden_inputs(sizes if sizes and reference.sizes else None)
     single = len(golden) == len(specs) == 1
     inputs = {specs[0].name: next(iter(golden.values()))} if single else golden
     if {key: array.shape[1:] for key, array in inputs.items()} != {spec.name: spec.shape[1:] for spec in specs}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -37,12 +38,17 @@ class Measurable(Protocol):
         """Recipes of the released artifacts."""
         ...
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """A number for each free size of its artifacts, by name, as its golden inputs have; empty without such."""
+        ...
+
     def size_bytes(self, recipe: str) -> int:
         """Return the size of an artifact's file."""
         ...
 
-    def golden_inputs(self) -> dict[str, np.ndarray]:
-        """Return typical inputs, by name."""
+    def golden_inputs(self, sizes: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
+        """Return typical inputs of some sizes, by name."""
         ...
 
     def digest(self) -> str:
@@ -61,6 +67,7 @@ class Measurable(Protocol):
         threads: int | None = None,
         allow_fallback: bool = False,
         isolated: bool | Isolation | Limits = False,
+        sizes: Mapping[str, int] | None = None,
     ) -> Session:
         """Open a session of an artifact."""
         ...

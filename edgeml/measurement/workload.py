@@ -82,8 +82,9 @@ def make_opener(package: Measurable, case: Case) -> Opener:
 
     @contextlib.contextmanager
     def open_query() -> Iterator[Call]:
-        with package.session(case.artifact, target=case.target, threads=case.threads) as session:
-            yield make_query(session, package.golden_inputs(), case.batch or 1)
+        sizes = case.sizes_for(package)
+        with package.session(case.artifact, target=case.target, threads=case.threads, sizes=sizes) as session:
+            yield make_query(session, package.golden_inputs(sizes), case.batch or 1)
 
     return open_query
 

@@ -19,7 +19,7 @@ from edgeml.core.recipe import RECIPES
 from edgeml.core.records.evidence import PERCENT_METRICS, Fidelity, PartFidelity
 from edgeml.core.tensors import Signature, TensorSpec, holds_integers
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
-from edgeml.package.manifest import ArtifactRecord, Manifest
+from edgeml.package.manifest import ArtifactRecord, Golden, Manifest
 
 __all__ = ["check_consistency"]
 
@@ -96,12 +96,12 @@ def _check_states(signature: Signature, owner: str) -> Problems:
 
 
 def _check_files(manifest: Manifest) -> Problems:
-    golden = manifest.golden
     named = [record.file for record in manifest.artifacts]
     named += [record.evidence for record in manifest.artifacts if record.evidence]
     named += [manifest.training] if manifest.training is not None else []
-    for group in (golden.inputs, golden.outputs, *(run.outputs for run in golden.runs)):
-        named += group.values()
+    for golden in (manifest.golden, *manifest.golden_at):
+        for group in (golden.inputs, golden.outputs, *(run.outputs for run in golden.runs)):
+            named += group.values()
     if sorted(named) != sorted(manifest.files):
         differing = sorted(set(named) ^ set(manifest.files)) or ["a name occurs twice"]
         yield f"the list of files does not match its references: {', '.join(differing[:5])}"
@@ -118,6 +118,7 @@ def _check_signatures(manifest: Manifest) -> Problems:
             for spec in specs:
                 yield from _check_spec(spec, owner)
         yield from _check_states(signature, owner)
+        yield from _check_free_sizes(signature, owner)
         if any(spec.meaning != "values" for spec in signature.inputs):
             yield f"an input of {owner} means something else than values"
         for spec in (*signature.inputs, *signature.outputs):
@@ -126,6 +127,18 @@ def _check_signatures(manifest: Manifest) -> Problems:
     for spec in (*manifest.source.signature.inputs, *manifest.source.signature.outputs):
         if spec.quantization is not None or spec.meaning in DECIDED:
             yield f"'{spec.name}' of the source is quantized, or holds labels"
+
+
+def _check_free_sizes(signature: Signature, owner: str) -> Problems:
+    for spec in signature.inputs:
+        if len(spec.sizes) != spec.shape[1:].count(None) or "" in spec.sizes:
+            yield f"'{spec.name}' of {owner} has {spec.shape[1:].count(None)} free sizes, and names for {spec.sizes}"
+        if spec.sizes and (spec.encoding is not None or spec.state):
+            yield f"'{spec.name}' of {owner} has free sizes, and an encoding or a state"
+    if any(spec.sizes for spec in signature.outputs):
+        yield f"an output of {owner} names free sizes, which only inputs do"
+    if not signature.free_sizes and any(None in spec.shape[1:] for spec in signature.outputs):
+        yield f"an output of {owner} has free sizes, and its inputs have none"
 
 
 def _is_castable(spec: TensorSpec) -> bool:
@@ -300,6 +313,8 @@ def _check_artifacts(manifest: Manifest) -> Problems:
                 artifact_spec = own.get(spec.name, spec)
                 if artifact_spec.encoding is None and artifact_spec.shape[1:] != spec.shape[1:]:
                     yield f"'{spec.name}' of {record.recipe} has another shape than that of the source"
+                if artifact_spec.sizes != spec.sizes:
+                    yield f"'{spec.name}' of {record.recipe} has other free sizes than that of the source"
         yield from _check_encodings(record)
     if any(spec.encoding for spec in (*source.inputs, *source.outputs)):
         yield "a tensor of the source has an encoding"
@@ -315,7 +330,19 @@ def _check_encodings(record: ArtifactRecord) -> Problems:
 
 
 def _check_golden(manifest: Manifest) -> Problems:
-    golden = manifest.golden
+    everything = (manifest.golden, *manifest.golden_at)
+    for golden in everything:
+        yield from _check_vectors(golden, manifest)
+    names = sorted(manifest.source.signature.free_sizes)
+    for golden in everything:
+        is_empty = golden is manifest.golden and not golden.runs
+        if (sorted(golden.sizes) != names and not is_empty) or any(size < 1 for size in golden.sizes.values()):
+            yield f"golden vectors are of the sizes {golden.sizes}, expected numbers for {', '.join(names) or 'none'}"
+    if manifest.golden_at and not names:
+        yield "there are golden vectors at other sizes, but none is free"
+
+
+def _check_vectors(golden: Golden, manifest: Manifest) -> Problems:
     signatures = {record.recipe: record.signature for record in manifest.artifacts}
     if golden.runs and golden.samples < MIN_GOLDEN_SAMPLES:
         yield f"got {golden.samples} golden inputs, expected at least {MIN_GOLDEN_SAMPLES}"
@@ -358,14 +385,11 @@ def _check_figures(manifest: Manifest) -> Problems:
     for record in manifest.artifacts:
         evaluation, latency = record.evaluation, record.measurement
         fidelity, mcnemar, worst = evaluation.fidelity, evaluation.mcnemar, evaluation.worst_class
-        shares = [fidelity.agreement, evaluation.ece, evaluation.source_ece]
-        shares += [fidelity.worst_integers.equal] if fidelity.worst_integers is not None else []
-        least: list[float | None] = [
-            fidelity.samples,
-            fidelity.flips,
-            fidelity.max_error,
-            record.verdict.samples_to_settle,
-        ]
+        fidelities = [fidelity, *(each.fidelity for each in evaluation.at_sizes)]
+        shares = [evaluation.ece, evaluation.source_ece, *(each.agreement for each in fidelities)]
+        shares += [each.worst_integers.equal for each in fidelities if each.worst_integers is not None]
+        least: list[float | None] = [record.verdict.samples_to_settle]
+        least += [value for each in fidelities for value in (each.samples, each.flips, each.max_error)]
         for metrics in (evaluation.metrics, evaluation.source_metrics):
             if metrics is not None:
                 shares += [getattr(metrics, name) for name in _SHARES]
@@ -382,9 +406,9 @@ def _check_figures(manifest: Manifest) -> Problems:
         drop = evaluation.drop
         if drop is not None and drop.metric in PERCENT_METRICS:
             shares += [abs(drop.value), abs(drop.low), abs(drop.high)]
-        parts: list[Fidelity | PartFidelity | None] = [fidelity, fidelity.worst_part]
+        parts: list[Fidelity | PartFidelity | None] = [*fidelities, *(each.worst_part for each in fidelities)]
         figures = [
-            fidelity.sample_sqnr_db,
+            *(each.sample_sqnr_db for each in fidelities),
             *(value for part in parts if part is not None for value in (part.sqnr_db, part.centred_sqnr_db)),
         ]
         decibels = [value for value in figures if value is not None]

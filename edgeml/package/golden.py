@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
 from edgeml.core.decisions import DECIDED
 from edgeml.core.errors import InputError, IsolationError, MissingDependencyError, PackageError, TargetError
+from edgeml.core.free_sizes import size_text
 from edgeml.core.session import Session
 from edgeml.core.tensors import Signature, holds_integers
 from edgeml.package.manifest import Golden, GoldenRun
 from edgeml.package.npy import decode_array
 
-__all__ = ["GoldenCheck", "bounds", "check_run", "golden_inputs"]
+__all__ = ["GoldenCheck", "bounds", "check_run", "check_runs", "golden_inputs"]
 
 # Float kernels of one family differ between CPUs in the order of their sums and in fused multiply-adds,
 # some 1e-6 of the largest output; quantization inside a graph turns that into a whole step now and then.
@@ -88,13 +91,36 @@ def golden_inputs(golden: Golden, read: Callable[[str], bytes]) -> dict[str, np.
     return inputs
 
 
+def check_runs(
+    golden: Golden, read: Callable[[str], bytes], open_session: Callable[..., Session]
+) -> tuple[GoldenCheck, ...]:
+    """Run the golden inputs by each artifact, at their own sizes; see `check_run`.
+
+    Args:
+        golden: The manifest's record of the golden vectors.
+        read: Function that returns the bytes of an entry.
+        open_session: `Package.session`, or a function like it.
+
+    Raises:
+        PackageError: An entry is damaged.
+        IsolationError: An artifact ends the engine, or exceeds a limit.
+    """
+    inputs = golden_inputs(golden, read)
+    if not golden.sizes:
+        return tuple(check_run(run, inputs, read, open_session) for run in golden.runs)
+    open_at = partial(open_session, sizes=golden.sizes)
+    checks = [check_run(run, inputs, read, open_at) for run in golden.runs]
+    at = f"at {size_text(golden.sizes)}: "
+    return tuple(msgspec.structs.replace(check, detail=f"{at}{check.detail}") for check in checks)
+
+
 def check_run(
     run: GoldenRun,
     inputs: Mapping[str, np.ndarray],
     read: Callable[[str], bytes],
     open_session: Callable[..., Session],
 ) -> GoldenCheck:
-    """Run the golden inputs and compare the raw outputs with the stored outputs.
+    """Run the golden inputs by one artifact, and compare the raw outputs with the stored outputs.
 
     Args:
         run: The stored run, which is to be reproduced.

@@ -124,12 +124,14 @@ class Golden(Record, frozen=True):
         inputs: Name of the entry with each input, by input name.
         outputs: Name of the entry with each of the source's outputs, by output name.
         runs: One run per artifact and engine family.
+        sizes: Their number for each free size, by name; empty without free sizes.
     """
 
     samples: Size
     inputs: dict[str, str]
     outputs: dict[str, str]
     runs: tuple[GoldenRun, ...]
+    sizes: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class DataRecord(Record, frozen=True):
@@ -179,6 +181,7 @@ class Manifest(Record, frozen=True):
         training: Name of the entry with the epochs of the training, if edgeml trained the model.
         trust_source: Whether the author of the source was trusted when the package was built: then artifacts may use
             operators that engines do not bring, and opening them takes the same trust.
+        golden_at: Golden vectors at other sizes, of artifacts with free sizes.
     """
 
     format: int
@@ -199,6 +202,7 @@ class Manifest(Record, frozen=True):
     preprocessing: dict[str, Declaration] = msgspec.field(default_factory=dict)
     training: str | None = None
     trust_source: bool = False
+    golden_at: tuple[Golden, ...] = ()
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -153,15 +153,32 @@ class Package(Struct, frozen=True):
             )
         return data
 
-    def golden_inputs(self) -> dict[str, np.ndarray]:
+    @property
+    def sizes(self) -> dict[str, int]:
+        """A number for each free size of the artifacts, by name, as the golden inputs have; empty without such."""
+        return dict(self.manifest.golden.sizes)
+
+    def golden_inputs(self, sizes: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
         """Return typical inputs ``[samples, ...]`` by tensor name, in the source's own units.
 
+        Args:
+            sizes: A number for each free size, by name: the golden inputs of these sizes, or else others cut or
+                repeated to them. None for the sizes of the data that the artifacts were judged on.
+
         Raises:
+            InputError: `sizes` are not the free sizes of the package.
             PackageError: An entry is damaged.
         """
+        from edgeml.core.free_sizes import checked_sizes, resized
         from edgeml.package.golden import golden_inputs
 
-        return golden_inputs(self.manifest.golden, self.read)
+        golden, signature = self.manifest.golden, self.manifest.source.signature
+        if sizes is None:
+            return golden_inputs(golden, self.read)
+        numbers = checked_sizes(sizes, signature)
+        golden = next((each for each in (golden, *self.manifest.golden_at) if each.sizes == numbers), golden)
+        inputs = golden_inputs(golden, self.read)
+        return inputs if golden.sizes == numbers else resized(inputs, signature, numbers)
 
     def size_bytes(self, recipe: str) -> int:
         """Return the size of an artifact's file in bytes.
@@ -199,6 +216,7 @@ class Package(Struct, frozen=True):
         isolated: bool | Isolation | Limits = False,
         memory_mb: float | None = None,
         timeout_s: float | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> Session:
         """Open an artifact on a target.
 
@@ -221,9 +239,12 @@ class Package(Struct, frozen=True):
                 artifact's bytes: by default 1,024; ``math.inf`` for no limit.
             timeout_s: Time limit in seconds of one call of an isolated artifact's engine, one sample or one batch: by
                 default 60; ``math.inf`` for no limit.
+            sizes: For artifacts with free sizes a number for each, by name: the session takes inputs of these sizes
+                alone, with less overhead, and can be bound to memory. None for inputs of any size.
 
         Raises:
-            InputError: The package does not contain the artifact, or a limit is not valid.
+            InputError: The package does not contain the artifact, a limit is not valid, or `sizes` are not the free
+                sizes of the artifact.
             MissingDependencyError: The engine is not installed.
             PackageError: The artifact is damaged, or is not what the package declares.
             UnsupportedModelError: The package was built with ``trust_source=True``, and opened without, or the artifact
@@ -239,13 +260,18 @@ class Package(Struct, frozen=True):
         """
         isolation = _isolation(isolated, memory_mb, timeout_s)
         if recipe is not None and target != AUTO:
-            return self._open(recipe, target, threads, allow_fallback=allow_fallback, isolation=isolation)
+            return self._open(recipe, target, threads, allow_fallback=allow_fallback, isolation=isolation, sizes=sizes)
         failures: list[EdgemlError] = []
         skipped = ""
         for choice in self._choices(recipe, target):
             try:
                 session = self._open(
-                    choice.recipe, choice.target, threads, allow_fallback=allow_fallback, isolation=isolation
+                    choice.recipe,
+                    choice.target,
+                    threads,
+                    allow_fallback=allow_fallback,
+                    isolation=isolation,
+                    sizes=sizes,
                 )
             except (TargetError, MissingDependencyError) as error:
                 failures.append(error)
@@ -263,6 +289,7 @@ class Package(Struct, frozen=True):
         *,
         allow_fallback: bool,
         isolation: Isolation | Limits | None,
+        sizes: Mapping[str, int] | None,
     ) -> Session:
         record = self.artifact(recipe)
         open_session = find_engine(find_recipe(recipe).format, target)
@@ -276,6 +303,7 @@ class Package(Struct, frozen=True):
             threads=threads,
             allow_fallback=allow_fallback,
             isolation=isolation,
+            sizes=sizes,
         )
         log_info("opened %s of %s on %s by %s", recipe, self.label, target, session.engine)  # its version costs 15 ms
         return session
@@ -458,6 +486,7 @@ def load(
     isolated: bool = False,
     memory_mb: float | None = None,
     timeout_s: float | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Session:
     """Open the best released artifact of a package for this machine.
 
@@ -472,9 +501,10 @@ def load(
         isolated: Whether the engine runs in a child process: for packages of unknown origin; see `Package.session`.
         memory_mb: Memory limit of an isolated artifact in MB; see `Package.session`.
         timeout_s: Time limit of an isolated artifact in seconds; see `Package.session`.
+        sizes: A number for each free size, by name; see `Package.session`.
 
     Raises:
-        InputError: The file does not exist, or a limit is not valid.
+        InputError: The file does not exist, a limit is not valid, or `sizes` are not the artifact's free sizes.
         PackageError: The file is not a valid package, or has a newer format.
         UnsupportedModelError: See `Package.session`.
         IsolationError: An isolated artifact ends the engine, or exceeds a limit.
@@ -491,6 +521,7 @@ def load(
         isolated=isolated,
         memory_mb=memory_mb,
         timeout_s=timeout_s,
+        sizes=sizes,
     )
 
 

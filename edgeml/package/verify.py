@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from edgeml.core.errors import IsolationError, TargetError, VerificationError
 from edgeml.core.isolation import Isolation
 from edgeml.core.session import Session
 from edgeml.core.system.limits import Limits
-from edgeml.package.golden import GoldenCheck, check_run, golden_inputs
+from edgeml.package.golden import GoldenCheck, check_runs
 from edgeml.package.manifest import Manifest
 
 __all__ = ["VerifiablePackage", "Verification", "verify"]
@@ -38,7 +39,9 @@ class VerifiablePackage(Protocol):
         """An entry's bytes, checked against the manifest."""
         ...
 
-    def session(self, recipe: str, *, target: str, isolated: Isolation) -> Session:
+    def session(
+        self, recipe: str, *, target: str, isolated: Isolation, sizes: Mapping[str, int] | None = None
+    ) -> Session:
         """Open an artifact on a target."""
         ...
 
@@ -65,11 +68,15 @@ def verify(package: VerifiablePackage, digest: str | None, limits: Limits) -> Ve
             f"{package.label} has the digest {whole}, expected {digest}.",
             fix="get the file again, from the source of the digest.",
         )
-    inputs = golden_inputs(package.manifest.golden, package.read)
+    manifest = package.manifest
     try:
         with Isolation(limits) as isolation:
             open_session = partial(package.session, isolated=isolation)
-            checks = [check_run(run, inputs, package.read, open_session) for run in package.manifest.golden.runs]
+            checks = [
+                check
+                for golden in (manifest.golden, *manifest.golden_at)
+                for check in check_runs(golden, package.read, open_session)
+            ]
     except IsolationError as error:
         raise VerificationError(f"{package.label}: {error.message}", fix=error.fix, log=error.log) from error
     failed = [check for check in checks if check.status == "fails"]
@@ -83,4 +90,4 @@ def verify(package: VerifiablePackage, digest: str | None, limits: Limits) -> Ve
     if all(check.status == "not run" for check in checks):
         reasons = "; ".join(sorted({check.detail for check in checks})) or "the package does not contain artifacts"
         raise TargetError(f"{package.label}: all digests match, but no golden vector could be run: {reasons}")
-    return Verification(len(package.manifest.files) + 1, whole, tuple(checks))
+    return Verification(len(manifest.files) + 1, whole, tuple(checks))

@@ -301,5 +301,7 @@ def _form(artifact: Artifact, info: SourceInfo) -> Iterator[str]:
         states = [f"'{spec.name}' becomes '{spec.state}'" for spec in artifact.signature.inputs if spec.state]
         named = f" ({', '.join(states)})" if states else ""
         yield f"the model keeps a state{named}: samples are consecutive steps of a sequence"
+    if artifact.signature.free_sizes:
+        yield f"free sizes: {', '.join(artifact.signature.free_sizes)}; samples of one call share them"
     if names:
         yield f"the file does not show a batch for {', '.join(names)}: a call takes one sample"

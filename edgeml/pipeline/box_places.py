@@ -16,6 +16,7 @@ from edgeml.pipeline.truth import split_evaluation
 
 __all__ = ["place_of_boxes", "true_boxes"]
 
+_MANY = 2**31  # boxes, where their number is free
 _FIELDS = ("format", "output", "scores", "classes", "objectness")
 _FIX = (
     "give boxes={'format': …, 'output': NAME, 'scores': NAME}, and 'classes': NAME where class numbers are an output; "
@@ -85,7 +86,7 @@ def _count_classes(
     outputs: Sequence[TensorSpec], places: Boxes, labels: Sequence[Label] | None, evaluation: object
 ) -> int:
     """Return the number of classes, and check the shapes of the outputs."""
-    shapes = {spec.name: [size or 1 for size in spec.shape[1:]] for spec in outputs}
+    shapes = {spec.name: [_MANY if size is None else size or 1 for size in spec.shape[1:]] for spec in outputs}
     for name in filter(None, (places.output, places.scores, places.classes)):
         if name not in shapes:
             raise InputError(f"boxes: output not found: '{name}'; the model has {', '.join(shapes)}.")
@@ -100,7 +101,7 @@ def _count_classes(
         count = (scores[1] if len(scores) > 1 else 1) - places.objectness if is_sound else 0
     if count < 1 or (places.classes and (count != 1 or shapes[places.classes][:1] != scores[:1])):
         raise InputError(
-            f"boxes: got outputs {', '.join(f'{name} {shape}' for name, shape in shapes.items())}, expected four "
+            f"boxes: got outputs {', '.join(f'{spec.name} {list(spec.shape[1:])}' for spec in outputs)}, expected four "
             "numbers and a score per class for each box.",
             fix=_FIX,
         )

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from edgeml.core.errors import InputError, StorageError
+from edgeml.core.free_sizes import combinations
 from edgeml.core.goal import Goal
 from edgeml.core.preprocessing import Declaration
 from edgeml.core.source import SourceInfo, Task
@@ -61,7 +62,7 @@ def build(
     goal: Goal | Mapping[str, Any] | None = None,
     recipes: str | Iterable[str] | None = None,
     batch: int | None = None,
-    sizes: Mapping[str, int] | None = None,
+    sizes: Mapping[str, int | Sequence[int]] | None = None,
     stateful: bool | Mapping[str, str] | None = None,
     measure: bool = False,
     licence: str = "",
@@ -110,7 +111,9 @@ def build(
         batch: Fixed batch of the artifacts. By default 1 for TFLite, and free for ONNX.
         sizes: Numbers for the free sizes of a ``.tflite`` or ``.onnx`` file other than the batch, such as
             ``{"length": 16000}``, by the name that the file gives the size; of a size without a name by ``INPUT.AXIS``,
-            as ``audio.1``. `edgeml inspect` shows them.
+            as ``audio.1``. `edgeml inspect` shows them. A size with several numbers, ``{"length": (8000, 16000)}``,
+            stays free, and the artifacts are proven at each; of several sizes the first numbers belong together, then
+            the second. Random inputs have the first numbers; evaluation data are cut, or repeated, to the others.
         stateful: For a ``.tflite`` or ``.onnx`` file that keeps a state between calls, as nets on sound do: True, or a
             dict from inputs to the outputs with their next values. Samples are then consecutive steps of one sequence,
             and `Session.stateful` continues it. A file with a state is refused without it; False takes a state as an
@@ -188,7 +191,7 @@ def build(
                 declared = resolve_declarations(preprocessing, info)  # type: ignore[arg-type]  # a path was read above
                 declared = declared or csv_declarations(info, evaluation, calibration)
                 samples = calibration_arrays(calibration, info, declared)
-                data = evaluation_arrays(evaluation, samples, info, declared)
+                data = evaluation_arrays(evaluation, samples, info, declared, combinations(file.sizes)[0])
                 if bounds.max_drop is not None and not data.truth:
                     raise InputError(
                         "goal: max_drop requires true labels or values.",

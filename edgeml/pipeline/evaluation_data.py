@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeml.core.caller_inputs import arrays_by_input, shaped_by_input, values_of
 from edgeml.core.errors import InputError
+from edgeml.core.free_sizes import with_sizes
 from edgeml.core.preprocessing import Declaration, Table
 from edgeml.core.source import FILES, Reference, SourceInfo
 from edgeml.core.tensors import Signature
@@ -34,6 +35,7 @@ _RANDOM_SAMPLES = 256
 _RANDOM_SEED = 0
 _MAX_SAMPLES = 2**20  # their outputs, of the source and of each artifact, are in memory at the same time
 _NO_DECLARATIONS: Mapping[str, Declaration] = MappingProxyType({})
+_NO_SIZES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def evaluation_arrays(
     calibration: dict[str, np.ndarray] | None,
     info: SourceInfo,
     declarations: Mapping[str, Declaration] = _NO_DECLARATIONS,
+    sizes: Mapping[str, int] = _NO_SIZES,
 ) -> EvaluationData:
     """Return the data to judge on: evaluation data, else calibration data, else 256 seeded random inputs.
 
@@ -148,6 +151,7 @@ def evaluation_arrays(
         calibration: Calibration samples by input name, or None.
         info: The source, with its task.
         declarations: The caller's declarations of preprocessing by input name.
+        sizes: A number for each free size, by name, for random inputs.
 
     Raises:
         InputError: The evaluation data are empty or do not fit the model.
@@ -163,7 +167,7 @@ def evaluation_arrays(
             fix="give evaluation or calibration data.",
         )
     if evaluation is None:
-        return EvaluationData("drawn", _random_inputs(info))
+        return EvaluationData("drawn", _random_inputs(with_sizes(info.signature, sizes)))
     x = _select_inputs(split_evaluation(evaluation)[0], info, declarations)
     inputs = _arrays(x, info, "evaluation")
     count = len(next(iter(inputs.values())))
@@ -184,10 +188,10 @@ def evaluation_arrays(
     return EvaluationData("evaluation", inputs, truth, wide)
 
 
-def _random_inputs(info: SourceInfo) -> dict[str, np.ndarray]:
+def _random_inputs(signature: Signature) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(_RANDOM_SEED)
     inputs = {}
-    for spec in info.signature.inputs:
+    for spec in signature.inputs:
         shape = (_RANDOM_SAMPLES, *(size or 1 for size in spec.shape[1:]))
         inputs[spec.name] = rng.standard_normal(shape, dtype=np.float32).astype(spec.dtype)
     return inputs

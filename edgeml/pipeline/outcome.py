@@ -13,7 +13,7 @@ from edgeml.core.records.evidence import Evaluation, Latency
 from edgeml.core.records.evidence_details import Evidence
 from edgeml.core.source import SourceInfo
 
-__all__ = ["BuildOutcome", "GoldenOutputs", "ProofRun", "ProvenArtifact"]
+__all__ = ["BuildOutcome", "GoldenInputs", "GoldenOutputs", "ProofRun", "ProvenArtifact", "SizedRun"]
 
 
 class GoldenOutputs(Struct, frozen=True):
@@ -30,6 +30,18 @@ class GoldenOutputs(Struct, frozen=True):
     raw: dict[str, np.ndarray]
 
 
+class SizedRun(Struct, frozen=True):
+    """The outputs of an artifact with free sizes for samples of other sizes than the judged data's.
+
+    Attributes:
+        outputs: Arrays ``[samples, ...]`` by output name, in the source's units.
+        golden: Those for golden inputs, the first of the samples, in the artifact's dtypes.
+    """
+
+    outputs: dict[str, np.ndarray]
+    golden: GoldenOutputs
+
+
 class ProofRun(Struct, frozen=True):
     """The results of running an artifact.
 
@@ -41,6 +53,7 @@ class ProofRun(Struct, frozen=True):
             or fails.
         probe_outputs: Outputs for the rows made from the source; None where the artifact is not held to them.
         remarks: Reasons why additional engines failed.
+        at_sizes: Outputs for samples of other sizes, of an artifact with free sizes.
     """
 
     outputs: dict[str, np.ndarray]
@@ -49,6 +62,7 @@ class ProofRun(Struct, frozen=True):
     missing_value_outputs: dict[str, np.ndarray] | None = None
     probe_outputs: dict[str, np.ndarray] | None = None
     remarks: tuple[str, ...] = ()
+    at_sizes: tuple[SizedRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,21 @@ class ProvenArtifact:
 
 
 @dataclass(frozen=True, slots=True)
+class GoldenInputs:
+    """Golden inputs, with the source's outputs for them.
+
+    Attributes:
+        inputs: Arrays ``[samples, ...]`` by input name.
+        reference: Outputs of the source, by output name.
+        sizes: Their number for each free size, by name; empty without free sizes.
+    """
+
+    inputs: dict[str, np.ndarray]
+    reference: dict[str, np.ndarray]
+    sizes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class BuildOutcome:
     """The results of all recipes.
 
@@ -78,12 +107,10 @@ class BuildOutcome:
         info: Description of the source, with the thresholds that its outputs show.
         proven: Artifacts that were converted and ran.
         refusals: Recipes without an artifact, with the reasons.
-        golden_inputs: Golden inputs ``[samples, ...]`` by input name.
-        golden_reference: Outputs of the source for these, by output name.
+        golden: Golden inputs of the judged data's sizes; then those of other sizes, of a source with free sizes.
     """
 
     info: SourceInfo
     proven: tuple[ProvenArtifact, ...]
     refusals: tuple[Refusal, ...]
-    golden_inputs: dict[str, np.ndarray]
-    golden_reference: dict[str, np.ndarray]
+    golden: tuple[GoldenInputs, ...]

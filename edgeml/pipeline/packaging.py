@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from edgeml._version import __version__
+from edgeml.core.artifact import Artifact
 from edgeml.core.finite import finite_samples
 from edgeml.core.recipe import find_recipe
 from edgeml.core.system.machine import cpu, installed_version
@@ -19,7 +20,7 @@ from edgeml.package.manifest import ArtifactRecord, DataRecord, Golden, GoldenRu
 from edgeml.package.npy import encode_array
 from edgeml.pipeline.evaluation_data import digest_of_arrays, overlap
 from edgeml.pipeline.golden_inputs import GOLDEN_SAMPLES
-from edgeml.pipeline.outcome import BuildOutcome, ProvenArtifact
+from edgeml.pipeline.outcome import BuildOutcome, GoldenInputs, GoldenOutputs, ProvenArtifact
 from edgeml.pipeline.reproduction import collect_shared_files, create_failure
 from edgeml.pipeline.request import BuildRequest
 
@@ -40,11 +41,11 @@ def assemble_package(request: BuildRequest, outcome: BuildOutcome) -> Package:
     """Assemble the package of a build."""
     contents: dict[str, bytes] = {}
     records = [add_artifact(item, contents) for item in outcome.proven]
-    golden = (
-        add_golden_vectors(outcome.golden_inputs, outcome.golden_reference, list(outcome.proven), contents)
+    golden = [
+        add_golden_vectors(golden, [(item.artifact, _runs(item, place)) for item in outcome.proven], contents, place)
+        for place, golden in enumerate(outcome.golden)
         if outcome.proven
-        else Golden(0, {}, {}, ())
-    )
+    ] or [Golden(0, {}, {}, ())]
     tools = {tool: version for tool in _TOOLS if (version := installed_version(tool))}
     manifest = Manifest(
         format=FORMAT,
@@ -56,10 +57,11 @@ def assemble_package(request: BuildRequest, outcome: BuildOutcome) -> Package:
         cpu=cpu(),
         artifacts=tuple(records),
         refused=tuple(RefusalRecord(item.recipe, sanitize_reason(item.reason), item.fix) for item in outcome.refusals),
-        golden=golden,
+        golden=golden[0],
         files={},
         preprocessing=request.preprocessing,
         trust_source=request.trust,
+        golden_at=tuple(golden[1:]),
         **request.about,
     )
     if request.training is not None:
@@ -109,37 +111,49 @@ def add_artifact(item: ProvenArtifact, contents: dict[str, bytes]) -> ArtifactRe
     )
 
 
+def _runs(item: ProvenArtifact, place: int) -> tuple[GoldenOutputs, ...]:
+    """Return an artifact's outputs for the golden inputs at a place of `BuildOutcome.golden`."""
+    return (item.run.at_sizes[place - 1].golden,) if place else item.run.golden
+
+
 def add_golden_vectors(
-    inputs: dict[str, np.ndarray],
-    reference: dict[str, np.ndarray],
-    proven: list[ProvenArtifact],
+    golden: GoldenInputs,
+    proven: list[tuple[Artifact, tuple[GoldenOutputs, ...]]],
     contents: dict[str, bytes],
+    place: int = 0,
 ) -> Golden:
-    """Add the golden vectors to `contents`; return their record.
+    """Add golden vectors to `contents`; return their record.
 
     Inputs beyond the first 16 for which an engine returns NaN or infinity are left out.
+
+    Args:
+        golden: The golden inputs.
+        proven: Artifacts, with the outputs of engines.
+        contents: Entries of the package by name.
+        place: Number of the golden inputs, for the names of entries.
     """
-    raw = [values for item in proven for golden in item.run.golden for values in golden.raw.values()]
-    kept = np.arange(len(next(iter(inputs.values())))) < GOLDEN_SAMPLES
+    raw = [values for _, runs in proven for run in runs for values in run.raw.values()]
+    kept = np.arange(len(next(iter(golden.inputs.values())))) < GOLDEN_SAMPLES
     kept |= finite_samples(raw)
 
     def add_arrays(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
-        files = {name: f"golden/{prefix}.{name}.npy" for name in arrays}
+        folder = f"golden/{place + 1}" if place else "golden"
+        files = {name: f"{folder}/{prefix}.{name}.npy" for name in arrays}
         contents.update({files[name]: encode_array(array) for name, array in arrays.items()})
         return files
 
-    reference_outputs = {name: values[kept] for name, values in reference.items()}
+    reference = {name: values[kept] for name, values in golden.reference.items()}
     runs = []
-    for item in proven:
-        recipe = item.artifact.recipe
-        for golden in item.run.golden:
-            outputs = {name: values[kept] for name, values in golden.raw.items()}
-            files = add_arrays(f"{recipe}.{golden.family}", outputs)
-            limits = bounds(outputs, reference_outputs, item.artifact.signature)
-            runs.append(GoldenRun(recipe, golden.family, golden.engine_version, files, limits))
+    for artifact, own in proven:
+        for run in own:
+            outputs = {name: values[kept] for name, values in run.raw.items()}
+            files = add_arrays(f"{artifact.recipe}.{run.family}", outputs)
+            limits = bounds(outputs, reference, artifact.signature)
+            runs.append(GoldenRun(artifact.recipe, run.family, run.engine_version, files, limits))
     return Golden(
         int(kept.sum()),
-        add_arrays("input", {name: array[kept] for name, array in inputs.items()}),
-        add_arrays("source", reference_outputs),
+        add_arrays("input", {name: array[kept] for name, array in golden.inputs.items()}),
+        add_arrays("source", reference),
         tuple(runs),
+        golden.sizes,
     )

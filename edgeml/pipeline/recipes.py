@@ -25,6 +25,7 @@ from edgeml.core.errors import (
 )
 from edgeml.core.finite import finite_samples
 from edgeml.core.formats.artifact_check import check_artifact
+from edgeml.core.free_sizes import sizes_of
 from edgeml.core.recipe import Recipe, find_recipe
 from edgeml.core.source import FILES, Probes, Reference
 from edgeml.core.system.installation import index_command
@@ -35,19 +36,25 @@ from edgeml.pipeline.batch_dependence import batch_dependence, depends
 from edgeml.pipeline.children.prove import ProofSettings
 from edgeml.pipeline.golden_inputs import golden_rows, spanning_rows
 from edgeml.pipeline.missing_values import has_unsupported_missing_values
-from edgeml.pipeline.outcome import BuildOutcome, ProofRun, ProvenArtifact
+from edgeml.pipeline.other_sizes import SizeProof, make_size_proofs
+from edgeml.pipeline.outcome import BuildOutcome, GoldenInputs, ProofRun, ProvenArtifact
 from edgeml.pipeline.probing import ProbeSet
 from edgeml.pipeline.reference import ReferenceOutputs, ReferenceSet, compute_references
 from edgeml.pipeline.request import BuildRequest
 from edgeml.pipeline.saved_inputs import save_arrays
 from edgeml.pipeline.source_model import crash_error
 from edgeml.pipeline.task import with_thresholds
+from edgeml.pipeline.truth import check_truth_sizes
 
 __all__ = ["build_recipes"]
 
 T = TypeVar("T")
 _CONVERSION_TIMEOUT_S = 3600.0
 _PROOF_TIMEOUT_S = 3600.0
+_NO_BATCH = (
+    "if the first size of an input is a length and not a batch, say so: --size NAME=N (sizes= in Python); "
+    "`edgeml inspect` shows its name."
+)
 _LOOPS = {"Loop", "Scan", "WHILE"}  # operators with bodies that engines run again and again
 
 
@@ -72,6 +79,7 @@ def build_recipes(
     references = compute_references(
         builder.compute_reference, inputs, info, reference=reference, origin=request.data.origin
     )
+    check_truth_sizes(request.data.truth, references.native.judged.outputs, info)
     info, remarks = with_thresholds(info, references.native.judged.outputs)
     if info != request.info:
         request = replace(request, info=info)
@@ -94,10 +102,11 @@ def build_recipes(
     for recipe in request.recipes:
         report_step(f"converting {recipe.id}")
         converted.append((recipe, builder.convert(recipe)))
-    golden, golden_reference = builder.golden(
+    golden = builder.golden(
         [item for _, item in converted if isinstance(item, Artifact)], references.native.judged, folder
     )
     probes = builder.make_probes(references.native.judged, folder)
+    size_proofs = builder.make_size_proofs(folder)
     settings = ProofSettings(
         inputs.judged,
         request.measure,
@@ -107,7 +116,8 @@ def build_recipes(
         None if info.stateful else inputs.batch_probes,
         references.native.noise,
         save_arrays(probes.inputs, folder / "probes") if probes is not None else {},
-        save_arrays(golden, folder / "golden"),
+        save_arrays(golden.inputs, folder / "golden"),
+        tuple(save_arrays(each.inputs, folder / f"golden {place}") for place, each in enumerate(size_proofs, 2)),
     )
     with Worker("edgeml.pipeline.children.prove:Proof", settings, folder) as proving:
         for recipe, artifact in converted:
@@ -115,10 +125,13 @@ def build_recipes(
             run = builder.prove(proving, artifact) if isinstance(artifact, Artifact) else artifact
             if isinstance(artifact, Artifact) and isinstance(run, ProofRun):
                 assessed = assessor.assess(recipe, references.for_artifact(artifact), artifact, run)
-                proven.append(assessed if probes is None else probes.hold(assessed, recipe, request.goal))
+                assessed = assessed if probes is None else probes.hold(assessed, recipe, request.goal)
+                for size_proof, sized in zip(size_proofs, run.at_sizes, strict=True):
+                    assessed = size_proof.hold(assessed, sized.outputs, recipe, request.goal, references.native.noise)
+                proven.append(assessed)
             elif isinstance(run, Refusal):
                 refusals.append(run)
-    return BuildOutcome(info, tuple(proven), tuple(refusals), golden, golden_reference)
+    return BuildOutcome(info, tuple(proven), tuple(refusals), (golden, *(each.golden for each in size_proofs)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,27 +165,40 @@ class _RecipeBuilder:
         try:
             return self.converting.call(method, inputs, returns=returns, timeout_s=_PROOF_TIMEOUT_S)
         except TargetError as error:  # for existing files, which run in an engine
-            raise UnsupportedModelError(f"{self.request.file.path.name} does not run: {error.message}") from error
+            free = self.request.info.framework in FILES and not self.request.file.sizes
+            raise UnsupportedModelError(
+                f"{self.request.file.path.name} does not run: {error.message}",
+                fix=error.fix or (_NO_BATCH if free else ""),
+            ) from error
         except WorkerCrash as error:
             raise crash_error(self.request.file, "run", error) from error
 
-    def golden(
-        self, artifacts: list[Artifact], judged: ReferenceOutputs, folder: Path
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return the golden inputs by input name, and the source's outputs for them by output name."""
+    def make_size_proofs(self, folder: Path) -> list[SizeProof]:
+        """Return the proofs at other sizes than the judged data's; none without free sizes."""
         request = self.request
+
+        def run_source(inputs: dict[str, np.ndarray]) -> Reference:
+            return self.compute_reference(save_arrays(inputs, Path(mkdtemp(dir=folder)) / "sized"))
+
+        return make_size_proofs(request.data.inputs, request.info, request.file.sizes, run_source)
+
+    def golden(self, artifacts: list[Artifact], judged: ReferenceOutputs, folder: Path) -> GoldenInputs:
+        """Return the golden inputs, with the source's outputs for them."""
+        request = self.request
+        sizes = sizes_of(request.data.inputs, request.info.signature, "the judged data")
         inputs = {name: golden_rows(array) for name, array in request.data.inputs.items()}
         outputs = {name: golden_rows(array) for name, array in judged.outputs.items()}
         rows = {}
         if request.reference is None and not request.info.stateful:  # else nobody knows the outputs for other inputs
             rows = spanning_rows(request.data.inputs, artifacts, request.calibration, request.info)
         if not rows:
-            return inputs, outputs
+            return GoldenInputs(inputs, outputs, sizes)
         reference = self.compute_reference(save_arrays(rows, folder / "spanning")).outputs
         sound = finite_samples(reference.values())
-        return (
+        return GoldenInputs(
             {name: np.concatenate([inputs[name], array[sound]]) for name, array in rows.items()},
             {name: np.concatenate([outputs[name], array[sound]]) for name, array in reference.items()},
+            sizes,
         )
 
     def check_batches(self, references: ReferenceSet) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeml._version import __version__
 from edgeml.core.artifact import Refusal
+from edgeml.core.free_sizes import SizeOption
 from edgeml.core.system.installation import DISTRIBUTION
 from edgeml.core.system.temporary import TemporaryFolder
 from edgeml.core.system.text import printable
@@ -17,6 +18,7 @@ from edgeml.package import Failure
 from edgeml.package.npy import encode_npz
 from edgeml.pipeline.children.convert import Conversion, ConversionSettings
 from edgeml.pipeline.children.prove import Proof, ProofSettings
+from edgeml.pipeline.other_sizes import inputs_at_sizes
 from edgeml.pipeline.saved_inputs import save_arrays
 from edgeml.pipeline.source_model import ModelFile
 from edgeml.sources.onnx_weights import weight_files
@@ -95,7 +97,7 @@ def reproduce(
     recipe: str,
     batch: int | None,
     trust: bool = False,
-    sizes: Mapping[str, int] = MappingProxyType({}),
+    sizes: SizeOption = MappingProxyType({}),
     stateful: StateOption = None,
 ) -> None:
     """Convert and run one recipe in this process, from the files of a failed build.
@@ -120,5 +122,10 @@ def reproduce(
             if (folder / f"{name}.npz").exists()
         }
         artifact = conversion.convert(recipe, files.get("calibration", {}))
-        Proof(ProofSettings(files["judged"], measure=False)).run(artifact)
+        judged = dict(np.load(folder / "judged.npz"))
+        at_sizes = tuple(
+            save_arrays(arrays, work / f"judged {place}")
+            for place, (_, arrays) in enumerate(inputs_at_sizes(judged, conversion.describe(), sizes), 2)
+        )
+        Proof(ProofSettings(files["judged"], measure=False, at_sizes=at_sizes)).run(artifact)
     print(f"{recipe} was converted and ran: the failure did not occur again.")  # noqa: T201  # output of a script

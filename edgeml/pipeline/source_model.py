@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 
 from edgeml.core.errors import EdgemlError, InputError, UnsupportedModelError
+from edgeml.core.free_sizes import SizeOption, checked_option
 from edgeml.core.registry.tables import SOURCES
 from edgeml.core.source import FILES
 from edgeml.core.system.files import read_errors
@@ -20,7 +20,6 @@ from edgeml.sources.states import StateOption
 __all__ = ["ModelFile", "crash_error", "model_file"]
 
 # Files and folders of Keras go to one loader, which reads in the file whether Keras 2 or Keras 3 wrote it.
-_MAX_SIZE = 2**24
 _FRAMEWORK_OF_SUFFIX = {
     ".keras": "keras",
     ".h5": "keras",
@@ -88,13 +87,13 @@ class ModelFile:
     Attributes:
         framework: Key of `SOURCES`: the loader of the file.
         path: The file, or the folder of a SavedModel.
-        sizes: Numbers for the free sizes of a ``.tflite`` or ``.onnx`` file, by the name of the size.
+        sizes: A number for each free size of a ``.tflite`` or ``.onnx`` file, or those that it is proven at, by name.
         stateful: Whether such a file keeps a state, or which outputs hold the next states by input; None if unknown.
     """
 
     framework: str
     path: Path
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: SizeOption = field(default_factory=dict)
     stateful: StateOption = None
 
 
@@ -103,7 +102,7 @@ def model_file(
     folder: Path,
     *,
     trust: bool = False,
-    sizes: Mapping[str, int] | None = None,
+    sizes: Mapping[str, int | Sequence[int]] | None = None,
     stateful: bool | Mapping[str, str] | None = None,
 ) -> ModelFile:
     """Return the model's file: the caller's own, or one saved into `folder` from an object in memory.
@@ -128,7 +127,7 @@ def model_file(
     raise _unsupported_object(model, packages)
 
 
-def _checked_sizes(sizes: object, path: Path | None) -> Mapping[str, int]:
+def _checked_sizes(sizes: object, path: Path | None) -> SizeOption:
     if not sizes:
         return {}
     if path is None or path.suffix.lower().removeprefix(".") not in FILES:
@@ -136,17 +135,7 @@ def _checked_sizes(sizes: object, path: Path | None) -> Mapping[str, int]:
             "sizes: only .tflite and .onnx files have free sizes.",
             fix="fix the sizes in the model; batch= fixes the batch.",
         )
-    if not isinstance(sizes, Mapping):
-        raise InputError(f"sizes: expected a dict from names to numbers, got {type(sizes).__name__}.")
-    for name, size in sizes.items():
-        if (
-            not isinstance(name, str)
-            or isinstance(size, bool)
-            or not isinstance(size, Integral)
-            or not 1 <= int(size) <= _MAX_SIZE
-        ):
-            raise InputError(f"sizes: {name!r:.80} is {size!r:.80}, expected a whole number from 1 to {_MAX_SIZE}.")
-    return {name: int(size) for name, size in sizes.items()}
+    return checked_option(sizes)
 
 
 def _checked_state(stateful: object, path: Path | None) -> StateOption:

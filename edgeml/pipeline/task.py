@@ -16,7 +16,7 @@ from edgeml.core.system.text import as_unicode
 from edgeml.core.tensors import Label, Signature, TensorSpec, holds_integers
 from edgeml.core.texts import MAX_LABEL_CHARS, pads_too_much
 from edgeml.pipeline.box_places import place_of_boxes
-from edgeml.pipeline.truth import is_one_hot, split_evaluation, truth_by_output
+from edgeml.pipeline.truth import is_one_hot, split_evaluation, truth_by_output, with_sizes_of_truth
 
 __all__ = ["SettledTask", "with_task", "with_thresholds"]
 
@@ -93,11 +93,13 @@ def with_task(
     settled = {}
     for spec in specs:
         name = spec.name
-        known = _Known(spec, guesses.get(name, Head()), tasks.get(name), named.get(name), truth.get(name))
+        own = truth.get(name)
+        known = _Known(with_sizes_of_truth(spec, own), guesses.get(name, Head()), tasks.get(name), named.get(name), own)
         if info.framework == "sklearn":
             settled[name] = _settle_estimator(known, info)
         else:
             settled[name] = _settle(known, info, remarks)
+        _check_label_axis(spec, settled[name].decision)
     outputs = tuple(
         msgspec.structs.replace(spec, meaning="scores" if settled[spec.name].decision is not None else "values")
         for spec in specs
@@ -113,6 +115,19 @@ def with_task(
             info, task="multi-output", decision=None, signature=signature, heads=settled
         )
     return SettledTask(settled_info, tuple(dict.fromkeys(remarks)))
+
+
+def _check_label_axis(spec: TensorSpec, decision: Decision | None) -> None:
+    """Refuse labels along a free size: their number differs between inputs."""
+    if decision is None or len(spec.shape) < 2 or (decision.threshold is not None and not decision.independent):
+        return
+    axis = -1 if decision.independent or len(spec.shape) == 2 else decision.axis
+    if spec.shape[axis] is None:
+        raise InputError(
+            f"task: '{spec.name}' has the shape {list(spec.shape)}, and the number of its scores is free: it has no "
+            "fixed labels.",
+            fix="fix the size: --size NAME=N (sizes= in Python); or say task='regression', to have values compared.",
+        )
 
 
 def _class_names(info: SourceInfo, evaluation: object, remarks: list[str]) -> Sequence[Label] | None:

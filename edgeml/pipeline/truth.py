@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from edgeml.core.decisions import Decision, label_sizes
@@ -94,7 +95,7 @@ def check_truth(truth: Mapping[str, np.ndarray], count: int, info: SourceInfo) -
         try:
             if len(values.shape) == 0 or len(values) != count:
                 raise InputError(f"evaluation: y has the shape {list(values.shape)}, x has {count} samples.")
-            sound = _check(values, info.tasks.get(name, Head()), specs[name])
+            sound = _check(values, info.tasks.get(name, Head()), with_sizes_of_truth(specs[name], values))
         except InputError as error:
             if not info.heads:
                 raise
@@ -103,6 +104,43 @@ def check_truth(truth: Mapping[str, np.ndarray], count: int, info: SourceInfo) -
         if sound is not None:
             checked[name] = sound
     return checked
+
+
+def with_sizes_of_truth(spec: TensorSpec, truth: np.ndarray | None) -> TensorSpec:
+    """Return an output's spec with numbers for its free sizes, from truth of its shape or with a label per position."""
+    if truth is None or None not in spec.shape[1:]:
+        return spec
+    axes = list(range(1, len(spec.shape)))
+    for own in (axes, axes[:-1], axes[1:]):
+        pairs = list(zip(own, truth.shape[1:], strict=False))
+        if len(own) == truth.ndim - 1 and all(spec.shape[axis] in {None, size} for axis, size in pairs):
+            sizes = dict(pairs)
+            shape = tuple(sizes.get(axis) if size is None else size for axis, size in enumerate(spec.shape))
+            return msgspec.structs.replace(spec, shape=shape)
+    return spec
+
+
+def check_truth_sizes(truth: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], info: SourceInfo) -> None:
+    """Check that the truth of outputs with free sizes has the sizes that the source returns.
+
+    Args:
+        truth: Arrays by output name, as `check_truth` returns them.
+        outputs: Outputs of the source, by name.
+        info: The source, with its tasks.
+
+    Raises:
+        InputError: It has others.
+    """
+    for spec in info.signature.outputs:
+        if spec.name in truth and None in spec.shape[1:]:
+            head, sizes = info.tasks.get(spec.name, Head()), outputs[spec.name].shape[1:]
+            expected = sizes if head.decision is None else label_sizes(sizes, head.decision)
+            values = truth[spec.name]
+            if values.shape[1:] not in {expected, ()}:
+                raise InputError(
+                    f"evaluation: y of '{spec.name}' has the shape {list(values.shape)}, and for these inputs the "
+                    f"model returns {list(outputs[spec.name].shape)}."
+                )
 
 
 def _check(truth: np.ndarray, head: Head, spec: TensorSpec) -> np.ndarray | None:
@@ -121,7 +159,8 @@ def _check(truth: np.ndarray, head: Head, spec: TensorSpec) -> np.ndarray | None
 
 def _check_values(truth: np.ndarray, spec: TensorSpec) -> np.ndarray:
     sizes = spec.shape[1:]
-    if truth.dtype.kind not in "fiub" or truth.size != len(truth) * math.prod(size or 1 for size in sizes):
+    count = len(truth) * math.prod(size or 1 for size in sizes)
+    if None in sizes or truth.dtype.kind not in "fiub" or truth.size != count:
         raise InputError(
             f"evaluation: y is {truth.dtype} of shape {list(truth.shape)}, expected numbers of shape "
             f"{[len(truth), *sizes]}, as the model returns them.",
@@ -164,7 +203,7 @@ def _check_dense(truth: np.ndarray, decision: Decision, spec: TensorSpec) -> np.
         one_hot = "" if decision.threshold is not None else f", or one-hot {[len(truth), *spec.shape[1:]]}"
         raise InputError(
             f"evaluation: y has the shape {list(truth.shape)}, expected a label for each position "
-            f"{[len(truth), *sizes]}{one_hot}.",
+            f"{[len(truth), *(None if size < 0 else size for size in sizes)]}{one_hot}.",
             fix="make the labels of the output's size.",
         )
     flat = truth.reshape(len(truth), *sizes)

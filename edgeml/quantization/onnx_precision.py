@@ -266,8 +266,8 @@ def _divided(prepared: Path, job: ConversionJob, signature: Signature) -> tuple[
     """Return a model whose outputs are joined from parts of similar range, and the operators that join them."""
     import onnx
 
-    if not signature.is_batched:
-        return prepared, []  # an axis of the source's is another one of the file's
+    if not signature.is_batched or signature.free_sizes:
+        return prepared, []  # an axis of the source's is another one of the file's, or not known
     divided = divide_outputs(onnx.load(prepared), lambda: calibration_batches(job, signature, MAX_SAMPLES))
     if divided is None:
         return prepared, []

@@ -43,15 +43,19 @@ def _run(onnxruntime: Any, model: Any, signature: Signature, inputs: Mapping[str
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     specs = {spec.name: spec for spec in signature.inputs}
-    shapes = {name: [size or 1 for size in spec.file_shape] for name, spec in specs.items()}
     dtypes = {name: object if spec.dtype == "string" else spec.dtype for name, spec in specs.items()}
-    state = {name: np.zeros(shapes[name], spec.dtype) for name, spec in specs.items() if spec.state}
+    state = {
+        name: np.zeros([size or 1 for size in spec.file_shape], spec.dtype)
+        for name, spec in specs.items()
+        if spec.state
+    }
     names, following = [spec.name for spec in signature.outputs], {spec.state for spec in signature.inputs}
     steps: list[Arrays] = []
     states: dict[str, list[np.ndarray]] = {name: [] for name in state}
     for i in range(len(next(iter(inputs.values())))):
         sample = {
-            name: np.asarray(array[i]).reshape(shapes[name]).astype(dtypes[name]) for name, array in inputs.items()
+            name: np.asarray(array[i] if specs[name].unbatched else array[i : i + 1]).astype(dtypes[name])
+            for name, array in inputs.items()
         }
         outputs = dict(zip(names, map(np.asarray, session.run(names, {**sample, **state})), strict=True))
         for name, array in state.items():
@@ -59,7 +63,7 @@ def _run(onnxruntime: Any, model: Any, signature: Signature, inputs: Mapping[str
         state = {name: outputs[specs[name].state] for name in state}
         steps.append(outputs)
     results = {
-        spec.name: np.stack([step[spec.name].reshape(spec.shape[1:]) for step in steps])  # type: ignore[arg-type]
+        spec.name: np.stack([step[spec.name] if spec.unbatched else step[spec.name][0] for step in steps])
         for spec in signature.outputs
         if spec.name not in following
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from edgeml.core.free_sizes import size_text
 from edgeml.core.records.benchmark_results import Results
 from edgeml.core.records.evidence import Fidelity
 from edgeml.core.records.evidence_details import Evidence
@@ -39,6 +40,7 @@ from edgeml.reporting.sections.evidence import evidence_section
 from edgeml.reporting.sections.latency import latency_section
 from edgeml.reporting.sections.lineage import lineage_section
 from edgeml.reporting.sections.machine import machine_section
+from edgeml.reporting.sections.sizes import sizes_section
 from edgeml.reporting.sections.throughput import throughput_section
 from edgeml.reporting.sections.tradeoff import tradeoff_section
 from edgeml.reporting.sections.training import training_section
@@ -112,6 +114,7 @@ def compose_document(package: Package, devices: Sequence[Device]) -> Document:
         throughput_section(devices),
         costs_section(devices),
         comparison_section(devices),
+        sizes_section(manifest),
         evidence_section(explanations, manifest.data.judged_samples, best_name),
         classes_section(
             details,
@@ -279,6 +282,7 @@ def _table(manifest: Manifest, speeds: dict[str, Speed], best: ArtifactRecord | 
             column.append({"artifact": display_text(refused.recipe), "verdict": "refused"}.get(title, "–"))
         states.append("refused")
     columns = tuple(Column(title, figures=title not in {"artifact", "verdict"}) for title in cells)
-    title = f"Judged on {format_samples(manifest.data)}"
+    at = f" at {display_text(size_text(manifest.golden.sizes))}" if manifest.golden.sizes else ""
+    title = f"Judged on {format_samples(manifest.data)}{at}"
     rows, omitted = truncate(list(zip(*cells.values(), strict=True)), 100)
     return Table(title, columns, rows, tuple(states[: len(rows)]), omitted)

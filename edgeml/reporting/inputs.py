@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from edgeml.core.errors import InputError, PackageError
+from edgeml.core.free_sizes import size_text
 from edgeml.core.records.benchmark_results import Figure, Machine, Results, Times, read_results, unpack_times
 from edgeml.package import Package
 from edgeml.trainers.result import TrainingCurves
@@ -50,7 +51,7 @@ def read_devices(results: Sequence[Path | Results], package: Package) -> tuple[D
         package: The package that was measured.
 
     Raises:
-        InputError: A file is missing, invalid, empty, or belongs to another package.
+        InputError: A file is missing, invalid, empty, or belongs to another package; or results are of several sizes.
         StorageError: A file cannot be read.
     """
     digest = package.digest() if results else ""
@@ -67,6 +68,12 @@ def read_devices(results: Sequence[Path | Results], package: Package) -> tuple[D
             )
         _check(run, package, label)
         _merge(runs, run)
+    texts = list(dict.fromkeys(size_text(item.sizes) for run in runs for item in run.measurements))
+    if len(texts) > 1:
+        raise InputError(
+            f"The results are of different sizes: {'; '.join(text or 'fixed' for text in texts)}.",
+            fix="report those of one size: edgeml bench --size NAME=N.",
+        )
     return tuple(
         Device(name, run.machine, run.edgeml, run.date, run) for name, run in zip(_names(runs), runs, strict=True)
     )

@@ -26,7 +26,7 @@ def batch_of(signature: Signature, name: str) -> int | None:
     if not signature.inputs or not signature.outputs:
         raise UnsupportedModelError(f"{name} does not have both inputs and outputs.")
     for spec in specs:
-        if any(size is None for size in spec.shape[1:]):
+        if any(size is None for size in spec.shape[1:]) and not signature.free_sizes:
             raise UnsupportedModelError(
                 f"{name}: tensor '{spec.name}' has the shape {list(spec.shape)}: only the batch may be dynamic.",
                 fix="export the file again with the other sizes fixed.",
@@ -69,12 +69,13 @@ def free_sizes_error(name: str, sizes: Sequence[str], details: str = "") -> Unsu
     """
     return UnsupportedModelError(
         f"{name} has free sizes: {', '.join(sizes)}; only the batch may be free.{details and f' {details}'}",
-        fix="fix them in a build: " + " ".join(f"--size {size}=N" for size in sizes) + " (sizes= in Python).",
+        fix="fix them in a build: " + " ".join(f"--size {size}=N" for size in sizes) + " (sizes= in Python); or keep "
+        f"them free, and prove the artifacts at several: --size {sizes[0]}=N,M.",
     )
 
 
 def mark_unbatched(spec: TensorSpec, *, always: bool = False) -> TensorSpec:
-    """Return a spec of fixed sizes with the axis of the batch.
+    """Return a spec with the axis of the batch, which is not free.
 
     Args:
         spec: A tensor of a file.
@@ -92,7 +93,8 @@ def source_signature(signature: Signature) -> Signature:
     """
 
     def source_spec(spec: TensorSpec, *, keeps: bool) -> TensorSpec:
-        return TensorSpec(spec.name, (None, *spec.shape[1:]), spec.dtype if keeps else "float32")
+        dtype = spec.dtype if keeps else "float32"
+        return TensorSpec(spec.name, (None, *spec.shape[1:]), dtype, sizes=spec.sizes)
 
     own = {*LARGE_INTEGERS, "float64", "string"}
     return Signature(

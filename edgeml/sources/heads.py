@@ -29,6 +29,8 @@ def head_of(function: str, shape: Sequence[int | None], axis: int = -1) -> Head:
         axis: Axis of the softmax.
     """
     rank = len(shape)
+    if rank == 2 and shape[1] is None:  # one number or several: only a call shows it
+        return Head()
     axis = -1 if axis in {-1, rank - 1} else axis
     units = (shape[axis] or 1) if rank > 1 and axis in {-1, 1} else 1
     if function == "softmax" and units > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from edgeml.core.formats.onnx_contents import onnx_contents
 from edgeml.core.formats.onnx_integers import integer_inputs
 from edgeml.core.formats.onnx_scan import scan_onnx
 from edgeml.core.formats.stored_precision import has_sparse_weights, onnx_precision, unsupported_precision
+from edgeml.core.free_sizes import SizeOption
 from edgeml.core.recipe import Precision
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
@@ -37,7 +38,7 @@ from edgeml.sources.onnx_classifier import Classifier, find_classifier
 from edgeml.sources.onnx_form import normalize
 from edgeml.sources.onnx_signature import read_signature
 from edgeml.sources.onnx_weights import load_weights
-from edgeml.sources.states import StateOption, with_states
+from edgeml.sources.states import StateOption, refuse_free_steps, with_states
 
 __all__ = ["SUFFIX", "OnnxFileSource", "open_source"]
 
@@ -48,7 +49,7 @@ _MOVING = {"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 _PASSING = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"}
 _MIN_IR_VERSION = 8
 _PROBABLE = {b"LOGISTIC", b"SOFTMAX"}
-_NO_SIZES: Mapping[str, int] = MappingProxyType({})
+_NO_SIZES: SizeOption = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,14 @@ class OnnxFileSource:
         model: The `onnx.ModelProto`, with plain names for its inputs and outputs, and functions inlined.
         signature: Tensors of the file, with their own dtypes and batch.
         precision: Precision that the file computes in.
-        sizes: Sizes that were free in the file and are fixed, by name.
+        sizes: Sizes that were free in the file and are fixed, or stay free, by name.
     """
 
     info: SourceInfo
     model: Any
     signature: Signature
     precision: Precision
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: SizeOption = field(default_factory=dict)
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
         """Return the outputs of the file in onnxruntime.
@@ -75,7 +76,8 @@ class OnnxFileSource:
         Args:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
-        if self.info.stateful or not self.signature.is_batched:
+        takes_one = self.signature.inputs[0].shape[0] in {None, 1}
+        if self.info.stateful or not self.signature.is_batched or (self.signature.free_sizes and takes_one):
             # Forms that sessions change: a reference through a session would share the session's faults.
             outputs, _ = run_steps(self.model, self.signature, inputs)
         else:
@@ -122,14 +124,15 @@ class OnnxFileSource:
 
 
 def open_source(
-    path: Path, *, trust: bool = False, sizes: Mapping[str, int] = _NO_SIZES, stateful: StateOption = None
+    path: Path, *, trust: bool = False, sizes: SizeOption = _NO_SIZES, stateful: StateOption = None
 ) -> OnnxFileSource:
     """Audit and read an ``.onnx`` file, with weights in plain files of its own folder.
 
     Args:
         path: The file.
         trust: Whether operators of other domains are accepted.
-        sizes: Numbers for free sizes, by the name of the size; of one without a name by ``INPUT.AXIS``.
+        sizes: A number for each free size, or those that it stays free for, by the name of the size; of one without a
+            name by ``INPUT.AXIS``.
         stateful: Whether inputs and outputs of the model hold a state, or which.
 
     Raises:
@@ -170,7 +173,7 @@ def _checked(model: Any, name: str) -> Any:
         raise InputError(f"{name} is corrupt: {(str(error).strip() or repr(error)).splitlines()[0][:300]}.") from error
 
 
-def _describe(model: Any, name: str, sizes: Mapping[str, int], stateful: StateOption) -> OnnxFileSource:
+def _describe(model: Any, name: str, sizes: SizeOption, stateful: StateOption) -> OnnxFileSource:
     digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
     if has_sparse_weights(model):
         raise UnsupportedModelError(
@@ -185,6 +188,7 @@ def _describe(model: Any, name: str, sizes: Mapping[str, int], stateful: StateOp
     batch_of(signature, name)
     signature = with_states(signature, stateful, name)
     visible = signature.visible
+    refuse_free_steps(signature, name, stateful=visible is not signature)
     precision = onnx_precision(model)
     if precision is None:
         raise UnsupportedModelError(

@@ -30,10 +30,9 @@ class TrialRuns:
 
     Args:
         model: The `onnx.ModelProto`.
-        inputs: Its inputs, with a number or None for the batch as the first size where they have one.
     """
 
-    def __init__(self, model: Any, inputs: Sequence[TensorSpec]) -> None:
+    def __init__(self, model: Any) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -44,35 +43,38 @@ class TrialRuns:
             )
         except Exception as error:  # onnxruntime's exceptions do not have a common base
             raise TrialError(plain_reason(error)) from error
-        self._inputs = inputs
 
-    def outputs(self, batch: int = 1, seed: int = _SEED) -> list[np.ndarray]:
+    def outputs(self, inputs: Sequence[TensorSpec], batch: int = 1, seed: int = _SEED) -> list[np.ndarray]:
         """Return the outputs for random inputs.
 
         Args:
+            inputs: The inputs of the model, with None for a free batch.
             batch: Size of a free batch.
             seed: Seed of the random inputs.
 
         Raises:
             TrialError: The model does not run on them.
         """
-        return self._run([_random(spec, batch, seed) for spec in self._inputs])
+        return self._run(inputs, [_random(spec, batch, seed) for spec in inputs])
 
-    def has_batch(self) -> bool:
+    def has_batch(self, inputs: Sequence[TensorSpec]) -> bool:
         """Return whether the first axis of a model of fixed sizes is a batch, as far as trial runs show.
 
         In a batch the answer for a sample depends neither on the others nor on its position.
 
+        Args:
+            inputs: The inputs of the model.
+
         Raises:
             TrialError: The model does not run on random inputs.
         """
-        mixed = [_random(spec, 1, _SEED) for spec in self._inputs]
+        mixed = [_random(spec, 1, _SEED) for spec in inputs]
         alike = [np.repeat(array[:1], len(array), axis=0) for array in mixed]
-        pairs = list(zip(self._run(mixed), self._run(alike), strict=True))
+        pairs = list(zip(self._run(inputs, mixed), self._run(inputs, alike), strict=True))
         return all(_close(output[:1], same[:1]) and _close(same, same[:1]) for output, same in pairs)
 
-    def _run(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        feeds = {spec.name: value for spec, value in zip(self._inputs, values, strict=True)}
+    def _run(self, inputs: Sequence[TensorSpec], values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        feeds = {spec.name: value for spec, value in zip(inputs, values, strict=True)}
         try:
             return [np.asarray(output) for output in self._session.run(None, feeds)]
         except Exception as error:  # as above

@@ -10,7 +10,7 @@ import msgspec
 from edgeml.core.errors import InputError, UnsupportedModelError
 from edgeml.core.tensors import Signature, TensorSpec
 
-__all__ = ["StateOption", "refuse_undeclared", "with_states"]
+__all__ = ["StateOption", "refuse_free_steps", "refuse_undeclared", "with_states"]
 
 StateOption = bool | dict[str, str] | None
 """Whether a model keeps a state: None if the caller does not say; or the outputs of the next states by input."""
@@ -76,6 +76,24 @@ def refuse_undeclared(name: str, states: list[str]) -> None:
         "session.stateful() continues it from call to call. --stateless (stateful=False) takes a state as an ordinary "
         "input.",
     )
+
+
+def refuse_free_steps(signature: Signature, name: str, *, stateful: bool) -> None:
+    """Refuse free sizes of a model with a state, whose steps are of one size.
+
+    Args:
+        signature: Tensors of the file.
+        name: Name of the file.
+        stateful: Whether the model has a state.
+
+    Raises:
+        UnsupportedModelError: It has, and free sizes.
+    """
+    if stateful and signature.free_sizes:
+        raise UnsupportedModelError(
+            f"{name} keeps a state, and its steps are of one size: {', '.join(signature.free_sizes)} cannot stay free.",
+            fix=f"fix it in the build: --size {signature.free_sizes[0]}=N (sizes= in Python).",
+        )
 
 
 def _find(signature: Signature) -> dict[str, str]:

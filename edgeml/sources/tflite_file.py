@@ -16,6 +16,7 @@ from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.tflite import TfliteFile, read_tflite
 from edgeml.core.formats.tflite_scan import scan_tflite
+from edgeml.core.free_sizes import SizeOption, beyond
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
 from edgeml.core.source import Probes, Reference, SourceInfo
@@ -32,14 +33,14 @@ from edgeml.sources.file_description import (
     whole_inputs,
 )
 from edgeml.sources.heads import describe_outputs, head_of
-from edgeml.sources.states import StateOption, refuse_undeclared, with_states
-from edgeml.sources.tflite_sizes import fix_sizes
+from edgeml.sources.states import StateOption, refuse_free_steps, refuse_undeclared, with_states
+from edgeml.sources.tflite_sizes import settle_sizes
 from edgeml.sources.tflite_steps import run_steps
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 
 SUFFIX = ".tflite"
-_NO_SIZES: Mapping[str, int] = MappingProxyType({})
+_NO_SIZES: SizeOption = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,14 @@ class TfliteFileSource:
         model: Parsed contents of the file.
         data: Bytes of the file.
         batch: Fixed batch of the file.
-        sizes: Sizes that were free in the file and are fixed, by name.
+        sizes: Sizes that were free in the file and are fixed, or stay free, by name.
     """
 
     info: SourceInfo
     model: TfliteFile
     data: bytes
     batch: int
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: SizeOption = field(default_factory=dict)
 
     def reference(self, inputs: dict[str, np.ndarray]) -> Reference:
         """Return the outputs of the file in LiteRT, in float units.
@@ -66,7 +67,8 @@ class TfliteFileSource:
         Args:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
-        if self.info.stateful or not self.model.signature.is_batched:
+        signature = self.model.signature
+        if self.info.stateful or not signature.is_batched or (signature.free_sizes and self.batch == 1):
             # Forms that sessions change: a reference through a session would share the session's faults.
             return Reference(run_steps(self.data, self.model, inputs))
         with self._session() as session:
@@ -93,14 +95,14 @@ class TfliteFileSource:
 
 
 def open_source(
-    path: Path, *, trust: bool = False, sizes: Mapping[str, int] = _NO_SIZES, stateful: StateOption = None
+    path: Path, *, trust: bool = False, sizes: SizeOption = _NO_SIZES, stateful: StateOption = None
 ) -> TfliteFileSource:
     """Read a ``.tflite`` file.
 
     Args:
         path: The file.
         trust: Whether custom operators are accepted.
-        sizes: Numbers for free sizes other than the batch, by ``INPUT.AXIS``.
+        sizes: A number for each free size other than the batch, or those that it stays free for, by ``INPUT.AXIS``.
         stateful: Whether the model keeps a state, in variables or as inputs and outputs, or which of these.
 
     Raises:
@@ -123,9 +125,9 @@ def open_source(
     if missing:
         raise free_sizes_error(path.name, missing)
     if sizes or file.free_outputs:
-        data = fix_sizes(data, file, sizes, path.name)
+        data = settle_sizes(data, file, sizes, path.name)
         file = _read(data, path.name)
-    signature = _checked_signature(file.signature, path.name)
+    signature = _checked_signature(_with_free_sizes(file) if beyond(sizes) else file.signature, path.name)
     batch = batch_of(signature, path.name)
     if not file.states or isinstance(stateful, Mapping):
         signature = with_states(signature, stateful, path.name)
@@ -133,6 +135,7 @@ def open_source(
     visible = signature.visible
     if batch is None:
         raise UnsupportedModelError(f"{path.name} has tensors without a shape.")
+    refuse_free_steps(signature, path.name, stateful=bool(file.states) or visible is not signature)
     kinds = dict(zip((spec.name for spec in signature.outputs), file.final_operators, strict=True))
     heads = [head_of(kinds[spec.name] or "", spec.shape) for spec in visible.outputs]
     task, decision, by_output = describe_outputs(visible.outputs, heads)
@@ -175,6 +178,22 @@ def _check(file: TfliteFile, name: str) -> None:
             "float16 or 8-bit weights, and activations of 8 or 16 bits.",
             fix="build from the original model.",
         )
+
+
+def _with_free_sizes(file: TfliteFile) -> Signature:
+    """Return the signature with the dynamic sizes of the file, those of inputs by ``INPUT.AXIS``."""
+    count = len(file.signature.inputs)
+    specs = [
+        msgspec.structs.replace(
+            spec,
+            shape=tuple(None if axis in axes else size for axis, size in enumerate(spec.shape)),
+            sizes=tuple(f"{spec.name}.{axis}" for axis in axes) if place < count else (),
+        )
+        for place, (spec, axes) in enumerate(
+            zip((*file.signature.inputs, *file.signature.outputs), file.dynamic, strict=True)
+        )
+    ]
+    return Signature(tuple(specs[:count]), tuple(specs[count:]))
 
 
 def _checked_signature(signature: Signature, name: str) -> Signature:

@@ -32,15 +32,23 @@ def run_steps(data: bytes, file: TfliteFile, inputs: Mapping[str, np.ndarray]) -
     places = dict(zip((spec.name for spec in signature.inputs), file.tensors[:count], strict=True))
     results = dict(zip((spec.name for spec in signature.outputs), file.tensors[count:], strict=True))
     specs = {spec.name: spec for spec in signature.outputs}
-    state = {spec.name: zeros(_shape(spec), spec.quantization, spec.dtype) for spec in signature.inputs if spec.state}
+    state = {
+        spec.name: zeros([size or 1 for size in spec.file_shape], spec.quantization, spec.dtype)
+        for spec in signature.inputs
+        if spec.state
+    }
     steps = []
     try:
         interpreter = Interpreter(model_content=data, num_threads=1)
+        for spec in signature.inputs:
+            if spec.sizes:
+                batch = () if spec.unbatched else (1,)
+                interpreter.resize_tensor_input(places[spec.name], (*batch, *inputs[spec.name].shape[1:]))
         interpreter.allocate_tensors()
         for i in range(len(next(iter(inputs.values())))):
             for spec in signature.inputs:
                 value = state.get(spec.name)
-                value = _to_file(inputs[spec.name][i], spec) if value is None else value
+                value = _to_file(inputs[spec.name][i : i + 1], spec) if value is None else value
                 interpreter.set_tensor(places[spec.name], value)
             interpreter.invoke()
             outputs = {name: interpreter.get_tensor(place) for name, place in results.items()}
@@ -61,15 +69,11 @@ def run_steps(data: bytes, file: TfliteFile, inputs: Mapping[str, np.ndarray]) -
     }
 
 
-def _shape(spec: TensorSpec) -> list[int]:
-    return [size or 1 for size in spec.file_shape]
-
-
-def _to_file(value: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    value = np.asarray(value).reshape(_shape(spec))
+def _to_file(sample: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    value = np.asarray(sample[0] if spec.unbatched else sample)
     return value.astype(spec.dtype) if spec.quantization is None else quantize(value, spec.quantization, spec.dtype)
 
 
 def _to_source(value: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    value = np.asarray(value).reshape([size or 1 for size in spec.shape[1:]])
+    value = np.asarray(value if spec.unbatched else value[0])
     return value.astype(source_dtype(spec)) if spec.quantization is None else dequantize(value, spec.quantization)

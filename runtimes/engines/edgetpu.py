@@ -23,6 +23,7 @@ class LiteRTEdgeTpuAdapter(LiteRTAdapter):
 
     family = "edgetpu"
     resizes: ClassVar[bool] = False
+    runs_free_sizes: ClassVar[bool] = False
     targets: ClassVar[tuple[str, ...]] = ("edgetpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("int8",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -25,9 +26,10 @@ class LiteRTAdapter(EngineAdapter):
     name: ClassVar[str] = "ai-edge-litert"
     family = "xnnpack"
     resizes: ClassVar[bool] = True
+    runs_free_sizes: ClassVar[bool] = True
 
     def __init__(self, data: bytes, signature: Signature, *, needs: Needs, target: str, threads: int) -> None:  # noqa: ARG002  # each adapter has one target
-        self.signature = signature
+        self.signature, self._is_sized = signature, False
         self._data = data
         try:
             interpreter = self._interpreter(threads)
@@ -71,11 +73,21 @@ class LiteRTAdapter(EngineAdapter):
             self.name,
             kind,
             spec,
-            tuple(int(size) for size in tensor["shape"]),
+            tuple(
+                None if declared == -1 and axis < len(spec.file_shape) and spec.file_shape[axis] is None else int(size)
+                for axis, (size, declared) in enumerate(zip(tensor["shape"], tensor["shape_signature"], strict=True))
+            ),
             np.dtype(tensor["dtype"]).name,
             Quantization(float(scale), int(zero_point)) if scale else None,
         )
         return int(tensor["index"])
+
+    def sized(self, signature: Signature) -> LiteRTAdapter:
+        """Return an adapter whose interpreters have inputs of these sizes."""
+        adapter = copy.copy(self)
+        adapter.signature = signature
+        adapter._is_sized, adapter._unused = True, []  # noqa: SLF001  # of a copy
+        return adapter
 
     def instance(self, batch: int | None, threads: int) -> EngineInstance:
         """Create an interpreter for one thread."""
@@ -97,8 +109,10 @@ class LiteRTAdapter(EngineAdapter):
         interpreter = self._interpreter(threads)
         if resized:
             check_reshapes(interpreter)
+        if resized or self._is_sized:
             for index, spec in zip(self._inputs, self.signature.inputs, strict=True):
-                interpreter.resize_tensor_input(index, (batch, *spec.shape[1:]))
+                shape = spec.file_shape if spec.unbatched else (batch, *spec.shape[1:])
+                interpreter.resize_tensor_input(index, shape)
         interpreter.allocate_tensors()
         return interpreter
 

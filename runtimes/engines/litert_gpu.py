@@ -35,6 +35,7 @@ class LiteRTGpuAdapter(LiteRTAdapter):
 
     family = "ml-drift"
     resizes: ClassVar[bool] = False
+    runs_free_sizes: ClassVar[bool] = False
     targets: ClassVar[tuple[str, ...]] = ("gpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "dynamic", "int8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -55,6 +56,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
     name: ClassVar[str] = "onnxruntime"
     family = "ort"
     targets: ClassVar[tuple[str, ...]] = tuple(PROVIDERS)
+    runs_free_sizes: ClassVar[bool] = True
     errors: ClassVar[tuple[type[Exception], ...]] = (Exception,)  # its exceptions do not have a common base
 
     @classmethod
@@ -102,6 +104,7 @@ class OnnxRuntimeAdapter(EngineAdapter):
         self._inputs = [spec.name for spec in signature.inputs]
         self._outputs = [spec.name for spec in signature.outputs]
         self._texts = [spec.dtype == "string" for spec in signature.outputs]  # returned as Python objects
+        self._needs = needs
         self._many = _MANY * default_batch(signature, needs)
 
     @property
@@ -122,6 +125,13 @@ class OnnxRuntimeAdapter(EngineAdapter):
             node = by_name[spec.name]
             shape = tuple(size if isinstance(size, int) else None for size in node.shape)
             check_tensor(self.name, kind, spec, shape, _DTYPES.get(node.type, node.type))
+
+    def sized(self, signature: Signature) -> OnnxRuntimeAdapter:
+        """Return an adapter on the same session of onnxruntime, which runs any sizes."""
+        adapter = copy.copy(self)
+        adapter.signature = signature
+        adapter._many = _MANY * default_batch(signature, self._needs)  # noqa: SLF001  # of a copy
+        return adapter
 
     def instance(self, batch: int | None, threads: int) -> EngineInstance:  # noqa: ARG002 - the session's own
         """Bind memory where all sizes are fixed; else pass the caller's arrays."""
@@ -231,5 +241,5 @@ def _options(threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors, which are raised as well
+    options.log_severity_level = 4  # errors are raised, and not to be printed as well
     return options

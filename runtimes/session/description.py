@@ -48,4 +48,4 @@ def _shorten(specs: tuple[TensorSpec, ...]) -> Iterator[str]:
 
 
 def _shape(spec: TensorSpec) -> str:
-    return f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
+    return f"[{', '.join('any' if size is None else str(size) for size in spec.named_shape)}]"

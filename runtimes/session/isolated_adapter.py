@@ -8,11 +8,13 @@ from time import perf_counter
 from types import NoneType
 from typing import Any, ClassVar, NoReturn
 
+import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Needs
 from edgeml.core.engine import EngineAdapter, EngineInstance
 from edgeml.core.errors import TargetError
+from edgeml.core.free_sizes import checked_sizes, with_sizes
 from edgeml.core.isolation import Isolation
 from edgeml.core.placement import OperatorCount
 from edgeml.core.session import ISOLATED_TARGETS
@@ -24,6 +26,7 @@ from .executor import Check
 from .io_conversion import to_source
 from .isolated_process import EngineDescription, IsolatedArtifact
 from .pool import closed_error
+from .sized import signature_at
 
 __all__ = ["IsolatedAdapter", "IsolatedScheduler"]
 
@@ -45,8 +48,13 @@ class IsolatedAdapter(EngineAdapter):
         threads: Cores that one call may use; None for one for a single sample and all for many.
         allow_fallback: Whether operators that the target does not support may run elsewhere.
         isolation: A child process that sessions share, or the limits of one of its own.
+        sizes: A number for each free size, by name; None to leave them free.
+
+    Attributes:
+        signature: Signature of the artifact, with the sizes that are fixed.
 
     Raises:
+        InputError: `sizes` are not the free sizes of the artifact.
         IsolationError: The artifact crashed the child, or exceeded a limit.
         TargetError: The engine cannot load the artifact, or the target is not supported.
         StorageError: Temporary files cannot be written.
@@ -66,6 +74,7 @@ class IsolatedAdapter(EngineAdapter):
         threads: int | None,
         allow_fallback: bool,
         isolation: Isolation | Limits,
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
         if target not in ISOLATED_TARGETS:
             raise TargetError(
@@ -74,6 +83,7 @@ class IsolatedAdapter(EngineAdapter):
         self.name: str = engine.name  # type: ignore[misc]  # of the engine, not of this class
         self._owns = isinstance(isolation, Limits)
         self._isolation = Isolation(isolation) if isinstance(isolation, Limits) else isolation
+        numbers = None if sizes is None else checked_sizes(sizes, signature)
         self._artifact = IsolatedArtifact(
             f"{engine.__module__}:{engine.__qualname__}",
             data,
@@ -82,7 +92,8 @@ class IsolatedAdapter(EngineAdapter):
             target,
             threads,
             allow_fallback,
-            self._isolation.limits.memory_mb_for(len(data), _sample_bytes(signature)),
+            self._isolation.limits.memory_mb_for(len(data), _sample_bytes(with_sizes(signature, numbers or {}))),
+            numbers,
         )
         self._closed = False
         try:
@@ -90,7 +101,17 @@ class IsolatedAdapter(EngineAdapter):
         except BaseException:
             self.close()
             raise
-        self.family = self._description.family
+        self.family, self.signature = self._description.family, self._description.signature
+
+    def allow(self, signature: Signature) -> None:
+        """Raise the memory limit to that for samples of a signature's sizes, which the caller chooses.
+
+        The child is then opened again.
+        """
+        artifact = self._artifact
+        memory_mb = self._isolation.limits.memory_mb_for(len(artifact.data), _sample_bytes(signature))
+        if memory_mb > artifact.memory_mb:
+            self._artifact = msgspec.structs.replace(artifact, memory_mb=memory_mb)
 
     @property
     def version(self) -> str:
@@ -182,7 +203,7 @@ class IsolatedScheduler:
     def __init__(
         self, adapter: IsolatedAdapter, signature: Signature, needs: Needs, *, in_one_call: bool = False
     ) -> None:
-        self._adapter, self._signature, self.restarts = adapter, signature, in_one_call
+        self._adapter, self._signature, self._needs, self.restarts = adapter, signature, needs, in_one_call
         self.unit = batch_of(signature, needs)
         self._batch_limit = default_batch(signature, needs)
         self._sample_s = math.inf  # minimum observed time of a sample
@@ -202,6 +223,10 @@ class IsolatedScheduler:
         count = len(inputs[0])
         if not count:
             return empty_outputs(self._signature, as_is=as_is)
+        signature = signature_at(self._signature, arrays)
+        if signature is not self._signature:
+            self._adapter.allow(signature)
+            self._batch_limit, self._sample_s = default_batch(signature, self._needs), math.inf
         size = self.unit or batch_size or batch_for(count, self._batch_limit)
         parts, begin = [], 0
         try:
@@ -221,6 +246,7 @@ class IsolatedScheduler:
     def run_together(self, arrays: Mapping[str, np.ndarray], check: Check | None) -> list[np.ndarray]:
         """Run samples in one call of the engine, as `BatchScheduler.run_together` does."""
         inputs = list(arrays.values())
+        self._adapter.allow(signature_at(self._signature, arrays))
         values = encode_span(inputs, (0, len(inputs[0])), check, self._signature)
         outputs: list[np.ndarray] = self._adapter.call("run_together", values, returns=list[np.ndarray])
         return outputs

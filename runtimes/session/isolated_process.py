@@ -18,9 +18,8 @@ from edgeml.core.system.imports import resolve
 from edgeml.core.system.limits import limited_memory
 from edgeml.core.tensors import Signature
 
-from .batching import BatchScheduler
 from .opening import open_adapter
-from .steps import StepScheduler, has_state
+from .sized import open_scheduler
 
 __all__ = ["EngineDescription", "IsolatedArtifact", "IsolatedProcess"]
 
@@ -37,6 +36,7 @@ class IsolatedArtifact(Struct, frozen=True):
         threads: Cores that one call may use; None for one for a single sample and all for many.
         allow_fallback: Whether operators that the target does not support may run elsewhere.
         memory_mb: Memory limit in MB.
+        sizes: A number for each free size, by name; None to leave them free.
     """
 
     engine: str
@@ -47,13 +47,21 @@ class IsolatedArtifact(Struct, frozen=True):
     threads: int | None
     allow_fallback: bool
     memory_mb: float
+    sizes: dict[str, int] | None = None
 
 
 class EngineDescription(Struct, frozen=True):
-    """Version of an engine, and family of its kernels."""
+    """An engine and the artifact that it has loaded.
+
+    Attributes:
+        version: Version of the engine.
+        family: Family of its kernels.
+        signature: Signature of the artifact, with the sizes that are fixed.
+    """
 
     version: str
     family: str
+    signature: Signature
 
 
 class IsolatedProcess:
@@ -93,17 +101,13 @@ class IsolatedProcess:
                 allow_fallback=artifact.allow_fallback,
             )
             opening.callback(self._adapter.close)
-            self._scheduler: BatchScheduler | StepScheduler
-            if has_state(artifact.signature, artifact.needs):
-                self._scheduler = StepScheduler(self._adapter, artifact.signature, threads=artifact.threads)
-            else:
-                self._scheduler = BatchScheduler(
-                    self._adapter, artifact.signature, artifact.needs, threads=artifact.threads
-                )
+            _, signature, self._scheduler = open_scheduler(
+                self._adapter, artifact.signature, artifact.needs, threads=artifact.threads, sizes=artifact.sizes
+            )
             opening.callback(self._scheduler.close)
-            self._names = [spec.name for spec in artifact.signature.visible.inputs]
+            self._names = [spec.name for spec in signature.visible.inputs]
             self._opened = opening.pop_all()
-        return EngineDescription(self._adapter.version, self._adapter.family)
+        return EngineDescription(self._adapter.version, self._adapter.family, signature)
 
     def run(self, arrays: list[np.ndarray], batch_size: int | None) -> list[np.ndarray]:
         """Run samples.

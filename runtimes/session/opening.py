@@ -27,6 +27,12 @@ def open_adapter(
         raise TargetError(
             f"{engine.name} does not support target '{target}'.", fix=f"use {' or '.join(engine.targets)}."
         )
+    if signature.free_sizes and not engine.runs_free_sizes:
+        raise TargetError(
+            f"{engine.name} on target '{target}' does not run artifacts with free sizes: "
+            f"{', '.join(signature.free_sizes)}.",
+            fix="fix them in the build: --size NAME=N (sizes= in Python).",
+        )
     obstacle = engine.obstacle(target)
     if obstacle is not None:
         raise obstacle

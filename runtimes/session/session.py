@@ -26,6 +26,7 @@ from .batching import BatchScheduler, concatenate, empty_outputs
 from .io_conversion import to_source
 from .opening import open_adapter
 from .pool import closed_error
+from .sized import SizedScheduler, open_scheduler
 from .steps import StepScheduler, has_state
 from .unbatched import batched_instance
 
@@ -54,22 +55,19 @@ def open_session(
     threads: int | None = None,
     allow_fallback: bool = False,
     isolation: Isolation | Limits | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> EngineSession:
     """Open a session by an engine, as `core.session.SessionOpener` describes."""
     if threads is not None and not _is_count(threads, MAX_THREADS):
         raise InputError(f"threads is {threads!r:.80}, expected a whole number from 1 to {MAX_THREADS}.")
     threads = None if threads is None else int(threads)
     adapter: EngineAdapter
-    scheduler: BatchScheduler | IsolatedScheduler | StepScheduler
-    visible = signature.visible
+    scheduler: BatchScheduler | IsolatedScheduler | SizedScheduler | StepScheduler
     if isolation is None:
         adapter = open_adapter(
             engine, data, signature, needs=needs, target=target, threads=threads, allow_fallback=allow_fallback
         )
-        if has_state(signature, needs):
-            scheduler = StepScheduler(adapter, signature, threads=threads)
-        else:
-            scheduler = BatchScheduler(adapter, signature, needs, threads=threads)
+        adapter, signature, scheduler = open_scheduler(adapter, signature, needs, threads=threads, sizes=sizes)
     else:
         from .isolated_adapter import IsolatedAdapter, IsolatedScheduler
 
@@ -82,8 +80,11 @@ def open_session(
             threads=threads,
             allow_fallback=allow_fallback,
             isolation=isolation,
+            sizes=sizes,
         )
-        scheduler = IsolatedScheduler(adapter, visible, needs, in_one_call=has_state(signature, needs))
+        signature = adapter.signature
+        scheduler = IsolatedScheduler(adapter, signature.visible, needs, in_one_call=has_state(signature, needs))
+    visible = signature.visible
     return EngineSession(adapter, scheduler, visible, decision=decision, preprocessing=preprocessing, target=target)
 
 
@@ -102,7 +103,7 @@ class EngineSession(Session):
     def __init__(
         self,
         adapter: EngineAdapter,
-        scheduler: BatchScheduler | IsolatedScheduler | StepScheduler,
+        scheduler: BatchScheduler | IsolatedScheduler | SizedScheduler | StepScheduler,
         signature: Signature,
         *,
         decision: Decision | Mapping[str, Decision] | None,
@@ -337,6 +338,12 @@ class EngineSession(Session):
 
             if isinstance(self._scheduler, StepScheduler):
                 raise TargetError("The artifact has a state and cannot be bound to memory.", fix="use stateful().")
+            if self.signature.free_sizes:
+                raise TargetError(
+                    f"The artifact has free sizes, {', '.join(self.signature.free_sizes)}, and cannot be bound to "
+                    "memory.",
+                    fix="open the session for numbers of them: package.session(recipe, sizes={...}).",
+                )
             try:
                 instance = batched_instance(self._adapter, self.signature, int(batch), 1)
             except self._errors as error:

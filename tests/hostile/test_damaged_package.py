@@ -49,7 +49,7 @@ def no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(engines, "resolve", lambda name: reached)
     monkeypatch.setattr(verification_module, "golden_inputs", reached)
-    monkeypatch.setattr(verification_module, "check_run", reached)
+    monkeypatch.setattr(verification_module, "check_runs", reached)
 
 
 def test_the_unchanged_copy_is_sound(patched: Patched) -> None:

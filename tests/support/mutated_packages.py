@@ -15,7 +15,7 @@ import resource
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -139,15 +139,16 @@ def use(path: Path, isolation: Isolation) -> list[str]:
         Exception: A step raised something else than an EdgemlError.
     """
     package, done = edgeml.open_package(path), ["open"]
-    inputs = None
-    for name, step in {
+    inputs: Any = None
+    steps: dict[str, Callable[[], object]] = {
         "show": lambda: (repr(package), package._repr_html_(), package.released, package.digest()),
         "explain": lambda: explain(package),
         "choose": package.choose,
         "evidence": lambda: [package.evidence(record.recipe) for record in package.manifest.artifacts],
         "report": lambda: make_report(package, [], "markdown"),
         "golden": package.golden_inputs,
-    }.items():
+    }
+    for name, step in steps.items():
         with contextlib.suppress(EdgemlError):
             found = step()
             inputs = found if name == "golden" else inputs
@@ -162,7 +163,7 @@ def use(path: Path, isolation: Isolation) -> list[str]:
                 spec.name: np.zeros((1, *(size or 1 for size in spec.shape[1:])), np.float32)
                 for spec in session.signature.inputs
             }
-            session.run(data)  # type: ignore[arg-type]  # arrays by name
+            session.run(data)
             done.append("run")
             session.classify(data)
     return done

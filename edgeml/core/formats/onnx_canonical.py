@@ -28,6 +28,9 @@ def canonicalize(model: Any) -> Any:
     _rename(
         model.graph, {"": "", **{name: name for name in fixed}}, _Counter(fixed)
     )  # "": an optional input that is not used
+    for value in (*model.graph.input, *model.graph.output):
+        for size in value.type.tensor_type.shape.dim:
+            size.ClearField("dim_param")
     name_free_sizes(model.graph)
     imports = sorted({(opset.domain, opset.version) for opset in model.opset_import})
     used = _domains(model.graph) | {function.domain for function in model.functions}
@@ -41,10 +44,10 @@ def canonicalize(model: Any) -> Any:
 
 
 def name_free_sizes(graph: Any) -> None:
-    """Name the free sizes of inputs and outputs after their place: the first is the batch."""
+    """Name the free sizes of inputs and outputs that have no name after their place: the first is the batch."""
     for value in (*graph.input, *graph.output):
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
-            if not size.HasField("dim_value"):
+            if not size.HasField("dim_value") and not size.dim_param:
                 size.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"
 
 

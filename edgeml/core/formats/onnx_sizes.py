@@ -11,13 +11,15 @@ __all__ = ["declare_sizes"]
 
 
 def declare_sizes(values: Iterable[Any], specs: Iterable[TensorSpec]) -> None:
-    """Write the sizes of specs into the `onnx.ValueInfoProto` of the same names, in place; free ones without a name."""
+    """Write the sizes of specs into the `onnx.ValueInfoProto` of the same names, in place; the batch without a name."""
     by_name = {spec.name: spec for spec in specs}
     for value in values:
-        shape = value.type.tensor_type.shape
+        spec, shape = by_name[value.name], value.type.tensor_type.shape
         shape.SetInParent()  # a scalar has a shape too
         del shape.dim[:]
-        for size in by_name[value.name].file_shape:
+        for size in spec.named_shape[1 if spec.unbatched else 0 :]:
             dim = shape.dim.add()
-            if size is not None:
+            if isinstance(size, int):
                 dim.dim_value = size
+            elif size is not None:
+                dim.dim_param = size

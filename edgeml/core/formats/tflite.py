@@ -70,10 +70,6 @@ def read_tflite(data: bytes) -> TfliteFile:
     names = [name for name, _ in ends]
     specs = tuple(_spec(name, graph.tensors[i], dtypes) for name, (_, i) in zip(plain_names(names), ends, strict=True))
     count = len(graph.inputs)
-    dynamic = [_dynamic_axes(graph.tensors[i]) for _, i in ends]
-    free_sizes = tuple(
-        f"{spec.name}.{axis}" for spec, axes in zip(specs[:count], dynamic, strict=False) for axis in axes if axis
-    )
     versions = [
         bytes(model.buffers[entry.buffer].data).rstrip(b"\0").decode()
         for entry in model.metadata or ()
@@ -86,18 +82,16 @@ def read_tflite(data: bytes) -> TfliteFile:
         _precision(model, operators, dtypes),
         tuple(_final_operator(graph, operators, index) for _, index in ends[count:]),
         len(model.signatureDefs or ()),
-        free_sizes,
-        any(any(axes) for axes in dynamic[count:]),
-        any(0 in axes for axes in dynamic[:count]),
+        tuple(_dynamic_axes(graph.tensors[i]) for _, i in ends),
         _states(model, operators),
         tuple(i for _, i in ends),
     )
 
 
-def _dynamic_axes(tensor: Any) -> list[int]:
+def _dynamic_axes(tensor: Any) -> tuple[int, ...]:
     """Return the axes of a tensor whose size is dynamic."""
     sizes = tensor.shapeSignature
-    return [] if sizes is None else [axis for axis, size in enumerate(sizes) if size < 0]
+    return () if sizes is None else tuple(axis for axis, size in enumerate(sizes) if size < 0)
 
 
 def _states(model: Any, operators: list[str]) -> tuple[str, ...]:
@@ -194,9 +188,7 @@ class TfliteFile(Struct, frozen=True):
         precision: Precision that the file computes in; None where it is not that of a recipe.
         final_operators: Operator that computes each output, where classifiers end with such an operator; else None.
         signatures: Number of signatures.
-        free_sizes: Dynamic sizes of inputs other than the batch, each as ``INPUT.AXIS``.
-        free_outputs: Whether an output has a dynamic size other than the batch.
-        free_batch: Whether the first size of an input is dynamic.
+        dynamic: Axes of each input, then of each output, whose size is dynamic.
         states: Variables that the model keeps between calls.
         tensors: Numbers of the inputs, then of the outputs, in the first graph.
     """
@@ -207,8 +199,22 @@ class TfliteFile(Struct, frozen=True):
     precision: Precision | None
     final_operators: tuple[Literal["softmax", "sigmoid"] | None, ...]
     signatures: int
-    free_sizes: tuple[str, ...]
-    free_outputs: bool
-    free_batch: bool
+    dynamic: tuple[tuple[int, ...], ...]
     states: tuple[str, ...] = ()
     tensors: tuple[int, ...] = ()
+
+    @property
+    def free_sizes(self) -> tuple[str, ...]:
+        """Dynamic sizes of inputs other than the batch, each as ``INPUT.AXIS``."""
+        pairs = zip(self.signature.inputs, self.dynamic, strict=False)
+        return tuple(f"{spec.name}.{axis}" for spec, axes in pairs for axis in axes if axis)
+
+    @property
+    def free_outputs(self) -> bool:
+        """True if an output has a dynamic size other than the batch."""
+        return any(any(axes) for axes in self.dynamic[len(self.signature.inputs) :])
+
+    @property
+    def free_batch(self) -> bool:
+        """True if the first size of an input is dynamic."""
+        return any(0 in axes for axes in self.dynamic[: len(self.signature.inputs)])

@@ -212,6 +212,7 @@ class Measurement(Record, frozen=True):
         joules: Energy per sample; None if the machine does not report it.
         preprocessing_ms: Preprocessing time of one raw sample in a single stream, for packages that declare
             preprocessing.
+        sizes: Numbers of the artifact's free sizes, by name; empty without free sizes.
     """
 
     artifact: Text
@@ -234,6 +235,7 @@ class Measurement(Record, frozen=True):
     peak_mb: Finite | None = None
     joules: Finite | None = None
     preprocessing_ms: Figure | None = None
+    sizes: dict[Text, Count] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:
         median = _median_ms(self)

@@ -21,6 +21,7 @@ __all__ = [
     "OutputEvaluation",
     "PartFidelity",
     "ProbeFidelity",
+    "SizeFidelity",
     "WorstClass",
 ]
 
@@ -121,6 +122,18 @@ class ProbeFidelity(Record, frozen=True):
     rows: int
     differing: int
     excused: int = 0
+
+
+class SizeFidelity(Record, frozen=True):
+    """The closeness of an artifact's outputs to those of the source at other free sizes than the judged data's.
+
+    Attributes:
+        sizes: A number for each free size, by name.
+        fidelity: The closeness.
+    """
+
+    sizes: dict[str, int]
+    fidelity: Fidelity
 
 
 class Metrics(Record, frozen=True):
@@ -290,6 +303,7 @@ class Evaluation(Record, frozen=True):
             the output with the largest drop.
         probes: Closeness to the source on rows made from the source itself, for float artifacts; None without such
             rows, and in packages of before.
+        at_sizes: Closeness to the source at other sizes, for artifacts with free sizes.
     """
 
     fidelity: Fidelity
@@ -303,6 +317,7 @@ class Evaluation(Record, frozen=True):
     ece: float | None = None
     outputs: dict[str, OutputEvaluation] = msgspec.field(default_factory=dict)
     probes: ProbeFidelity | None = None
+    at_sizes: tuple[SizeFidelity, ...] = ()
 
 
 class Latency(Record, frozen=True):

@@ -51,7 +51,7 @@ class ConversionSettings(Struct, frozen=True):
     batch: int | None = None
     trust: bool = False
     limits: Limits = Limits()
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int | tuple[int, ...]] = {}
     stateful: StateOption = None
 
 

@@ -24,7 +24,7 @@ from edgeml.measurement import measure_latency
 from edgeml.pipeline.batch_dependence import INDEPENDENT_DB, BatchProbes, Outputs, batch_dependence, depends
 from edgeml.pipeline.children.convert import load_arrays
 from edgeml.pipeline.golden_inputs import golden_rows
-from edgeml.pipeline.outcome import GoldenOutputs, ProofRun
+from edgeml.pipeline.outcome import GoldenOutputs, ProofRun, SizedRun
 
 __all__ = ["Proof", "ProofSettings"]
 
@@ -46,6 +46,7 @@ class ProofSettings(Struct, frozen=True):
         noise: Fidelity of the source to itself on inputs moved by their last bits; None if unknown.
         probes: ``.npy`` files of rows made from the source, by input name; empty without.
         golden: ``.npy`` files of golden inputs, by input name; empty for the first of the judged data.
+        at_sizes: ``.npy`` files of samples of other sizes, by input name, for artifacts with free sizes.
     """
 
     inputs: dict[str, Path]
@@ -57,6 +58,7 @@ class ProofSettings(Struct, frozen=True):
     noise: Fidelity | None = None
     probes: dict[str, Path] = {}
     golden: dict[str, Path] = {}
+    at_sizes: tuple[dict[str, Path], ...] = ()
 
 
 class Proof:
@@ -91,13 +93,8 @@ class Proof:
             dependences = self._check_batches(session, artifact, outputs)
             if self._probes and find_recipe(artifact.recipe).precision in FLOATS:
                 probe_outputs = session.run(self._probes)
-        for name, values in outputs.items():
-            rows = np.flatnonzero(~finite_samples([values]))
-            if len(rows):
-                raise ConversionError(
-                    f"The artifact returns NaN or infinity in '{name}' for {len(rows)} of {len(values)} samples, first "
-                    f"for sample {rows[0]}."
-                )
+            at_sizes = tuple(_run_at_size(session, load_arrays(files)) for files in self._settings.at_sizes)
+        _check_finite(outputs)
         micro_golden, remarks = _run_on_micro(artifact, golden)
         remarks = (*dependences, *remarks)
         latency = None
@@ -105,7 +102,9 @@ class Proof:
             sample = {name: array[:1] for name, array in golden.items()}
             with opener(artifact.data, artifact.signature, needs=artifact.needs) as session:
                 latency = measure_latency(lambda: session.run(sample))
-        return ProofRun(outputs, (cpu_golden, *micro_golden), latency, missing_value_outputs, probe_outputs, remarks)
+        return ProofRun(
+            outputs, (cpu_golden, *micro_golden), latency, missing_value_outputs, probe_outputs, remarks, at_sizes
+        )
 
     def _check_batches(self, session: Session, artifact: Artifact, outputs: dict[str, np.ndarray]) -> tuple[str, ...]:
         """Run samples alone and in several batches; return a remark if they differ in other programs.
@@ -145,6 +144,23 @@ class Proof:
             f"answer for a sample moves by up to {dependence.error:.3g} (SQNR {dependence.sqnr_db:.1f} dB)"
         )
         return (remark,)
+
+
+def _check_finite(outputs: dict[str, np.ndarray], where: str = "") -> None:
+    for name, values in outputs.items():
+        rows = np.flatnonzero(~finite_samples([values]))
+        if len(rows):
+            raise ConversionError(
+                f"The artifact returns NaN or infinity in '{name}'{where} for {len(rows)} of {len(values)} samples, "
+                f"first for sample {rows[0]}."
+            )
+
+
+def _run_at_size(session: Session, inputs: dict[str, np.ndarray]) -> SizedRun:
+    outputs = session.run(inputs)
+    shapes = ", ".join(f"{name} {list(array.shape[1:])}" for name, array in inputs.items())
+    _check_finite(outputs, f" at {shapes}")
+    return SizedRun(outputs, _golden_outputs(session, {name: golden_rows(array) for name, array in inputs.items()}))
 
 
 def _golden_outputs(session: Session, golden: dict[str, np.ndarray]) -> GoldenOutputs:
