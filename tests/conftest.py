@@ -22,6 +22,7 @@ from edgeml.demo.digits import digits as load_digits
 from tests.support.fork_server import VARIABLE, ForkServer, start_server
 from tests.support.keras_models import KerasModelsSettings
 from tests.support.legacy_models import LegacyModelsSettings
+from tests.support.onnx_nets import framed, random_inputs
 from tests.support.small_package import small_package, small_package_file
 
 __all__ = ["small_package", "small_package_file"]
@@ -147,6 +148,27 @@ def net_package_file(shared_folder: Path, request: pytest.FixtureRequest) -> Pat
 @pytest.fixture(scope="session")
 def net_package(net_package_file: Path) -> edgeml.Package:
     return edgeml.open_package(net_package_file)
+
+
+@pytest.fixture(scope="session")
+def sound_package_file(shared_folder: Path) -> Path:
+    """Two recipes of a net on sound of any length, proven at 400, 200 and 800 samples. Not to be written to."""
+
+    def make(folder: Path) -> None:
+        edgeml.build(
+            framed(folder / "net.onnx"),
+            name="sound",
+            sizes={"length": (400, 200, 800)},
+            calibration=random_inputs(64, 400),
+            recipes=["onnx-fp32", "onnx-int8"],
+        ).save(folder / "sound.edgeml")
+
+    return made_once(shared_folder / "sound", make) / "sound.edgeml"
+
+
+@pytest.fixture(scope="session")
+def sound_package(sound_package_file: Path) -> edgeml.Package:
+    return edgeml.open_package(sound_package_file)
 
 
 @pytest.fixture(scope="session")

@@ -206,3 +206,16 @@ def test_a_baseline_of_something_else_is_refused(results: Results) -> None:
     elsewhere = [replace(item, target="gpu") for item in results.measurements]
     with pytest.raises(InputError, match="does not share a measurement with this run"):
         compare_with_baseline(results, replace(results, measurements=tuple(elsewhere)))
+
+
+def test_free_sizes_are_measured_at_one_number(sound_package: edgeml.Package) -> None:
+    options = Options(seconds=0.02, cold_starts=1)
+    (first,) = bench(sound_package, artifacts=["onnx-fp32"], scenarios=["single-stream"], options=options).measurements
+    assert first.sizes == {"length": 400}
+    (other,) = bench(
+        sound_package, artifacts=["onnx-fp32"], scenarios=["single-stream"], options=options, sizes={"length": 90_000}
+    ).measurements
+    assert other.sizes == {"length": 90_000}
+    for sizes, reason in (({"width": 3}, "expected a number for each of length"), ({}, "expected a number for each")):
+        with pytest.raises(InputError, match=reason):
+            bench(sound_package, artifacts=["onnx-fp32"], options=options, sizes=sizes)

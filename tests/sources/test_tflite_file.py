@@ -236,7 +236,7 @@ def test_free_sizes_are_refused_or_fixed(files: dict[str, Path], tmp_path: Path)
     path = changed(files["tflite-fp32"], free, tmp_path)
     with pytest.raises(UnsupportedModelError, match=r"has free sizes: \w+\.1; only the batch may be free") as caught:
         open_source(path)
-    (size,) = re.findall(r"--size (\w+\.1)=N", caught.value.fix)
+    size, _ = re.findall(r"--size (\w+\.1)=N", caught.value.fix)
     with pytest.raises(InputError, match=f"does not have a free size 'length'; its free sizes are {size}"):
         open_source(path, sizes={"length": 8})
     with pytest.raises(UnsupportedModelError, match=f"does not run with the sizes {size}=3"):

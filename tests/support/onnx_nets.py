@@ -11,9 +11,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["Tensors", "answers", "dense", "gated_unit", "random_inputs", "saved_net"]
+__all__ = ["Tensors", "answers", "dense", "framed", "gated_unit", "random_inputs", "saved_net"]
 
-Tensors = Mapping[str, tuple[int, Sequence[int | str | None]]]
+Tensors = Mapping[str, tuple[int, Sequence[int | str | None] | None]]
 
 
 def saved_net(
@@ -60,6 +60,28 @@ def dense(
     arrays = {key: array.astype(np.float32) for key, array in weights.items()}
     outputs = {"y": (TensorProto.FLOAT, output)}
     return saved_net(path, nodes, {name: (dtype, shape)}, outputs, arrays, **options)
+
+
+def framed(path: Path, *, length: int | str | None = "length") -> Path:
+    """A net on sound ``[n, length]``: features of each frame ``[n, frames, 8]``, and scores of five classes."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "filters": rng.standard_normal((8, 1, 9)).astype(np.float32),
+        "classes": rng.standard_normal((8, 5)).astype(np.float32),
+        "channel": np.array([1]),
+    }
+    nodes = [
+        helper.make_node("Unsqueeze", ["sound", "channel"], ["channels"]),
+        helper.make_node("Conv", ["channels", "filters"], ["filtered"], strides=[4]),
+        helper.make_node("Relu", ["filtered"], ["active"]),
+        helper.make_node("Transpose", ["active"], ["frames"], perm=[0, 2, 1]),
+        helper.make_node("ReduceMean", ["active"], ["mean"], axes=[2], keepdims=0),
+        helper.make_node("MatMul", ["mean", "classes"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["scores"], axis=-1),
+    ]
+    number = TensorProto.FLOAT
+    outputs: Tensors = {"frames": (number, ["n", "frames", 8]), "scores": (number, ["n", 5])}
+    return saved_net(path, nodes, {"sound": (number, ["n", length])}, outputs, arrays)
 
 
 def gated_unit(path: Path, *, state: str = "state", next_state: str = "stateN", batch: int | str = "batch") -> Path:
