@@ -165,10 +165,11 @@ class _RecipeBuilder:
         try:
             return self.converting.call(method, inputs, returns=returns, timeout_s=_PROOF_TIMEOUT_S)
         except TargetError as error:  # for existing files, which run in an engine
-            free = self.request.info.framework in FILES and not self.request.file.sizes
+            file, specs = self.request.file, self.request.info.signature.inputs
+            may_lack_batch = file.framework == "onnx" and not file.sizes and any(len(spec.shape) < 3 for spec in specs)
             raise UnsupportedModelError(
-                f"{self.request.file.path.name} does not run: {error.message}",
-                fix=error.fix or (_NO_BATCH if free else ""),
+                f"{file.path.name} does not run: {error.message}",
+                fix=error.fix or (_NO_BATCH if may_lack_batch else ""),
             ) from error
         except WorkerCrash as error:
             raise crash_error(self.request.file, "run", error) from error

@@ -124,8 +124,7 @@ def _check_label_axis(spec: TensorSpec, decision: Decision | None) -> None:
     axis = -1 if decision.independent or len(spec.shape) == 2 else decision.axis
     if spec.shape[axis] is None:
         raise InputError(
-            f"task: '{spec.name}' has the shape {list(spec.shape)}, and the number of its scores is free: it has no "
-            "fixed labels.",
+            f"task: '{spec.name}' has the shape {list(spec.shape)}, and labels need a fixed number of scores.",
             fix="fix the size: --size NAME=N (sizes= in Python); or say task='regression', to have values compared.",
         )
 

@@ -161,16 +161,37 @@ def _float16(model: Any) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     copy = onnx.ModelProto.FromString(model.SerializeToString())  # the conversion works in place
-    nodes = nodes_on_integers(copy.graph)
+    on_integers = nodes_on_integers(copy.graph)
+    nodes = [*on_integers, *_moved_batches(copy.graph)]
     for i, node in enumerate(nodes):
-        node.name = f"on_integers_{i}"
+        node.name = f"in_float32_{i}"
     converted = convert_float_to_float16(copy, keep_io_types=True, node_block_list=[node.name for node in nodes])
-    if nodes:
+    if on_integers:
         _keep_float32(converted.graph)
     stored = {tensor.data_type for part in graphs(converted.graph) for tensor in stored_tensors(part)}
     if onnx.TensorProto.FLOAT16 not in stored and not any(_casts_to(node, "FLOAT16") for node in converted.graph.node):
         raise UnsupportedModelError("Nothing of the model computes in float32.", fix="use onnx-fp32.")
     return converted
+
+
+def _moved_batches(graph: Any) -> list[Any]:
+    """Return the transpositions that move the first axis, before a product of matrices.
+
+    In float16, where the batch is free, onnxruntime 1.32 ends the process when it joins both to one operator.
+    """
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input[:1]:
+            readers.setdefault(name, []).append(node)
+
+    def multiplies(name: str) -> bool:
+        return any(
+            node.op_type == "MatMul" or (node.op_type == "Identity" and multiplies(node.output[0]))
+            for node in readers.get(name, ())
+        )
+
+    moving = [node for node in graph.node if node.op_type == "Transpose" and multiplies(node.output[0])]
+    return [node for node in moving if any(each.name == "perm" and each.ints[0] for each in node.attribute)]
 
 
 def _keep_float32(graph: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from edgeml.core.artifact import Needs
+from edgeml.core.caller_inputs import arrays_by_input
 from edgeml.core.decisions import Decision
 from edgeml.core.engine import is_out_of_memory
 from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
@@ -29,7 +30,7 @@ from edgeml.core.source import Head, Probes, Reference, SourceInfo
 from edgeml.core.system.files import read_bytes
 from edgeml.core.system.machine import installed_version
 from edgeml.core.tensors import Signature, TensorSpec
-from edgeml.quantization.onnx_steps import run_steps
+from edgeml.quantization.onnx_steps import run_samples, run_steps
 from edgeml.sources.audit_findings import refuse_untrusted
 from edgeml.sources.class_names import class_names
 from edgeml.sources.file_description import batch_of, source_signature, whole_inputs
@@ -48,6 +49,7 @@ _OPSET_OF_SOFTMAX = 13  # from which its axis is the last by default, and one ax
 _MOVING = {"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 _PASSING = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"}
 _MIN_IR_VERSION = 8
+_MOST_SAMPLES, _CALL_BYTES = 64, 2**20  # of inputs in a call; activations take a hundred times as much
 _PROBABLE = {b"LOGISTIC", b"SOFTMAX"}
 _NO_SIZES: SizeOption = MappingProxyType({})
 
@@ -76,15 +78,22 @@ class OnnxFileSource:
         Args:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
-        takes_one = self.signature.inputs[0].shape[0] in {None, 1}
-        if self.info.stateful or not self.signature.is_batched or (self.signature.free_sizes and takes_one):
-            # Forms that sessions change: a reference through a session would share the session's faults.
-            outputs, _ = run_steps(self.model, self.signature, inputs)
+        # By the engine alone: a reference through a session would share the session's faults.
+        arrays = arrays_by_input(inputs, self.signature.visible, "data")
+        if self.info.stateful:
+            outputs, _ = run_steps(self.model, self.signature, arrays)
         else:
-            with self._session() as session:
-                outputs = session.run(inputs)
+            outputs = run_samples(self.model, self.signature, arrays, self._batch_for(arrays))
         labels = next((outputs.pop(spec.name) for spec in self.signature.outputs if spec.meaning == "label"), None)
         return Reference(outputs, None if labels is None else self._positions(labels))
+
+    def _batch_for(self, arrays: Mapping[str, np.ndarray]) -> int:
+        """Return the number of samples in a call of the engine."""
+        batch = self.signature.inputs[0].shape[0]
+        if batch is not None or any(node.op_type.startswith("DynamicQuantize") for node in self.model.graph.node):
+            return batch or 1  # ranges are those of a batch
+        sample_bytes = max(1, sum(array[:1].nbytes for array in arrays.values()))
+        return max(1, min(_MOST_SAMPLES, _CALL_BYTES // sample_bytes))
 
     def _positions(self, labels: np.ndarray) -> np.ndarray:
         """Return the positions of labels in the decision's labels."""

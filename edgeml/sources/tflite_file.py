@@ -12,6 +12,7 @@ from types import MappingProxyType
 import msgspec
 import numpy as np
 
+from edgeml.core.caller_inputs import arrays_by_input
 from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.tflite import TfliteFile, read_tflite
@@ -35,7 +36,7 @@ from edgeml.sources.file_description import (
 from edgeml.sources.heads import describe_outputs, head_of
 from edgeml.sources.states import StateOption, refuse_free_steps, refuse_undeclared, with_states
 from edgeml.sources.tflite_sizes import settle_sizes
-from edgeml.sources.tflite_steps import run_steps
+from edgeml.sources.tflite_steps import run_samples, run_steps
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 
@@ -67,12 +68,9 @@ class TfliteFileSource:
         Args:
             inputs: Arrays ``[samples, ...]`` by input name, in the dtypes of the signature.
         """
-        signature = self.model.signature
-        if self.info.stateful or not signature.is_batched or (signature.free_sizes and self.batch == 1):
-            # Forms that sessions change: a reference through a session would share the session's faults.
-            return Reference(run_steps(self.data, self.model, inputs))
-        with self._session() as session:
-            return Reference(session.run(inputs))
+        # By the engine alone: a reference through a session would share the session's faults.
+        run = run_steps if self.info.stateful else run_samples
+        return Reference(run(self.data, self.model, arrays_by_input(inputs, self.model.signature.visible, "data")))
 
     def run_batches(self, batches: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
         """Return the outputs of the file for batches, each computed in one call; of a fixed batch, in several."""

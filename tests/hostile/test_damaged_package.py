@@ -48,7 +48,6 @@ def no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("a damaged package reached a parser")
 
     monkeypatch.setattr(engines, "resolve", lambda name: reached)
-    monkeypatch.setattr(verification_module, "golden_inputs", reached)
     monkeypatch.setattr(verification_module, "check_runs", reached)
 
 

@@ -128,6 +128,34 @@ def test_an_output_whose_size_depends_on_the_values(tmp_path: Path) -> None:
         edgeml.build(path)
 
 
+def test_half_precision_of_shapes_that_the_model_computes(tmp_path: Path) -> None:
+    """As PyTorch exports attention; onnxruntime ends the process where the inner shapes are not declared."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "enter"], ["hidden"]),
+        helper.make_node("Transpose", ["hidden"], ["moved"], perm=[1, 0, 2]),
+        helper.make_node("MatMul", ["moved", "packed"], ["products"]),
+        helper.make_node("Add", ["bias", "products"], ["heads"]),
+        helper.make_node("Shape", ["moved"], ["sizes"]),
+        helper.make_node("Slice", ["sizes", "begin", "end"], ["front"]),
+        helper.make_node("Concat", ["front", "back"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["heads", "shape"], ["divided"]),
+        helper.make_node("Transpose", ["divided"], ["y"], perm=[1, 0, 2, 3]),
+    ]
+    weights = {
+        "enter": random_inputs(6, 8),
+        "packed": random_inputs(8, 24),
+        "bias": random_inputs(1, 24)[0],
+        "begin": np.array([0]),
+        "end": np.array([2]),
+        "back": np.array([3, 8]),
+    }
+    for steps, sizes in ((10, {}), ("steps", {"steps": (10, 17)})):
+        inputs: Tensors = {"x": (FLOAT, ["n", steps, 6])}
+        path = saved_net(tmp_path / "net.onnx", nodes, inputs, {"y": (FLOAT, ["n", steps, 3, 8])}, weights)
+        package = edgeml.build(path, sizes=sizes, recipes="onnx-fp16")
+        assert package.released == ("onnx-fp16",), refusals(package)
+
+
 # --- Free sizes ------------------------------------------------------------------------------------------------------
 
 
