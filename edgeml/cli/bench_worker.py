@@ -13,7 +13,7 @@ from edgeml.core.records.benchmark_results import Comparison, FileRef, Measureme
 from edgeml.core.source import is_bare
 from edgeml.core.system.limits import Limits
 from edgeml.measurement import BenchPlan, Case, Options, compare_cases, measure, plan_cases
-from edgeml.measurement.cases import try_artifact
+from edgeml.measurement.cases import check_same_sizes, try_artifact
 from edgeml.measurement.subject import Measurable
 from edgeml.package import open_package
 
@@ -75,6 +75,7 @@ class BenchWorker:
             for case in {(case.artifact, case.target): case for case in planned.cases}.values():
                 artifact, target = case.artifact, case.target
                 recipe, place = _other_side(artifact, target, other, package)
+                check_same_sizes(self._package, package, case)
                 try:
                     try_artifact(package, recipe, place, isolation, case.sizes_for(package))
                 except (InputError, TargetError, MissingDependencyError) as error:

@@ -169,13 +169,14 @@ class EngineAdapter(Protocol):
         """
         ...
 
-    def sized(self, signature: Signature) -> EngineAdapter:  # noqa: ARG002  # overridden by engines of free sizes
+    def sized(self, signature: Signature, *, shared: bool) -> EngineAdapter:  # noqa: ARG002  # overridden if supported
         """Return an adapter of the same artifact, which has free sizes, for inputs of fixed ones.
 
         Called if `runs_free_sizes`. The adapter shares what this one has loaded, and is not closed.
 
         Args:
             signature: The artifact's tensors; sizes of outputs may be free.
+            shared: Whether adapters of other sizes run beside it, so that it should not load weights of its own.
         """
         raise TargetError(f"{self.name} does not run artifacts with free sizes.")
 

@@ -12,6 +12,7 @@ from edgeml.core.errors import InputError
 from edgeml.core.tensors import Signature, TensorSpec
 
 __all__ = [
+    "MAX_SIZE",
     "SizeOption",
     "beyond",
     "check_size",
@@ -25,7 +26,8 @@ __all__ = [
     "with_sizes",
 ]
 
-_MAX_SIZE = 2**24
+MAX_SIZE = 2**24
+"""Largest number of a size."""
 
 SizeOption = Mapping[str, int | tuple[int, ...]]
 """A number for each size that a build fixes, or the numbers that it proves a free size at, by the name of the size."""
@@ -49,9 +51,14 @@ def combinations(sizes: SizeOption) -> list[dict[str, int]]:
     return [dict(zip(free, numbers, strict=True)) for numbers in zip(*free.values(), strict=True)] or [{}]
 
 
-def beyond(sizes: SizeOption) -> dict[str, int]:
-    """Return twice the largest number of each size that stays free, by name."""
-    return {name: 2 * max(size) for name, size in sizes.items() if not isinstance(size, int)}
+def beyond(sizes: SizeOption) -> list[dict[str, int]]:
+    """Return further numbers for the sizes that stay free, by name: up to twice the largest, and half the smallest.
+
+    They show sizes of outputs that happen to be the same for all numbers of the caller. Models need not run at them.
+    """
+    free = {name: size for name, size in sizes.items() if not isinstance(size, int)}
+    larger = [{name: int(factor * max(size)) for name, size in free.items()} for factor in (2, 1.5, 1.25)]
+    return [*larger, {name: max(1, min(size) // 2) for name, size in free.items()}] if free else []
 
 
 def size_text(sizes: Mapping[str, int]) -> str:
@@ -105,9 +112,13 @@ def resized(arrays: Mapping[str, np.ndarray], signature: Signature, sizes: Mappi
     results = {}
     for spec in signature.inputs:
         array = arrays[spec.name]
-        for axis, size in enumerate(spec.named_shape):
-            if isinstance(size, str):
-                array = np.take(array, np.arange(sizes[size]) % array.shape[axis], axis=axis)
+        shape = [sizes[size] if isinstance(size, str) else size for size in spec.named_shape]
+        try:
+            for axis, (size, own) in enumerate(zip(shape, array.shape, strict=True)):
+                if axis and size not in {None, own}:
+                    array = np.take(array, np.arange(size) % own, axis=axis)
+        except MemoryError as error:
+            raise InputError(f"sizes: {size_text(sizes)} need more memory than there is.") from error
         results[spec.name] = array
     return results
 
@@ -118,8 +129,8 @@ def check_size(name: object, size: object) -> int:
     Raises:
         InputError: It is not a whole number of at least 1, or too large.
     """
-    if isinstance(size, bool) or not isinstance(size, Integral) or not 1 <= int(size) <= _MAX_SIZE:
-        raise InputError(f"sizes: {name!r:.80} is {size!r:.80}, expected a whole number from 1 to {_MAX_SIZE}.")
+    if isinstance(size, bool) or not isinstance(size, Integral) or not 1 <= int(size) <= MAX_SIZE:
+        raise InputError(f"sizes: {name!r:.80} is {size!r:.80}, expected a whole number from 1 to {MAX_SIZE}.")
     return int(size)
 
 
@@ -138,7 +149,7 @@ def checked_option(sizes: object) -> SizeOption:
             if len(set(numbers)) < 2:
                 raise InputError(
                     f"sizes: {name!r:.80} is {size!r:.80}; a size that stays free is proven at two numbers at least.",
-                    fix="give a single number to fix it.",
+                    fix="give a second one, or a single number to fix it.",
                 )
         else:
             option[name] = check_size(name, size)
@@ -148,19 +159,21 @@ def checked_option(sizes: object) -> SizeOption:
         raise InputError(
             f"sizes: got {listed}, expected as many numbers for each: the first of all are proven together, then the "
             "second.",
-            fix="repeat a number where only the others change.",
         )
     return option
 
 
-def checked_sizes(sizes: Mapping[str, int], signature: Signature) -> dict[str, int]:
+def checked_sizes(sizes: object, signature: Signature) -> dict[str, int]:
     """Return the numbers that a caller gives for the free sizes of an artifact, all of them.
 
     Raises:
         InputError: A size is missing, is not free, or is not a whole number of at least 1.
     """
     names = signature.free_sizes
-    if sorted(map(str, sizes)) != sorted(names):
+    if not isinstance(sizes, Mapping) or sorted(map(str, sizes)) != sorted(names):
         expected = f"a number for each of {', '.join(names)}" if names else "none: all sizes of the artifact are fixed"
-        raise InputError(f"sizes: got {sizes!r:.80}, expected {expected}.")
+        raise InputError(
+            f"sizes: got {sizes!r:.80}, expected {expected}.",
+            fix=f"for instance sizes={{'{names[0]}': N}} (--size {names[0]}=N)." if names else "leave sizes out.",
+        )
     return {name: check_size(name, sizes[name]) for name in names}

@@ -15,7 +15,7 @@ from edgeml.core.session import ISOLATED_TARGETS
 from edgeml.core.system.limits import Limits
 from edgeml.measurement.subject import Measurable
 
-__all__ = ["DEFAULT_SCENARIOS", "BenchPlan", "Case", "Options", "plan_cases", "try_artifact"]
+__all__ = ["DEFAULT_SCENARIOS", "BenchPlan", "Case", "Options", "check_same_sizes", "plan_cases", "try_artifact"]
 
 DEFAULT_SCENARIOS: tuple[Scenario, ...] = ("single-stream", "offline")
 _LIMITS = Limits()
@@ -60,7 +60,7 @@ class Case(Struct, frozen=True):
 
     def sizes_for(self, package: Measurable) -> dict[str, int] | None:
         """Return the sizes to open an artifact with; None for one without free sizes."""
-        return dict(self.sizes) if package.sizes else None
+        return dict(self.sizes or package.sizes) if package.sizes else None
 
     @property
     def setting(self) -> str:
@@ -130,9 +130,9 @@ def plan_cases(
         raise InputError("The server scenario needs a latency bound.", fix="give --latency-bound MS.")
     chosen_targets = tuple(dict.fromkeys(targets or ("cpu",)))
     runnable, problems = list[tuple[str, str]](), dict[tuple[str, str], EdgemlError]()
-    if sizes is not None and not package.sizes:
+    if sizes and not package.sizes:
         raise InputError(f"sizes: got {size_text(sizes)}, but all sizes of {package.label} are fixed.")
-    numbers = package.sizes if sizes is None else sizes
+    numbers = sizes or package.sizes
     with Isolation(limits) as isolation:
         for pair in itertools.product(recipes, chosen_targets):
             package.size_bytes(pair[0])
@@ -181,6 +181,27 @@ def try_artifact(
     with package.session(recipe, target=target, isolated=is_isolated and isolation, sizes=sizes) as session:
         if is_isolated:
             session.run(package.golden_inputs(sizes))
+
+
+def check_same_sizes(package: Measurable, other: Measurable, case: Case) -> None:
+    """Check that both sides of a comparison take inputs of one size, where one of them has free sizes.
+
+    Raises:
+        InputError: They do not.
+    """
+    if other is package or not (package.sizes or other.sizes):
+        return
+    sides = [
+        {name: array.shape[1:] for name, array in each.golden_inputs(case.sizes_for(each)).items()}
+        for each in (package, other)
+    ]
+    if list(sides[0].values()) != list(sides[1].values()):
+        shapes = [", ".join(f"{name} {list(shape)}" for name, shape in side.items()) for side in sides]
+        raise InputError(
+            f"{package.label} is measured with {shapes[0]}, and {other.label} with {shapes[1]}: other sizes are other "
+            "work.",
+            fix="give a size that both take: --size NAME=N.",
+        )
 
 
 def _batches(scenario: Scenario, batches: Sequence[int]) -> Iterator[int | None]:

@@ -14,6 +14,7 @@ import numpy as np
 from edgeml.core.decisions import DECIDED, Decision
 from edgeml.core.encoding import check_encoding
 from edgeml.core.errors import PackageError
+from edgeml.core.free_sizes import MAX_SIZE
 from edgeml.core.preprocessing import check_declaration
 from edgeml.core.recipe import RECIPES
 from edgeml.core.records.evidence import PERCENT_METRICS, Fidelity, PartFidelity
@@ -28,6 +29,7 @@ _MAX_ELEMENTS = 2**31  # of a sample
 _MAX_SQNR_DB = 200.0
 _INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MAX_SIZE_NAME = 1000
 _SHARES = ("accuracy", "f1", "auc", "mean_iou", "mean_average_precision", "recall_at_1", "recall_at_5")
 
 Problems = Iterator[str]
@@ -131,8 +133,9 @@ def _check_signatures(manifest: Manifest) -> Problems:
 
 def _check_free_sizes(signature: Signature, owner: str) -> Problems:
     for spec in signature.inputs:
-        if len(spec.sizes) != spec.shape[1:].count(None) or "" in spec.sizes:
-            yield f"'{spec.name}' of {owner} has {spec.shape[1:].count(None)} free sizes, and names for {spec.sizes}"
+        count = spec.shape[1:].count(None)
+        if len(spec.sizes) != count or not all(0 < len(name) <= _MAX_SIZE_NAME for name in spec.sizes):
+            yield f"'{spec.name}' of {owner} has {count} free sizes, and {len(spec.sizes)} names for them"
         if spec.sizes and (spec.encoding is not None or spec.state):
             yield f"'{spec.name}' of {owner} has free sizes, and an encoding or a state"
     if any(spec.sizes for spec in signature.outputs):
@@ -336,10 +339,18 @@ def _check_golden(manifest: Manifest) -> Problems:
     names = sorted(manifest.source.signature.free_sizes)
     for golden in everything:
         is_empty = golden is manifest.golden and not golden.runs
-        if (sorted(golden.sizes) != names and not is_empty) or any(size < 1 for size in golden.sizes.values()):
+        if (sorted(golden.sizes) != names and not is_empty) or not all(
+            1 <= size <= MAX_SIZE for size in golden.sizes.values()
+        ):
             yield f"golden vectors are of the sizes {golden.sizes}, expected numbers for {', '.join(names) or 'none'}"
     if manifest.golden_at and not names:
         yield "there are golden vectors at other sizes, but none is free"
+    recipes = {record.recipe for record in manifest.artifacts}
+    if any({run.recipe for run in golden.runs} != recipes for golden in manifest.golden_at):
+        yield "an artifact does not have golden vectors at each size"
+    for record in manifest.artifacts:
+        if [each.sizes for each in record.evaluation.at_sizes] != [golden.sizes for golden in manifest.golden_at]:
+            yield f"{record.recipe} was proven at other sizes than those of the golden vectors"
 
 
 def _check_vectors(golden: Golden, manifest: Manifest) -> Problems:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Literal
 
 import msgspec
@@ -94,7 +93,7 @@ def golden_inputs(golden: Golden, read: Callable[[str], bytes]) -> dict[str, np.
 def check_runs(
     golden: Golden, read: Callable[[str], bytes], open_session: Callable[..., Session]
 ) -> tuple[GoldenCheck, ...]:
-    """Run the golden inputs by each artifact, at their own sizes; see `check_run`.
+    """Run the golden inputs by each artifact; see `check_run`.
 
     Args:
         golden: The manifest's record of the golden vectors.
@@ -106,11 +105,8 @@ def check_runs(
         IsolationError: An artifact ends the engine, or exceeds a limit.
     """
     inputs = golden_inputs(golden, read)
-    if not golden.sizes:
-        return tuple(check_run(run, inputs, read, open_session) for run in golden.runs)
-    open_at = partial(open_session, sizes=golden.sizes)
-    checks = [check_run(run, inputs, read, open_at) for run in golden.runs]
-    at = f"at {size_text(golden.sizes)}: "
+    at = f"at {size_text(golden.sizes)}: " if golden.sizes else ""
+    checks = [check_run(run, inputs, read, open_session) for run in golden.runs]
     return tuple(msgspec.structs.replace(check, detail=f"{at}{check.detail}") for check in checks)
 
 

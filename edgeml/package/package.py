@@ -169,6 +169,7 @@ class Package(Struct, frozen=True):
             InputError: `sizes` are not the free sizes of the package.
             PackageError: An entry is damaged.
         """
+        from edgeml.core.caller_inputs import shaped_by_input
         from edgeml.core.free_sizes import checked_sizes, resized
         from edgeml.package.golden import golden_inputs
 
@@ -177,7 +178,7 @@ class Package(Struct, frozen=True):
             return golden_inputs(golden, self.read)
         numbers = checked_sizes(sizes, signature)
         golden = next((each for each in (golden, *self.manifest.golden_at) if each.sizes == numbers), golden)
-        inputs = golden_inputs(golden, self.read)
+        inputs = shaped_by_input(golden_inputs(golden, self.read), signature, "golden inputs")
         return inputs if golden.sizes == numbers else resized(inputs, signature, numbers)
 
     def size_bytes(self, recipe: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
@@ -39,9 +38,7 @@ class VerifiablePackage(Protocol):
         """An entry's bytes, checked against the manifest."""
         ...
 
-    def session(
-        self, recipe: str, *, target: str, isolated: Isolation, sizes: Mapping[str, int] | None = None
-    ) -> Session:
+    def session(self, recipe: str, *, target: str, isolated: Isolation) -> Session:
         """Open an artifact on a target."""
         ...
 

@@ -240,6 +240,12 @@ def reference_arrays(data: object, info: SourceInfo, evaluation: EvaluationData)
         return None
     if info.framework not in FILES:
         raise InputError(f"reference: a {info.framework} model computes its own reference.", fix="leave reference out.")
+    if info.signature.free_sizes:
+        raise InputError(
+            f"reference: the sizes {', '.join(info.signature.free_sizes)} stay free, and outputs of one size prove "
+            "nothing at others.",
+            fix="fix the sizes: --size NAME=N (sizes= in Python); or leave reference out.",
+        )
     if evaluation.origin == "drawn":
         raise InputError("reference: got outputs without the inputs that they belong to.", fix="give evaluation=x too.")
     outputs = Signature(info.signature.outputs, ())  # arrays_by_input checks inputs

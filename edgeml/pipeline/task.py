@@ -123,10 +123,14 @@ def _check_label_axis(spec: TensorSpec, decision: Decision | None) -> None:
         return
     axis = -1 if decision.independent or len(spec.shape) == 2 else decision.axis
     if spec.shape[axis] is None:
-        raise InputError(
-            f"task: '{spec.name}' has the shape {list(spec.shape)}, and labels need a fixed number of scores.",
-            fix="fix the size: --size NAME=N (sizes= in Python); or say task='regression', to have values compared.",
-        )
+        raise _free_labels_error(spec)
+
+
+def _free_labels_error(spec: TensorSpec) -> InputError:
+    return InputError(
+        f"task: '{spec.name}' has the shape {list(spec.shape)}, and labels need a fixed number of scores.",
+        fix="fix the size: --size NAME=N (sizes= in Python); or say task='regression', to have values compared.",
+    )
 
 
 def _class_names(info: SourceInfo, evaluation: object, remarks: list[str]) -> Sequence[Label] | None:
@@ -343,6 +347,8 @@ def _decision_of(task: Task, known: _Known) -> Decision:
         InputError: The output does not have the scores of such a task.
     """
     shape, guess = known.spec.shape, known.guess.decision
+    if len(shape) == 2 and shape[1] is None:
+        raise _free_labels_error(known.spec)
     is_sigmoid = guess is not None and guess.threshold is not None
     if task == "classification":
         if guess is not None and known.guess.task == "classification":

@@ -68,7 +68,8 @@ def free_sizes_error(name: str, sizes: Sequence[str], details: str = "") -> Unsu
         details: A sentence that ends the message.
     """
     return UnsupportedModelError(
-        f"{name} has free sizes: {', '.join(sizes)}; only the batch may be free.{details and f' {details}'}",
+        f"{name} has free sizes: {', '.join(sizes)}; only the batch may be free without numbers."
+        f"{details and f' {details}'}",
         fix="fix them in a build: " + " ".join(f"--size {size}=N" for size in sizes) + " (sizes= in Python); or keep "
         f"them free, and prove the artifacts at several: --size {sizes[0]}=N,M.",
     )

@@ -196,8 +196,7 @@ def _trial_outputs(
 ) -> list[TensorSpec]:
     """Return the outputs with the sizes of trial runs, of two batches where the batch is free.
 
-    Sizes that differ where others are kept free are free too. A run beyond the numbers of these, where the model allows
-    it, shows sizes of outputs that happen to be the same for all of them.
+    Sizes that differ where others are kept free are free too; see `beyond` for the numbers that are tried as well.
     """
     for value in model.graph.output:  # what the file declares may belong to other sizes
         value.type.tensor_type.ClearField("shape")
@@ -216,9 +215,9 @@ def _trial_outputs(
             if sizes
             else "export the model with the sizes of its outputs.",
         ) from error
-    if any(spec.sizes for spec in inputs):
+    for numbers in beyond(sizes):
         with contextlib.suppress(TrialError, UnsupportedModelError):
-            outputs.append(_outputs_at(runs, inputs, declared, name, beyond(sizes), is_free=is_free))
+            outputs.append(_outputs_at(runs, inputs, declared, name, numbers, is_free=is_free))
     return [_with_free_sizes(specs, name) for specs in zip(*outputs, strict=True)]
 
 

@@ -55,7 +55,11 @@ class TrialRuns:
         Raises:
             TrialError: The model does not run on them.
         """
-        return self._run(inputs, [_random(spec, batch, seed) for spec in inputs])
+        try:
+            return self._run(inputs, [_random(spec, batch, seed) for spec in inputs])
+        except TrialError:
+            # Some models divide by whole numbers, or count by them from 1.
+            return self._run(inputs, [_random(spec, batch, seed, least=1) for spec in inputs])
 
     def has_batch(self, inputs: Sequence[TensorSpec]) -> bool:
         """Return whether the first axis of a model of fixed sizes is a batch, as far as trial runs show.
@@ -81,14 +85,14 @@ class TrialRuns:
             raise TrialError(plain_reason(error)) from error
 
 
-def _random(spec: TensorSpec, batch: int, seed: int) -> np.ndarray:
+def _random(spec: TensorSpec, batch: int, seed: int, least: int = 0) -> np.ndarray:
     shape = [batch if size is None else size for size in spec.file_shape]
     rng = np.random.default_rng([seed, zlib.crc32(spec.name.encode())])
     if spec.dtype == "string":
         return np.asarray(rng.choice(["a", "b"], shape), dtype=object)
     if spec.dtype.startswith("float"):
         return np.asarray(rng.standard_normal(shape)).astype(spec.dtype)
-    return np.asarray(rng.integers(0, 2, shape)).astype(spec.dtype)
+    return np.asarray(rng.integers(least, 2, shape)).astype(spec.dtype)
 
 
 def _close(first: np.ndarray, second: np.ndarray) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from edgeml.core.errors import InputError, TargetError, UnsupportedModelError
 from edgeml.core.formats.contents import MalformedFileError
 from edgeml.core.formats.tflite import TfliteFile, read_tflite
 from edgeml.core.formats.tflite_scan import scan_tflite
-from edgeml.core.free_sizes import SizeOption, beyond
+from edgeml.core.free_sizes import SizeOption
 from edgeml.core.registry.engines import find_engine
 from edgeml.core.session import Session
 from edgeml.core.source import Probes, Reference, SourceInfo
@@ -37,6 +37,7 @@ from edgeml.sources.heads import describe_outputs, head_of
 from edgeml.sources.states import StateOption, refuse_free_steps, refuse_undeclared, with_states
 from edgeml.sources.tflite_sizes import settle_sizes
 from edgeml.sources.tflite_steps import run_samples, run_steps
+from edgeml.sources.tflite_trial import TfliteTrials
 
 __all__ = ["SUFFIX", "TfliteFileSource", "open_source"]
 
@@ -118,14 +119,17 @@ def open_source(
     _check(file, path.name)
     if file.states and not stateful:
         refuse_undeclared(path.name, [f"the variable '{state}'" for state in file.states])
-    check_sizes(sizes, file.free_sizes, path.name)
-    missing = [size for size in file.free_sizes if size not in sizes]
+    lengths = _lengths(data, file)
+    free = [*lengths, *file.free_sizes]
+    check_sizes(sizes, free, path.name)
+    missing = [size for size in free if size not in sizes]
     if missing:
         raise free_sizes_error(path.name, missing)
     if sizes or file.free_outputs:
         data = settle_sizes(data, file, sizes, path.name)
         file = _read(data, path.name)
-    signature = _checked_signature(_with_free_sizes(file) if beyond(sizes) else file.signature, path.name)
+    signature = _with_free_sizes(file, lengths) if sizes else file.signature
+    signature = _checked_signature(signature, path.name)
     batch = batch_of(signature, path.name)
     if not file.states or isinstance(stateful, Mapping):
         signature = with_states(signature, stateful, path.name)
@@ -178,19 +182,29 @@ def _check(file: TfliteFile, name: str) -> None:
         )
 
 
-def _with_free_sizes(file: TfliteFile) -> Signature:
-    """Return the signature with the dynamic sizes of the file, those of inputs by ``INPUT.AXIS``."""
+def _lengths(data: bytes, file: TfliteFile) -> list[str]:
+    """Return the dynamic first sizes of inputs that do not act as a batch, by ``INPUT.0``."""
+    if not file.free_batch or file.states or TfliteTrials(data, file).has_batch():
+        return []
+    pairs = zip(file.signature.inputs, file.dynamic, strict=False)
+    return [f"{spec.name}.0" for spec, axes in pairs if 0 in axes]
+
+
+def _with_free_sizes(file: TfliteFile, lengths: Collection[str]) -> Signature:
+    """Return the signature with the dynamic sizes of a file whose sizes are settled, those of inputs by ``INPUT.AXIS``.
+
+    Args:
+        file: The file.
+        lengths: First sizes of inputs that are no batch.
+    """
     count = len(file.signature.inputs)
-    specs = [
-        msgspec.structs.replace(
-            spec,
-            shape=tuple(None if axis in axes else size for axis, size in enumerate(spec.shape)),
-            sizes=tuple(f"{spec.name}.{axis}" for axis in axes) if place < count else (),
-        )
-        for place, (spec, axes) in enumerate(
-            zip((*file.signature.inputs, *file.signature.outputs), file.dynamic, strict=True)
-        )
-    ]
+    specs = []
+    for place, tensor in enumerate((*file.signature.inputs, *file.signature.outputs)):
+        axes = file.dynamic[place]
+        names = tuple(f"{tensor.name}.{axis}" for axis in axes) if place < count else ()
+        shape = tuple(None if axis in axes else size for axis, size in enumerate(tensor.shape))
+        spec = msgspec.structs.replace(tensor, shape=shape, sizes=names)
+        specs.append(mark_unbatched(spec, always=True) if f"{spec.name}.0" in lengths and place < count else spec)
     return Signature(tuple(specs[:count]), tuple(specs[count:]))
 
 

@@ -9,10 +9,11 @@ from typing import Any
 from edgeml.core.errors import UnsupportedModelError
 from edgeml.core.formats.tflite import TfliteFile
 from edgeml.core.free_sizes import SizeOption, beyond, combinations, fixed, size_text
+from edgeml.sources.tflite_trial import TfliteTrials
 
 __all__ = ["settle_sizes"]
 
-Shapes = dict[int, list[int]]
+Shapes = dict[int, tuple[int, ...]]
 """Shapes by the numbers of tensors."""
 
 
@@ -27,41 +28,39 @@ def settle_sizes(data: bytes, file: TfliteFile, sizes: SizeOption, name: str) ->
         name: Name of the file in messages.
 
     Raises:
-        UnsupportedModelError: The model does not run at these sizes.
+        UnsupportedModelError: The model does not run at these sizes, or sizes of outputs depend on values.
     """
     from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=data, num_threads=1)
+    trials = TfliteTrials(data, file)
     runs: list[Shapes] = []
-    for numbers in combinations(sizes):
+    for free in combinations(sizes):
+        numbers = {**fixed(sizes), **free}
         try:
-            runs.append(_shapes_at(interpreter, file, {**fixed(sizes), **numbers}))
+            runs.append(_shapes_at(trials, numbers, name))
         except (ValueError, RuntimeError) as error:
             raise UnsupportedModelError(
-                f"{name} does not run with the sizes {size_text({**fixed(sizes), **numbers})}.",
+                f"{name} does not run with the sizes {size_text(numbers)}.",
                 fix="give other sizes, for instance those of its documentation.",
                 log=str(error),
             ) from error
-    if beyond(sizes):  # which shows sizes of outputs that happen to be the same for all these numbers
+    for free in beyond(sizes):
         with contextlib.suppress(ValueError, RuntimeError):
-            runs.append(_shapes_at(interpreter, file, {**fixed(sizes), **beyond(sizes)}))
+            runs.append(_shapes_at(trials, {**fixed(sizes), **free}, name))
     return _rewritten(schema, data, runs)
 
 
-def _shapes_at(interpreter: Any, file: TfliteFile, sizes: Mapping[str, int]) -> Shapes:
-    """Return the shapes of inputs and outputs in a run of inputs of these sizes."""
-    inputs = [spec.name for spec in file.signature.inputs]
-    shapes = [list(spec.shape) for spec in file.signature.inputs]
-    for key, size in sizes.items():
-        tensor, _, axis = key.rpartition(".")
-        shapes[inputs.index(tensor)][int(axis)] = size
-    # The order of the interpreter is that of the graph; a signature may have another, by the same numbers of tensors.
-    for place, shape in zip(file.tensors[: len(inputs)], shapes, strict=True):
-        interpreter.resize_tensor_input(place, shape, strict=False)
-    interpreter.allocate_tensors()
-    interpreter.invoke()
-    return {place: list(map(int, interpreter.get_tensor(place).shape)) for place in file.tensors}
+def _shapes_at(trials: TfliteTrials, sizes: Mapping[str, int], name: str) -> Shapes:
+    """Return the shapes of inputs and outputs at these sizes, which two runs share."""
+    first, second = ({place: array.shape for place, array in trials.run(sizes, seed).items()} for seed in (0, 1))
+    for place, shape in first.items():
+        if shape != second[place]:
+            raise UnsupportedModelError(
+                f"{name}: the size of an output depends on the values of the inputs: {list(shape)} in a trial run, "
+                f"{list(second[place])} in another.",
+                fix="end the model before the operator that selects, as non-maximum suppression, and select after it.",
+            )
+    return first
 
 
 def _rewritten(schema: Any, data: bytes, runs: Sequence[Shapes]) -> bytes:

@@ -82,7 +82,7 @@ class LiteRTAdapter(EngineAdapter):
         )
         return int(tensor["index"])
 
-    def sized(self, signature: Signature) -> LiteRTAdapter:
+    def sized(self, signature: Signature, *, shared: bool) -> LiteRTAdapter:  # noqa: ARG002  # each has interpreters
         """Return an adapter whose interpreters have inputs of these sizes."""
         adapter = copy.copy(self)
         adapter.signature = signature

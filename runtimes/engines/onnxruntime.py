@@ -126,10 +126,11 @@ class OnnxRuntimeAdapter(EngineAdapter):
             shape = tuple(size if isinstance(size, int) else None for size in node.shape)
             check_tensor(self.name, kind, spec, shape, _DTYPES.get(node.type, node.type))
 
-    def sized(self, signature: Signature) -> OnnxRuntimeAdapter:
+    def sized(self, signature: Signature, *, shared: bool) -> OnnxRuntimeAdapter:
         """Return an adapter on the same session of onnxruntime, which runs any sizes."""
         adapter = copy.copy(self)
         adapter.signature = signature
+        adapter._shared = shared or self._shared  # noqa: SLF001  # of a copy
         adapter._many = _MANY * default_batch(signature, self._needs)  # noqa: SLF001  # of a copy
         return adapter
 

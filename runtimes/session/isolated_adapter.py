@@ -19,6 +19,7 @@ from edgeml.core.isolation import Isolation
 from edgeml.core.placement import OperatorCount
 from edgeml.core.session import ISOLATED_TARGETS
 from edgeml.core.system.limits import Limits
+from edgeml.core.system.locks import ForkSafeLock
 from edgeml.core.tensors import Signature
 
 from .batching import batch_for, batch_of, concatenate, default_batch, empty_outputs, encode_span
@@ -95,7 +96,7 @@ class IsolatedAdapter(EngineAdapter):
             self._isolation.limits.memory_mb_for(len(data), _sample_bytes(with_sizes(signature, numbers or {}))),
             numbers,
         )
-        self._closed = False
+        self._closed, self._allowing = False, ForkSafeLock()
         try:
             self._description = self._exchange(self._open)
         except BaseException:
@@ -108,10 +109,10 @@ class IsolatedAdapter(EngineAdapter):
 
         The child is then opened again.
         """
-        artifact = self._artifact
-        memory_mb = self._isolation.limits.memory_mb_for(len(artifact.data), _sample_bytes(signature))
-        if memory_mb > artifact.memory_mb:
-            self._artifact = msgspec.structs.replace(artifact, memory_mb=memory_mb)
+        memory_mb = self._isolation.limits.memory_mb_for(len(self._artifact.data), _sample_bytes(signature))
+        with self._allowing:
+            if memory_mb > self._artifact.memory_mb:
+                self._artifact = msgspec.structs.replace(self._artifact, memory_mb=memory_mb)
 
     @property
     def version(self) -> str:
@@ -223,10 +224,8 @@ class IsolatedScheduler:
         count = len(inputs[0])
         if not count:
             return empty_outputs(self._signature, as_is=as_is)
-        signature = signature_at(self._signature, arrays)
-        if signature is not self._signature:
-            self._adapter.allow(signature)
-            self._batch_limit, self._sample_s = default_batch(signature, self._needs), math.inf
+        if self._signature.free_sizes:
+            return self._at(arrays).run(arrays, check, batch_size=batch_size, as_is=as_is, progress=progress)
         size = self.unit or batch_size or batch_for(count, self._batch_limit)
         parts, begin = [], 0
         try:
@@ -245,8 +244,9 @@ class IsolatedScheduler:
 
     def run_together(self, arrays: Mapping[str, np.ndarray], check: Check | None) -> list[np.ndarray]:
         """Run samples in one call of the engine, as `BatchScheduler.run_together` does."""
+        if self._signature.free_sizes:
+            return self._at(arrays).run_together(arrays, check)
         inputs = list(arrays.values())
-        self._adapter.allow(signature_at(self._signature, arrays))
         values = encode_span(inputs, (0, len(inputs[0])), check, self._signature)
         outputs: list[np.ndarray] = self._adapter.call("run_together", values, returns=list[np.ndarray])
         return outputs
@@ -258,6 +258,12 @@ class IsolatedScheduler:
 
     def close(self) -> None:
         """Do nothing: the adapter ends the child."""
+
+    def _at(self, arrays: Mapping[str, np.ndarray]) -> IsolatedScheduler:
+        """Return the scheduler for the sizes of samples, within the memory that these may take."""
+        signature = signature_at(self._signature, arrays)
+        self._adapter.allow(signature)
+        return IsolatedScheduler(self._adapter, signature, self._needs)
 
     def _run(self, values: list[np.ndarray], batch_size: int | None) -> list[np.ndarray]:
         begun, count = perf_counter(), len(values[0])

@@ -102,7 +102,12 @@ class IsolatedProcess:
             )
             opening.callback(self._adapter.close)
             _, signature, self._scheduler = open_scheduler(
-                self._adapter, artifact.signature, artifact.needs, threads=artifact.threads, sizes=artifact.sizes
+                self._adapter,
+                artifact.data,
+                artifact.signature,
+                artifact.needs,
+                threads=artifact.threads,
+                sizes=artifact.sizes,
             )
             opening.callback(self._scheduler.close)
             self._names = [spec.name for spec in signature.visible.inputs]

@@ -67,7 +67,7 @@ def open_session(
         adapter = open_adapter(
             engine, data, signature, needs=needs, target=target, threads=threads, allow_fallback=allow_fallback
         )
-        adapter, signature, scheduler = open_scheduler(adapter, signature, needs, threads=threads, sizes=sizes)
+        adapter, signature, scheduler = open_scheduler(adapter, data, signature, needs, threads=threads, sizes=sizes)
     else:
         from .isolated_adapter import IsolatedAdapter, IsolatedScheduler
 

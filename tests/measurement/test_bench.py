@@ -216,6 +216,5 @@ def test_free_sizes_are_measured_at_one_number(sound_package: edgeml.Package) ->
         sound_package, artifacts=["onnx-fp32"], scenarios=["single-stream"], options=options, sizes={"length": 90_000}
     ).measurements
     assert other.sizes == {"length": 90_000}
-    for sizes, reason in (({"width": 3}, "expected a number for each of length"), ({}, "expected a number for each")):
-        with pytest.raises(InputError, match=reason):
-            bench(sound_package, artifacts=["onnx-fp32"], options=options, sizes=sizes)
+    with pytest.raises(InputError, match="expected a number for each of length"):
+        bench(sound_package, artifacts=["onnx-fp32"], options=options, sizes={"width": 3})

@@ -320,12 +320,16 @@ def test_clips_of_any_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda m: [a["signature"]["inputs"][0].pop("sizes") for a in m["artifacts"]], "1 free sizes, and names"),
+        (lambda m: [a["signature"]["inputs"][0].pop("sizes") for a in m["artifacts"]], "1 free sizes, and 0 names"),
         (lambda m: m["artifacts"][0]["signature"]["inputs"][0].update(sizes=["other"]), "other free sizes than"),
         (lambda m: m["golden"].update(sizes={"other": 4}), "expected numbers for length"),
         (lambda m: m["golden_at"][0].update(sizes={"length": 0}), "expected numbers for length"),
         (lambda m: m["artifacts"][0]["signature"]["outputs"][1].update(shape=[None, None], sizes=["k"]), "only inputs"),
         (lambda m: m["artifacts"][0]["evaluation"]["at_sizes"][0]["fidelity"].update(max_error=-1.0), "of -1"),
+        (lambda m: m["artifacts"][0]["evaluation"]["at_sizes"][0].update(sizes={"length": 9}), "proven at other sizes"),
+        (lambda m: m["golden"].update(sizes={"length": 2**40}), "expected numbers for length"),
+        (lambda m: [each["sizes"].update(length=7) for each in m["golden_at"]], "proven at other sizes"),
+        (lambda m: [a["signature"]["inputs"][0].update(sizes=["k" * 2000]) for a in m["artifacts"]], "and 1 names"),
     ],
 )
 def test_contradicting_manifests(sound_package_file: Path, tmp_path: Path, change: Any, reason: str) -> None:
@@ -333,6 +337,37 @@ def test_contradicting_manifests(sound_package_file: Path, tmp_path: Path, chang
     path.write_bytes(forged(sound_package_file.read_bytes(), lambda manifest, _: change(manifest)))
     with pytest.raises(PackageError, match=reason):
         edgeml.open_package(path)
+
+
+def test_an_artifact_that_does_not_run_at_a_golden_size_fails(tmp_path: Path) -> None:
+    """A file whose table ends before the second length, in place of the one that was proven."""
+
+    def counted(path: Path, longest: int) -> Path:
+        nodes = [
+            helper.make_node("Shape", ["x"], ["shape"], start=1, end=2),
+            helper.make_node("Slice", ["table", "zero", "shape", "zero"], ["part"]),
+            helper.make_node("Mul", ["x", "part"], ["y"]),
+        ]
+        weights = {"table": np.full(longest, 2.0, np.float32), "zero": np.array([0])}
+        tensors: Tensors = {"x": (FLOAT, [None, "length"])}
+        return saved_net(path, nodes, tensors, {"y": (FLOAT, [None, "length"])}, weights)
+
+    path, short = tmp_path / "forged.edgeml", counted(tmp_path / "short.onnx", 8).read_bytes()
+    edgeml.build(counted(tmp_path / "net.onnx", 100), sizes={"length": (8, 12)}, recipes="onnx-fp32").save(path)
+
+    def exchange(manifest: Any, contents: dict[str, bytes]) -> None:
+        contents[manifest["artifacts"][0]["file"]] = short
+
+    path.write_bytes(forged(path.read_bytes(), exchange))
+    with pytest.raises(edgeml.EdgemlError, match="golden vectors do not match: onnx-fp32: at length=12"):
+        edgeml.open_package(path).verify()
+
+
+def test_a_reference_of_one_size_proves_nothing_at_others(tmp_path: Path) -> None:
+    path, x = framed(tmp_path / "net.onnx"), random_inputs(20, 400)
+    frames, scores = answers(path, {"sound": x})
+    with pytest.raises(InputError, match="prove nothing at others"):
+        edgeml.build(path, sizes=SIZES, evaluation=x, reference={"frames": frames, "scores": scores})
 
 
 def test_golden_vectors_of_another_size_fail(sound_package_file: Path, tmp_path: Path) -> None:

@@ -67,20 +67,19 @@ def _compare(
         )
     for spec in specs:
         tensor = by_name[spec.name]
-        if tensor.dtype != spec.dtype or not _fits(kind, tensor.shape, spec.file_shape):
+        if tensor.dtype != spec.dtype or not _fits(kind, tensor, spec.file_shape):
             raise InputError(
                 f"{name}: the {kind} '{spec.name}' is {tensor.dtype} {_describe(tensor.shape)}, but the package "
                 f"declares {spec.dtype} {_describe(spec.file_shape)}."
             )
 
 
-def _fits(
-    kind: Literal["input", "output"], actual: tuple[int | str | None, ...] | None, declared: tuple[int | None, ...]
-) -> bool:
+def _fits(kind: Literal["input", "output"], tensor: TensorContents, declared: tuple[int | None, ...]) -> bool:
     """Compare shapes. Of an output a file may declare less than an engine infers, and the package holds."""
-    if actual is None:
+    if tensor.shape is None:
         return kind == "output"
-    sizes = [size if isinstance(size, int) else None for size in actual]
+    free = {axis for axis, size in enumerate(declared) if size is None or kind == "output"} & set(tensor.dynamic)
+    sizes = [size if isinstance(size, int) and axis not in free else None for axis, size in enumerate(tensor.shape)]
     return len(sizes) == len(declared) and all(
         size == expected or (kind == "output" and size is None) for size, expected in zip(sizes, declared, strict=True)
     )

@@ -29,12 +29,14 @@ class TensorContents(Struct, frozen=True, omit_defaults=True):
             file does not declare a shape.
         dtype: Its dtype, as NumPy names it where NumPy has it; or another kind, as ``sequence``.
         quantization: Scale and zero point, if the tensor is quantized as a whole.
+        dynamic: Axes with a number that the file holds, and that engines may change.
     """
 
     name: str
     shape: tuple[int | str | None, ...] | None
     dtype: str
     quantization: Quantization | None = None
+    dynamic: tuple[int, ...] = ()
 
 
 class FileContents(Struct, frozen=True):

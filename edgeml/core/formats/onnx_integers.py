@@ -27,7 +27,7 @@ def integer_inputs(graph: Any) -> list[str]:
         graph: An `onnx.GraphProto`.
     """
     inputs = [value.name for value in graph.input if value.type.tensor_type.elem_type == _FLOAT]
-    return list(_ways(graph, inputs, {value.name for value in graph.output}))
+    return [name for name, nodes in _ways(graph, inputs, {value.name for value in graph.output}).items() if nodes]
 
 
 def nodes_on_integers(graph: Any) -> list[Any]:

@@ -62,26 +62,11 @@ class _Tensor(NamedTuple):
         contents: Its name, shape and dtype.
         is_constant: Whether the file holds its data.
         is_variable: Whether it keeps its data from run to run.
-        dynamic: Axes whose size is dynamic.
     """
 
     contents: TensorContents
     is_constant: bool
     is_variable: bool
-    dynamic: tuple[int, ...]
-
-    def end(self, name: str, *, keeps_batch: bool) -> TensorContents:
-        """Return the contents of an input or output with its dynamic sizes, by another name.
-
-        Args:
-            name: The name.
-            keeps_batch: Whether the first size is the number that the file holds: engines run that batch.
-        """
-        shape = tuple(
-            None if axis in self.dynamic and not (keeps_batch and axis == 0) else size
-            for axis, size in enumerate(self.contents.shape or ())
-        )
-        return TensorContents(name, shape, self.contents.dtype, self.contents.quantization)
 
     @property
     def is_empty(self) -> bool:
@@ -146,9 +131,10 @@ class _TfliteScan:
                     ends, names = indices, texts
         self._check_rest()
         plain, count = plain_names([*names[0], *names[1]]), len(ends[0])
+        values = [tensors[0][i].contents for i in (*ends[0], *ends[1])]
         named = [
-            tensors[0][i].end(name, keeps_batch=place < count)
-            for place, (name, i) in enumerate(zip(plain, (*ends[0], *ends[1]), strict=True))
+            TensorContents(name, value.shape, value.dtype, value.quantization, value.dynamic)
+            for name, value in zip(plain, values, strict=True)
         ]
         return FileScan(tuple(named[:count]), tuple(named[count:]), foreign=self._foreign())
 
@@ -227,9 +213,9 @@ class _TfliteScan:
             self._check_quantization(quantization, shape, _DTYPES[code], count)
         if tensor.position(6):
             self._check_sparsity(self._file.table(tensor.target(6), "SparsityParameters"), shape)
-        contents = TensorContents(tensor.text(3) or "", shape, _DTYPES[code])
         dynamic = tuple(axis for axis, size in enumerate(declared) if size == -1)
-        return _Tensor(contents, self._buffers[buffer], bool(tensor.number(5, 1)), dynamic)
+        contents = TensorContents(tensor.text(3) or "", shape, _DTYPES[code], dynamic=dynamic)
+        return _Tensor(contents, self._buffers[buffer], bool(tensor.number(5, 1)))
 
     def _check_quantization(self, quantization: Table, shape: Sequence[int], dtype: str, count: int) -> None:
         scales, zero_points, axis = quantization.floats(2), quantization.integers(3, 8), quantization.number(6, 4)

@@ -82,7 +82,7 @@ def tensor_changes(old: Signature, new: Signature) -> tuple[Change, ...]:
 
 
 def _tensor(spec: TensorSpec) -> str:
-    shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
+    shape = ", ".join("any" if size is None else str(size) for size in spec.named_shape)
     parts = [f"{spec.dtype} [{shape}]", "" if spec.meaning == "values" else spec.meaning, describe_input(spec)]
     return " ".join(filter(None, parts))
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from onnx import TensorProto, helper
 
 import edgeml
 from edgeml.core.errors import InputError, IsolationError, TargetError, UnsupportedModelError
-from tests.support.onnx_nets import answers, random_inputs
+from tests.support.onnx_nets import Tensors, answers, random_inputs, saved_net
 from tests.support.packing import packed
 
 Engine = Callable[[np.ndarray], list[np.ndarray]]
@@ -104,7 +105,8 @@ def test_any_sizes_in_turn(recipe: str, isolated: bool, cases: Any) -> None:
     with package.session(recipe, isolated=isolated) as session:
         for length in (*range(10, 40, 3), 13, 5000, 10):  # more than are kept open
             check(session, engine, random_inputs(6, length, *rest))
-        assert [array.shape[0] for array in session.run({"sound": random_inputs(0, 50, *rest)}).values()] == [0, 0]
+        for run in (session.run, session.run_together) if recipe == "onnx-fp32" else (session.run,):
+            assert [array.shape[0] for array in run({"sound": random_inputs(0, 50, *rest)}).values()] == [0, 0]
 
 
 @pytest.mark.parametrize("recipe", ["onnx-fp32", "tflite-fp32"])
@@ -179,6 +181,28 @@ def test_quantized_files_keep_their_sizes(tflite_package: edgeml.Package) -> Non
     assert all(check.status == "holds" for check in tflite_package.verify().golden)
 
 
+def test_fixed_sizes_of_a_model_that_divides_by_its_input(tmp_path: Path) -> None:
+    integers: Tensors = {"ids": (TensorProto.INT64, ["n", "length"]), "by": (TensorProto.INT64, [1])}
+    nodes = [helper.make_node("Div", ["ids", "by"], ["y"])]
+    outputs: Tensors = {"y": (TensorProto.INT64, ["n", "length"])}
+    path = saved_net(tmp_path / "net.onnx", nodes, integers, outputs)
+    rng = np.random.default_rng(0)
+    data = {"ids": rng.integers(0, 50, (30, 6)), "by": rng.integers(1, 9, (30, 1))}
+    package = edgeml.build(path, sizes={"length": (6, 8)}, evaluation=data, recipes="onnx-fp32")
+    assert len(package.verify().golden) == 2
+    with package.session("onnx-fp32", sizes={"length": 6}) as session:
+        np.testing.assert_array_equal(session.run(data)["y"], data["ids"] // data["by"])
+
+
+def test_numbers_beyond_memory(cases: Any) -> None:
+    package, _, _ = cases["onnx-fp32"]
+    with package.session("onnx-fp32") as session, pytest.raises(TargetError, match="not enough memory"):
+        session.run({"sound": np.broadcast_to(np.float32(1), (2, 2**40))})
+    for wrong in (5, "length", [("length", 5)]):
+        with pytest.raises(InputError, match="expected a number for each of length"):
+            package.session("onnx-fp32", sizes=wrong)
+
+
 def test_sizes_that_do_not_fit(cases: Any) -> None:
     package, _, _ = cases["onnx-fp32"]
     for sizes, reason in (
@@ -220,7 +244,7 @@ def test_engines_of_fixed_sizes_refuse(tflite_package: edgeml.Package) -> None:
 
 def test_a_long_sample_beyond_the_memory_of_an_isolated_artifact(cases: Any) -> None:
     package, _, _ = cases["onnx-fp32"]
-    x = random_inputs(1, 2_000_000)
+    x = random_inputs(1, 6_000_000)
     with package.session("onnx-fp32", isolated=True, memory_mb=LITTLE_MB) as session:
         session.run({"sound": random_inputs(1, 50)})
         with pytest.raises((IsolationError, TargetError), match="memory"):
@@ -235,3 +259,25 @@ def test_several_sizes_of_a_file_must_all_be_settled(tmp_path: Path) -> None:
     assert f"--size {NAME}=N,M" in caught.value.fix
     fixed = edgeml.build(path, sizes={NAME: 12}, recipes="tflite-fp32")
     assert fixed.artifact("tflite-fp32").signature.inputs[0].shape == (1, 12, 3)
+
+
+def test_a_first_axis_that_is_no_batch(tmp_path: Path) -> None:
+    """Sums over the first axis: twice as many rows are not two samples."""
+    path = tflite_net(tmp_path / "net.tflite")
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    for tensor in model.subgraphs[0].tensors[:2]:
+        tensor.shape, tensor.shapeSignature = [1, 3], [-1, 3]
+    model.subgraphs[0].tensors[2].shape = [3]
+    model.buffers[1].data = np.zeros(4, np.uint8)  # the axis of the mean
+    path.write_bytes(packed(model))
+    with pytest.raises(UnsupportedModelError, match=r"has free sizes: sound\.0"):
+        edgeml.build(path)
+    package = edgeml.build(path, sizes={"sound.0": (16, 32)}, recipes="tflite-fp32")
+    assert len(package.verify().golden) == 2
+    x = random_inputs(4, 21, 3)
+    sigmoids = 1 / (1 + np.exp(-x.astype(np.float64)))
+    outputs = package.session("tflite-fp32").run({"sound": x})
+    np.testing.assert_allclose(outputs["each"], sigmoids, atol=1e-6)
+    np.testing.assert_allclose(outputs["mean"], sigmoids.mean(axis=1), atol=1e-6)
+    fixed = edgeml.build(path, sizes={"sound.0": 21}, recipes="tflite-fp32").session("tflite-fp32")
+    np.testing.assert_array_equal(fixed.run({"sound": x})["mean"], outputs["mean"])
