@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from edgeml.core.onnxruntime_errors import plain_reason
 from edgeml.core.tensors import TensorSpec
+from edgeml.sources.trial_values import are_close, trial_input
 
 __all__ = ["TrialError", "TrialRuns"]
 
@@ -75,7 +75,9 @@ class TrialRuns:
         mixed = [_random(spec, 1, _SEED) for spec in inputs]
         alike = [np.repeat(array[:1], len(array), axis=0) for array in mixed]
         pairs = list(zip(self._run(inputs, mixed), self._run(inputs, alike), strict=True))
-        return all(_close(output[:1], same[:1]) and _close(same, same[:1]) for output, same in pairs)
+        return all(
+            are_close(output[:1], same[:1], _EQUAL) and are_close(same, same[:1], _EQUAL) for output, same in pairs
+        )
 
     def _run(self, inputs: Sequence[TensorSpec], values: Sequence[np.ndarray]) -> list[np.ndarray]:
         feeds = {spec.name: value for spec, value in zip(inputs, values, strict=True)}
@@ -87,16 +89,4 @@ class TrialRuns:
 
 def _random(spec: TensorSpec, batch: int, seed: int, least: int = 0) -> np.ndarray:
     shape = [batch if size is None else size for size in spec.file_shape]
-    rng = np.random.default_rng([seed, zlib.crc32(spec.name.encode())])
-    if spec.dtype == "string":
-        return np.asarray(rng.choice(["a", "b"], shape), dtype=object)
-    if spec.dtype.startswith("float"):
-        return np.asarray(rng.standard_normal(shape)).astype(spec.dtype)
-    return np.asarray(rng.integers(least, 2, shape)).astype(spec.dtype)
-
-
-def _close(first: np.ndarray, second: np.ndarray) -> bool:
-    if first.dtype.kind != "f":
-        return bool(np.all(first == second))
-    limit = _EQUAL * float(np.nan_to_num(np.abs(first), posinf=0.0).max(initial=0.0))
-    return np.allclose(first, second, rtol=0.0, atol=limit, equal_nan=True)
+    return trial_input(spec.name, shape, spec.dtype, seed, least=least)
