@@ -124,7 +124,8 @@ def open_source(
     check_sizes(sizes, free, path.name)
     missing = [size for size in free if size not in sizes]
     if missing:
-        raise free_sizes_error(path.name, missing)
+        details = f"The answer for a row depends on the others of its batch: {', '.join(lengths)} acts as a length."
+        raise free_sizes_error(path.name, missing, details if lengths else "")
     if sizes or file.free_outputs:
         data = settle_sizes(data, file, sizes, path.name)
         file = _read(data, path.name)
