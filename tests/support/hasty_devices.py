@@ -13,7 +13,7 @@ from edgeml.measurement.devices import agent, code, connection, job
 
 __all__ = ["EDGEML", "hasten"]
 
-AGENT = {"_HEARTBEAT_S": 0.1, "_POLL_S": 0.02}
+AGENT = {"_HEARTBEAT_S": 0.35, "_POLL_S": 0.02}  # below the three replies a second that are a flood
 CALLER = ((connection, "_TICK_S", 0.02), (connection, "_END_S", 0.2), (job, "_SHORTEST_PAUSE_S", 0.2))
 EDGEML = (
     "import sys; from pathlib import Path; from pytest import MonkeyPatch;"
