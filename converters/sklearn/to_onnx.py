@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 import warnings
 from typing import Any
 
@@ -32,6 +33,7 @@ __all__ = ["convert"]
 # skl2onnx's tree converters need ai.onnx.ml 3; all of its converters support this pair of opsets.
 _OPSETS = {"": 17, "ai.onnx.ml": 3}
 
+_CLASS = re.compile(r"<class '(?:\w+\.)*(\w+)'>")
 _MAX_REASON_LENGTH = 300  # skl2onnx's messages can contain whole trees
 
 
@@ -104,6 +106,7 @@ def _run_skl2onnx(model: Any, source: Source, signature: Signature) -> Any:
     """Convert with skl2onnx; names, order and shapes of the outputs are its own."""
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
     from sklearn.preprocessing import RobustScaler, StandardScaler
 
     # Scalers divide, like scikit-learn. A product by the reciprocal would move rows across thresholds of trees that
@@ -129,6 +132,14 @@ def _run_skl2onnx(model: Any, source: Source, signature: Signature) -> Any:
             )
     except EdgemlError:
         raise
+    except (MissingConverter, MissingShapeCalculator) as error:
+        name, kind = source.info.architecture, _CLASS.search(str(error))
+        what = f"the {name}" if kind and kind[1] == name else f"{kind[1] if kind else 'a part'} of the {name}"
+        raise UnsupportedModelError(
+            f"skl2onnx {installed_version('skl2onnx')} does not convert {what}.",
+            fix="replace it by another estimator; or apply it before the model, and package the rest.",
+            log=str(error),
+        ) from error
     except Exception as error:  # skl2onnx raises many exception types
         reason = (str(error).strip().splitlines() or [repr(error)])[0][:_MAX_REASON_LENGTH]
         raise UnsupportedModelError(

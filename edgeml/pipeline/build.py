@@ -185,6 +185,7 @@ def build(
                 limits,
                 dict(file.sizes),
                 file.stateful,
+                file.saved,
             )
             with Worker("edgeml.pipeline.children.convert:Conversion", settings, folder) as converting:
                 info, assumptions = with_task(_describe(converting, file), task, labels, evaluation, boxes)

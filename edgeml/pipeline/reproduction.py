@@ -54,7 +54,8 @@ def create_failure(refusal: Refusal, file: ModelFile, batch: int | None, *, trus
         batch=batch,
         trust=", trust=True" if trust else "",
         sizes=(f", sizes={dict(file.sizes)!r}" if file.sizes else "")
-        + (f", stateful={file.stateful!r}" if file.stateful is not None else ""),
+        + (f", stateful={file.stateful!r}" if file.stateful is not None else "")
+        + (", saved=True" if file.saved else ""),
     )
     return Failure(
         refusal.recipe,
@@ -99,6 +100,7 @@ def reproduce(
     trust: bool = False,
     sizes: SizeOption = MappingProxyType({}),
     stateful: StateOption = None,
+    saved: bool = False,
 ) -> None:
     """Convert and run one recipe in this process, from the files of a failed build.
 
@@ -110,11 +112,12 @@ def reproduce(
         trust: The model was trusted in the build.
         sizes: See `ModelFile.sizes`.
         stateful: See `ModelFile.stateful`.
+        saved: See `ModelFile.saved`.
     """
     (model,) = (path for path in folder.glob("source.*") if path.stem == "source")
     with TemporaryFolder() as work:
         conversion = Conversion(
-            ConversionSettings(framework, model, work, batch, trust, sizes=dict(sizes), stateful=stateful)
+            ConversionSettings(framework, model, work, batch, trust, sizes=dict(sizes), stateful=stateful, saved=saved)
         )
         files = {
             name: save_arrays(dict(np.load(folder / f"{name}.npz")), work / name)

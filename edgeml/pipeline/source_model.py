@@ -89,12 +89,14 @@ class ModelFile:
         path: The file, or the folder of a SavedModel.
         sizes: A number for each free size of a ``.tflite`` or ``.onnx`` file, or those that it is proven at, by name.
         stateful: Whether such a file keeps a state, or which outputs hold the next states by input; None if unknown.
+        saved: Whether edgeml saved the file from an object in memory, whose types the caller already runs.
     """
 
     framework: str
     path: Path
     sizes: SizeOption = field(default_factory=dict)
     stateful: StateOption = None
+    saved: bool = False
 
 
 def model_file(
@@ -123,7 +125,7 @@ def model_file(
             module = resolve(SOURCES[framework])
             path = folder / f"source{module.SUFFIX}"
             module.save(model, path)
-            return ModelFile(framework, path)
+            return ModelFile(framework, path, saved=True)
     raise _unsupported_object(model, packages)
 
 

@@ -23,9 +23,9 @@ from edgeml.sources.audit_archive import check_archive
 from edgeml.sources.pickled import load_pickle
 from edgeml.sources.sklearn_missing_values import probe_missing_values
 from edgeml.sources.sklearn_probes import compared_columns, make_probes
-from edgeml.sources.sklearn_support import check_estimator, refuse_foreign_types
+from edgeml.sources.sklearn_support import check_estimator, refuse_foreign_types, without_searches
 from edgeml.sources.sklearn_table import ModelTable, model_table
-from edgeml.sources.sklearn_trusted_types import TRUSTED_TYPES
+from edgeml.sources.sklearn_trusted_types import is_trusted
 from edgeml.sources.state_digest import state_digest
 
 __all__ = ["SUFFIX", "SklearnSource", "open_source", "save"]
@@ -104,7 +104,7 @@ def save(model: Any, path: Path) -> None:
 
     check_estimator(model)
     try:
-        skops.io.dump(model, path)
+        skops.io.dump(without_searches(model), path)  # whose settings, as distributions of SciPy, skops may not save
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error}") from error
     except Exception as error:  # skops documents no exception types
@@ -114,21 +114,22 @@ def save(model: Any, path: Path) -> None:
         ) from error
 
 
-def open_source(path: Path, *, trust: bool = False) -> SklearnSource:
+def open_source(path: Path, *, trust: bool = False, saved: bool = False) -> SklearnSource:
     """Load a ``.skops`` file of trusted types, or a pickle if the caller trusts its author.
 
     Args:
         path: The file.
         trust: Whether all types are accepted, and pickles and joblib files are loaded.
+        saved: Whether `save` wrote the file: then all types are accepted, which are the caller's own.
 
     Raises:
         InputError: The file does not exist, or is not a readable ``.skops`` file of a scikit-learn estimator.
         UnsupportedModelError: The file holds types that are not trusted, or a model that edgeml does not support.
         StorageError: The file cannot be read.
     """
-    model = _load(path, trust=trust) if path.suffix.lower() == SUFFIX else load_pickle(path, trust=trust)
+    model = _load(path, trust=trust or saved) if path.suffix.lower() == SUFFIX else load_pickle(path, trust=trust)
     check_estimator(model)
-    model = getattr(model, "best_estimator_", model)  # of a search: it computes all outputs
+    model = without_searches(model)
     digest = state_digest(model)
     for step in (model, *(step for _, step in getattr(model, "steps", ()))):
         if hasattr(step, "n_jobs"):
@@ -149,9 +150,15 @@ def _load(path: Path, *, trust: bool) -> Any:
     if "schema.json" not in names:
         raise InputError(f"{path.name} is not a skops file: schema.json was not found in the archive.", fix=_SAVE_SKOPS)
     try:
-        untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
+        types = skops.io.get_untrusted_types(data=data)
+        untrusted = sorted(name for name in types if not is_trusted(name))
         if trust or not untrusted:
-            return skops.io.loads(data, trusted=sorted(TRUSTED_TYPES | set(untrusted)))
+            return skops.io.loads(data, trusted=sorted(types))
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{path.name} holds classes of the module '{error.name}', which is not installed here.",
+            fix="install the package that has it, or put its folder on PYTHONPATH; or save the model without them.",
+        ) from error
     except Exception as error:  # skops and its dependencies raise many types; all mean that the file cannot be read
         raise InputError(
             f"{path.name}: skops {installed_version('skops')} and scikit-learn "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from edgeml.core.errors import InputError, UnsupportedModelError
 
-__all__ = ["check_estimator", "refuse_foreign_types"]
+__all__ = ["check_estimator", "refuse_foreign_types", "without_searches"]
 
 # Libraries whose estimators follow scikit-learn's interface, by their package.
 _LIBRARIES = {
@@ -46,12 +48,48 @@ def check_estimator(model: Any) -> None:
                 f"{type(step).__name__} takes texts for names of files (input={step.input!r}), which is not supported.",
                 fix="train it on the texts themselves, with input='content'.",
             )
+        _refuse_text_categories(step)
     try:
         check_is_fitted(model)
     except NotFittedError as error:
         raise UnsupportedModelError(
             f"The {type(model).__name__} is not fitted.", fix="call its fit() before packaging it."
         ) from error
+
+
+def without_searches(model: Any) -> Any:
+    """Return a model with its searches, such as `GridSearchCV`, replaced by their best estimators.
+
+    These compute all outputs. A search that is not fitted, as a setting of another estimator, is replaced by the
+    estimator that it would tune. The model itself is not changed.
+    """
+    from sklearn.base import BaseEstimator
+    from sklearn.model_selection._search import BaseSearchCV
+
+    if isinstance(model, BaseSearchCV):
+        return without_searches(getattr(model, "best_estimator_", model.estimator))
+    if isinstance(model, list | tuple) and type(model) in {list, tuple}:
+        items = [without_searches(item) for item in model]
+        return model if all(map(operator.is_, items, model)) else type(model)(items)
+    if not isinstance(model, BaseEstimator | dict):
+        return model
+    held = model if isinstance(model, dict) else vars(model)
+    replaced = {name: without_searches(value) for name, value in held.items()}
+    if all(replaced[name] is value for name, value in held.items()):
+        return model
+    plain = copy.copy(model)
+    (plain if isinstance(plain, dict) else vars(plain)).update(replaced)
+    return plain
+
+
+def _refuse_text_categories(step: Any) -> None:
+    """Refuse gradient boosting that encodes columns of text itself, as it does with those of pandas' category dtype."""
+    encoder = getattr(getattr(step, "_preprocessor", None), "named_transformers_", {}).get("encoder")
+    if any(np.asarray(categories).dtype.kind in "OSU" for categories in getattr(encoder, "categories_", ())):
+        raise UnsupportedModelError(
+            f"The {type(step).__name__} takes columns of categories that are texts, which is not supported.",
+            fix="encode them before it: OrdinalEncoder in a ColumnTransformer, in one pipeline with it.",
+        )
 
 
 def refuse_foreign_types(names: Iterable[str]) -> None:

@@ -1,15 +1,20 @@
 """The types that a ``.skops`` file may hold in addition to those that skops trusts by default.
 
 The types are classes and functions of scikit-learn and its dependencies that hold learned state, and neither run code
-from the file nor touch the system. Saving every estimator of scikit-learn 1.9 showed them. Read the code of a type
-before adding it here: the author of a file can call it with arguments of their choice.
+from the file nor touch the system. Saving every estimator of scikit-learn 1.9 showed those of the list. Read the code
+of a type before adding it here: the author of a file can call it with arguments of their choice.
 """
 
 from __future__ import annotations
 
-__all__ = ["TRUSTED_TYPES"]
+import importlib
 
-TRUSTED_TYPES = frozenset(
+__all__ = ["is_trusted"]
+
+# Modules all of whose public classes and functions hold settings or compute on arrays.
+_MODULES = ("sklearn.metrics", "sklearn.model_selection", "sklearn.feature_selection", "sklearn._loss")
+
+_TRUSTED_TYPES = frozenset(
     {
         "builtins.object",
         "numpy.dtype",
@@ -62,3 +67,21 @@ TRUSTED_TYPES = frozenset(
     }
 )
 """Dotted names, as `skops.io.get_untrusted_types` returns them."""
+
+
+def is_trusted(name: str) -> bool:
+    """Return whether a file may hold a type: one of the list, or a metric, splitter, selector or loss of scikit-learn.
+
+    The latter must be what scikit-learn itself exports under that name.
+
+    Args:
+        name: Dotted name, as `skops.io.get_untrusted_types` returns it.
+    """
+    if name in _TRUSTED_TYPES:
+        return True
+    module, _, attribute = name.rpartition(".")
+    family = next((each for each in _MODULES if f"{module}.".startswith(f"{each}.")), None)
+    if family is None:
+        return False
+    exported = importlib.import_module(family)
+    return attribute in exported.__all__ and getattr(exported, attribute).__module__ == module

@@ -43,6 +43,7 @@ class ConversionSettings(Struct, frozen=True):
         limits: Limits of the source's memory and of its run.
         sizes: See `ModelFile.sizes`.
         stateful: See `ModelFile.stateful`.
+        saved: See `ModelFile.saved`.
     """
 
     framework: str
@@ -53,6 +54,7 @@ class ConversionSettings(Struct, frozen=True):
     limits: Limits = Limits()
     sizes: dict[str, int | tuple[int, ...]] = {}
     stateful: StateOption = None
+    saved: bool = False
 
 
 class Conversion:
@@ -61,7 +63,11 @@ class Conversion:
     def __init__(self, settings: ConversionSettings) -> None:
         self._settings = settings
         open_source = resolve(SOURCES[settings.framework]).open_source
-        options = {"sizes": settings.sizes, "stateful": settings.stateful} if settings.framework in FILES else {}
+        options: dict[str, object] = {}
+        if settings.framework in FILES:
+            options = {"sizes": settings.sizes, "stateful": settings.stateful}
+        elif settings.framework == "sklearn":
+            options = {"saved": settings.saved}
         with self._limited_memory({}, _FRAMEWORK_MB):
             self._source: Source = open_source(settings.model, trust=settings.trust, **options)
         self._job: ConversionJob | None = None
