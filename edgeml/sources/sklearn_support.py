@@ -57,24 +57,31 @@ def check_estimator(model: Any) -> None:
         ) from error
 
 
-def without_searches(model: Any) -> Any:
+def without_searches(model: Any, holders: tuple[int, ...] = ()) -> Any:
     """Return a model with its searches, such as `GridSearchCV`, replaced by their best estimators.
 
     These compute all outputs. A search that is not fitted, as a setting of another estimator, is replaced by the
     estimator that it would tune. The model itself is not changed.
+
+    Args:
+        model: The model, or a value that it holds.
+        holders: Ids of the objects that hold this value: one that holds itself stays as it is.
     """
     from sklearn.base import BaseEstimator
     from sklearn.model_selection._search import BaseSearchCV
 
+    if id(model) in holders:
+        return model
+    holders = (*holders, id(model))
     if isinstance(model, BaseSearchCV):
-        return without_searches(getattr(model, "best_estimator_", model.estimator))
+        return without_searches(getattr(model, "best_estimator_", model.estimator), holders)
     if isinstance(model, list | tuple) and type(model) in {list, tuple}:
-        items = [without_searches(item) for item in model]
+        items = [without_searches(item, holders) for item in model]
         return model if all(map(operator.is_, items, model)) else type(model)(items)
     if not isinstance(model, BaseEstimator | dict):
         return model
     held = model if isinstance(model, dict) else vars(model)
-    replaced = {name: without_searches(value) for name, value in held.items()}
+    replaced = {name: without_searches(value, holders) for name, value in held.items()}
     if all(replaced[name] is value for name, value in held.items()):
         return model
     plain = copy.copy(model)

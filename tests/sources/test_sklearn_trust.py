@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import textwrap
 import types
@@ -132,3 +133,13 @@ def test_a_class_of_a_module_that_is_not_here(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(InputError, match="the module 'house_ratios', which is not installed here") as caught:
         open_source(path, trust=True)
     assert "PYTHONPATH" in caught.value.fix
+
+
+def test_a_model_that_holds_itself(tmp_path: Path) -> None:
+    model = LogisticRegression(max_iter=5000).fit(X, Y)
+    model.owner_ = model
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(model))
+    package = edgeml.build(path, evaluation=(X, Y), recipes="onnx-fp32", trust_source=True)
+    with package.session("onnx-fp32") as session:
+        np.testing.assert_array_equal(session.classify(X), model.predict(X))
